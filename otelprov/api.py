@@ -1,0 +1,369 @@
+"""The public API: operations and artifacts that cannot be seen from outside.
+
+This module imports the API of OpenTelemetry and nothing more. The recording, and with it the SDK,
+is loaded when something is recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+from opentelemetry import trace
+
+from otelprov.model import Artifact, OperationKind
+
+if TYPE_CHECKING:
+    from otelprov.recording.recorder import OpenOperation
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def artifact(value: object) -> Artifact:
+    """What a piece of data is: its artifact, with the id under which lineage knows it.
+
+    A ``str`` or path names a file, directory or URL; anything else is taken as the data itself.
+    An object that a recorded operation made has the id it was given there; any other gets its
+    content id.
+    """
+    from otelprov.artifacts import identify, identify_location, identify_path
+    from otelprov.artifacts.registry import registry
+
+    if isinstance(value, (str, os.PathLike)):
+        text = os.fspath(value)
+        return identify_location(text) if "://" in str(text) else identify_path(text)
+    identity = registry.lookup(value)
+    if identity is not None and identity.artifact is not None:
+        return identity.artifact
+    return identify(value)
+
+
+def used(value: object, *, role: str = "used") -> None:
+    """Say that the operation that is running read ``value`` (see ``artifact``)."""
+    open_operation = _current()
+    if open_operation is not None:
+        _use(open_operation, role, value)
+
+
+def generated(value: object, *, role: str = "generated") -> None:
+    """Say that the operation that is running made ``value`` (see ``artifact``)."""
+    open_operation = _current()
+    if open_operation is not None:
+        _generate(open_operation, role, value)
+
+
+def enable() -> None:
+    """Record this process from now on, as ``opentelemetry-instrument`` does from the start.
+
+    For a notebook or a REPL: call it first, before ``from pandas import read_csv`` makes names of
+    its own. Harmless when it is called again.
+    """
+    from importlib.metadata import entry_points
+
+    for entry_point in entry_points(group="opentelemetry_instrumentor"):
+        if entry_point.name.startswith("otelprov_"):
+            instrumentor = entry_point.load()()
+            if not instrumentor.is_instrumented_by_opentelemetry:
+                instrumentor.instrument()
+
+
+@overload
+def operation(name: F, /) -> F: ...
+
+
+@overload
+def operation(
+    name: str | None = None,
+    *,
+    kind: OperationKind = "task",
+    parameters: Mapping[str, object] | None = None,
+) -> Operation: ...
+
+
+def operation(
+    name: Any = None,
+    *,
+    kind: OperationKind = "task",
+    parameters: Mapping[str, object] | None = None,
+) -> Any:
+    """One operation: a decorator for functions, or a block.
+
+    ``@operation`` and ``@operation("name")`` take functions, coroutine functions, generators and
+    async generators: used are the data among the arguments, generated the data returned or
+    yielded. ``with operation("name") as op`` is told by ``op.used`` and ``op.generated``.
+
+    Args:
+        name: of the operation and its span; the function's qualified name if left out.
+        kind: what it does, ``task`` unless said.
+        parameters: further parameters to write down.
+    """
+    if callable(name):
+        return Operation(None, kind, {})(name)
+    return Operation(name, kind, dict(parameters or {}))
+
+
+class Operation:
+    """What ``operation`` gives: a context manager and a decorator."""
+
+    def __init__(
+        self, name: str | None, kind: OperationKind, parameters: dict[str, object]
+    ) -> None:
+        self.name = name
+        self.kind: OperationKind = kind
+        self.parameters = parameters
+        self._open: OpenOperation | None = None
+
+    def used(self, value: object, *, role: str = "used") -> None:
+        """The block read ``value``: an object, a path or a URL."""
+        if self._open is not None:
+            _use(self._open, role, value)
+
+    def generated(self, value: object, *, role: str = "generated") -> None:
+        """The block made ``value``: an object, a path or a URL."""
+        if self._open is not None:
+            _generate(self._open, role, value)
+
+    def __enter__(self) -> Operation:
+        if _records():
+            self._open = _begin(self, self.name or "operation", self.parameters, sys._getframe(1))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            open_operation, self._open = self._open, None
+            open_operation.leave()
+            open_operation.end(error)
+
+    def __call__(self, function: F) -> F:
+        """Decorate ``function``."""
+        wrap: Callable[[Operation, Any], Any]
+        if inspect.isasyncgenfunction(function):
+            wrap = _wrap_async_generator
+        elif inspect.iscoroutinefunction(function):
+            wrap = _wrap_coroutine
+        elif inspect.isgeneratorfunction(function):
+            wrap = _wrap_generator
+        else:
+            wrap = _wrap_function
+        return cast(F, functools.wraps(function)(wrap(self, function)))
+
+
+# --- the four shapes of function -----------------------------------------------------------------
+
+
+def _wrap_function(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not _records():
+            return function(*args, **kwargs)
+        call = _Call(self, function, args, kwargs)
+        with call.running():
+            result = function(*args, **kwargs)
+        call.returned(result)
+        return result
+
+    return wrapper
+
+
+def _wrap_coroutine(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not _records():
+            return await function(*args, **kwargs)
+        call = _Call(self, function, args, kwargs)
+        with call.running():
+            result = await function(*args, **kwargs)
+        call.returned(result)
+        return result
+
+    return wrapper
+
+
+def _wrap_generator(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        if not _records():
+            return (yield from function(*args, **kwargs))
+        call = _Call(self, function, args, kwargs)
+        generator = function(*args, **kwargs)
+        # The operation is the current one only while the generator itself runs, not while its
+        # consumer does: hence no `yield` inside `running`.
+        resume = functools.partial(next, generator)
+        while True:
+            try:
+                with call.running(keep=(StopIteration,)):
+                    item = resume()
+            except StopIteration as stop:
+                call.returned(stop.value)
+                return stop.value
+            call.yielded(item)
+            try:
+                sent = yield item
+            except GeneratorExit:
+                with call.running():
+                    generator.close()
+                call.returned(None)
+                raise
+            except BaseException as error:
+                resume = functools.partial(generator.throw, error)
+            else:
+                resume = functools.partial(generator.send, sent)
+
+    return wrapper
+
+
+def _wrap_async_generator(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        call = _Call(self, function, args, kwargs) if _records() else None
+        generator = function(*args, **kwargs)
+        resume = generator.__anext__
+        while True:
+            try:
+                if call is None:
+                    item = await resume()
+                else:
+                    with call.running(keep=(StopAsyncIteration,)):
+                        item = await resume()
+            except StopAsyncIteration:
+                if call is not None:
+                    call.returned(None)
+                return
+            if call is not None:
+                call.yielded(item)
+            try:
+                sent = yield item
+            except GeneratorExit:
+                await generator.aclose()
+                if call is not None:
+                    call.returned(None)
+                raise
+            except BaseException as error:
+                resume = functools.partial(generator.athrow, error)
+            else:
+                resume = functools.partial(generator.asend, sent)
+
+    return wrapper
+
+
+class _Call:
+    """One call of a decorated function."""
+
+    def __init__(
+        self, made_by: Operation, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        parameters: dict[str, object] = dict(made_by.parameters)
+        try:
+            bound = inspect.signature(function).bind(*args, **kwargs)
+            bound.apply_defaults()
+            parameters.update(bound.arguments)
+        except (TypeError, ValueError):  # the call itself will raise
+            pass
+        name = made_by.name or function.__qualname__
+        self._open = _begin(made_by, name, parameters, None, function)
+
+    @contextmanager
+    def running(self, keep: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:
+        """While the function's own code runs; ``keep`` are exceptions that are no failure."""
+        if self._open is None:
+            yield
+            return
+        self._open.enter()
+        try:
+            yield
+        except keep:
+            self._open.leave()
+            raise
+        except BaseException as error:
+            self._open.leave()
+            self._open.end(error)
+            raise
+        self._open.leave()
+
+    def yielded(self, item: object) -> None:
+        if self._open is not None:
+            _generate(self._open, "yield", item, plain=False)
+
+    def returned(self, result: object) -> None:
+        if self._open is not None:
+            _generate(self._open, "return", result, plain=False)
+            self._open.end()
+
+
+# --- towards the recording -----------------------------------------------------------------------
+
+
+def _records() -> bool:
+    """Whether an SDK is there that records."""
+    return not isinstance(
+        trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+    )
+
+
+def _current() -> OpenOperation | None:
+    if not _records():
+        return None
+    from otelprov.recording.recorder import current_operation
+
+    return current_operation()
+
+
+def _begin(
+    made_by: Operation,
+    name: str,
+    parameters: Mapping[str, object],
+    frame: FrameType | None,
+    function: Any = None,
+) -> OpenOperation | None:
+    from otelprov.recording import faults, observation
+    from otelprov.recording.recorder import Call, OpenOperation
+
+    with faults.contained(f"{name} was not recorded"):
+        found, data = observation.inputs(parameters)
+        plain = {key: value for key, value in parameters.items() if key not in data}
+        call = Call("operation", name, made_by.kind)
+        opened = OpenOperation(call, frame, plain, parameters, function=function)
+        for role, identity in found:
+            opened.use(role, identity)
+        if function is None:
+            opened.enter()
+        return opened
+    return None
+
+
+def _use(opened: OpenOperation, role: str, value: object) -> None:
+    from otelprov.recording import faults, observation, places
+
+    with faults.contained("a used artifact was not recorded"):
+        if isinstance(value, (str, os.PathLike)):
+            places.read_from(opened, role, value)
+            return
+        found, _ = observation.inputs({role: value})
+        for _, identity in found:
+            opened.use(role, identity)
+        if not found:
+            opened.use_content(role, artifact(value))
+
+
+def _generate(opened: OpenOperation, role: str, value: object, *, plain: bool = True) -> None:
+    """``plain``: whether strings and numbers are meant as data (or as a path), too."""
+    from otelprov.recording import faults, observation, places
+
+    with faults.contained("a generated artifact was not recorded"):
+        if isinstance(value, (str, os.PathLike)):
+            if plain:
+                places.written_to(opened, role, value)
+            return
+        if observation.outputs(opened, value, by_content=False, role=role):
+            return
+        if value is None or (not plain and isinstance(value, (bytes, int, float, complex))):
+            return
+        if not observation.adopt(opened, role, value):
+            opened.generate(role, artifact(value))

@@ -1,0 +1,128 @@
+"""What is known about the objects that are alive: object -> artifact, weakly held.
+
+An object *is* an artifact when a recorded operation generated it. An object that was derived from
+such a one by small steps (picking a column, arithmetic, a mask) is no artifact of its own: it
+carries its *sources* on, and a digest of the steps (``path``), so that the derivation ids of two
+different columns of one table differ.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from otelprov.model import Artifact
+
+Parameters = tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The artifacts that an object is or comes from.
+
+    ``path`` is empty when the object is the artifact itself; otherwise it is the digest of the
+    steps between, random where a step is not known exactly: never equal by accident.
+    ``parameters`` are those of a step that belong to the operation that follows (the keys of a
+    ``groupby``, the window of a ``rolling``).
+    """
+
+    sources: tuple[Artifact, ...]
+    path: bytes = b""
+    parameters: Parameters = ()
+
+    @property
+    def artifact(self) -> Artifact | None:
+        """The artifact that the object is, or None when it only comes from some."""
+        return self.sources[0] if not self.path and len(self.sources) == 1 else None
+
+
+class Registry:
+    """Live objects by ``id``, each with a weak reference that removes it.
+
+    Not by hash or equality: tables are unhashable and compare element by element.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def lookup(self, value: object) -> Identity | None:
+        """What is known about ``value``."""
+        entry = self._entries.get(id(value))
+        if entry is not None and entry[0]() is value:
+            return entry[1]
+        return None
+
+    def assign(self, value: object, identity: Identity) -> bool:
+        """Say what ``value`` is from now on. False when it cannot be held weakly."""
+        key = id(value)
+        entry = self._entries.get(key)
+        if entry is not None and entry[0]() is value:
+            self._entries[key] = (entry[0], identity)
+            return True
+        try:
+            reference = weakref.ref(value, self._remover(key))
+        except TypeError:  # str, dict, list and other types without __weakref__
+            return False
+        self._entries[key] = (reference, identity)
+        return True
+
+    def forget(self, value: object) -> None:
+        """Forget ``value``."""
+        self._entries.pop(id(value), None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+    def _remover(self, key: int) -> Callable[[weakref.ref[object]], None]:
+        entries = self._entries
+
+        def remove(reference: weakref.ref[object]) -> None:
+            # The id may have been given to a new object already: remove only our own entry.
+            entry = entries.get(key)
+            if entry is not None and entry[0] is reference:
+                del entries[key]
+
+        return remove
+
+
+registry = Registry()
+
+
+_process = os.urandom(16)
+_counter = itertools.count()
+
+
+def _unknown() -> bytes:
+    """Bytes that no other step has, here or in any other process."""
+    return _process + b"%d.%d" % (os.getpid(), next(_counter))
+
+
+def derive(
+    step: str, inputs: Iterable[Identity], detail: bytes | None, parameters: Parameters = ()
+) -> Identity | None:
+    """The identity of what a small step makes of ``inputs``; None when there are none.
+
+    ``detail`` is the digest of the step's own parameters; None when they are not known.
+    """
+    sources: dict[str, Artifact] = {}
+    digest = blake3(b"otelprov step\0" + step.encode("utf-8", "backslashreplace") + b"\0")
+    carried: Parameters = ()
+    for identity in inputs:
+        for artifact in identity.sources:
+            sources.setdefault(artifact.id, artifact)
+            digest.update(artifact.id.encode())
+        digest.update(b"\1" + identity.path)
+        carried += identity.parameters
+    if not sources:
+        return None
+    digest.update(b"\2" + (_unknown() if detail is None else detail))
+    return Identity(tuple(sources.values()), digest.digest(16), carried + parameters)

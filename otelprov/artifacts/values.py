@@ -1,0 +1,605 @@
+"""Canonical form of Python values: parameters, and objects that are data (section 9)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import pathlib
+import re
+import struct
+import sys
+import types
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from otelprov.artifacts.digest import NoCanonicalForm, hasher
+
+MAX_NODES: Final = 1_000_000
+MAX_DEPTH: Final = 100
+
+_U64: Final = struct.Struct("<Q")
+_DOUBLE: Final = struct.Struct("<d")
+_NAN: Final = bytes.fromhex("000000000000f87f")
+
+
+def digest_value(value: object) -> bytes | None:
+    """32 bytes that stand for a value by what it holds, or None if it has no canonical form.
+
+    Never calls ``__eq__``, ``__hash__``, ``__repr__`` or ``__reduce__`` of a class that is not
+    Python's own or one of NumPy's, pandas' or Arrow's.
+    """
+    try:
+        return canonical_digest(value)
+    except Exception:
+        return None
+
+
+def canonical_digest(value: object) -> bytes:
+    """As ``digest_value``.
+
+    Raises:
+        NoCanonicalForm: with what stood in the way.
+    """
+    encoder = _Encoder()
+    encoder.value(value)
+    return encoder.digest()
+
+
+class _Encoder:
+    """Writes values one after the other, each with its tag and its length, into one digest."""
+
+    __slots__ = ("_buffer", "_depth", "_hasher", "_nodes", "_path")
+
+    def __init__(self, parent: _Encoder | None = None) -> None:
+        self._hasher = hasher("value")
+        self._buffer = bytearray()
+        # The objects above the value that is being written: one may hold itself.
+        self._path: dict[int, int] = parent._path if parent else {}
+        self._nodes: list[int] = parent._nodes if parent else [0]
+
+    def digest(self) -> bytes:
+        self._hasher.update(self._buffer)
+        return self._hasher.digest()
+
+    def tag(self, name: bytes) -> None:
+        self._buffer += b"%c%s" % (len(name), name)
+
+    def number(self, number: int) -> None:
+        self._buffer += _U64.pack(number)
+
+    def data(self, data: bytes | bytearray) -> None:
+        self.number(len(data))
+        if len(data) > 4096:
+            self._hasher.update(self._buffer)
+            self._buffer = bytearray()
+            self._hasher.update(data)
+        else:
+            self._buffer += data
+
+    def text(self, text: str) -> None:
+        self.data(text.encode("utf-8", "surrogatepass"))
+
+    def value(self, value: object) -> None:
+        self._nodes[0] += 1
+        if self._nodes[0] > MAX_NODES:
+            raise NoCanonicalForm(f"more than {MAX_NODES:,} values")
+        kind = type(value)
+        leaf = _LEAVES.get(kind)
+        if leaf is not None:
+            leaf(self, value)
+            return
+        place = id(value)
+        depth = len(self._path)
+        if place in self._path:
+            self.tag(b"again")
+            self.number(depth - self._path[place])
+            return
+        if depth >= MAX_DEPTH:
+            raise NoCanonicalForm(f"more than {MAX_DEPTH} levels")
+        self._path[place] = depth
+        (_CONTAINERS.get(kind) or _other(value))(self, value)
+        del self._path[place]
+
+    def values(self, values: Iterable[object], length: int) -> None:
+        self.number(length)
+        for value in values:
+            self.value(value)
+
+    def aside(self, *values: object) -> bytes:
+        """The digest of some values, apart from this one."""
+        encoder = _Encoder(self)
+        for value in values:
+            encoder.value(value)
+        return encoder.digest()
+
+    def type(self, type_: type) -> None:
+        """A class, by name."""
+        self.text(_attribute(type_, "__module__"))
+        self.text(type.__dict__["__qualname__"].__get__(type_))
+
+
+_Write = Callable[[_Encoder, Any], None]
+
+
+def _attribute(value: object, name: str) -> str:
+    found = getattr(value, name, None)
+    if type(found) is not str:
+        raise NoCanonicalForm(f"a {type(value).__name__} without {name}")
+    return found
+
+
+# --- values without parts -------------------------------------------------------------------------
+
+
+def _int(encoder: _Encoder, value: int) -> None:
+    encoder.tag(b"int-" if value < 0 else b"int")
+    encoder.data(abs(value).to_bytes((value.bit_length() + 7) // 8, "little"))
+
+
+def _float_bytes(value: float) -> bytes:
+    return _DOUBLE.pack(value) if value == value else _NAN
+
+
+def _float(encoder: _Encoder, value: float) -> None:
+    encoder.tag(b"float")
+    encoder._buffer += _float_bytes(value)
+
+
+def _complex(encoder: _Encoder, value: complex) -> None:
+    encoder.tag(b"complex")
+    encoder._buffer += _float_bytes(value.real) + _float_bytes(value.imag)
+
+
+def _bool(encoder: _Encoder, value: bool) -> None:
+    encoder.tag(b"true" if value else b"false")
+
+
+def _constant(name: bytes) -> _Write:
+    return lambda encoder, value: encoder.tag(name)
+
+
+def _str(encoder: _Encoder, value: str) -> None:
+    encoder.tag(b"str")
+    encoder.text(value)
+
+
+def _bytes(name: bytes) -> _Write:
+    def write(encoder: _Encoder, value: bytes | bytearray) -> None:
+        encoder.tag(name)
+        encoder.data(value)
+
+    return write
+
+
+def _decimal(encoder: _Encoder, value: decimal.Decimal) -> None:
+    sign, digits, exponent = value.as_tuple()
+    encoder.tag(b"decimal")
+    encoder.text(f"{'-' if sign else ''}{''.join(map(str, digits))}e{exponent}")
+
+
+def _date(encoder: _Encoder, value: datetime.date) -> None:
+    encoder.tag(b"date")
+    encoder.text(value.isoformat())
+
+
+def _clock(name: bytes) -> _Write:
+    def write(encoder: _Encoder, value: datetime.datetime | datetime.time) -> None:
+        encoder.tag(name)
+        encoder.text(value.replace(tzinfo=None).isoformat())
+        encoder.number(value.fold)
+        encoder.text(zone_name(value.tzinfo))
+
+    return write
+
+
+def zone_name(zone: datetime.tzinfo | None) -> str:
+    """The name of a time zone, empty for none.
+
+    Raises:
+        NoCanonicalForm: for a zone of a class of the user's own.
+    """
+    if zone is None:
+        return ""
+    if type(zone) is datetime.timezone:
+        return str(zone.utcoffset(None))
+    module = type(zone).__module__.partition(".")[0]
+    if module == "zoneinfo":
+        key = getattr(zone, "key", None)
+        if key:
+            return str(key)
+    if module == "pytz" and getattr(zone, "zone", None):
+        return str(zone.zone)  # type: ignore[attr-defined]
+    raise NoCanonicalForm(f"a time zone of class {type(zone).__qualname__} has no canonical form")
+
+
+def _timedelta(encoder: _Encoder, value: datetime.timedelta) -> None:
+    encoder.tag(b"timedelta")
+    encoder.text(f"{value.days}d{value.seconds}s{value.microseconds}us")
+
+
+def _timezone(encoder: _Encoder, value: datetime.tzinfo) -> None:
+    encoder.tag(b"zone")
+    encoder.text(zone_name(value))
+
+
+def _uuid(encoder: _Encoder, value: uuid.UUID) -> None:
+    encoder.tag(b"uuid")
+    encoder.data(value.bytes)
+
+
+def _path(encoder: _Encoder, value: pathlib.PurePath) -> None:
+    encoder.tag(b"path")
+    encoder.text(str(value))
+
+
+def _fraction(encoder: _Encoder, value: fractions.Fraction) -> None:
+    encoder.tag(b"fraction")
+    encoder.value(value.numerator)
+    encoder.value(value.denominator)
+
+
+def _range(encoder: _Encoder, value: range) -> None:
+    encoder.tag(b"range")
+    encoder.values((value.start, value.stop, value.step), 3)
+
+
+def _module(encoder: _Encoder, value: types.ModuleType) -> None:
+    encoder.tag(b"module")
+    encoder.text(value.__name__)
+
+
+_LEAVES: Final[dict[type, _Write]] = {
+    type(None): _constant(b"none"),
+    type(...): _constant(b"ellipsis"),
+    type(NotImplemented): _constant(b"notimplemented"),
+    bool: _bool,
+    int: _int,
+    float: _float,
+    complex: _complex,
+    str: _str,
+    bytes: _bytes(b"bytes"),
+    bytearray: _bytes(b"bytearray"),
+    decimal.Decimal: _decimal,
+    fractions.Fraction: _fraction,
+    datetime.date: _date,
+    datetime.datetime: _clock(b"datetime"),
+    datetime.time: _clock(b"time"),
+    datetime.timedelta: _timedelta,
+    datetime.timezone: _timezone,
+    uuid.UUID: _uuid,
+    pathlib.PosixPath: _path,
+    pathlib.PurePosixPath: _path,
+    pathlib.WindowsPath: _path,
+    pathlib.PureWindowsPath: _path,
+    range: _range,
+    types.ModuleType: _module,
+}
+
+
+# --- values with parts ----------------------------------------------------------------------------
+
+
+def _sequence(name: bytes) -> _Write:
+    def write(encoder: _Encoder, value: list[object] | tuple[object, ...]) -> None:
+        encoder.tag(name)
+        encoder.values(value, len(value))
+
+    return write
+
+
+def _set(name: bytes) -> _Write:
+    def write(encoder: _Encoder, value: set[object] | frozenset[object]) -> None:
+        encoder.tag(name)
+        encoder.number(len(value))
+        for digest in sorted(encoder.aside(member) for member in value):
+            encoder.data(digest)
+
+    return write
+
+
+def _dict(name: bytes) -> _Write:
+    def write(encoder: _Encoder, value: dict[object, object]) -> None:
+        encoder.tag(name)
+        encoder.number(len(value))
+        for key, item in value.items():
+            encoder.value(key)
+            encoder.value(item)
+
+    return write
+
+
+def _defaultdict(encoder: _Encoder, value: collections.defaultdict[object, object]) -> None:
+    _dict(b"defaultdict")(encoder, value)
+    encoder.value(value.default_factory)
+
+
+def _deque(encoder: _Encoder, value: collections.deque[object]) -> None:
+    encoder.tag(b"deque")
+    encoder.value(value.maxlen)
+    encoder.values(value, len(value))
+
+
+def _slice(encoder: _Encoder, value: slice) -> None:
+    encoder.tag(b"slice")
+    encoder.values((value.start, value.stop, value.step), 3)
+
+
+def _pattern(encoder: _Encoder, value: re.Pattern[Any]) -> None:
+    encoder.tag(b"pattern")
+    encoder.values((value.pattern, value.flags), 2)
+
+
+def _partial(encoder: _Encoder, value: functools.partial[Any]) -> None:
+    encoder.tag(b"partial")
+    encoder.values((value.func, value.args, value.keywords), 3)
+
+
+def _method(encoder: _Encoder, value: types.MethodType) -> None:
+    encoder.tag(b"method")
+    encoder.values((value.__func__, value.__self__), 2)
+
+
+def _builtin(encoder: _Encoder, value: types.BuiltinFunctionType) -> None:
+    owner = value.__self__
+    bound = owner is not None and not isinstance(owner, types.ModuleType)
+    encoder.tag(b"bound" if bound else b"builtin")
+    if bound:
+        encoder.value(owner)
+    else:
+        encoder.text(value.__module__ or "")
+    encoder.text(value.__qualname__)
+
+
+def _descriptor(encoder: _Encoder, value: Any) -> None:
+    encoder.tag(b"descriptor")
+    encoder.type(value.__objclass__)
+    encoder.text(value.__name__)
+
+
+def _function(encoder: _Encoder, value: types.FunctionType) -> None:
+    """Name, code, defaults and what it closes over. Globals that it reads are not part of it."""
+    encoder.tag(b"function")
+    encoder.text(value.__module__ or "")
+    encoder.text(value.__qualname__)
+    encoder.value(value.__code__)
+    encoder.value(value.__defaults__)
+    encoder.value(value.__kwdefaults__)
+    cells = value.__closure__ or ()
+    encoder.number(len(cells))
+    for cell in cells:
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            encoder.tag(b"empty")
+        else:
+            encoder.value(content)
+
+
+def _code(encoder: _Encoder, value: types.CodeType) -> None:
+    """What runs, not where it is written: file and line numbers are left out."""
+    encoder.tag(b"code")
+    encoder.values(
+        (
+            sys.implementation.cache_tag,  # bytecode means something in one version only
+            value.co_code,
+            value.co_consts,
+            value.co_names,
+            value.co_varnames,
+            value.co_freevars,
+            value.co_cellvars,
+            value.co_argcount,
+            value.co_posonlyargcount,
+            value.co_kwonlyargcount,
+            value.co_flags,
+            getattr(value, "co_exceptiontable", b""),
+        ),
+        12,
+    )
+
+
+_CONTAINERS: Final[dict[type, _Write]] = {
+    list: _sequence(b"list"),
+    tuple: _sequence(b"tuple"),
+    set: _set(b"set"),
+    frozenset: _set(b"frozenset"),
+    dict: _dict(b"dict"),
+    collections.OrderedDict: _dict(b"ordereddict"),
+    collections.Counter: _dict(b"counter"),
+    collections.defaultdict: _defaultdict,
+    collections.deque: _deque,
+    slice: _slice,
+    re.Pattern: _pattern,
+    functools.partial: _partial,
+    types.MethodType: _method,
+    types.BuiltinFunctionType: _builtin,
+    types.FunctionType: _function,
+    types.CodeType: _code,
+    types.MethodDescriptorType: _descriptor,
+    types.WrapperDescriptorType: _descriptor,
+}
+
+
+def _other(value: object) -> _Write:
+    """The form of a value whose class is not listed."""
+    kind = type(value)
+    if isinstance(value, type):
+        return _class
+    if issubclass(kind, enum.Enum):
+        return _enum
+    if issubclass(kind, tuple) and hasattr(kind, "_fields") and not hasattr(value, "__dict__"):
+        return _namedtuple
+    if issubclass(kind, datetime.tzinfo):
+        return _timezone
+    library = kind.__module__.partition(".")[0]
+    if library in _LIBRARIES and library in sys.modules:
+        found = _LIBRARIES[library](value)
+        if found is not None:
+            return found
+    if dataclasses.is_dataclass(kind):
+        return _dataclass
+    raise NoCanonicalForm(f"a {kind.__module__}.{kind.__qualname__} has no canonical form")
+
+
+def _class(encoder: _Encoder, value: type) -> None:
+    encoder.tag(b"class")
+    encoder.type(value)
+
+
+def _enum(encoder: _Encoder, value: enum.Enum) -> None:
+    encoder.tag(b"enum")
+    encoder.type(type(value))
+    encoder.value(value._name_)
+    encoder.value(value._value_)
+
+
+def _namedtuple(encoder: _Encoder, value: tuple[object, ...]) -> None:
+    encoder.tag(b"namedtuple")
+    encoder.type(type(value))
+    encoder.values(tuple.__iter__(value), tuple.__len__(value))
+
+
+def _dataclass(encoder: _Encoder, value: Any) -> None:
+    kind = type(value)
+    names = [field.name for field in dataclasses.fields(kind)]
+    state = getattr(value, "__dict__", {})
+    if issubclass(kind, _STATEFUL) or not state.keys() <= set(names):
+        raise NoCanonicalForm(f"a {kind.__qualname__} holds more than its fields")
+    encoder.tag(b"dataclass")
+    encoder.type(kind)
+    encoder.number(len(names))
+    for name in names:
+        encoder.text(name)
+        encoder.value(object.__getattribute__(value, name))
+
+
+_STATEFUL: Final = (
+    int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, BaseException,
+)  # fmt: skip
+
+
+# --- values of other libraries --------------------------------------------------------------------
+
+
+def _numpy(value: Any) -> _Write | None:
+    import numpy
+
+    from otelprov.artifacts import arrays
+
+    if isinstance(value, numpy.generic):
+        return lambda encoder, v: _digest(encoder, b"numpy.scalar", arrays.digest(numpy.asarray(v)))
+    if isinstance(value, numpy.ndarray):
+        return lambda encoder, v: _digest(encoder, b"numpy.array", arrays.digest(v))
+    if isinstance(value, numpy.dtype):
+        return lambda encoder, v: _named(encoder, b"numpy.dtype", arrays.type_name(v))
+    if isinstance(value, numpy.ufunc):
+        return lambda encoder, v: _named(encoder, b"numpy.ufunc", v.__name__)
+    if type(value).__name__ == "_ArrayFunctionDispatcher":  # numpy.mean and its like
+        return lambda encoder, v: _named(
+            encoder, b"numpy.function", f"{_attribute(v, '__module__')}.{v.__qualname__}"
+        )
+    return None
+
+
+def _pandas(value: Any) -> _Write | None:
+    import pandas
+
+    from otelprov.artifacts import tables
+
+    kind = type(value)
+    if value is pandas.NaT or value is pandas.NA:
+        return lambda encoder, v: _named(encoder, b"pandas", type(v).__name__)
+    if kind is pandas.Timestamp or kind is pandas.Timedelta:
+        return _pandas_time
+    if kind is pandas.Period:
+        return lambda encoder, v: _pandas_parts(encoder, b"period", v.ordinal, v.freqstr)
+    if kind is pandas.Interval:
+        return lambda encoder, v: _pandas_parts(encoder, b"interval", v.left, v.right, v.closed)
+    if kind is pandas.CategoricalDtype:
+        return lambda encoder, v: _pandas_parts(encoder, b"category", v.categories, v.ordered)
+    if isinstance(value, pandas.api.extensions.ExtensionDtype):
+        return _pandas_dtype
+    if tables.is_table(value):
+        return _table
+    return None
+
+
+def _pandas_parts(encoder: _Encoder, name: bytes, *parts: object) -> None:
+    encoder.tag(b"pandas." + name)
+    encoder.values(parts, len(parts))
+
+
+_PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def _pandas_time(encoder: _Encoder, value: Any) -> None:
+    """The count of nanoseconds: the unit it is kept in is storage."""
+    count = int(value.asm8.astype("i8")) * (10**9 // _PER_SECOND[value.unit])
+    encoder.tag(b"pandas." + type(value).__name__.encode())
+    encoder.value(count)
+    encoder.text(zone_name(getattr(value, "tzinfo", None)))
+
+
+def _pandas_dtype(encoder: _Encoder, value: Any) -> None:
+    encoder.tag(b"pandas.dtype")
+    encoder.type(type(value))
+    encoder.text(str(value))
+    missing = getattr(value, "na_value", None) if type(value).__name__ == "StringDtype" else None
+    encoder.value(missing)
+
+
+def _pyarrow(value: Any) -> _Write | None:
+    import pyarrow
+
+    from otelprov.artifacts import tables
+
+    if isinstance(value, pyarrow.DataType):
+        return lambda encoder, v: _named(encoder, b"pyarrow.type", str(v))
+    if isinstance(value, pyarrow.Schema):
+        return lambda encoder, v: _digest(
+            encoder, b"pyarrow.schema", encoder.aside(v.serialize().to_pybytes())
+        )
+    if isinstance(value, pyarrow.Scalar):
+        return lambda encoder, v: _table(encoder, pyarrow.array([v], v.type))
+    return _table if tables.is_table(value) else None
+
+
+def _polars(value: Any) -> _Write | None:
+    import polars
+
+    from otelprov.artifacts import tables
+
+    if isinstance(value, polars.DataType):
+        return lambda encoder, v: _named(encoder, b"polars.type", str(v))
+    return _table if tables.is_table(value) else None
+
+
+_LIBRARIES: Final[dict[str, Callable[[Any], _Write | None]]] = {
+    "numpy": _numpy,
+    "pandas": _pandas,
+    "pyarrow": _pyarrow,
+    "polars": _polars,
+}
+
+
+def _named(encoder: _Encoder, tag: bytes, name: str) -> None:
+    encoder.tag(tag)
+    encoder.text(name)
+
+
+def _digest(encoder: _Encoder, tag: bytes, digest: bytes) -> None:
+    encoder.tag(tag)
+    encoder.data(digest)
+
+
+def _table(encoder: _Encoder, value: Any) -> None:
+    from otelprov.artifacts import tables
+
+    encoder.tag(b"table")
+    encoder.text(type(value).__name__)
+    encoder.text(tables.digest(value).id)

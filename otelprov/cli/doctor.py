@@ -1,0 +1,336 @@
+"""``otelprov doctor``: is everything recorded that should be, and where does it go?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+State = Literal["ok", "note", "problem"]
+_VARIABLES = (
+    "OTEL_SDK_DISABLED",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    "OTEL_SERVICE_NAME",
+)
+_MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
+_COLOURS = {"ok": "green", "note": None, "problem": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    state: State
+    text: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that was found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    libraries: list[dict[str, Any]] = field(default_factory=list)
+    journal: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    collector: dict[str, Any] | None = None
+
+    def add(self, topic: str, state: State, text: str) -> None:
+        self.findings.append(Finding(topic, state, text))
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing stops the recording."""
+        return all(finding.state != "problem" for finding in self.findings)
+
+
+@click.command(short_help="Say what is recorded, what is not and why.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def doctor(form: str) -> int:
+    """Say what is recorded, what is not and why, and whether it arrives.
+
+    Looks at the instrumented libraries, the journal, the settings, the OTEL_* variables that
+    matter, the Collector (when an OTLP exporter is chosen) and git in the current directory.
+
+    \b
+      otelprov doctor
+      OTEL_TRACES_EXPORTER=otlp otelprov doctor --format json
+
+    Exit codes: 0 all is fine; 1 something stops recording or delivery (marked !!).
+    """
+    report = Report()
+    _look_at_libraries(report)
+    _look_at_settings(report)
+    _look_at_journal(report)
+    _look_at_environment(report)
+    _look_at_git(report)
+    if form == "json":
+        from otelprov.render.json import dump
+
+        click.echo(dump({"fine": report.fine, **asdict(report)}).encode(), nl=False)
+    else:
+        _print(report)
+    return 0 if report.fine else 1
+
+
+def _print(report: Report) -> None:
+    from otelprov.render.words import clean
+
+    topic = ""
+    colour = None if not os.environ.get("NO_COLOR") else False
+    for finding in report.findings:
+        if finding.topic != topic:
+            topic = finding.topic
+            click.secho(topic, bold=True, color=colour)
+        mark = click.style(_MARKS[finding.state], fg=_COLOURS[finding.state])
+        click.echo(f"  {mark}  {clean(finding.text)}", color=colour)
+
+
+def _look_at_libraries(report: Report) -> None:
+    from importlib.metadata import entry_points
+
+    found = [
+        one
+        for one in sorted(entry_points(group="opentelemetry_instrumentor"), key=lambda e: e.name)
+        if one.name.startswith("otelprov_")
+    ]
+    if not found:
+        report.add(
+            "libraries",
+            "problem",
+            "no instrumentation is installed; install otelprov in this environment",
+        )
+    for entry in found:
+        _look_at_library(report, entry)
+
+
+def _look_at_library(report: Report, entry: EntryPoint) -> None:
+    name = entry.name.removeprefix("otelprov_")
+    record: dict[str, Any] = {"entry_point": entry.name}
+    report.libraries.append(record)
+    try:
+        description = entry.load().describe()
+        for key in ("library", "installed", "supported", "active", "reason"):
+            record[key] = getattr(description, key)
+    except Exception as error:  # whatever an instrumentation does: that is the finding
+        reason = f"{type(error).__name__}: {error}"
+        record.update(library=name, installed=None, supported="", active=False, reason=reason)
+        report.add("libraries", "problem", f"{name}: cannot be loaded ({reason})")
+        return
+    if entry.name in _disabled():
+        record.update(active=False, reason="switched off by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")
+    library = record["library"]
+    version = f" {record['installed']}" if record["installed"] else ""
+    # A library that is not there needs no recording.
+    state: State = "ok" if record["active"] else "problem" if record["installed"] else "note"
+    text = f"{library}{version}: {record['reason']}"
+    if not record["active"] and record["supported"]:
+        text += f" (supported: {record['supported']})"
+    report.add("libraries", state, text)
+
+
+def _disabled() -> frozenset[str]:
+    text = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
+    names = frozenset(name.strip() for name in text.split(","))
+    if "*" in names:
+        from importlib.metadata import entry_points
+
+        return frozenset(entry_points(group="opentelemetry_instrumentor").names)
+    return names
+
+
+def _look_at_settings(report: Report) -> None:
+    from otelprov import settings
+
+    loaded = settings.load()
+    for setting in settings.SETTINGS:
+        value = os.environ.get(setting.name, "").strip()
+        report.settings[setting.name] = value or None
+        text = value if value else f"not set: {setting.default}"
+        bad = any(problem.startswith(f"{setting.name} ") for problem in loaded.problems)
+        if not bad:
+            report.add("settings", "ok", f"{setting.name}  {text}")
+    for problem in loaded.problems:
+        report.add("settings", "problem", f"{problem}; the default is used")
+
+
+def _look_at_journal(report: Report) -> None:
+    from otelprov import settings
+
+    directory = settings.load().journal
+    report.journal["directory"] = directory and str(directory)
+    if directory is None:
+        exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
+        kept = exporter not in ("", "none")
+        report.add(
+            "journal",
+            "note" if kept else "problem",
+            "off (OTELPROV_JOURNAL=off)" + ("" if kept else ", and no exporter: nothing is kept"),
+        )
+        return
+    writable = _writable(directory)
+    report.journal["writable"] = writable
+    if not writable:
+        report.add(
+            "journal",
+            "problem",
+            f"{directory}: cannot be written; name another directory with OTELPROV_JOURNAL",
+        )
+    if not directory.is_dir():
+        if writable:
+            report.add("journal", "ok", f"{directory}: does not exist yet, will be made")
+        return
+    from otelprov.journal.index import JournalIndex
+    from otelprov.render.words import size
+
+    try:
+        index = JournalIndex(directory)
+    except OSError as error:
+        report.add("journal", "problem", f"{directory}: {error.strerror or error}")
+        return
+    totals, damaged = index.totals(), index.damage()
+    report.journal.update(asdict(totals), damaged=[str(one) for one in damaged])
+    report.add(
+        "journal",
+        "ok",
+        f"{directory}: {totals.files:,} files, {size(totals.bytes)}, {totals.spans:,} spans",
+    )
+    for one in damaged[:10]:
+        report.add("journal", "note", f"damaged: {one}")
+    if len(damaged) > 10:
+        report.add("journal", "note", f"damaged: {len(damaged) - 10} lines more")
+
+
+def _writable(directory: Path) -> bool:
+    """Whether files can be made in a directory, or the directory itself."""
+    place = directory
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def _look_at_environment(report: Report) -> None:
+    values = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
+    report.environment.update({name: _without_user(value) for name, value in values.items()})
+    for name, value in report.environment.items():
+        report.add("OpenTelemetry", "ok", f"{name}  {value}")
+    if values.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        report.add("OpenTelemetry", "problem", "OTEL_SDK_DISABLED: nothing at all is recorded")
+    _look_at_sampler(report, values)
+    exporters = [name.strip() for name in values.get("OTEL_TRACES_EXPORTER", "").split(",")]
+    if exporters == [""]:
+        report.add(
+            "OpenTelemetry",
+            "note",
+            "OTEL_TRACES_EXPORTER is not set: 'otelprov run' sends nothing (journal only), "
+            "opentelemetry-instrument does what its distribution does",
+        )
+    otlp = [name for name in exporters if name.startswith("otlp")]
+    if otlp:
+        _look_at_collector(report, otlp[0])
+
+
+def _look_at_sampler(report: Report, values: dict[str, str]) -> None:
+    sampler = values.get("OTEL_TRACES_SAMPLER", "").removeprefix("parentbased_")
+    if sampler == "always_off":
+        report.add("OpenTelemetry", "problem", "OTEL_TRACES_SAMPLER: no span is recorded")
+    elif sampler == "traceidratio":
+        try:
+            ratio = float(values.get("OTEL_TRACES_SAMPLER_ARG", "1"))
+        except ValueError:
+            ratio = 1.0
+        if ratio < 1:
+            report.add(
+                "OpenTelemetry",
+                "problem",
+                f"OTEL_TRACES_SAMPLER: only {ratio:.0%} of the runs are recorded",
+            )
+
+
+def _look_at_collector(report: Report, exporter: str) -> None:
+    import socket
+
+    environ = os.environ
+    protocol = (
+        environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        or "grpc"
+    )
+    over_http = "http" in exporter or ("grpc" not in exporter and protocol.startswith("http"))
+    default = 4318 if over_http else 4317
+    endpoint = (
+        environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        or f"http://localhost:{default}"
+    )
+    shown = _without_user(endpoint)
+    parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+    reason = None
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80 if over_http else default)
+        socket.create_connection((parts.hostname or "localhost", port), timeout=1).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    report.collector = {"endpoint": shown, "answers": reason is None, "reason": reason}
+    if reason is None:
+        report.add("OpenTelemetry", "ok", f"the Collector at {shown} answers")
+    else:
+        report.add(
+            "OpenTelemetry",
+            "problem",
+            f"the Collector at {shown} does not answer: {reason}",
+        )
+
+
+def _without_user(text: str) -> str:
+    """An address without user and password."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _look_at_git(report: Report) -> None:
+    import shutil
+    import subprocess
+
+    if os.environ.get("OTELPROV_CODE_REVISION"):
+        report.add("code version", "ok", "given by OTELPROV_CODE_REVISION")
+        return
+    if shutil.which("git") is None:
+        report.add("code version", "note", "there is no git: the code's version is not known")
+        return
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        report.add("code version", "note", f"git does not answer: {error}")
+        return
+    if answer.returncode == 0:
+        report.add("code version", "ok", f"git, at {answer.stdout.strip()} in this directory")
+    else:
+        reason = answer.stderr.strip().splitlines() or ["git says no more"]
+        report.add("code version", "note", f"no revision in this directory: {reason[-1]}")

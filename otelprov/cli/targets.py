@@ -1,0 +1,166 @@
+"""What TARGET means: a path, an artifact id or its beginning, an operation, or a trace."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from otelprov.journal.index import PREFIXES
+from otelprov.lineage.graph import Gap
+from otelprov.model import Operation, Run
+from otelprov.render.words import clean, place
+
+if TYPE_CHECKING:
+    from otelprov.lineage.sources import Source
+
+_TRACE = re.compile(r"trace:([0-9a-f]{32})")
+_OPERATION = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
+_ARTIFACT = re.compile(rf"(?:({'|'.join(PREFIXES)}):)?([0-9a-f]+)")
+_FORMS = "an existing path, an artifact id or its beginning, trace:<id>, or an operation's id"
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was asked for: exactly one of the first four."""
+
+    artifact: str | None = None
+    operation: Operation | None = None
+    run: Run | None = None
+    trace: str | None = None
+    maker: Operation | None = None
+    """The operation that made the artifact, where the file itself says so."""
+    gaps: tuple[Gap, ...] = ()
+    """What the way to the target already tells."""
+
+
+def resolve(text: str, source: Source) -> Target:
+    """Find what TARGET means in a source.
+
+    Raises:
+        click.ClickException: nothing or more than one thing is meant; the message says what.
+    """
+    if os.path.lexists(text):
+        return _path(text, source)
+    lowered = text.lower()
+    if match := _TRACE.fullmatch(lowered):
+        return Target(trace=match[1])
+    if match := _OPERATION.fullmatch(lowered):
+        return _operation(match[1], match[2], source)
+    if match := _ARTIFACT.fullmatch(lowered):
+        return Target(artifact=_artifact(match[1], match[2], source))
+    raise click.ClickException(
+        f"there is no file {clean(text)}, and it is no id either; TARGET is {_FORMS}"
+        + _known_place(text, source)
+    )
+
+
+def _operation(trace_id: str, span_id: str, source: Source) -> Target:
+    operation = source.operation(trace_id, span_id)
+    if operation is not None:
+        return Target(operation=operation)
+    run = source.run(trace_id, span_id)
+    if run is not None:
+        return Target(run=run)
+    raise click.ClickException(f"operation {trace_id}-{span_id} is not in {source.name}")
+
+
+def _artifact(kind: str | None, digits: str, source: Source) -> str:
+    prefix = f"{kind}:{digits}" if kind else digits
+    if len(digits) < 4 or len(digits) > 64:
+        raise click.ClickException(f"{prefix} is no beginning of an id; give 4 to 64 hex digits")
+    found = [prefix] if kind and len(digits) == 64 else source.complete(prefix)
+    if len(found) > 1:
+        more = "\n  …" if len(found) >= _LISTED else ""
+        listed = "\n  ".join(found)
+        raise click.ClickException(f"{prefix} is ambiguous; it begins\n  {listed}{more}")
+    known = _known(found[0], source) if found else None
+    if known is None:
+        raise click.ClickException(f"no operation in {source.name} used or made {prefix}")
+    return known
+
+
+def _known(artifact_id: str, source: Source) -> str | None:
+    """The id under which a source knows an artifact: its own, or that of its derivation."""
+    if source.producers([artifact_id])[artifact_id] or source.consumers([artifact_id])[artifact_id]:
+        return artifact_id
+    derived = source.holding(artifact_id)
+    return derived[0] if derived else None
+
+
+def _path(text: str, source: Source) -> Target:
+    from otelprov.artifacts import carrier, identify_path, table_in_file
+
+    path = Path(text)
+    shown = place(os.path.abspath(path))
+    try:
+        file = identify_path(path)
+        if _known(file.id, source):
+            return Target(artifact=file.id)
+        table = table_in_file(path)
+        carried = carrier.read(path)
+    except OSError as error:
+        raise click.ClickException(f"cannot read {shown}: {error.strerror or error}") from None
+    known = _known(table.id, source) if table else None
+    if known:
+        reason = f"{shown} itself is not in {source.name}; the table that it holds is"
+        return Target(artifact=known, gaps=(Gap(reason, artifact=known),))
+    writer = source.operation(carried.trace_id, carried.span_id) if carried else None
+    if carried and writer:
+        return _carried(carried.artifact_id, writer, path, shown)
+    hint = f" ({clean(file.reason)})" if file.coverage == "none" and file.reason else ""
+    hint += _known_place(text, source)
+    if carried:
+        hint += (
+            f"; the file says that operation {carried.trace_id}-{carried.span_id} wrote it, "
+            f"which is not in {source.name} either"
+        )
+    raise click.ClickException(f"the content of {shown} ({file.id}) is not in {source.name}{hint}")
+
+
+def _carried(artifact_id: str, writer: Operation, path: Path, shown: str) -> Target:
+    """The file's bytes are unknown, but it carries the trace of the operation that wrote it."""
+    made = [usage.artifact for usage in writer.generated]
+    uris = _uris(str(path))
+    ranked = sorted(
+        made,
+        key=lambda one: (one.uri not in uris, one.kind != "file", one.id != artifact_id, one.id),
+    )
+    target = Target(operation=writer)
+    if ranked:
+        target = Target(artifact=ranked[0].id, maker=writer)
+    # A claim that the file makes: whoever copies its metadata onto other data copies that too.
+    reason = (
+        f"{shown} says that {clean(writer.name)} ({writer.id}) wrote it, "
+        "but its bytes are not those that were recorded"
+    )
+    return Target(
+        artifact=target.artifact,
+        operation=target.operation,
+        maker=target.maker,
+        gaps=(Gap(reason, artifact=target.artifact, operation=None if ranked else writer.id),),
+    )
+
+
+def _known_place(text: str, source: Source) -> str:
+    """What the source knows of the same place, with another content."""
+    found = source.at(_uris(text))
+    if not found:
+        return ""
+    contents = "content" if len(found) == 1 else "contents"
+    listed = "\n  ".join(found[:5])
+    more = "\n  …" if len(found) > 5 else ""
+    return (
+        f"; at that place it knows {len(found)} other {contents}, newest first:\n  {listed}{more}"
+    )
+
+
+def _uris(path: str) -> list[str]:
+    absolute = os.path.abspath(path)
+    names = dict.fromkeys([absolute, os.path.realpath(path)])
+    return [*names, *(Path(name).as_uri() for name in names), path]

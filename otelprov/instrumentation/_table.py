@@ -1,0 +1,143 @@
+"""What an operation table says: one entry for each function of a library that is looked at.
+
+A library's module lists facts with ``read``, ``write``, ``transform`` and ``step``; this module
+gives them their meaning, and ``_wrapping`` puts them in place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from otelprov.model import OperationKind
+
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+InPlace = Literal["never", "always", "parameter"]
+"""Whether a call changes ``self``: never, always, or when its parameter ``inplace`` is true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One function or method of a library, and what a call of it means."""
+
+    path: str
+    """``read_csv`` or ``DataFrame.merge``, seen from the library's module."""
+    kind: OperationKind | Literal["step"]
+    """``step`` makes no span: it only passes identities on."""
+    name: str
+    """The operation's name; the span is ``<library>.<name>``. ``{self.name}`` is filled in."""
+    source: str | None = None
+    """Parameter that names what is read."""
+    target: str | None = None
+    """Parameter that names what is written."""
+    in_place: InPlace = "never"
+    holds_nested: bool = True
+    """Whether what functions of the user's do inside (a lambda given to ``assign``, ``apply``,
+    ``loc``) belongs to this operation; else they make operations of their own."""
+    counts_frames: bool = False
+    """Whether it looks local variables up by counting stack frames (parameter ``level``)."""
+    warns_chained: bool = False
+    """Whether pandas warns of chained assignment here by counting references."""
+    typed: bool = False
+    """Whether the written file keeps the table's types, and so its id."""
+    always: bool = False
+    """For a step: whether it counts when the library calls it itself, too."""
+    carries_parameters: bool = False
+    """For a step: whether its parameters belong to the operation that follows."""
+    only_when: Callable[[Mapping[str, Any], object], bool] | None = None
+    """From the parameters and the result: whether the call is worth a span; else it is a step."""
+    collects: str | None = None
+    """For a write: parameter (or ``self``) that may be an open writer, whose file is written when
+    it is closed."""
+    by_content: bool = False
+    """Whether the outputs of a transform are known by their content: what it returns is not the
+    object that the caller gets."""
+    result: Callable[[Any], object] | None = None
+    """The data in what is returned, where that is packed in something else."""
+    around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    """Makes the function that stands in, for the odd place that no other fact describes."""
+    places: Callable[[Mapping[str, Any]], Any] | None = None
+    """What is read or written, where that is not simply the value of one parameter; ``self`` is
+    among the parameters."""
+    prepare: Callable[[Any, Arguments, Keywords], tuple[Arguments, Keywords]] | None = None
+    """May change the arguments of a write, so that the file carries its id."""
+
+
+def read(path: str, *, source: str | None = None, **facts: Any) -> Entry:
+    """A call that brings data in: used what ``source`` names, generated what it returns."""
+    return Entry(path, "read", facts.pop("name", _name(path)), source=source, **facts)
+
+
+def write(path: str, *, target: str | None = None, **facts: Any) -> Entry:
+    """A call that puts data out: used its arguments, generated what ``target`` names."""
+    return Entry(path, "write", facts.pop("name", _name(path)), target=target, **facts)
+
+
+def transform(path: str, **facts: Any) -> Entry:
+    """A call worth reading: used its arguments, generated what it returns or changes."""
+    return Entry(path, "transform", facts.pop("name", _name(path)), **facts)
+
+
+def step(path: str, **facts: Any) -> Entry:
+    """A small step without a span: what it returns comes from its arguments."""
+    return Entry(path, "step", facts.pop("name", _name(path)), **facts)
+
+
+def each(entry: Entry, *owners: str) -> list[Entry]:
+    """The same entry for several classes: ``each(transform("drop"), "DataFrame", "Series")``."""
+    return [replace(entry, path=f"{owner}.{entry.path}") for owner in owners]
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2].strip("_")
+
+
+class Binder:
+    """Parameters by name, as the signature of a function gives them.
+
+    Faster than ``inspect.Signature.bind`` and forgiving: a call that does not fit the signature is
+    the function's own to refuse.
+    """
+
+    __slots__ = ("_defaults", "_positional", "_variadic")
+
+    def __init__(self, function: Callable[..., Any], *, method: bool) -> None:
+        self._positional: list[str] = []
+        self._defaults: dict[str, object] = {}
+        self._variadic: str | None = None
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):  # a C function without a signature
+            parameters = []
+            self._variadic = "arguments"
+        for index, parameter in enumerate(parameters):
+            if index == 0 and method:
+                continue
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                self._variadic = parameter.name
+            elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+                    self._positional.append(parameter.name)
+                if parameter.default is not inspect.Parameter.empty:
+                    self._defaults[parameter.name] = parameter.default
+
+    def bind(
+        self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """All parameters with their values, and the names of those that the caller passed."""
+        parameters = dict(self._defaults)
+        given = self._positional[: len(arguments)]
+        parameters.update(zip(given, arguments, strict=False))
+        rest = arguments[len(self._positional) :]
+        given = list(given)
+        if rest and self._variadic:
+            parameters[self._variadic] = rest
+            given.append(self._variadic)
+        if keywords:
+            parameters.update(keywords)
+            given.extend(keywords)
+        return parameters, given

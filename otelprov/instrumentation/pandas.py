@@ -1,0 +1,447 @@
+"""pandas: its operation table, and what only pandas needs.
+
+Three levels work together. The operations worth reading make spans. ``NDFrame.__finalize__``, which
+pandas calls on almost every object that it derives from another, passes the identity on without
+one. The small steps named below do so with more precision: they know their parameters, so that the
+derivation ids of what follows are the same in every run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+from otelprov.artifacts import digest_value
+from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.instrumentation._sql import query_place, table_place
+from otelprov.instrumentation._table import Entry, each, read, step, transform, write
+from otelprov.instrumentation._wrapping import UNCOUNTED, ChainedAssignment, LibraryInstrumentor
+from otelprov.recording import faults
+from otelprov.recording.recorder import note_read
+from otelprov.recording.run import run
+
+BOTH = ("DataFrame", "Series")
+GROUPBY = tuple(
+    f"core.groupby.{name}"
+    for name in ("generic.DataFrameGroupBy", "generic.SeriesGroupBy", "groupby.GroupBy")
+)
+WINDOWS = tuple(
+    f"core.window.{name}"
+    for name in (
+        "rolling.Rolling",
+        "rolling.Window",
+        "expanding.Expanding",
+        "ewm.ExponentialMovingWindow",
+    )
+)
+INDEXERS = "core.indexing._LocationIndexer"
+SCALAR_INDEXERS = ("core.indexing._ScalarAccessIndexer", "core.indexing._AtIndexer")
+
+
+def _is_frame(_: Mapping[str, Any], target: Any) -> bool:
+    return getattr(target, "ndim", 0) == 2
+
+
+def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
+    """``df[mask]`` and ``df[1:5]`` choose rows; ``df["a"]`` and ``df[["a", "b"]]`` columns."""
+    key = parameters.get("key")
+    if isinstance(key, slice) or callable(key):
+        return True
+    if isinstance(key, list):
+        return bool(key) and isinstance(key[0], bool)
+    return getattr(getattr(key, "dtype", None), "kind", "") == "b" or getattr(key, "ndim", 0) == 2
+
+
+def _frame_selects_rows(parameters: Mapping[str, Any], target: object) -> bool:
+    return _is_frame(parameters, target) and _selects_rows(parameters, target)
+
+
+def _locates_rows(parameters: Mapping[str, Any], target: Any) -> bool:
+    """``df.loc[mask]`` and ``df.loc[a:b, cols]`` give a table; ``df.loc[3, "a"]`` a number."""
+    if getattr(getattr(target, "obj", None), "ndim", 0) != 2:
+        return False
+    key = parameters.get("key")
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(
+        isinstance(part, (list, slice)) or callable(part) or getattr(part, "ndim", 0) > 0
+        for part in parts[:2]
+    )
+
+
+def _sets_data(parameters: Mapping[str, Any], target: Any) -> bool:
+    """``df.x = values`` and ``df.columns = names``, not any other attribute."""
+    if getattr(target, "ndim", 0) != 2:
+        return False
+    name = parameters.get("name")
+    return name in ("columns", "index") or name in getattr(target, "columns", ())
+
+
+def _reads() -> Iterable[Entry]:
+    yield read("read_csv", source="filepath_or_buffer")
+    yield read("read_table", source="filepath_or_buffer")
+    yield read("read_fwf", source="filepath_or_buffer")
+    yield read("read_excel", source="io")
+    yield read("read_json", source="path_or_buf")
+    yield read("read_html", source="io")
+    yield read("read_xml", source="path_or_buffer")
+    yield read("read_parquet", source="path")
+    yield read("read_feather", source="path")
+    yield read("read_orc", source="path")
+    yield read("read_pickle", source="filepath_or_buffer")
+    yield read("read_hdf", source="path_or_buf")
+    yield read("read_stata", source="filepath_or_buffer")
+    yield read("read_sas", source="filepath_or_buffer")
+    yield read("read_spss", source="path")
+    yield read("read_sql", source="sql", places=query_place)
+    yield read("read_sql_query", source="sql", places=query_place)
+    yield read("read_sql_table", source="table_name", places=query_place)
+    yield read("read_iceberg", source="table_identifier", places=_iceberg_place)
+    yield read("read_gbq", source="query", places=lambda p: f"bigquery://{p.get('project_id')}")
+    yield read("read_clipboard", places=lambda _: "clipboard:", source="sep")
+    yield read("ExcelFile.__init__", source="path_or_buffer", name="ExcelFile", in_place="always")
+    yield read("HDFStore.__init__", source="path", name="HDFStore", in_place="always")
+    yield transform("ExcelFile.parse", name="ExcelFile.parse")
+    # Chunks come from their reader, which comes from the file.
+    for reader in (
+        "io.parsers.readers.TextFileReader",
+        "io.json._json.JsonReader",
+        "io.stata.StataReader",
+        "io.sas.sasreader.SASReader",
+    ):
+        yield from each(step("__next__"), reader)
+        yield from each(step("read"), reader)
+        yield from each(step("get_chunk"), reader)
+    yield from each(step("get"), "HDFStore")
+    yield from each(step("select"), "HDFStore")
+
+
+def _writes() -> Iterable[Entry]:
+    yield from each(write("to_csv", target="path_or_buf"), *BOTH)
+    yield from each(write("to_json", target="path_or_buf"), *BOTH)
+    yield from each(
+        write("to_excel", target="excel_writer", collects="excel_writer", places=_workbook), *BOTH
+    )
+    yield from each(write("to_pickle", target="path"), *BOTH)
+    yield from each(
+        write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
+    )
+    yield from each(write("to_sql", target="name", places=table_place), *BOTH)
+    yield from each(write("to_latex", target="buf"), *BOTH)
+    yield from each(write("to_markdown", target="buf"), *BOTH)
+    yield from each(write("to_string", target="buf"), *BOTH)
+    yield write("DataFrame.to_html", target="buf")
+    yield write("DataFrame.to_xml", target="path_or_buffer")
+    yield write("DataFrame.to_parquet", target="path", typed=True)
+    yield write("DataFrame.to_feather", target="path", typed=True)
+    yield write("DataFrame.to_orc", target="path")
+    yield write("DataFrame.to_stata", target="path")
+    yield write("DataFrame.to_iceberg", target="table_identifier", places=_iceberg_place)
+    yield write("DataFrame.to_gbq", target="destination_table", places=_bigquery_place)
+    yield from each(write("to_clipboard", target="sep", places=lambda _: "clipboard:"), *BOTH)
+    yield from each(write("to_dict"), *BOTH)
+    yield from each(write("to_list"), "Series")
+    yield from each(write("tolist", name="to_list"), "Series")
+    yield from each(transform("to_numpy"), *BOTH)
+    yield from each(transform("to_records"), "DataFrame")
+    yield from each(transform("to_xarray"), *BOTH)
+    yield from each(transform("to_frame"), "Series")
+    yield from each(transform("to_period"), *BOTH)
+    yield from each(transform("to_timestamp"), *BOTH)
+    # The file of an open writer is written when that is closed.
+    for name in ("close", "__exit__"):
+        yield write(f"ExcelWriter.{name}", name="ExcelWriter.close", target="path", places=_opened)
+        yield write(f"HDFStore.{name}", name="HDFStore.close", target="path", places=_opened)
+
+
+def _functions() -> Iterable[Entry]:
+    yield from map(
+        transform,
+        (
+            "merge merge_asof merge_ordered pivot pivot_table melt lreshape wide_to_long "
+            "crosstab cut qcut get_dummies from_dummies to_datetime to_numeric to_timedelta "
+            "factorize json_normalize"
+        ).split(),
+    )
+    # The tables may come from a generator, whose steps are worth reading.
+    yield transform("concat", holds_nested=False)
+    yield transform("eval", counts_frames=True)
+    yield step("unique")
+    yield step("isna")
+    yield step("notna")
+
+
+def _methods() -> Iterable[Entry]:
+    both = (
+        "merge join pivot pivot_table melt stack unstack explode filter assign astype sample "
+        "transpose describe value_counts nlargest nsmallest reindex reindex_like "
+        "combine_first compare convert_dtypes infer_objects droplevel swaplevel "
+        "reorder_levels set_axis truncate asfreq tz_convert tz_localize align corr corrwith "
+        "cov dot select_dtypes xs take nunique mode isetitem"
+    ).split()
+    for name in both:
+        if name == "isetitem":
+            yield transform("DataFrame.isetitem", in_place="always")
+        else:
+            yield from each(transform(name), *BOTH)
+    for name in ["agg", "aggregate", "apply", "map", "applymap", "transform", "pipe", "combine"]:
+        # pipe calls one function with the whole table: what happens in there is worth reading.
+        span = "agg" if name == "aggregate" else name
+        yield from each(transform(name, name=span, holds_nested=name != "pipe"), *BOTH)
+    for name in (
+        "drop rename dropna sort_values sort_index drop_duplicates set_index reset_index "
+        "rename_axis"
+    ).split():
+        yield from each(transform(name, in_place="parameter"), *BOTH)
+    for name in ["fillna", "ffill", "bfill", "replace", "interpolate"]:
+        yield from each(transform(name, in_place="parameter", warns_chained=True), *BOTH)
+    for name in ["where", "mask", "clip"]:
+        yield from each(
+            transform(name, in_place="parameter", warns_chained=True, only_when=_is_frame), *BOTH
+        )
+    for name in ["head", "tail", "shift", "diff", "rank", "round", "isin", "pct_change"]:
+        yield from each(transform(name, only_when=_is_frame), *BOTH)
+    yield transform("DataFrame.query", in_place="parameter", counts_frames=True)
+    yield transform("DataFrame.eval", in_place="parameter", counts_frames=True)
+    yield transform("DataFrame.insert", in_place="always")
+    yield from each(transform("pop", in_place="always"), "DataFrame")
+    yield from each(transform("update", in_place="always", warns_chained=True), *BOTH)
+    yield from each(transform("__delitem__", in_place="always"), *BOTH)
+    yield from each(transform("__setitem__", in_place="always", warns_chained=True), *BOTH)
+    yield from each(transform("__setattr__", in_place="always", only_when=_sets_data), *BOTH)
+    yield transform("DataFrame.__getitem__", only_when=_selects_rows, always=True)
+    yield transform(f"{INDEXERS}.__getitem__", name="{self.name}", only_when=_locates_rows)
+    yield transform(f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always")
+
+
+def _groups() -> Iterable[Entry]:
+    for name in ["groupby", "rolling", "expanding", "ewm", "resample"]:
+        yield from each(step(name, carries_parameters=True), *BOTH)
+    yield from each(step("__getitem__", always=True), *GROUPBY, *WINDOWS)
+    with_functions = ["agg", "aggregate", "apply", "transform", "filter", "pipe"]
+    plain = (
+        "sum mean median min max std var sem prod count size nunique first last nth head tail "
+        "any all describe cumsum cumprod cummax cummin cumcount ngroup rank shift diff "
+        "pct_change ffill bfill fillna sample quantile value_counts idxmin idxmax ohlc corr "
+        "corrwith cov skew kurt take get_group"
+    ).split()
+    for owners, prefix in ((GROUPBY, "groupby"), (WINDOWS, "window"), (_RESAMPLERS, "resample")):
+        for name in with_functions:
+            span = f"{prefix}.{'agg' if name == 'aggregate' else name}"
+            yield from each(transform(name, name=span, holds_nested=name != "pipe"), *owners)
+        for name in (*plain, *("asfreq", "interpolate", "nearest") * (prefix == "resample")):
+            yield from each(transform(name, name=f"{prefix}.{name}"), *owners)
+
+
+_RESAMPLERS = ("core.resample.Resampler",)
+
+
+def _steps() -> Iterable[Entry]:
+    yield from each(step("__init__"), *BOTH)
+    for name in ["from_dict", "from_records"]:
+        yield step(f"DataFrame.{name}")
+    for owner in BOTH:
+        for name in ["_arith_method", "_cmp_method", "_logical_method"]:
+            yield step(f"{owner}.{name}", always=True)
+    for name in ("iadd isub imul itruediv ifloordiv imod ipow iand ior ixor").split():
+        yield from each(step(f"__{name}__", in_place="always"), *BOTH)
+    for name in (
+        "sum mean median min max std var prod sem skew kurt count any all abs cumsum cumprod "
+        "cummax cummin isna isnull notna notnull duplicated idxmin idxmax quantile between "
+        "copy squeeze items iterrows first_valid_index add sub mul div truediv floordiv mod "
+        "pow radd rsub rmul rdiv eq ne lt le gt ge unique searchsorted autocorr argsort "
+        "repeat add_prefix add_suffix at_time between_time first last __neg__ __invert__ "
+        "__abs__ __array__ __array_ufunc__"
+    ).split():
+        yield from each(step(name), *BOTH)
+    yield from each(step("values"), *BOTH)
+    yield from each(step("array"), "Series")
+    for indexer in SCALAR_INDEXERS:
+        yield step(f"{indexer}.__setitem__", in_place="always")
+    yield from each(step("__getitem__"), "Series")
+    for name in (
+        "capitalize casefold cat center contains count decode encode endswith extract "
+        "extractall find findall fullmatch get get_dummies index isalnum isalpha isdecimal "
+        "isdigit islower isnumeric isspace istitle isupper join len ljust lower lstrip match "
+        "normalize pad partition removeprefix removesuffix repeat replace rfind rjust "
+        "rpartition rsplit rstrip slice slice_replace split startswith strip swapcase title "
+        "translate upper wrap zfill"
+    ).split():
+        yield step(f"core.strings.accessor.StringMethods.{name}")
+    for owner in (
+        "core.indexes.accessors.Properties",
+        "core.arrays.categorical.CategoricalAccessor",
+    ):
+        yield step(f"{owner}._delegate_property_get", always=True)
+        yield step(f"{owner}._delegate_method", always=True)
+    yield step("core.generic.NDFrame.__finalize__", around=_finalizing)
+    yield from each(step("__iter__", around=_iterating), *GROUPBY)
+    yield step("core.computation.scope.Scope.resolve", around=_resolving)
+    yield step("util._exceptions.find_stack_level", around=_finding_stack_level)
+
+
+def _finalizing(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self, other, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(self, other, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            _finalized(self, other)
+        return result
+
+    return wrapper
+
+
+def _iterating(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self):  # type: ignore[no-untyped-def]
+        groups = original(self)
+        identity = registry.lookup(self) if run.active else None
+        return groups if identity is None else _identified(groups, identity)
+
+    return wrapper
+
+
+def _identified(groups: Iterable[Any], identity: Identity) -> Iterator[Any]:
+    """Each group of a ``groupby`` comes from what the groupby comes from."""
+    for key, group in groups:
+        found = derive("group", [identity], digest_value(key))
+        if found is not None:
+            registry.assign(group, found)
+        yield key, group
+
+
+def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``df.query("a > @limit")`` reads the variables it names."""
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            value = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            note_read(value)
+        return value
+
+    return wrapper
+
+
+def _finding_stack_level(original: Callable[..., Any]) -> Callable[..., Any]:
+    """pandas counts the frames up to the user's own; ours are not to be counted."""
+
+    def wrapper():  # type: ignore[no-untyped-def]
+        level = original()
+        frame: FrameType | None = sys._getframe()
+        uncounted = 0
+        for _ in range(level - 1):  # the first of them is the original's own
+            if frame is None:
+                break
+            uncounted += frame.f_code.co_filename.endswith(UNCOUNTED)
+            frame = frame.f_back
+        return level - uncounted
+
+    return wrapper
+
+
+def _finalized(made: Any, other: Any) -> None:
+    """``made`` was derived from ``other``: a table, or a record of the tables of an operation."""
+    if made is other:
+        return
+    with faults.contained("an identity was not passed on"):
+        found = registry.lookup(other)
+        if found is not None:
+            known = [found]
+        elif hasattr(other, "_mgr"):  # a table that nothing is known of: by far the usual case
+            return
+        else:
+            objects = getattr(other, "input_objs", None) or getattr(other, "objs", None)
+            if objects is None:
+                objects = (getattr(other, "left", None), getattr(other, "right", None))
+            known = [item for item in map(registry.lookup, objects) if item is not None]
+            if not known:
+                return
+        before = registry.lookup(made)
+        if before is not None:
+            if before.artifact is not None:
+                return
+            known.insert(0, before)
+        identity = derive("finalize", known, None)
+        if identity is not None:
+            registry.assign(made, identity)
+
+
+def _workbook(parameters: Mapping[str, Any]) -> Any:
+    """The path of ``to_excel``; None when it is an open ``ExcelWriter``."""
+    target = parameters.get("excel_writer")
+    return None if hasattr(target, "sheets") else target
+
+
+def _store(parameters: Mapping[str, Any]) -> Any:
+    """The path of ``to_hdf``; None when it is an open ``HDFStore``."""
+    target = parameters.get("path_or_buf")
+    return None if hasattr(target, "get_storer") else target
+
+
+def _opened(parameters: Mapping[str, Any]) -> Any:
+    """What an ``ExcelWriter`` or ``HDFStore`` writes to, when something was put into it."""
+    writer = parameters["self"]
+    if registry.lookup(writer) is None:
+        return None
+    path = getattr(writer, "_path", None) or getattr(writer, "path", None)
+    if path is None and hasattr(writer, "_handles"):
+        path = writer._handles.handle
+    return path
+
+
+def _iceberg_place(parameters: Mapping[str, Any]) -> str:
+    return (
+        f"iceberg://{parameters.get('catalog_name') or 'default'}/{parameters['table_identifier']}"
+    )
+
+
+def _bigquery_place(parameters: Mapping[str, Any]) -> str:
+    return (
+        f"bigquery://{parameters.get('project_id') or 'default'}/{parameters['destination_table']}"
+    )
+
+
+def _table() -> Iterable[Entry]:
+    for part in (_reads, _writes, _functions, _methods, _groups, _steps):
+        yield from part()
+
+
+class PandasInstrumentor(LibraryInstrumentor):
+    """Records pandas."""
+
+    library = "pandas"
+    minimum = (2, 2)
+
+    def tables(self) -> Mapping[str, Callable[[], Iterable[Entry]]]:
+        """Everything lies in modules that ``import pandas`` loads."""
+        return {"pandas": _table}
+
+    def chained(self, entry: Entry) -> ChainedAssignment | None:
+        """pandas 3 warns where a reference count says that nobody else holds the table."""
+        try:
+            from pandas.compat import _constants as constants
+            from pandas.core import common
+            from pandas.errors import ChainedAssignmentError
+            from pandas.errors.cow import _chained_assignment_method_msg, _chained_assignment_msg
+
+            if constants.CHAINED_WARNING_DISABLED:
+                return None
+            sets_item = entry.path.endswith("__setitem__")
+            return ChainedAssignment(
+                message=_chained_assignment_msg if sets_item else _chained_assignment_method_msg,
+                category=ChainedAssignmentError,
+                references=constants.REF_COUNT if sets_item else constants.REF_COUNT_METHOD,
+                is_local=common.is_local_in_caller_frame,
+                is_syntax=common.is_setitem_syntax_in_caller_frame if sets_item else None,
+            )
+        except (ImportError, AttributeError):  # pandas 2 finds it in another way
+            return None

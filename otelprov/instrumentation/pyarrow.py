@@ -1,0 +1,162 @@
+"""pyarrow: the readers and writers that are Python functions, and the ways in and out of pandas.
+
+Methods of ``pyarrow.Table`` are C and cannot be patched. Some of them (``join``, ``filter`` with an
+expression, ``group_by``, ``sort_by``, ``to_pandas``, ``from_pandas``) call a Python function of
+pyarrow's own, and that one is looked at. What is left (``take``, ``slice``, ``select``, compute
+functions) is not seen: its result is data of unknown origin, known by its content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from otelprov.artifacts import carrier, identify
+from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, transform, write
+from otelprov.instrumentation._wrapping import LibraryInstrumentor
+from otelprov.recording import places
+from otelprov.recording.recorder import OpenOperation
+
+
+def _parquet() -> Iterable[Entry]:
+    yield read("read_table", name="parquet.read_table", source="source", places=_source)
+    yield read("ParquetFile.__init__", name="ParquetFile", source="source", in_place="always")
+    yield read(
+        "ParquetDataset.__init__", name="ParquetDataset", source="path_or_paths", in_place="always"
+    )
+    for method in ("read", "read_row_group", "read_row_groups"):
+        yield read(f"ParquetFile.{method}", name=f"ParquetFile.{method}")
+    yield read("ParquetDataset.read", name="ParquetDataset.read")
+    yield write(
+        "write_table", name="parquet.write_table", target="where", typed=True, prepare=_carry
+    )
+    yield write(
+        "write_to_dataset",
+        name="parquet.write_to_dataset",
+        target="root_path",
+        typed=True,
+        prepare=_carry,
+    )
+    for method in ("write_table", "write_batch", "write"):
+        yield write(f"ParquetWriter.{method}", name=f"ParquetWriter.{method}", collects="self")
+    for method in ("close", "__exit__"):
+        yield write(
+            f"ParquetWriter.{method}", name="ParquetWriter.close", target="where", places=_opened
+        )
+
+
+def _csv() -> Iterable[Entry]:
+    yield read("read_csv", name="csv.read_csv", source="input_file")
+    yield read("open_csv", name="csv.open_csv", source="input_file")
+    yield write("write_csv", name="csv.write_csv", target="output_file")
+
+
+def _feather() -> Iterable[Entry]:
+    yield read("read_table", name="feather.read_table", source="source")
+    yield read("read_feather", name="feather.read_feather", source="source")
+    yield write(
+        "write_feather", name="feather.write_feather", target="dest", typed=True, prepare=_carry
+    )
+
+
+def _json() -> Iterable[Entry]:
+    yield read("read_json", name="json.read_json", source="input_file")
+
+
+def _orc() -> Iterable[Entry]:
+    yield read("read_table", name="orc.read_table", source="source", places=_source)
+    yield write("write_table", name="orc.write_table", target="where")
+
+
+def _dataset() -> Iterable[Entry]:
+    yield read("dataset", name="dataset.dataset", source="source", places=_source)
+    yield read("parquet_dataset", name="dataset.parquet_dataset", source="metadata_path")
+    yield write(
+        "write_dataset", name="dataset.write_dataset", target="base_dir", typed=True, prepare=_carry
+    )
+
+
+def _pandas_compat() -> Iterable[Entry]:
+    yield transform("table_to_dataframe", name="Table.to_pandas")
+    yield transform(
+        "dataframe_to_arrays", name="Table.from_pandas", by_content=True, result=_table_of_arrays
+    )
+
+
+def _acero() -> Iterable[Entry]:
+    yield transform("_perform_join", name="Table.join")
+    yield transform("_perform_join_asof", name="Table.join_asof")
+    yield transform("_filter_table", name="Table.filter")
+    yield transform("_group_by", name="Table.group_by")
+    yield transform("_sort_source", name="Table.sort_by")
+
+
+def _source(parameters: Mapping[str, Any]) -> Any:
+    """What is read: a path of this machine, or a name in another file system."""
+    for name in ("source", "path_or_paths", "metadata_path"):
+        place = parameters.get(name)
+        if place is not None:
+            break
+    system = parameters.get("filesystem")
+    if system is None or not isinstance(place, str) or "://" in place:
+        return place
+    kind = getattr(system, "type_name", None) or getattr(system, "protocol", None) or "filesystem"
+    kind = kind[0] if isinstance(kind, (list, tuple)) else kind
+    return place if kind in ("local", "file") else f"{kind}://{place}"
+
+
+def _opened(parameters: Mapping[str, Any]) -> Any:
+    """The file of a ``ParquetWriter`` that something was written to."""
+    writer = parameters["self"]
+    return getattr(writer, "where", None) if registry.lookup(writer) is not None else None
+
+
+def _carry(
+    operation: OpenOperation, arguments: Arguments, keywords: Keywords
+) -> tuple[Arguments, Keywords]:
+    """The written table carries its id and its span in the schema's metadata."""
+    data = arguments[0] if arguments else next(iter(keywords.values()), None)
+    import pyarrow
+
+    if type(data).__module__.partition(".")[0] == "pandas" and keywords.get("version", 2) == 2:
+        data = pyarrow.Table.from_pandas(data)  # as write_feather does for version 2
+    if not isinstance(data, pyarrow.Table):
+        return arguments, keywords
+    if operation.content is None:
+        operation.content = identify(data)
+    if operation.content.coverage != "full":
+        return arguments, keywords
+    added = carrier.arrow_metadata(places.carried(operation, operation.content.id))
+    marked = data.replace_schema_metadata({**(data.schema.metadata or {}), **added})
+    if arguments:
+        return (marked, *arguments[1:]), keywords
+    return arguments, {**keywords, next(iter(keywords)): marked}
+
+
+def _table_of_arrays(result: Any) -> object:
+    """``dataframe_to_arrays`` returns the columns; the table is made of them in C."""
+    import pyarrow
+
+    arrays, schema = result[0], result[1]
+    return pyarrow.Table.from_arrays(list(arrays), schema=schema)
+
+
+class PyArrowInstrumentor(LibraryInstrumentor):
+    """Records pyarrow."""
+
+    library = "pyarrow"
+    minimum = (14,)
+
+    def tables(self) -> Mapping[str, Callable[[], Iterable[Entry]]]:
+        """Each part is patched when the program imports it."""
+        return {
+            "pyarrow.parquet": _parquet,
+            "pyarrow.csv": _csv,
+            "pyarrow.feather": _feather,
+            "pyarrow.json": _json,
+            "pyarrow.orc": _orc,
+            "pyarrow.dataset": _dataset,
+            "pyarrow.pandas_compat": _pandas_compat,
+            "pyarrow.acero": _acero,
+        }

@@ -1,0 +1,1 @@
+"""The durable local store: OTLP/JSON lines, one file a process."""

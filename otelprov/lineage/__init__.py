@@ -1,0 +1,1 @@
+"""The read side: from a recorded span to the graph of what was made from what."""

@@ -1,0 +1,161 @@
+"""The lineage of something: artifacts and operations, the edges between them, and the gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Literal
+
+from otelprov.model import Artifact, Operation, Run
+
+if TYPE_CHECKING:
+    import networkx
+
+Direction = Literal["upstream", "downstream"]
+Relation = Literal["used", "generated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One edge, as the data flows: artifact -> operation `used`, operation -> artifact `generated`.
+
+    ``source`` and ``target`` are ids of artifacts and operations.
+    """
+
+    source: str
+    target: str
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is not known, at an artifact or an operation, in words."""
+
+    reason: str
+    artifact: str | None = None
+    operation: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The id that it is about."""
+        return self.artifact or self.operation or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The answer to a question about lineage.
+
+    Artifacts and operations stand in the order of the data's flow, from raw data to what was made
+    of it, ties by id; edges by the places of their ends.
+    """
+
+    target: str
+    """The id of an artifact or an operation, or ``trace:<trace id>``."""
+    direction: Direction
+    artifacts: tuple[Artifact, ...]
+    operations: tuple[Operation, ...]
+    edges: tuple[Edge, ...]
+    gaps: tuple[Gap, ...] = ()
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    """The runs of the operations, by id, as far as they are known."""
+    others: Mapping[str, int] = field(default_factory=dict)
+    """By artifact: how many operations made the same content and are not part of this."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A lineage while it is put together."""
+
+    operations: dict[str, Operation] = field(default_factory=dict)
+    edges: set[Edge] = field(default_factory=set)
+    gaps: list[Gap] = field(default_factory=list)
+    known: dict[str, Artifact] = field(default_factory=dict)
+    """Artifacts that no edge may mention: the target itself."""
+
+    def used(self, operation: Operation, artifact_id: str) -> None:
+        """Note that the operation used the artifact."""
+        self.operations[operation.id] = operation
+        self.edges.add(Edge(artifact_id, operation.id, "used"))
+
+    def generated(self, operation: Operation, artifact_id: str) -> None:
+        """Note that the operation made the artifact."""
+        self.operations[operation.id] = operation
+        self.edges.add(Edge(operation.id, artifact_id, "generated"))
+
+    def finish(self, target: str, direction: Direction) -> Lineage:
+        """Put everything in order, and add the gaps that artifacts and operations tell of."""
+        artifacts = self._artifacts()
+        order = _order([*artifacts, *self.operations], self.edges)
+        ordered = sorted(artifacts.values(), key=lambda artifact: order[artifact.id])
+        operations = sorted(self.operations.values(), key=lambda one: order[one.id])
+        gaps = [*self.gaps, *_told_gaps(ordered, operations)]
+        return Lineage(
+            target=target,
+            direction=direction,
+            artifacts=tuple(ordered),
+            operations=tuple(operations),
+            edges=tuple(
+                sorted(self.edges, key=lambda e: (order[e.source], order[e.target], e.relation))
+            ),
+            gaps=tuple(sorted(set(gaps), key=lambda gap: (order.get(gap.place, 0), gap.reason))),
+        )
+
+    def _artifacts(self) -> dict[str, Artifact]:
+        """What is known of each artifact: first what its makers say, then its users."""
+        mentions: dict[str, list[Artifact]] = {}
+        by_time = sorted(self.operations.values(), key=lambda one: (one.start, one.id))
+        for operation in by_time:
+            for usage in operation.generated:
+                if Edge(operation.id, usage.artifact.id, "generated") in self.edges:
+                    mentions.setdefault(usage.artifact.id, []).append(usage.artifact)
+        for operation in by_time:
+            for usage in operation.used:
+                if Edge(usage.artifact.id, operation.id, "used") in self.edges:
+                    mentions.setdefault(usage.artifact.id, []).append(usage.artifact)
+        for id_, artifact in self.known.items():
+            mentions.setdefault(id_, []).append(artifact)
+        return {id_: merge(several) for id_, several in mentions.items()}
+
+
+def merge(mentions: list[Artifact]) -> Artifact:
+    """One artifact out of several mentions: the first counts, the others fill what it lacks."""
+    merged = mentions[0]
+    for other in mentions[1:]:
+        lacking = {
+            one.name: getattr(other, one.name)
+            for one in fields(merged)
+            if getattr(merged, one.name) is None
+        }
+        merged = replace(merged, **lacking)
+    return merged
+
+
+def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -> list[Gap]:
+    gaps = []
+    for artifact in artifacts:
+        if artifact.coverage == "none":
+            why = f": {artifact.reason}" if artifact.reason else ""
+            gaps.append(
+                Gap(f"known by name only, its content was not looked at{why}", artifact=artifact.id)
+            )
+    for operation in operations:
+        if operation.dropped:
+            number = operation.dropped
+            what = "1 artifact was" if number == 1 else f"{number} artifacts were"
+            gaps.append(Gap(f"{what} left out of its record for a limit", operation=operation.id))
+    return gaps
+
+
+def _order(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
+    """Each node's place in the flow of the data; what lies on a cycle stands together, by id."""
+    import networkx
+
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from((edge.source, edge.target) for edge in edges)
+    condensed = networkx.condensation(graph)
+    members = {group: sorted(condensed.nodes[group]["members"]) for group in condensed}
+    groups = networkx.lexicographical_topological_sort(
+        condensed, key=lambda group: str(members[group][0])
+    )
+    return {node: place for place, node in enumerate(n for group in groups for n in members[group])}

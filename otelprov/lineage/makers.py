@@ -1,0 +1,127 @@
+"""Which operation made an artifact that another one used.
+
+An id names content, and the same content can be made more than once: a pipeline that ran twice, a
+file that was written and read again. Which of the makers an input came from is decided by what was
+recorded, in this order: a link; the same run; the same place; and only then the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from otelprov.lineage.sources import Source
+from otelprov.model import Artifact, Link, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Where an input came from: an operation, or the id of one that the source does not have."""
+
+    operation: Operation | None = None
+    missing: str | None = None
+
+
+def latest(operations: Sequence[Operation]) -> Operation | None:
+    """The last of several makers of one artifact, and of nested ones the innermost.
+
+    An operation around others (a function, a task) hands on what one inside it made.
+    """
+    if not operations:
+        return None
+    chosen = max(operations, key=lambda one: (one.end, one.start, one.id))
+    inside = [one for one in operations if _inside(one, chosen)]
+    return latest(inside) or chosen
+
+
+def makers(
+    source: Source, consumer: Operation, producers: Mapping[str, Sequence[Operation]]
+) -> dict[str, Maker]:
+    """The maker of each artifact that ``consumer`` used, by artifact id.
+
+    ``producers`` are all the operations that generated each of those artifacts.
+    """
+    found: dict[str, Maker] = {}
+    for usage in consumer.used:
+        artifact = usage.artifact
+        others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
+        linked = _linked(source, consumer, artifact, others)
+        found[artifact.id] = linked or Maker(_chosen(consumer, artifact, others))
+    nameless = _unanswered(source, consumer)
+    if nameless:
+        _assign(found, nameless, consumer)
+    return found
+
+
+def _linked(
+    source: Source, consumer: Operation, artifact: Artifact, others: Sequence[Operation]
+) -> Maker | None:
+    places = {(one.trace_id, one.span_id): one for one in others}
+    missing = None
+    for link in consumer.links:
+        made = places.get((link.trace_id, link.span_id))
+        if made is not None and link.artifact_id in (artifact.id, ""):
+            return Maker(made)
+        if link.artifact_id == artifact.id and not source.operation(link.trace_id, link.span_id):
+            missing = f"{link.trace_id}-{link.span_id}"
+    return Maker(missing=missing) if missing else None
+
+
+def _chosen(
+    consumer: Operation, artifact: Artifact, others: Sequence[Operation]
+) -> Operation | None:
+    before = [one for one in others if one.end <= consumer.start]
+    same_trace = [one for one in before if one.trace_id == consumer.trace_id]
+    same_run = [one for one in same_trace if one.run == consumer.run]
+    # What a task reads inside itself, and names as used.
+    inside = [one for one in others if _inside(one, consumer)]
+    same_place = [one for one in before if artifact.uri and _made_at(one, artifact)]
+    for candidates in (same_run, same_trace, inside, same_place, before):
+        if candidates:
+            return latest(candidates)
+    # Only makers that ended later: the clocks of two machines differ. That of one process does not:
+    # what it made later is the same content once more, such as a table read back from its file.
+    later = [one for one in others if (one.trace_id, one.run) != (consumer.trace_id, consumer.run)]
+    return min(later, key=lambda one: (one.end, one.id), default=None)
+
+
+def _made_at(operation: Operation, artifact: Artifact) -> bool:
+    return any(
+        usage.artifact.id == artifact.id and usage.artifact.uri == artifact.uri
+        for usage in operation.generated
+    )
+
+
+def _inside(inner: Operation, outer: Operation) -> bool:
+    return (
+        (inner.trace_id, inner.run) == (outer.trace_id, outer.run)
+        and inner.id != outer.id
+        and outer.start <= inner.start
+        and inner.end <= outer.end
+        and (inner.start, inner.end) != (outer.start, outer.end)
+    )
+
+
+def _unanswered(source: Source, consumer: Operation) -> list[Link]:
+    """The links without an artifact (Jaeger keeps none) whose operation the source lacks."""
+    return [
+        link
+        for link in consumer.links
+        if not link.artifact_id and not source.operation(link.trace_id, link.span_id)
+    ]
+
+
+def _assign(found: dict[str, Maker], links: Sequence[Link], consumer: Operation) -> None:
+    """Give the links to the inputs that came from elsewhere, where only one way is possible."""
+    linked = {(link.trace_id, link.span_id) for link in consumer.links}
+    elsewhere = [
+        id_
+        for id_, maker in found.items()
+        if maker.operation is None
+        or (
+            maker.operation.trace_id != consumer.trace_id
+            and (maker.operation.trace_id, maker.operation.span_id) not in linked
+        )
+    ]
+    if len(elsewhere) == 1 and len(links) == 1:
+        found[elsewhere[0]] = Maker(missing=f"{links[0].trace_id}-{links[0].span_id}")

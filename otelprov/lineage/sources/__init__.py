@@ -1,0 +1,78 @@
+"""Where recorded operations are read from: one small protocol, one module for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from otelprov.model import Operation, Run
+
+
+class SourceError(Exception):
+    """A source cannot be opened or does not answer; the message is for people."""
+
+
+class AddressError(SourceError):
+    """The text that names a source is not understood."""
+
+
+class Source(Protocol):
+    """A place that knows operations.
+
+    Every method may raise :class:`SourceError`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it: ``journal:/path`` or an address."""
+
+    def producers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
+        """The operations that generated each artifact; one call for a level of a walk."""
+
+    def consumers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
+        """The operations that used each artifact."""
+
+    def operation(self, trace_id: str, span_id: str) -> Operation | None:
+        """One operation, when the source has it."""
+
+    def trace(self, trace_id: str) -> list[Operation]:
+        """The operations of a trace, oldest first; none when the source has no such trace."""
+
+    def run(self, trace_id: str, span_id: str) -> Run | None:
+        """One run, when the source has it."""
+
+    def runs(self, limit: int) -> list[Run]:
+        """The newest runs, newest first."""
+
+    def complete(self, prefix: str) -> list[str]:
+        """The artifact ids that begin so, at most a few."""
+
+    def holding(self, content_id: str) -> list[str]:
+        """The ids of derived artifacts whose content has this id, newest first."""
+
+    def at(self, uris: Sequence[str]) -> list[str]:
+        """The ids of artifacts that were read from or written to one of these places."""
+
+    def problems(self) -> list[str]:
+        """What could not be read, one line each."""
+
+
+def open_source(address: str) -> Source:
+    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``jaeger+https://HOST:PORT``.
+
+    Raises:
+        AddressError: the address is of no known form.
+        SourceError: there is no journal at the path.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme == "journal" and rest:
+        from otelprov.lineage.sources.journal import JournalSource
+
+        return JournalSource(rest)
+    if scheme in ("jaeger+http", "jaeger+https") and rest.strip("/"):
+        from otelprov.lineage.sources.jaeger import JaegerSource
+
+        return JaegerSource(address.removeprefix("jaeger+"))
+    raise AddressError(
+        f"{address!r} is no source; expected journal:PATH or jaeger+http://HOST:PORT"
+    )

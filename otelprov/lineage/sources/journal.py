@@ -1,0 +1,130 @@
+"""The journal as a source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from otelprov.journal.index import JournalIndex, Place, RunEntry
+from otelprov.journal.reader import Span
+from otelprov.lineage import decode
+from otelprov.lineage.sources import SourceError
+from otelprov.model import Operation, Run
+
+_CANDIDATES = 20  # of an ambiguous beginning: enough to list
+
+
+class JournalSource:
+    """The operations in the journal in a directory.
+
+    Raises:
+        SourceError: there is no journal there, or it holds nothing.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self._directory = Path(os.path.abspath(os.path.expanduser(directory)))
+        self.name = f"journal:{self._directory}"
+        advice = (
+            "run 'otelprov run -- python SCRIPT.py', or name another journal with "
+            "--source journal:PATH or OTELPROV_JOURNAL"
+        )
+        try:
+            self.index = JournalIndex(self._directory)
+        except FileNotFoundError:
+            raise SourceError(
+                f"there is no journal at {self._directory}: nothing was recorded there yet; "
+                + advice
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"cannot read the journal at {self._directory}: {error.strerror or error}"
+            ) from None
+        if not self.index.totals().files:
+            raise SourceError(f"the journal at {self._directory} is empty; {advice}")
+        self._operations: dict[tuple[str, str], Operation | None] = {}
+        self._unread: set[str] = set()
+
+    def producers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
+        """The operations that generated each artifact."""
+        found = self.index.generating(ids)
+        return {id_: self._decode_all(places) for id_, places in found.items()}
+
+    def consumers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
+        """The operations that used each artifact."""
+        return {id_: self._decode_all(places) for id_, places in self.index.using(ids).items()}
+
+    def operation(self, trace_id: str, span_id: str) -> Operation | None:
+        """One operation, when the journal has it."""
+        place = self.index.span(trace_id, span_id)
+        return self._decode(place) if place else None
+
+    def trace(self, trace_id: str) -> list[Operation]:
+        """The operations of a trace, oldest first."""
+        return self._decode_all(self.index.trace(trace_id))
+
+    def run(self, trace_id: str, span_id: str) -> Run | None:
+        """One run, when its run span is in the journal."""
+        place = self.index.span(trace_id, span_id)
+        span = self._read(place) if place else None
+        if span is None or not decode.is_run(span):
+            return None
+        return decode.run(span, self.index.operations_of(f"{trace_id}-{span_id}"))
+
+    def runs(self, limit: int) -> list[Run]:
+        """The newest runs, also those that were killed before their run span was written."""
+        return [self._run(entry) for entry in self.index.runs(limit)]
+
+    def complete(self, prefix: str) -> list[str]:
+        """The artifact ids that begin with ``prefix``."""
+        return self.index.beginning(prefix, _CANDIDATES)
+
+    def holding(self, content_id: str) -> list[str]:
+        """The ids of derived artifacts whose content has this id, newest first."""
+        return self.index.holding(content_id)
+
+    def at(self, uris: Sequence[str]) -> list[str]:
+        """The ids of artifacts read from or written to one of these places, newest first."""
+        return self.index.at(uris)
+
+    def problems(self) -> list[str]:
+        """The damaged lines."""
+        return [str(damage) for damage in self.index.damage()] + sorted(self._unread)
+
+    def _run(self, entry: RunEntry) -> Run:
+        span = self._read(entry.place) if entry.place else None
+        if span is not None:
+            return decode.run(span, entry.operations)
+        trace_id, _, span_id = entry.run.partition("-")
+        first = next((one for one in self.trace(trace_id) if one.run == entry.run), None)
+        return Run(
+            trace_id=trace_id,
+            span_id=span_id,
+            name="(run span not recorded)",
+            service=first.service if first else "unknown_service",
+            status="unknown",
+            start=entry.started // 1000 * 1000,
+            end=None,
+            operations=entry.operations,
+        )
+
+    def _decode_all(self, places: list[Place]) -> list[Operation]:
+        decoded = (self._decode(place) for place in places)
+        return [operation for operation in decoded if operation is not None]
+
+    def _decode(self, place: Place) -> Operation | None:
+        key = (place.trace_id, place.span_id)
+        if key not in self._operations:
+            span = self._read(place)
+            known = span is not None and decode.is_operation(span)
+            self._operations[key] = decode.operation(span) if span and known else None
+        return self._operations[key]
+
+    def _read(self, place: Place) -> Span | None:
+        span = self.index.read(place)
+        if span is None:
+            self._unread.add(
+                f"{self._directory / place.file}: changed while it was read; "
+                f"operation {place.trace_id}-{place.span_id} is missing here"
+            )
+        return span

@@ -1,0 +1,221 @@
+"""Walks through a source: from an artifact or an operation back to raw data, or on to what came
+of it.
+
+Breadth first, so that a source is asked once for each level and not once for each artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from otelprov.lineage.graph import Direction, Draft, Edge, Gap, Lineage
+from otelprov.lineage.makers import Maker, latest, makers
+from otelprov.lineage.sources import Source
+from otelprov.model import Operation, Usage
+
+_RAW = ("file:", "directory:", "resource:")
+
+
+def upstream(
+    source: Source,
+    start: str | Operation,
+    *,
+    depth: int | None = None,
+    maker: Operation | None = None,
+) -> Lineage:
+    """What an artifact (by id) or an operation was made from, back to the raw data.
+
+    ``depth`` is the number of operations to go back; the one that made the target is the first.
+    ``maker`` is the operation that made the artifact, where that is known; otherwise the latest.
+    """
+    walk = _Walk(source)
+    if isinstance(start, Operation):
+        target, level = start.id, [start]
+        walk.whole(start)
+    else:
+        target = start
+        walk.look_up([start])
+        walk.remember(start)
+        made = Maker(maker or latest(walk.producers[start]))
+        level = walk.step_back(start, made, cut=depth == 0)
+        if made.operation is None:
+            walk.root(start, made, None)
+    left = depth
+    while level:
+        left = None if left is None else left - 1
+        walk.look_up(usage.artifact.id for one in level for usage in one.used)
+        following: dict[str, Operation] = {}
+        for operation in sorted(level, key=lambda one: one.id):
+            for id_, made in makers(source, operation, walk.producers).items():
+                walk.draft.used(operation, id_)
+                if made.operation is None:
+                    walk.root(id_, made, operation)
+                else:
+                    new = walk.step_back(id_, made, cut=left is not None and left <= 0)
+                    following.update((one.id, one) for one in new)
+        level = list(following.values())
+    return walk.finish(target, "upstream", depth)
+
+
+def downstream(source: Source, start: str | Operation, *, depth: int | None = None) -> Lineage:
+    """What came of an artifact (by id) or of an operation."""
+    walk = _Walk(source)
+    # What lies ahead: artifacts, each with the operation it came from. The target came from any.
+    ahead: dict[tuple[str, str], Operation | None]
+    if isinstance(start, Operation):
+        target = start.id
+        for id_ in _ids(start.generated):
+            walk.draft.generated(start, id_)
+        walk.draft.operations[start.id] = start
+        ahead = {(id_, start.id): start for id_ in _ids(start.generated)}
+        left = None if depth is None else depth - 1
+    else:
+        target, left = start, depth
+        walk.remember(start)
+        ahead = {(start, ""): None}
+    seen = set(ahead)
+    followed: set[tuple[str, str]] = set()
+    while ahead:
+        consumers = source.consumers(sorted({id_ for id_, _ in ahead}))
+        everyone = {one.id: one for several in consumers.values() for one in several}
+        walk.look_up(usage.artifact.id for one in everyone.values() for usage in one.used)
+        came_from = {id_: makers(source, one, walk.producers) for id_, one in everyone.items()}
+        following: dict[tuple[str, str], Operation | None] = {}
+        for (artifact_id, _), maker in ahead.items():
+            for operation in consumers.get(artifact_id, ()):
+                made = came_from[operation.id][artifact_id].operation
+                if maker is not None and (made is None or made.id != maker.id):
+                    continue
+                if left is not None and left <= 0:
+                    walk.cut.add(Edge(artifact_id, operation.id, "used"))
+                    continue
+                walk.draft.used(operation, artifact_id)
+                if maker is not None:
+                    followed.add((artifact_id, maker.id))
+                for id_ in _ids(operation.generated):
+                    walk.draft.generated(operation, id_)
+                    if (id_, operation.id) not in seen:
+                        seen.add((id_, operation.id))
+                        following[id_, operation.id] = operation
+        ahead = following
+        left = None if left is None else left - 1
+    # A typed file is read back as the very table that was written: its story goes on from there.
+    goes_on = {artifact_id for artifact_id, _ in followed}
+    for artifact_id, maker_id in seen - followed:
+        if artifact_id in goes_on:
+            walk.draft.edges.discard(Edge(maker_id, artifact_id, "generated"))
+    return walk.finish(target, "downstream", depth)
+
+
+def whole_trace(source: Source, trace_id: str) -> Lineage | None:
+    """All the operations of a trace with all that they used and made; None for no such trace."""
+    operations = source.trace(trace_id)
+    if not operations:
+        return None
+    walk = _Walk(source)
+    for operation in operations:
+        walk.whole(operation)
+    walk.look_up(id_ for one in operations for id_ in _ids(one.used))
+    for operation in operations:
+        for id_, made in makers(source, operation, walk.producers).items():
+            if made.operation is None:
+                walk.root(id_, made, operation)
+    lineage = walk.finish(f"trace:{trace_id}", "upstream", None)
+    return replace(lineage, others={})  # of inputs from elsewhere, all makers would be others
+
+
+@dataclass
+class _Walk:
+    source: Source
+    draft: Draft = field(default_factory=Draft)
+    producers: dict[str, list[Operation]] = field(default_factory=dict)
+    cut: set[Edge] = field(default_factory=set)
+    """Edges that the depth kept from being followed."""
+    roots: list[tuple[str, str, Operation | None]] = field(default_factory=list)
+    """Artifacts where the walk ended too early: id, reason, and the operation that used it."""
+
+    def look_up(self, ids: Iterable[str]) -> None:
+        unknown = sorted({id_ for id_ in ids if id_ not in self.producers})
+        if unknown:
+            self.producers.update(self.source.producers(unknown))
+
+    def remember(self, artifact_id: str) -> None:
+        """Keep what is known of the target, which may stand alone."""
+        for several, made in (
+            (self.source.producers([artifact_id]), True),
+            (self.source.consumers([artifact_id]), False),
+        ):
+            for operation in several[artifact_id]:
+                for usage in operation.generated if made else operation.used:
+                    if usage.artifact.id == artifact_id:
+                        self.draft.known.setdefault(artifact_id, usage.artifact)
+
+    def whole(self, operation: Operation) -> None:
+        """Take in an operation with everything that it used and made."""
+        self.draft.operations[operation.id] = operation
+        for id_ in _ids(operation.used):
+            self.draft.used(operation, id_)
+        for id_ in _ids(operation.generated):
+            self.draft.generated(operation, id_)
+
+    def step_back(self, artifact_id: str, made: Maker, *, cut: bool) -> list[Operation]:
+        """Go from an artifact to its maker; the maker, when it was not met before."""
+        maker = made.operation
+        if maker is None:
+            return []
+        if cut:
+            self.cut.add(Edge(maker.id, artifact_id, "generated"))
+            return []
+        new = maker.id not in self.draft.operations
+        self.draft.generated(maker, artifact_id)
+        return [maker] if new else []
+
+    def root(self, artifact_id: str, made: Maker, consumer: Operation | None) -> None:
+        """Note why the walk ends at an artifact that was used, when it should not."""
+        name = self.source.name
+        if made.missing:
+            reason = f"made by operation {made.missing}, which is not in {name}"
+        elif artifact_id.startswith("derived:"):
+            reason = f"the operation that made it is not in {name}"
+        elif artifact_id.startswith(_RAW) or self._has_place(artifact_id):
+            return  # raw data
+        else:
+            reason = "made in memory by code that was not recorded"
+        self.roots.append((artifact_id, reason, consumer))
+
+    def _has_place(self, artifact_id: str) -> bool:
+        operations = self.draft.operations.values()
+        usages = [usage for one in operations for usage in (*one.used, *one.generated)]
+        mentions = [usage.artifact for usage in usages] + list(self.draft.known.values())
+        return any(one.id == artifact_id and one.uri for one in mentions)
+
+    def finish(self, target: str, direction: Direction, depth: int | None) -> Lineage:
+        draft = self.draft
+        for edge in self.cut - draft.edges:
+            # Only the artifact's end of the edge is part of the answer.
+            artifact = edge.source if edge.relation == "used" else edge.target
+            draft.gaps.append(Gap(f"not followed beyond --depth {depth}", artifact=artifact))
+        made = {edge.target for edge in draft.edges if edge.relation == "generated"}
+        for artifact_id, reason, consumer in self.roots:
+            if artifact_id in made and consumer is not None:
+                # The same content also came from somewhere known, but not this time.
+                reason = f"as used by {consumer.name} ({consumer.id}): {reason}"
+            draft.gaps.append(Gap(reason, artifact=artifact_id))
+        lineage = draft.finish(target, direction)
+        others = {}
+        for id_ in [artifact.id for artifact in lineage.artifacts]:
+            count = sum(one.id not in draft.operations for one in self.producers.get(id_, ()))
+            if count and direction == "upstream":
+                others[id_] = count
+        runs = {}
+        for run in sorted({one.run for one in lineage.operations if one.run}):
+            trace_id, _, span_id = run.partition("-")
+            known = self.source.run(trace_id, span_id)
+            if known is not None:
+                runs[run] = known
+        return replace(lineage, others=others, runs=runs)
+
+
+def _ids(usages: Sequence[Usage]) -> list[str]:
+    return list(dict.fromkeys(usage.artifact.id for usage in usages))

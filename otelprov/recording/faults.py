@@ -1,0 +1,73 @@
+"""A fault of otelprov never reaches the user's program: it is told once, counted, and passed by."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from types import TracebackType
+
+logger = logging.getLogger("otelprov")
+
+count = 0
+"""Faults of this process."""
+raise_faults = False
+"""Set by the tests, so that no fault hides."""
+
+_told: set[tuple[str, int]] = set()
+
+
+class contained:
+    """A block whose exceptions stay inside; ``what`` says what is missing for it.
+
+    A class and not ``contextlib.contextmanager``: it is entered at every recorded call.
+    """
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        tell(self.what, error)
+        return True
+
+
+def tell(what: str, error: Exception) -> None:
+    """Log a fault, once for each place; raise it in the tests."""
+    global count
+    count += 1
+    if raise_faults:
+        raise error
+    place, line = _place(error)
+    if (place, line) in _told or sys.is_finalizing():
+        return
+    _told.add((place, line))
+    logger.warning(
+        "otelprov: %s: %s: %s (%s:%d); the program is not affected",
+        what,
+        type(error).__name__,
+        error,
+        os.path.basename(place),
+        line,
+    )
+    logger.debug("otelprov: fault", exc_info=error)
+
+
+def _place(error: Exception) -> tuple[str, int]:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return "unknown", 0
+    return traceback.tb_frame.f_code.co_filename, traceback.tb_lineno

@@ -1,0 +1,213 @@
+"""The data among the arguments and results of a call: which objects, and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from otelprov.artifacts import identify
+from otelprov.artifacts.registry import Identity, registry
+from otelprov.model import Artifact, ArtifactKind
+from otelprov.recording.policy import MAX_LISTED
+from otelprov.recording.recorder import OpenOperation, with_content
+from otelprov.recording.run import run
+
+MAX_ITEMS = 10_000
+"""Items of one list or dict argument that are looked at for data."""
+MAX_DEPTH = 3
+
+# By name, because nothing of the user's is imported: (top-level package, class) -> kind.
+_KINDS: dict[tuple[str, str], ArtifactKind] = {
+    ("pandas", "DataFrame"): "table",
+    ("pandas", "Series"): "table",
+    ("pandas", "Index"): "table",
+    ("pandas", "ExtensionArray"): "array",
+    ("numpy", "ndarray"): "array",
+    ("pyarrow", "Table"): "table",
+    ("pyarrow", "RecordBatch"): "table",
+    ("pyarrow", "ChunkedArray"): "table",
+    ("pyarrow", "Array"): "table",
+    ("polars", "DataFrame"): "table",
+    ("polars", "Series"): "table",
+}
+
+
+# Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
+_STAND_INS: dict[tuple[str, str], str] = {
+    ("pandas", "GroupBy"): "obj",
+    ("pandas", "BaseWindow"): "obj",
+    ("pandas", "NDFrameIndexerBase"): "obj",
+    ("pandas", "StringMethods"): "_orig",
+    ("pandas", "Properties"): "_parent",
+    ("pandas", "CategoricalAccessor"): "_parent",
+}
+
+
+@lru_cache(maxsize=1024)
+def _named(kind: Any) -> tuple[ArtifactKind | None, str | None]:
+    """What a class is, by the names of its bases: a kind of data, or a stand-in by an attribute."""
+    for base in kind.__mro__:
+        name = (base.__module__.partition(".")[0], base.__name__)
+        if name in _KINDS or name in _STAND_INS:
+            return _KINDS.get(name), _STAND_INS.get(name)
+    return None, None
+
+
+def _classify(value: object) -> tuple[ArtifactKind | None, str | None]:
+    kind: Any = type(value)
+    try:
+        return _named(kind)
+    except TypeError:  # a class whose metaclass has no hash
+        return None, None
+
+
+def data_kind(value: object) -> ArtifactKind | None:
+    """The kind of artifact that an object is; None when it is no data."""
+    return _classify(value)[0]
+
+
+def shape(value: Any) -> tuple[int | None, int | None]:
+    """Rows and columns, as far as the object says."""
+    found = getattr(value, "shape", None)
+    if isinstance(found, tuple) and all(isinstance(size, int) for size in found):
+        if len(found) == 1:
+            return found[0], None if data_kind(value) == "array" else 1
+        if len(found) == 2:
+            return found[0], found[1]
+        return (found[0] if found else None), None
+    return None, None
+
+
+def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]], set[str]]:
+    """The data among the parameters, as (role, identity), and the names of those parameters.
+
+    The role is the parameter's name. Data that nothing is known about yet gets its content id:
+    it was made by code that is not recorded.
+    """
+    found: list[tuple[str, Identity]] = []
+    names: set[str] = set()
+    for name, value in parameters.items():
+        before = len(found)
+        for item in _data(value, 0):
+            identity = registry.lookup(item)
+            if identity is None:
+                identity = Identity((identify(item),))
+                registry.assign(item, identity)
+            found.append((name, identity))
+        if len(found) > before:
+            names.add(name)
+    return found, names
+
+
+def known_inputs(values: Iterator[object]) -> list[Identity]:
+    """What is known about the data among ``values``; what is unknown is left out."""
+    found = []
+    for value in values:
+        for item in _data(value, 1, roots=False):
+            identity = registry.lookup(item)
+            if identity is not None:
+                found.append(identity)
+    return found
+
+
+def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
+    if value is None or isinstance(value, (str, bytes, int, float)):
+        return
+    if registry.lookup(value) is not None:
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        if depth < MAX_DEPTH:
+            items = value.values() if isinstance(value, dict) else value
+            for index, item in enumerate(items):
+                if index >= MAX_ITEMS:
+                    break
+                if index == 64 and not _holds_objects(value, index):
+                    break
+                yield from _data(item, depth + 1, roots)
+    else:
+        kind, behind = _classify(value)
+        if behind is not None:
+            yield from _data(getattr(value, behind, None), depth + 1, roots)
+        elif roots and kind is not None and not _is_small(value, kind):
+            yield value
+
+
+def _holds_objects(value: Any, first: int) -> bool:
+    """Whether a long list is more than a list of names and numbers, judged by its first items."""
+    items = list(value.values())[:first] if isinstance(value, dict) else value[:first]
+    return any(not isinstance(item, (str, bytes, int, float, type(None))) for item in items)
+
+
+def _is_small(value: Any, kind: ArtifactKind) -> bool:
+    """Whether a bare array is a list of values that a parameter shows in full."""
+    if kind == "table" and type(value).__name__ in ("DataFrame", "Series", "Table", "RecordBatch"):
+        return False
+    return getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED
+
+
+def outputs(
+    operation: OpenOperation, result: object, *, by_content: bool, role: str = "return"
+) -> int:
+    """Say what the data in ``result`` is from now on; how many pieces there were.
+
+    ``by_content`` is for reads: what comes from outside is known by its content. What an
+    operation made of known data is known by how it was made.
+    """
+    number = 0
+    for part, item in _results(result, role, 0):
+        output(operation, part, item, by_content=by_content)
+        number += 1
+    return number
+
+
+def adopt(
+    operation: OpenOperation, role: str, value: object, kind: ArtifactKind = "object"
+) -> bool:
+    """An output that is no table or array, known by how it was made; False if it cannot be held."""
+    artifact = derived(operation, value, kind)
+    if not registry.assign(value, Identity((artifact,))):
+        return False
+    operation.generate(role, artifact)
+    return True
+
+
+def output(operation: OpenOperation, role: str, item: object, *, by_content: bool) -> None:
+    """One output: a new artifact, and what the object is from now on."""
+    before = registry.lookup(item)
+    if before is not None:
+        # Recorded inside the call, or passed on by the library: what it came from was read too.
+        for artifact in before.sources:
+            operation.use_artifact("inside", artifact)
+    if by_content:
+        artifact = identify(item)
+    else:
+        artifact = derived(operation, item)
+        if run.settings.tier == "full":
+            artifact = with_content(artifact, identify(item))
+    operation.generate(role, artifact)
+    registry.assign(item, Identity((artifact,)))
+
+
+def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Artifact:
+    """The artifact of an output that is known by how it was made."""
+    rows, columns = shape(item)
+    return operation.derived(kind or data_kind(item) or "object", rows=rows, columns=columns)
+
+
+def _results(value: object, role: str, depth: int) -> Iterator[tuple[str, object]]:
+    if value is None or isinstance(value, (str, bytes, int, float)):
+        return
+    if data_kind(value) is not None:
+        yield role, value
+    elif isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
+        for index, item in enumerate(value[:MAX_ITEMS]):
+            if index == 64 and not _holds_objects(value, index):
+                break
+            yield from _results(item, f"{role}[{index}]", depth + 1)
+    elif isinstance(value, dict) and depth < MAX_DEPTH:
+        for index, (key, item) in enumerate(value.items()):
+            if index >= MAX_ITEMS or (index == 64 and not _holds_objects(value, index)):
+                break
+            label = key if isinstance(key, (str, int)) else index
+            yield from _results(item, f"{role}[{label!r}]", depth + 1)

@@ -1,0 +1,1 @@
+"""A lineage for people and for programs: tree, JSON, Mermaid, DOT."""

@@ -1,0 +1,88 @@
+"""A lineage as JSON: a contract, described in docs/lineage-json.md."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final
+
+from otelprov.lineage.graph import Gap, Lineage
+from otelprov.model import Artifact, Operation, ParameterValue
+from otelprov.render.words import iso
+
+SCHEMA: Final = "otelprov.lineage/1"
+
+
+def to_json(lineage: Lineage) -> str:
+    """The JSON text, indented, with a newline at its end."""
+    return dump(to_dict(lineage))
+
+
+def dump(content: Any) -> str:
+    """JSON text that can always be written as UTF-8."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # Half a surrogate pair (a file name that is not UTF-8) becomes the escape that JSON has for it.
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def to_dict(lineage: Lineage) -> dict[str, Any]:
+    """The same as Python objects."""
+    return {
+        "schema": SCHEMA,
+        "target": lineage.target,
+        "artifacts": [_artifact(one) for one in lineage.artifacts],
+        "operations": [_operation(one) for one in lineage.operations],
+        "edges": [
+            {"from": edge.source, "to": edge.target, "relation": edge.relation}
+            for edge in lineage.edges
+        ],
+        "gaps": [_gap(one) for one in lineage.gaps],
+    }
+
+
+def _artifact(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "id": artifact.id,
+        "kind": artifact.kind,
+        "name": artifact.name,
+        "uri": artifact.uri,
+        "rows": artifact.rows,
+        "columns": artifact.columns,
+        "bytes": artifact.bytes,
+        "coverage": artifact.coverage,
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    code = operation.code
+    return {
+        "id": operation.id,
+        "name": operation.name,
+        "kind": operation.kind,
+        "status": operation.status,
+        "start": iso(operation.start),
+        "end": iso(operation.end),
+        "run": operation.run,
+        "service": operation.service,
+        "code": {
+            "revision": code.revision,
+            "branch": code.branch,
+            "dirty": code.dirty,
+            "function": code.function,
+            "file": code.file,
+            "line": code.line,
+        },
+        "parameters": {name: _value(value) for name, value in sorted(operation.parameters.items())},
+    }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    place = {"artifact": gap.artifact} if gap.artifact else {"operation": gap.operation}
+    return {**place, "reason": gap.reason}
+
+
+def _value(value: ParameterValue) -> ParameterValue:
+    # JSON has no NaN and no infinity.
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,227 @@
+"""A lineage as a tree in the terminal: from the target back to the raw data, or on from it."""
+
+# ruff: noqa: RUF001 - the sign is the right one
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from otelprov.lineage.graph import Lineage
+from otelprov.model import Artifact, Operation
+from otelprov.render import words
+from otelprov.render.layout import Layout, Row, layout
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_ASCII = str.maketrans(
+    {"◆": "*", "●": "o", "▶": ">", "┄": "~", "├": "|", "╰": "`", "│": "|", "─": "-", "×": "x",
+     "→": ">", "…": "~", "↑": "^", "↓": "v", "⚠": "!", "µ": "u", "·": "-", "✗": "X"}
+)  # fmt: skip
+_SHORTEST = 8  # characters of a parameter's value, before whole parameters are left out
+
+
+def print_tree(lineage: Lineage, console: Console) -> None:
+    """Print a lineage within the console's width."""
+    for line in _Tree(lineage, console.width).lines():
+        if console.options.ascii_only:
+            line.plain = line.plain.translate(_ASCII)
+        console.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
+
+
+class _Tree:
+    def __init__(self, lineage: Lineage, width: int) -> None:
+        self.lineage = lineage
+        self.width = width
+        self.layout: Layout = layout(lineage)
+        self.artifacts = {one.id: one for one in lineage.artifacts}
+        self.operations = {one.id: one for one in lineage.operations}
+        self.gaps = {gap.place for gap in lineage.gaps}
+        services = {one.service for one in lineage.operations}
+        self.services = len(services) > 1
+
+    def lines(self) -> list[Text]:
+        lines = [self._line(row) for row in self.layout.rows]
+        return [*lines, *self._notes(), *self._gaps()]
+
+    def _line(self, row: Row) -> Text:
+        from rich.text import Text
+
+        line = Text(row.gutter, style="bright_black")
+        if row.kind == "artifact":
+            line.append_text(self._artifact(self.artifacts[row.id]))
+        elif row.kind == "operation":
+            line.append_text(self._operation(self.operations[row.id], self.width - len(row.gutter)))
+        elif row.kind == "run":
+            line.append_text(self._run(row.id))
+        elif row.kind in ("above", "below"):
+            arrow = "↑" if row.kind == "above" else "↓"
+            line.append(f"{arrow} {self._named(row.id)}, see {row.kind}", style="bright_black")
+        elif row.kind == "joint":
+            line.append(f"┄ {self._named(row.id)}, used above:", style="bright_black")
+        line.truncate(self.width, overflow="ellipsis")
+        return line
+
+    def _artifact(self, artifact: Artifact) -> Text:
+        from rich.text import Text
+
+        text = Text("◆ ", style="cyan")
+        name = words.label(artifact)
+        text.append(name, style="bold cyan")
+        id_ = words.short_id(artifact.id)
+        details = [] if name == id_ else [id_]
+        if not artifact.id.startswith(f"{artifact.kind}:"):
+            details.insert(0, artifact.kind)
+        details.append(words.shape(artifact))
+        details.append("" if artifact.bytes is None else words.size(artifact.bytes))
+        for detail in filter(None, details):
+            text.append(f"  {detail}", style="")
+        return self._marked(text, artifact.id)
+
+    def _operation(self, operation: Operation, width: int) -> Text:
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        failed = operation.status == "error"
+        text = Text("● ", style="red" if failed else "green")
+        text.append(words.clean(operation.name), style="bold red" if failed else "bold")
+        result = self._result(operation)
+        code = " ".join(filter(None, (words.location(operation), words.revision(operation))))
+        # What is left for the parameters, after two spaces between the parts.
+        room = width - cell_len(text.plain) - 2
+        for part in (result, code):
+            room -= cell_len(part) + 2 if part else 0
+        room -= 2 if operation.id in self.gaps else 0
+        text.append(_parameters(operation, room))
+        if result:
+            text.append(f"  {result}", style="red" if failed else "blue")
+        self._marked(text, operation.id)
+        if code:
+            gap = max(2, width - cell_len(text.plain) - cell_len(code))
+            text.append(" " * gap + code, style="bright_black")
+        return text
+
+    def _result(self, operation: Operation) -> str:
+        if operation.status == "error":
+            error = words.clean(operation.error or "failed")
+            return f"✗ {_shorten(error, max(20, self.width // 3))}"
+        results = []
+        for id_ in self.layout.results.get(operation.id, ()):
+            artifact = self.artifacts[id_]
+            parts = [words.shape(artifact)]
+            if artifact.name or artifact.kind not in words.IN_MEMORY:
+                parts.insert(0, words.label(artifact))
+            if id_ in self.layout.referenced or not any(parts):
+                parts.append(words.short_id(id_))
+            mark = " ⚠" if id_ in self.gaps else ""
+            results.append(" ".join(filter(None, parts)) + mark)
+        return f"→ {', '.join(results)}" if results else ""
+
+    def _run(self, run_id: str) -> Text:
+        from rich.text import Text
+
+        run = self.lineage.runs.get(run_id)
+        text = Text("▶ ", style="magenta")
+        text.append(words.run_name(run, run_id), style="bold magenta")
+        parts = []
+        if run is not None:
+            parts.append(f"{words.moment(run.start)} UTC")
+            if run.status == "error":
+                parts.append(f"✗ {words.clean(run.error or 'failed')}")
+        service = next(one.service for one in self.lineage.operations if one.run == run_id)
+        parts.append(f"service {words.clean(service)}")
+        text.append("  " + " · ".join(parts), style="magenta")
+        return text
+
+    def _marked(self, text: Text, id_: str) -> Text:
+        if id_ in self.gaps:
+            text.append(" ⚠", style="yellow")
+        return text
+
+    def _named(self, id_: str) -> str:
+        """A node in one phrase, for references, notes and gaps."""
+        operation = self.operations.get(id_)
+        if operation is not None:
+            name, where = words.clean(operation.name), words.location(operation)
+            return f"{name} ({where})" if where else name
+        artifact = self.artifacts.get(id_)
+        if artifact is None:
+            return words.clean(id_)
+        name = words.label(artifact)
+        short = words.short_id(id_)
+        kind = "" if id_.startswith(f"{artifact.kind}:") else f"{artifact.kind} "
+        known = f"{kind}{short}" if name == short else f"{name} ({kind}{short})"
+        return " ".join(filter(None, (known, words.shape(artifact))))
+
+    def _notes(self) -> list[Text]:
+        notes = []
+        for id_, number in self.lineage.others.items():
+            others = "another operation" if number == 1 else f"{number} other operations"
+            notes.append(f"{self._named(id_)} was also made by {others}")
+        return self._list("", notes, "bright_black") if notes else []
+
+    def _gaps(self) -> list[Text]:
+        gaps = [f"{self._named(gap.place)}: {words.clean(gap.reason)}" for gap in self.lineage.gaps]
+        title = f"⚠ {len(gaps)} gap{'' if len(gaps) == 1 else 's'}:"
+        return self._list(title, gaps, "yellow") if gaps else []
+
+    def _list(self, title: str, items: list[str], style: str) -> list[Text]:
+        import textwrap
+
+        from rich.text import Text
+
+        lines = [Text(""), *([Text(title, style=style)] if title else [])]
+        for item in items:
+            for line in textwrap.wrap(
+                item,
+                self.width,
+                initial_indent="  · ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            ):
+                lines.append(Text(line, style=style))
+        return lines
+
+
+def _parameters(operation: Operation, room: int) -> str:
+    """The parameters that were given, shortened to fit; two spaces before them."""
+    from rich.cells import cell_len
+
+    uris = [usage.artifact.uri for usage in (*operation.used, *operation.generated)]
+    places = [unquote(uri) for uri in uris if uri]
+    given = [
+        (words.clean(name), words.value(operation.parameters[name]))
+        for name in operation.given
+        if name in operation.parameters and not _is_place(str(operation.parameters[name]), places)
+    ]
+    for number in range(len(given), 0, -1):
+        more = f" +{len(given) - number}" if number < len(given) else ""
+        longest = max(cell_len(value) for _, value in given[:number])
+        for length in (*range(longest, _SHORTEST, -1), _SHORTEST):
+            shown = (f"{name}={_shorten(value, length)}" for name, value in given[:number])
+            text = f"{' '.join(shown)}{more}"
+            if cell_len(text) <= room:
+                return f"  {text}"
+    return f"  +{len(given)}" if given and room >= 4 else ""
+
+
+def _is_place(value: str, places: Iterable[str]) -> bool:
+    """Whether a value is the path of a file that the operation read or wrote: that has a row."""
+    return len(value) > 1 and any(f"/{one}".endswith(f"/{value.lstrip('/')}") for one in places)
+
+
+def _shorten(text: str, length: int) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= length:
+        return text
+    # A path says most at its end.
+    if "/" in text and " " not in text:
+        tail = text
+        while cell_len(tail) > length - 1:
+            tail = tail[1:]
+        return f"…{tail}"
+    return set_cell_size(text, length - 1).rstrip() + "…"

@@ -1,0 +1,240 @@
+"""The names that otelprov writes: attributes, events and spans, each with type, unit and meaning.
+
+This module is the single source of the names; ``docs/conventions.md`` says the same for readers,
+and a test keeps the two equal. Names of the OpenTelemetry semantic conventions are used where they
+exist and are written down here instead of imported, because the SDK pins the version of the
+``opentelemetry-semantic-conventions`` wheel and many of these are still under development there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+AttributeType = Literal["string", "boolean", "int", "double", "string[]", "any"]
+"""``any`` is used for templates only: the type is that of the value that was passed."""
+
+Place = Literal["span", "event", "link", "run", "resource"]
+"""Where a name appears. ``run`` is the span of a whole run and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of the convention."""
+
+    name: str
+    type: AttributeType
+    places: tuple[Place, ...]
+    brief: str
+    unit: str = ""
+    """UCUM unit, empty when the value has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One span event of the convention."""
+
+    name: str
+    brief: str
+
+
+ATTRIBUTES: Final[dict[str, Attribute]] = {}
+EVENTS: Final[dict[str, Event]] = {}
+
+
+def _attribute(
+    name: str, type_: AttributeType, places: tuple[Place, ...], brief: str, unit: str = ""
+) -> str:
+    ATTRIBUTES[name] = Attribute(name, type_, places, brief, unit)
+    return name
+
+
+def _event(name: str, brief: str) -> str:
+    EVENTS[name] = Event(name, brief)
+    return name
+
+
+# --- events: the edges of the lineage ------------------------------------------------------------
+
+USED: Final = _event("otelprov.used", "The operation read this artifact.")
+GENERATED: Final = _event("otelprov.generated", "The operation made this artifact.")
+
+# Two different keys, because a backend searches one scalar value exactly: a search for
+# otelprov.generated.id finds who made an artifact, one for otelprov.used.id finds who read it.
+USED_ID: Final = _attribute(
+    "otelprov.used.id",
+    "string",
+    ("event", "link"),
+    "Id of the artifact that was used. On a link: the artifact that the linked span made.",
+)
+GENERATED_ID: Final = _attribute(
+    "otelprov.generated.id", "string", ("event",), "Id of the artifact that was generated."
+)
+
+ARTIFACT_ROLE: Final = _attribute(
+    "otelprov.artifact.role",
+    "string",
+    ("event",),
+    "The part it played: the parameter it was passed as, `return`, or `target` of a write.",
+)
+ARTIFACT_KIND: Final = _attribute(
+    "otelprov.artifact.kind",
+    "string",
+    ("event",),
+    "What it is: `table`, `file`, `directory`, `array`, `model`, `object`, `stream`, `resource`.",
+)
+ARTIFACT_NAME: Final = _attribute(
+    "otelprov.artifact.name", "string", ("event",), "A short name for people; never an identity."
+)
+ARTIFACT_URI: Final = _attribute(
+    "otelprov.artifact.uri",
+    "string",
+    ("event",),
+    "Where it was read from or written to, without credentials.",
+)
+ARTIFACT_ROWS: Final = _attribute(
+    "otelprov.artifact.rows", "int", ("event",), "Number of rows.", "{row}"
+)
+ARTIFACT_COLUMNS: Final = _attribute(
+    "otelprov.artifact.columns", "int", ("event",), "Number of columns.", "{column}"
+)
+ARTIFACT_BYTES: Final = _attribute(
+    "otelprov.artifact.bytes", "int", ("event",), "Size of the content.", "By"
+)
+ARTIFACT_COVERAGE: Final = _attribute(
+    "otelprov.artifact.coverage",
+    "string",
+    ("event",),
+    "How much of the content the id rests on: `full`, `sampled`, `none` (a name only), or "
+    "`derivation` (how it was made, not what it holds).",
+)
+ARTIFACT_CONTENT_ID: Final = _attribute(
+    "otelprov.artifact.content_id",
+    "string",
+    ("event",),
+    "Content id of an artifact whose own id is a derivation id, where it was computed.",
+)
+ARTIFACT_REASON: Final = _attribute(
+    "otelprov.artifact.reason",
+    "string",
+    ("event",),
+    "Why the content was not digested in full.",
+)
+
+# --- every operation -----------------------------------------------------------------------------
+
+OPERATION_KIND: Final = _attribute(
+    "otelprov.operation.kind",
+    "string",
+    ("span", "run"),
+    "`read`, `transform`, `write`, `query`, `train`, `predict`, `task` or `run`.",
+)
+RUN_ID: Final = _attribute(
+    "otelprov.run.id",
+    "string",
+    ("span", "run"),
+    "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span.",
+)
+TIER: Final = _attribute(
+    "otelprov.tier", "string", ("span",), "How much was recorded: `essential` or `full`."
+)
+LIBRARY_VERSION: Final = _attribute(
+    "otelprov.library.version",
+    "string",
+    ("span",),
+    "Version of the library that ran the operation.",
+)
+PARAMETER_PREFIX: Final = _attribute(
+    "otelprov.parameter.<name>",
+    "any",
+    ("span",),
+    "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
+    "strings as they are, anything else as text; long values shortened, secrets replaced.",
+).removesuffix("<name>")
+PARAMETERS_GIVEN: Final = _attribute(
+    "otelprov.parameters.given",
+    "string[]",
+    ("span",),
+    "Names of the parameters that the caller passed; the others are defaults.",
+)
+DROPPED_USED: Final = _attribute(
+    "otelprov.dropped.used", "int", ("span",), "Used artifacts left out for a limit.", "{artifact}"
+)
+DROPPED_GENERATED: Final = _attribute(
+    "otelprov.dropped.generated",
+    "int",
+    ("span",),
+    "Generated artifacts left out for a limit.",
+    "{artifact}",
+)
+DROPPED_PARAMETERS: Final = _attribute(
+    "otelprov.dropped.parameters",
+    "int",
+    ("span",),
+    "Parameters left out for a limit.",
+    "{parameter}",
+)
+
+# --- code version --------------------------------------------------------------------------------
+
+VCS_REVISION: Final = _attribute(
+    "vcs.ref.head.revision", "string", ("span", "run"), "Revision of the code that ran."
+)
+VCS_BRANCH: Final = _attribute(
+    "vcs.ref.head.name", "string", ("span", "run"), "Branch or tag of the code that ran."
+)
+VCS_REPOSITORY: Final = _attribute(
+    "vcs.repository.url.full", "string", ("span", "run"), "Repository, without credentials."
+)
+CODE_DIRTY: Final = _attribute(
+    "otelprov.code.dirty",
+    "boolean",
+    ("span", "run"),
+    "Whether the work tree differed from the revision. Absent when that is unknown.",
+)
+CODE_CHANGE: Final = _attribute(
+    "otelprov.code.change",
+    "string",
+    ("span", "run"),
+    "BLAKE3 digest (hex) of the uncommitted change, when there is one.",
+)
+CODE_SOURCE: Final = _attribute(
+    "otelprov.code.source",
+    "string",
+    ("run",),
+    "Where the code version comes from: `git`, `github`, `gitlab`, `jenkins`, `setting`.",
+)
+CODE_FUNCTION: Final = _attribute(
+    "code.function.name", "string", ("span",), "Function of the user's code that made the call."
+)
+CODE_FILE: Final = _attribute(
+    "code.file.path", "string", ("span",), "File of the user's code that made the call."
+)
+CODE_LINE: Final = _attribute(
+    "code.line.number", "int", ("span",), "Line of the user's code that made the call."
+)
+CICD_PIPELINE_NAME: Final = _attribute(
+    "cicd.pipeline.name", "string", ("run",), "Name of the CI pipeline."
+)
+CICD_RUN_ID: Final = _attribute(
+    "cicd.pipeline.run.id", "string", ("run",), "Run of the CI pipeline."
+)
+CICD_RUN_URL: Final = _attribute(
+    "cicd.pipeline.run.url.full", "string", ("run",), "Address of the run of the CI pipeline."
+)
+
+# --- the run span --------------------------------------------------------------------------------
+
+PROCESS_PID: Final = _attribute("process.pid", "int", ("run",), "Process id.")
+PROCESS_ARGS: Final = _attribute(
+    "process.command_args", "string[]", ("run",), "Command line, secrets replaced."
+)
+PROCESS_DIRECTORY: Final = _attribute(
+    "process.working_directory", "string", ("run",), "Working directory at the start."
+)
+PYTHON_VERSION: Final = _attribute(
+    "process.runtime.version", "string", ("run",), "Version of Python."
+)
+ERROR_TYPE: Final = _attribute(
+    "error.type", "string", ("span", "run"), "Class of the exception that ended the operation."
+)

@@ -1,0 +1,161 @@
+"""Every setting of otelprov, read in one place.
+
+A bad value never stops the user's program: it is reported once on stderr and the default is used.
+The command line reads the same settings with ``strict`` and turns a bad value into exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+
+Tier = Literal["essential", "full"]
+T = TypeVar("T")
+
+
+class SettingError(ValueError):
+    """A setting has a value that it cannot have; the message says which and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a variable means, for ``doctor`` and the documentation."""
+
+    name: str
+    default: str
+    brief: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "OTELPROV_JOURNAL",
+        "the user's state directory",
+        "Directory of the journal; 'off' keeps none.",
+    ),
+    Setting(
+        "OTELPROV_TIER",
+        "essential",
+        "How much is recorded: 'essential' digests what is read and written, 'full' everything.",
+    ),
+    Setting(
+        "OTELPROV_CARRIER",
+        "on",
+        "Whether written files carry their id and trace (Parquet and Arrow metadata, extended "
+        "attributes): 'on' or 'off'.",
+    ),
+    Setting(
+        "OTELPROV_PARAMETER_LENGTH",
+        "512",
+        "Characters kept of one parameter's value (16 to 2000).",
+    ),
+    Setting(
+        "OTELPROV_CODE_REVISION",
+        "from git or CI",
+        "Code version where there is no git: a value written at build time.",
+    ),
+    Setting(
+        "OTELPROV_RAISE_FAULTS",
+        "off",
+        "For tests: 'on' raises otelprov's own faults instead of passing them by.",
+    ),
+    Setting("OTELPROV_CODE_BRANCH", "from git or CI", "Branch that goes with it."),
+    Setting("OTELPROV_CODE_REPOSITORY", "from git or CI", "Repository that goes with it."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force."""
+
+    journal: Path | None
+    tier: Tier = "essential"
+    carrier: bool = True
+    parameter_length: int = 512
+    raise_faults: bool = False
+    code_revision: str | None = None
+    code_branch: str | None = None
+    code_repository: str | None = None
+    problems: tuple[str, ...] = ()
+    """One line for each value that was not understood."""
+
+
+def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
+    """The journal's directory when no setting names one (XDG Base Directory Specification)."""
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):  # the specification: relative paths are to be ignored
+        state = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "state")
+    return Path(state) / "otelprov" / "journal"
+
+
+def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingError: only with ``strict``, for the first value that is not understood.
+    """
+    problems: list[str] = []
+
+    def get(name: str, parse: Callable[[str], T], default: T) -> T:
+        text = environ.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            message = f"{name} is {text!r}; {error}"
+            if strict:
+                raise SettingError(message) from None
+            problems.append(message)
+            return default
+
+    default: Path | None = default_journal(environ)
+    journal = get("OTELPROV_JOURNAL", _journal, default)
+    return Settings(
+        journal=journal,
+        tier=get("OTELPROV_TIER", _tier, "essential"),
+        carrier=get("OTELPROV_CARRIER", _switch, True),
+        parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
+        raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
+        code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
+        code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
+        code_repository=environ.get("OTELPROV_CODE_REPOSITORY") or None,
+        problems=tuple(problems),
+    )
+
+
+def report(settings: Settings) -> None:
+    """Say on stderr, in one line, which settings were not understood."""
+    if settings.problems:
+        print(f"otelprov: {'; '.join(settings.problems)}; using the default", file=sys.stderr)
+
+
+def _journal(text: str) -> Path | None:
+    if text.lower() == "off":
+        return None
+    return Path(os.path.abspath(os.path.expanduser(text)))
+
+
+def _tier(text: str) -> Tier:
+    if text not in ("essential", "full"):
+        raise ValueError("expected 'essential' or 'full'")
+    return cast(Tier, text)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("on", "off"):
+        raise ValueError("expected 'on' or 'off'")
+    return text.lower() == "on"
+
+
+def _length(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 16 <= value <= 2000:
+        raise ValueError("expected a whole number from 16 to 2000")
+    return value

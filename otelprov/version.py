@@ -1,0 +1,3 @@
+"""The version of otelprov."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,265 @@
+"""An instrumented program behaves as it does without: same output, errors, warnings, objects."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import support
+
+PROGRAMS: dict[str, str] = {
+    "an exception in the library": """
+        import pandas as pd
+        df = pd.DataFrame({"a": [1]})
+        def inner():
+            return df.merge(df, on="missing")
+        print("before")
+        inner()
+    """,
+    "an exception in a callback": """
+        import pandas as pd
+        df = pd.DataFrame({"a": [1, 0]})
+        df["a"].apply(lambda x: 1 / x)
+    """,
+    "a wrong argument": """
+        import pandas as pd
+        pd.DataFrame({"a": [1]}).merge()
+    """,
+    "a caught traceback": """
+        import pandas as pd, traceback
+        try:
+            pd.read_csv("/nowhere/at/all.csv")
+        except FileNotFoundError:
+            traceback.print_exc()
+        try:
+            pd.DataFrame({"a": [1]})["b"]
+        except KeyError:
+            traceback.print_exc()
+        try:
+            pd.DataFrame({"a": [1]}).query("b > 1")
+        except Exception:
+            traceback.print_exc()
+    """,
+    "sys.exit": """
+        import sys, pandas as pd
+        pd.DataFrame({"a": [1]}).drop_duplicates()
+        sys.exit(7)
+    """,
+    "warnings": """
+        import warnings, pandas as pd, numpy as np
+        warnings.simplefilter("always")
+        df = pd.DataFrame({"a": [1.0, None], "b": [3, 4]})
+        df.drop(columns="b", inplace=True)
+        pd.to_datetime(["2020-01-01", "x"], errors="coerce")
+        df["a"].fillna(0, inplace=True)
+        df["a"][0] = 5
+        df["a"].loc[0] = 5
+        df["a"].iloc[0] = 5
+        df["c"] = 1
+        df.loc[0, "a"] = 2
+        df["a"].replace(1, 2, inplace=True)
+        df[["a"]]["a"] = 3
+        def local():
+            inner = pd.DataFrame({"a": [1]})
+            inner["b"] = 2
+            inner.fillna(0, inplace=True)
+            inner["a"].mask(inner["a"] > 1, 0, inplace=True)
+            column = inner["a"]
+            column[0] = 4
+        local()
+        class Holder:
+            df = pd.DataFrame({"a": [1]})
+        Holder.df["b"] = 1
+        Holder().df["a"] = 3
+        [pd.DataFrame({"a": [1]})][0]["a"] = 5
+        print(df)
+    """,
+    "what inspect sees": """
+        import inspect, pandas as pd
+        for function in (pd.read_csv, pd.concat, pd.DataFrame.merge, pd.DataFrame.__init__,
+                         pd.Series.fillna, pd.core.groupby.DataFrameGroupBy.agg):
+            print(inspect.signature(function), function.__name__, function.__module__,
+                  function.__qualname__, bool(function.__doc__), type(function),
+                  len(inspect.getsource(function)))
+        print(isinstance(inspect.getattr_static(pd.DataFrame, "values"), property))
+        print(type(inspect.getattr_static(pd.DataFrame, "from_dict")))
+        print(pd.DataFrame({"a": [1]}).attrs, vars(pd.DataFrame({"a": [1]})).keys())
+    """,
+    "subclasses": """
+        import pandas as pd
+        class Mine(pd.DataFrame):
+            @property
+            def _constructor(self):
+                return Mine
+            def merge(self, *args, **kwargs):
+                print("mine")
+                return super().merge(*args, **kwargs)
+        a = Mine({"k": [1], "x": [2]})
+        print(type(a.merge(a, on="k")), type(a[a.k > 0]), type(a.assign(y=1)))
+    """,
+    "deep recursion": """
+        import pandas as pd
+        def down(n, df):
+            return df if n == 0 else df.pipe(lambda d: down(n - 1, d))
+        print(down(60, pd.DataFrame({"a": [1]})))
+    """,
+    "excepthook and exit handlers": """
+        import atexit, sys, pandas as pd
+        print(sys.excepthook is sys.__excepthook__)
+        atexit.register(lambda: print("bye"))
+        pd.DataFrame({"a": [1]}).head()
+        raise SystemExit("told")
+    """,
+}
+
+
+def _run(tmp_path: Path, text: str, *, instrumented: bool) -> tuple[int, str, str]:
+    script = tmp_path / "program.py"
+    script.write_text(textwrap.dedent(text))
+    command = ["opentelemetry-instrument"] if instrumented else []
+    result = subprocess.run(
+        [*command, sys.executable, str(script)],
+        env=support.environment(tmp_path / "journal"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_says_and_does_the_same(tmp_path: Path, name: str) -> None:
+    plain = _run(tmp_path, PROGRAMS[name], instrumented=False)
+    recorded = _run(tmp_path, PROGRAMS[name], instrumented=True)
+    assert recorded == plain
+    assert support.journal(tmp_path / "journal"), "nothing was recorded"
+
+
+def test_the_interpreter_starts_without_the_users_libraries(tmp_path: Path) -> None:
+    code = "import sys; print([m for m in ('pandas', 'pyarrow', 'numpy') if m in sys.modules])"
+    assert support.instrumented("-c", code, journal_directory=tmp_path).stdout == "[]\n"
+
+
+POOL = """
+import concurrent.futures, functools, multiprocessing, pickle, sys
+import cloudpickle, joblib, pandas as pd
+
+if __name__ == "__main__":
+    files = sys.argv[1:]
+    for method in ("fork", "spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            print(method, [len(t) for t in pool.map(pd.read_csv, files)])
+            print(pool.map(functools.partial(pd.read_csv, usecols=["a"]), files)[0].shape)
+    with concurrent.futures.ProcessPoolExecutor(2) as executor:
+        print([len(t) for t in executor.map(pd.read_csv, files)])
+        print(executor.submit(pd.concat, [pd.read_csv(f) for f in files]).result().shape)
+    print([len(t) for t in joblib.Parallel(2)(joblib.delayed(pd.read_csv)(f) for f in files)])
+    print(cloudpickle.loads(cloudpickle.dumps(lambda f: pd.read_csv(f).merge))(files[0]))
+    merge = pickle.loads(pickle.dumps(pd.read_csv(files[0]).merge))
+    print(merge(pd.read_csv(files[1]), on="a").shape)
+"""
+
+
+def test_pools_run_patched_functions(tmp_path: Path) -> None:
+    files = []
+    for number in range(3):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("a,b\n1,2\n3,4\n")
+        files.append(str(path))
+    script = tmp_path / "program.py"
+    script.write_text(POOL)
+    env = support.environment(tmp_path / "journal")
+    runs = [
+        subprocess.run(
+            [*command, sys.executable, str(script), *files],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        for command in ([], ["opentelemetry-instrument"])
+    ]
+    assert runs[1].stdout == runs[0].stdout
+    assert runs[1].returncode == runs[0].returncode == 0, runs[1].stderr
+    spans = support.journal(tmp_path / "journal")
+    reads = [span for span in spans if span.name == "pandas.read_csv"]
+    assert len(reads) >= 3 * 2 * 3 + 3 + 3 + 3
+    assert len({span.trace_id for span in reads}) == 1, "children belong to the parent's trace"
+
+
+PICKLING = """
+import pickle, sys
+import cloudpickle, joblib, io
+import pandas as pd, pyarrow as pa
+import pyarrow.csv, pyarrow.dataset, pyarrow.feather, pyarrow.json, pyarrow.orc
+import pyarrow.parquet, pyarrow.pandas_compat, pyarrow.acero
+from otelprov.instrumentation.pandas import PandasInstrumentor
+from otelprov.instrumentation.pyarrow import PyArrowInstrumentor
+
+count = 0
+for instrumentor in (PandasInstrumentor(), PyArrowInstrumentor()):
+    for name, sites in instrumentor._sites.items():
+        assert sites, name
+        for site in sites:
+            function = getattr(site.owner, site.attribute)
+            if isinstance(vars(site.owner)[site.attribute], property):
+                continue
+            for dumps, loads in ((pickle.dumps, pickle.loads), (cloudpickle.dumps, pickle.loads)):
+                again = loads(dumps(function))
+                assert again == function, (name, site.attribute, again)
+            buffer = io.BytesIO()
+            joblib.dump(function, buffer)
+            buffer.seek(0)
+            assert joblib.load(buffer) == function
+            count += 1
+print(count)
+sys.stdout.flush()
+
+originals = [
+    (site.owner, site.attribute, site.original, list(site.aliases))
+    for instrumentor in (PandasInstrumentor(), PyArrowInstrumentor())
+    for sites in instrumentor._sites.values()
+    for site in sites
+]
+for instrumentor in (PandasInstrumentor(), PyArrowInstrumentor()):
+    instrumentor.uninstrument()
+for owner, attribute, original, aliases in originals:
+    assert vars(owner)[attribute] is original, (owner, attribute)
+    for module, name in aliases:
+        assert vars(module)[name] is original
+left = [
+    (module.__name__, name)
+    for module in list(sys.modules.values())
+    if module is not None and module.__name__.partition(".")[0] in ("pandas", "pyarrow")
+    for name, value in vars(module).items()
+    if "otelprov" in getattr(getattr(value, "__code__", None), "co_filename", "")
+]
+assert not left, left
+"""
+
+
+def test_every_patched_callable_pickles_and_every_original_comes_back(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(PICKLING)
+    result = support.instrumented(script, journal_directory=tmp_path / "journal")
+    assert int(result.stdout) > 400, "the operation tables are in place"
+
+
+def test_what_was_pickled_under_recording_loads_without(tmp_path: Path) -> None:
+    code = """
+import pickle, sys, pandas as pd
+objects = [pd.read_csv, pd.concat, pd.DataFrame.merge, pd.DataFrame({"a": [1]}).groupby("a").sum()]
+sys.stdout.write(pickle.dumps(objects, 2).hex())
+"""
+    dumped = support.instrumented("-c", code, journal_directory=tmp_path).stdout
+    loaded = pickle.loads(bytes.fromhex(dumped))
+    import pandas as pd
+
+    assert loaded[:3] == [pd.read_csv, pd.concat, pd.DataFrame.merge]

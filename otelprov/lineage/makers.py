@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from otelprov.lineage.sources import Source
-from otelprov.model import Artifact, Link, Operation
+from otelprov.model import Artifact, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,15 @@ class Maker:
 
     operation: Operation | None = None
     missing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """Where all the inputs of an operation came from."""
+
+    by_artifact: dict[str, Maker]
+    unassigned: tuple[str, ...] = ()
+    """Linked operations that the source lacks, where it is not known which input they made."""
 
 
 def latest(operations: Sequence[Operation]) -> Operation | None:
@@ -36,8 +45,8 @@ def latest(operations: Sequence[Operation]) -> Operation | None:
 
 def makers(
     source: Source, consumer: Operation, producers: Mapping[str, Sequence[Operation]]
-) -> dict[str, Maker]:
-    """The maker of each artifact that ``consumer`` used, by artifact id.
+) -> Makers:
+    """The maker of each artifact that ``consumer`` used.
 
     ``producers`` are all the operations that generated each of those artifacts.
     """
@@ -47,10 +56,12 @@ def makers(
         others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
         linked = _linked(source, consumer, artifact, others)
         found[artifact.id] = linked or Maker(_chosen(consumer, artifact, others))
-    nameless = _unanswered(source, consumer)
-    if nameless:
-        _assign(found, nameless, consumer)
-    return found
+    unassigned = _unanswered(source, consumer)
+    if unassigned:
+        elsewhere = _from_elsewhere(found, consumer)
+        if len(unassigned) == len(elsewhere) == 1:
+            found[elsewhere[0]] = Maker(missing=unassigned.pop())
+    return Makers(found, tuple(unassigned))
 
 
 def _linked(
@@ -102,26 +113,28 @@ def _inside(inner: Operation, outer: Operation) -> bool:
     )
 
 
-def _unanswered(source: Source, consumer: Operation) -> list[Link]:
-    """The links without an artifact (Jaeger keeps none) whose operation the source lacks."""
+def _unanswered(source: Source, consumer: Operation) -> list[str]:
+    """The linked operations that the source lacks, of links without an artifact.
+
+    Jaeger keeps the link but not what it says.
+    """
     return [
-        link
+        f"{link.trace_id}-{link.span_id}"
         for link in consumer.links
         if not link.artifact_id and not source.operation(link.trace_id, link.span_id)
     ]
 
 
-def _assign(found: dict[str, Maker], links: Sequence[Link], consumer: Operation) -> None:
-    """Give the links to the inputs that came from elsewhere, where only one way is possible."""
+def _from_elsewhere(found: dict[str, Maker], consumer: Operation) -> list[str]:
+    """The inputs that may be what a link without an artifact is about."""
     linked = {(link.trace_id, link.span_id) for link in consumer.links}
-    elsewhere = [
-        id_
-        for id_, maker in found.items()
-        if maker.operation is None
-        or (
-            maker.operation.trace_id != consumer.trace_id
-            and (maker.operation.trace_id, maker.operation.span_id) not in linked
-        )
-    ]
-    if len(elsewhere) == 1 and len(links) == 1:
-        found[elsewhere[0]] = Maker(missing=f"{links[0].trace_id}-{links[0].span_id}")
+    candidates = []
+    for id_, maker in found.items():
+        made = maker.operation
+        if id_.startswith("derived:"):
+            continue  # known in one process only
+        if made is None or (
+            made.trace_id != consumer.trace_id and (made.trace_id, made.span_id) not in linked
+        ):
+            candidates.append(id_)
+    return candidates

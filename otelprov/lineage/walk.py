@@ -47,7 +47,7 @@ def upstream(
         walk.look_up(usage.artifact.id for one in level for usage in one.used)
         following: dict[str, Operation] = {}
         for operation in sorted(level, key=lambda one: one.id):
-            for id_, made in makers(source, operation, walk.producers).items():
+            for id_, made in walk.makers(operation).items():
                 walk.draft.used(operation, id_)
                 if made.operation is None:
                     walk.root(id_, made, operation)
@@ -80,7 +80,9 @@ def downstream(source: Source, start: str | Operation, *, depth: int | None = No
         consumers = source.consumers(sorted({id_ for id_, _ in ahead}))
         everyone = {one.id: one for several in consumers.values() for one in several}
         walk.look_up(usage.artifact.id for one in everyone.values() for usage in one.used)
-        came_from = {id_: makers(source, one, walk.producers) for id_, one in everyone.items()}
+        came_from = {
+            id_: makers(source, one, walk.producers).by_artifact for id_, one in everyone.items()
+        }
         following: dict[tuple[str, str], Operation | None] = {}
         for (artifact_id, _), maker in ahead.items():
             for operation in consumers.get(artifact_id, ()):
@@ -118,7 +120,7 @@ def whole_trace(source: Source, trace_id: str) -> Lineage | None:
         walk.whole(operation)
     walk.look_up(id_ for one in operations for id_ in _ids(one.used))
     for operation in operations:
-        for id_, made in makers(source, operation, walk.producers).items():
+        for id_, made in walk.makers(operation).items():
             if made.operation is None:
                 walk.root(id_, made, operation)
     lineage = walk.finish(f"trace:{trace_id}", "upstream", None)
@@ -139,6 +141,14 @@ class _Walk:
         unknown = sorted({id_ for id_ in ids if id_ not in self.producers})
         if unknown:
             self.producers.update(self.source.producers(unknown))
+
+    def makers(self, operation: Operation) -> dict[str, Maker]:
+        """Where the inputs of an operation came from; what cannot be told becomes a gap."""
+        found = makers(self.source, operation, self.producers)
+        for missing in found.unassigned:
+            reason = f"one of its inputs was made by operation {missing}, which is not in "
+            self.draft.gaps.append(Gap(reason + self.source.name, operation=operation.id))
+        return found.by_artifact
 
     def remember(self, artifact_id: str) -> None:
         """Keep what is known of the target, which may stand alone."""

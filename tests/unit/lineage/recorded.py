@@ -22,7 +22,7 @@ def hex_id(name: str, digits: int) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:digits]
 
 
-def art(name: str, kind: str = "derived", **known: Any) -> dict[str, Any]:
+def art(name: str, kind: str = "derived", /, **known: Any) -> dict[str, Any]:
     """One artifact of an event: what its id stands for, and what is known of it."""
     known.setdefault("kind", "table" if kind == "derived" else kind)
     return {"id": digest(name, kind), **known}

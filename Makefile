@@ -1,0 +1,70 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUTPUT := examples/flights/output
+JOURNAL := $(OUTPUT)/journal
+FLIGHTS := ingest enrich report
+STACK := $(PYTHON) collector-config/stack.py
+
+# The embedded default: the journal and nothing else.
+EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none \
+	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-jaeger stack stack-down lint types unit integration harm e2e test lock clean
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(READY) ## install everything into .venv
+
+$(READY): requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY) ## record a real pipeline and print where its report comes from
+	@rm -rf $(OUTPUT)
+	@export PATH="$(CURDIR)/$(BIN):$$PATH" $(EMBEDDED); \
+	for script in $(FLIGHTS); do \
+		echo "\$$ opentelemetry-instrument python examples/flights/$$script.py"; \
+		opentelemetry-instrument python examples/flights/$$script.py; \
+	done; \
+	echo; echo "\$$ otelprov lineage $(OUTPUT)/delays_by_weather.parquet"; \
+	otelprov lineage $(OUTPUT)/delays_by_weather.parquet
+
+stack: ## build (once) and start a real Collector and a real Jaeger on loopback
+	$(STACK) up
+
+stack-down: ## end them
+	$(STACK) down
+
+demo-jaeger: $(READY) ## the same pipeline through the Collector to Jaeger (after `make stack`)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/through_jaeger.py
+
+lint: $(READY) ## format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY) ## check the types
+	$(BIN)/mypy
+
+unit: $(READY) ## the quick tests
+	$(BIN)/python -m pytest tests/unit -n 2
+
+test: lint types ## everything: lint, types, all tests
+	$(BIN)/python -m pytest tests -n 2 --dist worksteal
+
+lock: ## resolve the dependencies again
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --prerelease allow \
+		--quiet --output-file requirements/dev.lock
+
+clean: ## remove what was made, not the virtual environment
+	rm -rf $(OUTPUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,305 @@
+"""The index: up to date, rebuilt when damaged, safe for several readers, owner-only."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from unit.lineage.recorded import Journal, art, digest, file, flights, hex_id
+
+from otelprov.journal import reader
+from otelprov.journal.index import JournalIndex
+
+CLEAN = digest("clean.parquet", "file")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    made = flights(tmp_path / "journal")
+    made.write()
+    return made
+
+
+def makers(index: JournalIndex, artifact: str = CLEAN) -> list[str]:
+    spans = [index.read(place) for place in index.generating([artifact])[artifact]]
+    return [span.name for span in spans if span is not None]
+
+
+def test_an_operation_is_found_by_what_it_made_and_used(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    assert makers(index) == ["pandas.to_parquet"]
+    (place,) = index.using([CLEAN])[CLEAN]
+    span = index.read(place)
+    assert span is not None
+    assert span.name == "pandas.read_parquet"
+    assert index.generating(["file:nothing"]) == {"file:nothing": []}
+
+
+def test_more_ids_than_sqlite_takes_at_once_are_looked_up(journal: Journal) -> None:
+    ids = [CLEAN, *(digest(str(number)) for number in range(2500))]
+    found = JournalIndex(journal.directory).generating(ids)
+    assert len(found) == 2501
+    assert len(found[CLEAN]) == 1
+
+
+def test_ids_are_completed_with_and_without_their_kind(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    assert index.beginning(CLEAN[:12], 5) == [CLEAN]
+    assert index.beginning(CLEAN[5:12], 5) == [CLEAN]
+    # One digest under two kinds: the derived table, and its content.
+    both = [digest("merged", "derived"), digest("merged", "table")]
+    assert index.beginning(both[0].partition(":")[2], 5) == both
+    assert index.beginning("file:", 2) == sorted(index.beginning("file:", 99))[:2]
+    assert index.holding(both[1]) == [both[0]]
+
+
+def test_traces_places_and_runs_are_found(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    assert len(index.trace(hex_id("trace ingest.py", 32))) == 6
+    assert index.at(["/data/clean.parquet"]) == [CLEAN]
+    runs = index.runs(10)
+    assert [(run.operations, run.place is not None) for run in runs] == [(5, True), (3, True)]
+    assert index.operations_of(runs[0].run) == 5
+    assert index.totals().spans == 10
+
+
+def test_what_is_appended_is_read_from_there(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    JournalIndex(journal.directory)
+    path = journal.file("report.py")
+    size = path.stat().st_size
+    line = path.read_text().splitlines()[0]
+    with path.open("a") as more:
+        more.write(line.replace(CLEAN, digest("appended", "file")) + "\n")
+    asked = []
+    read = reader.lines
+
+    def spy(path: Path, offset: int = 0, number: int = 0) -> Iterator[reader.Line]:
+        asked.append((path.name, offset, number))
+        return read(path, offset, number)
+
+    monkeypatch.setattr(reader, "lines", spy)
+    index = JournalIndex(journal.directory)
+    assert asked == [("report.py.jsonl", size, 4)]
+    assert len(index.using([digest("appended", "file")])[digest("appended", "file")]) == 1
+    asked.clear()
+    JournalIndex(journal.directory)
+    assert asked == []
+
+
+def test_a_deleted_file_is_forgotten(journal: Journal) -> None:
+    assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]
+    journal.file("ingest.py").unlink()
+    index = JournalIndex(journal.directory)
+    assert makers(index) == []
+    assert index.totals().files == 1
+    assert index.beginning(digest("flights.csv", "file"), 5) == []
+
+
+def test_another_file_under_the_same_name_replaces_the_first(journal: Journal) -> None:
+    JournalIndex(journal.directory)
+    path = journal.file("ingest.py")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:2]))
+    assert makers(JournalIndex(journal.directory)) == []
+    path.write_text("".join(lines[::-1]))
+    assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]
+    # Longer than before and begun otherwise: the inode alone does not tell.
+    path.write_text("\n" + "".join(lines) * 2)
+    index = JournalIndex(journal.directory)
+    assert makers(index) == ["pandas.to_parquet"]
+    assert index.totals().spans == 16
+
+
+def test_a_file_changed_in_its_middle_is_read_again(journal: Journal) -> None:
+    JournalIndex(journal.directory)
+    path = journal.file("ingest.py")
+    data = path.read_text()
+    path.write_text(data.replace(CLEAN, digest("other", "file")))
+    assert path.stat().st_size == len(data)
+    assert makers(JournalIndex(journal.directory)) == []
+
+
+def test_damaged_lines_are_told_by_file_and_line_and_passed_over(journal: Journal) -> None:
+    path = journal.file("ingest.py")
+    lines = path.read_text().splitlines(keepends=True)
+    lines[1:2] = ["garbage\n", "\n", '{"resourceLogs":[]}\n']
+    path.write_text("".join(lines) + lines[0][:100])
+    index = JournalIndex(journal.directory)
+    assert [(one.line, one.reason.split(" (")[0]) for one in index.damage()] == [
+        (2, "not JSON"),
+        (4, "JSON, but not an OTLP trace request"),
+        (9, "the line was not written to its end"),
+    ]
+    assert str(index.damage()[0]).startswith(f"{path}:2: not JSON")
+    assert makers(index) == ["pandas.to_parquet"]
+    assert JournalIndex(journal.directory).damage() == index.damage()
+
+
+def test_a_torn_line_is_read_when_it_was_written_to_its_end(journal: Journal) -> None:
+    path = journal.file("ingest.py")
+    data = path.read_bytes()
+    path.write_bytes(data[:-200])
+    torn = JournalIndex(journal.directory)
+    assert [one.line for one in torn.damage()] == [6]
+    before = torn.totals().spans
+    with path.open("ab") as more:
+        more.write(data[-200:])
+    whole = JournalIndex(journal.directory)
+    assert whole.damage() == []
+    assert whole.totals().spans == before + 1
+
+
+def test_a_file_that_cannot_be_read_is_told(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = reader.lines
+
+    def refuse(path: Path, offset: int = 0, number: int = 0) -> Iterator[reader.Line]:
+        if path.name == "ingest.py.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return read(path, offset, number)
+
+    monkeypatch.setattr(reader, "lines", refuse)
+    index = JournalIndex(journal.directory)
+    path = journal.file("ingest.py")
+    assert [str(one) for one in index.damage()] == [f"{path}: cannot be read: Permission denied"]
+    assert makers(index, digest("delays.csv", "file")) == ["pandas.to_csv"]
+
+
+def test_spans_of_other_libraries_are_counted_and_otherwise_ignored(journal: Journal) -> None:
+    line = json.loads(journal.file("ingest.py").read_text().splitlines()[0])
+    span = line["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["attributes"] = []
+    span["spanId"] = "f" * 16
+    with journal.file("ingest.py").open("a") as more:
+        more.write(json.dumps(line) + "\n")
+    index = JournalIndex(journal.directory)
+    assert index.damage() == []
+    assert index.totals().spans == 11
+    assert index.span(span["traceId"], "f" * 16) is None
+
+
+def test_of_an_operation_begun_and_ended_only_the_end_counts(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    run = journal.run("a.py")
+    run.op("train", [art("t")], [file("model.bin")])
+    begun = json.loads(json.dumps(journal.lines["a.py"][0]))
+    span = begun["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["endTimeUnixNano"] = "0"
+    span["events"] = [one for one in span["events"] if one["name"] == "otelprov.used"]
+    for lines in ([begun, *journal.lines["a.py"]], [*journal.lines["a.py"], begun]):
+        journal.lines["a.py"] = lines
+        index = JournalIndex(journal.write())
+        assert len(index.trace(run.trace_id)) == 1
+        assert len(index.using([digest("t")])[digest("t")]) == 1
+        (place,) = index.trace(run.trace_id)
+        ended = index.read(place)
+        assert ended is not None
+        assert ended.end > 0
+        journal.lines["a.py"] = [one for one in lines if one is not begun]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "empty", "truncated", "another", "version", "page"])
+def test_a_damaged_index_is_built_anew(journal: Journal, damage: str) -> None:
+    JournalIndex(journal.directory)
+    path = journal.directory / "index.sqlite"
+    data = path.read_bytes()
+    if damage == "garbage":
+        path.write_bytes(b"this is no database" * 500)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "another":
+        path.unlink()
+        other = sqlite3.connect(path)
+        other.execute("CREATE TABLE files (x)")
+        other.execute("PRAGMA user_version = 1")
+        other.commit()
+        other.close()
+    elif damage == "version":
+        other = sqlite3.connect(path)
+        other.execute("DELETE FROM spans")
+        other.execute("PRAGMA user_version = 77")
+        other.commit()
+        other.close()
+    else:
+        # Everything but the first page: what the update reads may still look sound.
+        path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+    assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]
+    assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]
+
+
+def test_damage_where_the_update_does_not_look_is_repaired_when_asked(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    path = journal.directory / "index.sqlite"
+    database = sqlite3.connect(path)
+    (root,) = database.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'artifacts_id'"
+    ).fetchone()
+    (size,) = database.execute("PRAGMA page_size").fetchone()
+    database.close()
+    with path.open("r+b") as raw:
+        raw.seek((root - 1) * size)
+        raw.write(b"\xff" * size)
+    assert makers(index) == ["pandas.to_parquet"]
+
+
+def test_the_index_is_readable_by_its_owner_only(journal: Journal) -> None:
+    JournalIndex(journal.directory)
+    for name in ("index.sqlite", "index.lock"):
+        mode = (journal.directory / name).stat().st_mode
+        assert stat.S_IMODE(mode) == 0o600, name
+
+
+def test_where_no_index_can_be_kept_it_is_built_in_memory(journal: Journal) -> None:
+    # Stands for a read-only directory, which the superuser could write all the same.
+    (journal.directory / "index.lock").mkdir()
+    assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]
+    assert not (journal.directory / "index.sqlite").exists()
+
+
+def test_a_file_that_changed_since_it_was_indexed_gives_nothing_wrong(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    (place,) = index.generating([CLEAN])[CLEAN]
+    path = journal.file("ingest.py")
+    path.write_text("x" * path.stat().st_size)
+    assert index.read(place) is None
+    path.unlink()
+    assert index.read(place) is None
+
+
+PROBE = """
+import sys, time
+from pathlib import Path
+from otelprov.journal.index import JournalIndex
+while time.time() < float(sys.argv[2]):
+    pass
+for _ in range(int(sys.argv[3])):
+    print(len(JournalIndex(Path(sys.argv[1])).generating(sys.argv[4:])[sys.argv[4]]))
+"""
+
+
+@pytest.mark.parametrize("state", ["new", "damaged"])
+def test_several_processes_can_open_the_index_at_once(journal: Journal, state: str) -> None:
+    import time
+
+    if state == "damaged":
+        (journal.directory / "index.sqlite").write_bytes(b"no database" * 1000)
+    start = str(time.time() + 1)
+    command = [sys.executable, "-c", PROBE, str(journal.directory), start, "5", CLEAN]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    readers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) for _ in range(4)
+    ]
+    assert [one.communicate(timeout=60)[0].split() for one in readers] == [["1"] * 5] * 4
+    assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]

@@ -28,6 +28,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.instrumentation._chained import ChainedAssignment
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.recorder import (
@@ -374,33 +375,23 @@ def _counting_frames(site: Site) -> Function:
     return wrapper
 
 
-@dataclass(frozen=True, slots=True)
-class ChainedAssignment:
-    """How pandas 3 finds chained assignment: by the references to ``self``, in its own frame."""
-
-    message: str
-    category: type[Warning]
-    references: int
-    is_local: Callable[[Any], bool]
-    is_syntax: Callable[[], bool] | None
-
-
 def _guarding(site: Site, chained: ChainedAssignment) -> Function:
     """For calls that pandas warns of: one frame more would hide the reason, so we look first."""
     inner = _spanning(site, depth=2)
     always = site.entry.in_place == "always"
-    message, category, references = chained.message, chained.category, chained.references
-    is_local, is_syntax = chained.is_local, chained.is_syntax
+    suspects, is_local, is_syntax = chained.suspects, chained.is_local, chained.is_syntax
     getrefcount, warn = sys.getrefcount, warnings.warn
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        if (
-            (always or kwargs.get("inplace") is True)
-            and getrefcount(self) <= references
-            and not is_local(self)
-            and (is_syntax is None or is_syntax())
-        ):
-            warn(message, category, stacklevel=2)
+        if always or kwargs.get("inplace") is True:
+            # Counted here and nowhere deeper: this frame stands where pandas' own would stand.
+            found = suspects(getrefcount(self), self)
+            if (
+                found is not None
+                and (is_local is None or not is_local(self))
+                and (is_syntax is None or is_syntax())
+            ):
+                warn(found[0], found[1], stacklevel=2)
         try:
             return inner(self, *args, **kwargs)
         except BaseException as error:

@@ -15,9 +15,10 @@ from typing import Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
-from otelprov.instrumentation._wrapping import UNCOUNTED, ChainedAssignment, LibraryInstrumentor
+from otelprov.instrumentation._wrapping import UNCOUNTED, LibraryInstrumentor
 from otelprov.recording import faults
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
@@ -426,22 +427,5 @@ class PandasInstrumentor(LibraryInstrumentor):
         return {"pandas": _table}
 
     def chained(self, entry: Entry) -> ChainedAssignment | None:
-        """pandas 3 warns where a reference count says that nobody else holds the table."""
-        try:
-            from pandas.compat import _constants as constants
-            from pandas.core import common
-            from pandas.errors import ChainedAssignmentError
-            from pandas.errors.cow import _chained_assignment_method_msg, _chained_assignment_msg
-
-            if constants.CHAINED_WARNING_DISABLED:
-                return None
-            sets_item = entry.path.endswith("__setitem__")
-            return ChainedAssignment(
-                message=_chained_assignment_msg if sets_item else _chained_assignment_method_msg,
-                category=ChainedAssignmentError,
-                references=constants.REF_COUNT if sets_item else constants.REF_COUNT_METHOD,
-                is_local=common.is_local_in_caller_frame,
-                is_syntax=common.is_setitem_syntax_in_caller_frame if sets_item else None,
-            )
-        except (ImportError, AttributeError):  # pandas 2 finds it in another way
-            return None
+        """Where pandas counts references, it must count the same."""
+        return chained_assignment(entry.path)

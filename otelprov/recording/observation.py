@@ -166,7 +166,7 @@ def adopt(
 ) -> bool:
     """An output that is no table or array, known by how it was made; False if it cannot be held."""
     artifact = derived(operation, value, kind)
-    if not registry.assign(value, Identity((artifact,))):
+    if not operation.assign(value, artifact):
         return False
     operation.generate(role, artifact)
     return True
@@ -186,7 +186,7 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
         if run.settings.tier == "full":
             artifact = with_content(artifact, identify(item))
     operation.generate(role, artifact)
-    registry.assign(item, Identity((artifact,)))
+    operation.assign(item, artifact)
 
 
 def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Artifact:

@@ -117,7 +117,7 @@ def parameter_value(name: str, value: object, length: int) -> ParameterValue:
         # Cut before the patterns run: a value of many megabytes must cost nothing. What is kept
         # is longer than what is shown, so that a secret at the edge is recognised.
         return shorten(redact(value[: 4 * length]), length, len(value))
-    return shorten(redact(_text(value, length, 0)), length)
+    return shorten(redact(_text(value, length - 12, 0)), length)
 
 
 def _text(value: object, budget: int, depth: int) -> str:
@@ -153,20 +153,15 @@ def _container(value: Any, budget: int, depth: int) -> str:
         return f"<{kind} of {len(value)}>"
     parts: list[str] = []
     used = 0
-    entries = list(value.items()) if isinstance(value, dict) else None
-    for index, item in enumerate(entries if entries is not None else value):
-        if used > budget:
+    for index, item in enumerate(value.items() if isinstance(value, dict) else value):
+        text = (
+            _pair(*item, budget, depth)
+            if isinstance(value, dict)
+            else _text(item, budget, depth + 1)
+        )
+        if parts and used + len(text) > budget - 16:
             parts.append(f"{ELLIPSIS} {len(value) - index} more")
             break
-        if entries is not None:
-            key, content = item
-            text = _text(key, budget, depth + 1)
-            if isinstance(key, str) and is_secret_name(key):
-                text += f": '{REDACTED}'"
-            else:
-                text += f": {_text(content, budget, depth + 1)}"
-        else:
-            text = _text(item, budget, depth + 1)
         parts.append(text)
         used += len(text) + 2
     inner = ", ".join(parts)
@@ -177,6 +172,12 @@ def _container(value: Any, budget: int, depth: int) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{inner}}}" if value else f"{kind}()"
     return f"[{inner}]"
+
+
+def _pair(key: object, value: object, budget: int, depth: int) -> str:
+    if isinstance(key, str) and is_secret_name(key):
+        return f"{_text(key, budget, depth + 1)}: '{REDACTED}'"
+    return f"{_text(key, budget, depth + 1)}: {_text(value, budget, depth + 1)}"
 
 
 def _function(value: Any) -> str:

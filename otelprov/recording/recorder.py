@@ -80,6 +80,7 @@ class OpenOperation:
     """An operation whose call is running."""
 
     __slots__ = (
+        "_assigned",
         "_context_token",
         "_derivation",
         "_generated",
@@ -110,6 +111,7 @@ class OpenOperation:
         self._used: dict[str, tuple[str, Artifact]] = {}
         self._generated: dict[str, tuple[str, Artifact]] = {}
         self._producers: dict[Producer, None] = {}
+        self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
         self._parameters = parameters
         self._derivation = _start_derivation(call)
@@ -175,6 +177,14 @@ class OpenOperation:
         """The call made this artifact."""
         self._generated.setdefault(artifact.id, (role, artifact))
 
+    def assign(self, value: object, artifact: Artifact) -> bool:
+        """From now on ``value`` is this artifact, unless the operation fails."""
+        before = registry.lookup(value)
+        if not registry.assign(value, Identity((artifact,))):
+            return False
+        self._assigned.append((value, before))
+        return True
+
     def derived(
         self,
         kind: ArtifactKind,
@@ -202,6 +212,13 @@ class OpenOperation:
             return
         self.ended = True
         end_time = now()
+        if error is not None:
+            for value, before in reversed(self._assigned):
+                if before is None:
+                    registry.forget(value)
+                else:
+                    registry.assign(value, before)
+        self._assigned.clear()
         if self.span.is_recording():
             if error is not None:
                 self._fail(error)

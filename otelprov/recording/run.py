@@ -66,6 +66,11 @@ class Run:
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
 
+    def __reduce__(self) -> str:
+        # By name: cloudpickle takes some functions of pandas by value, and what stands in for
+        # them names this object.
+        return "run"
+
     @property
     def id(self) -> str | None:
         """``<trace id>-<span id>`` of the run span."""

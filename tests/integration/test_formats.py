@@ -47,6 +47,8 @@ PANDAS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("extension", PANDAS)
 def test_pandas_writes_what_pandas_reads(spans: Spans, tmp_path: Path, extension: str) -> None:
+    if extension == "h5":
+        pytest.importorskip("tables")
     write, read = PANDAS[extension]
     table = pd.DataFrame(TABLE)
     content = otelprov.artifact(table).id

@@ -153,12 +153,9 @@ def _container(value: Any, budget: int, depth: int) -> str:
         return f"<{kind} of {len(value)}>"
     parts: list[str] = []
     used = 0
-    for index, item in enumerate(value.items() if isinstance(value, dict) else value):
-        text = (
-            _pair(*item, budget, depth)
-            if isinstance(value, dict)
-            else _text(item, budget, depth + 1)
-        )
+    is_mapping = isinstance(value, dict)
+    for index, item in enumerate(value.items() if is_mapping else value):
+        text = _pair(item, budget, depth) if is_mapping else _text(item, budget, depth + 1)
         if parts and used + len(text) > budget - 16:
             parts.append(f"{ELLIPSIS} {len(value) - index} more")
             break
@@ -174,7 +171,8 @@ def _container(value: Any, budget: int, depth: int) -> str:
     return f"[{inner}]"
 
 
-def _pair(key: object, value: object, budget: int, depth: int) -> str:
+def _pair(item: tuple[object, object], budget: int, depth: int) -> str:
+    key, value = item
     if isinstance(key, str) and is_secret_name(key):
         return f"{_text(key, budget, depth + 1)}: '{REDACTED}'"
     return f"{_text(key, budget, depth + 1)}: {_text(value, budget, depth + 1)}"

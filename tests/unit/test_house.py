@@ -1,0 +1,110 @@
+"""Imports follow the flow of the data: each room knows only the rooms before it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import support
+
+import otelprov
+
+PACKAGE = Path(otelprov.__file__).parent
+
+FREE = {"semconv", "model", "settings", "version"}
+"""Rooms that import nothing of ours."""
+FORMAT = {"journal"}
+ALLOWED: dict[str, set[str]] = {
+    "semconv": set(),
+    "model": set(),
+    "settings": set(),
+    "version": set(),
+    "artifacts": FREE,
+    "journal": FREE,
+    "recording": FREE | {"artifacts", "journal"},
+    "instrumentation": FREE | {"artifacts", "recording"},
+    "api": FREE | {"artifacts", "recording"},
+    "lineage": FREE | FORMAT,
+    "render": FREE | {"lineage"},
+    "cli": FREE | FORMAT | {"lineage", "render", "artifacts"},
+    "__init__": {"api", "version"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms that a file imports from, at any place in it; types only do not count."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = [ast.Pass()]
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "otelprov" and len(parts) > 1:
+                found.add(parts[1])
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_a_file_imports_only_what_lies_before_it(path: Path) -> None:
+    own = room(path)
+    assert imports(path) - {own} <= ALLOWED[own]
+
+
+def test_wrapt_is_imported_in_one_room() -> None:
+    users = {room(path) for path in PACKAGE.rglob("*.py") if "import wrapt" in path.read_text()}
+    assert users == {"instrumentation"}
+
+
+def test_settings_are_read_in_one_place() -> None:
+    users = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"(environ|getenv)\b.*OTELPROV_", path.read_text())
+    }
+    assert users <= {"settings.py", "run.py"}, "cli/run.py hands settings to the program it starts"
+
+
+def test_attribute_names_are_written_in_one_place() -> None:
+    from otelprov import semconv
+
+    names = [name for name in semconv.ATTRIBUTES if "<" not in name]
+    for path in PACKAGE.rglob("*.py"):
+        if room(path) == "semconv":
+            continue
+        text = path.read_text()
+        for name in names:
+            assert f'"{name}"' not in text, f"{path.name} writes {name} out"
+
+
+def test_importing_the_write_side_is_cheap() -> None:
+    code = (
+        "import sys, otelprov.instrumentation.pandas, otelprov.instrumentation.run;"
+        "print([m for m in ('pandas', 'pyarrow', 'numpy', 'networkx', 'rich', 'click', 'sqlite3')"
+        " if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=support.environment(),
+    )
+    assert result.stdout == "[]\n"

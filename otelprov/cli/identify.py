@@ -52,6 +52,10 @@ def _identify(path: str) -> dict[str, Any]:
     whole = identify_path(Path(path))
     inside = Path(path).is_file()
     table = table_in_file(Path(path)) if inside else None
+    if table and table.coverage == "none":
+        why = f": {table.reason}" if table.reason else ""
+        click.echo(f"otelprov: the table in {path} could not be identified{why}", err=True)
+        table = None
     carried = carrier.read(Path(path)) if inside else None
     return {
         "path": path,

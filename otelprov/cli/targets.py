@@ -106,8 +106,8 @@ def _path(text: str, source: Source) -> Target:
         carried = carrier.read(path)
     except OSError as error:
         raise click.ClickException(f"cannot read {shown}: {error.strerror or error}") from None
-    known = _known(table.id, source) if table else None
-    if known:
+    known = _known(table.id, source) if table and table.coverage != "none" else None
+    if table and known:
         reason = f"{shown} itself is not in {source.name}; the table that it holds is"
         return Target(artifact=known, gaps=(Gap(reason, artifact=known),))
     writer = source.operation(carried.trace_id, carried.span_id) if carried else None

@@ -58,6 +58,12 @@ class Lineage:
     gaps: tuple[Gap, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
     """The runs of the operations, by id, as far as they are known."""
+    makers: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By operation and artifact that it used: the operation that had made it that time.
+
+    An id names content, so an artifact with two makers does not say whose it was for which user.
+    The target's own maker stands under the operation ``""``.
+    """
     others: Mapping[str, int] = field(default_factory=dict)
     """By artifact: how many operations made the same content and are not part of this."""
 
@@ -71,6 +77,7 @@ class Draft:
     gaps: list[Gap] = field(default_factory=list)
     known: dict[str, Artifact] = field(default_factory=dict)
     """Artifacts that no edge may mention: the target itself."""
+    makers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def used(self, operation: Operation, artifact_id: str) -> None:
         """Note that the operation used the artifact."""
@@ -97,6 +104,7 @@ class Draft:
             edges=tuple(
                 sorted(self.edges, key=lambda e: (order[e.source], order[e.target], e.relation))
             ),
+            makers={pair: made for pair, made in self.makers.items() if made in self.operations},
             gaps=tuple(sorted(set(gaps), key=lambda gap: (order.get(gap.place, 0), gap.reason))),
         )
 

@@ -38,7 +38,7 @@ def upstream(
         walk.look_up([start])
         walk.remember(start)
         made = Maker(maker or latest(walk.producers[start]))
-        level = walk.step_back(start, made, cut=depth == 0)
+        level = walk.step_back("", start, made, cut=depth == 0)
         if made.operation is None:
             walk.root(start, made, None)
     left = depth
@@ -52,7 +52,9 @@ def upstream(
                 if made.operation is None:
                     walk.root(id_, made, operation)
                 else:
-                    new = walk.step_back(id_, made, cut=left is not None and left <= 0)
+                    new = walk.step_back(
+                        operation.id, id_, made, cut=left is not None and left <= 0
+                    )
                     following.update((one.id, one) for one in new)
         level = list(following.values())
     return walk.finish(target, "upstream", depth)
@@ -93,6 +95,7 @@ def downstream(source: Source, start: str | Operation, *, depth: int | None = No
                     walk.cut.add(Edge(artifact_id, operation.id, "used"))
                     continue
                 walk.draft.used(operation, artifact_id)
+                walk.draft.makers.setdefault((operation.id, artifact_id), maker.id if maker else "")
                 if maker is not None:
                     followed.add((artifact_id, maker.id))
                 for id_ in _ids(operation.generated):
@@ -123,6 +126,8 @@ def whole_trace(source: Source, trace_id: str) -> Lineage | None:
         for id_, made in walk.makers(operation).items():
             if made.operation is None:
                 walk.root(id_, made, operation)
+            else:
+                walk.draft.makers[operation.id, id_] = made.operation.id
     lineage = walk.finish(f"trace:{trace_id}", "upstream", None)
     return replace(lineage, others={})  # of inputs from elsewhere, all makers would be others
 
@@ -169,8 +174,10 @@ class _Walk:
         for id_ in _ids(operation.generated):
             self.draft.generated(operation, id_)
 
-    def step_back(self, artifact_id: str, made: Maker, *, cut: bool) -> list[Operation]:
-        """Go from an artifact to its maker; the maker, when it was not met before."""
+    def step_back(
+        self, consumer: str, artifact_id: str, made: Maker, *, cut: bool
+    ) -> list[Operation]:
+        """Go from an artifact that was used to its maker; the maker, when it is met first."""
         maker = made.operation
         if maker is None:
             return []
@@ -179,6 +186,7 @@ class _Walk:
             return []
         new = maker.id not in self.draft.operations
         self.draft.generated(maker, artifact_id)
+        self.draft.makers[consumer, artifact_id] = maker.id
         return [maker] if new else []
 
     def root(self, artifact_id: str, made: Maker, consumer: Operation | None) -> None:

@@ -26,8 +26,8 @@ RowKind = Literal["artifact", "operation", "run", "above", "below", "joint", "sp
 class Row:
     """One line: what it shows and the lines that are drawn to the left of it.
 
-    ``above`` and ``below`` refer to where the node stands; ``joint`` names an artifact that several
-    branches above came from, and that goes on from here.
+    ``above`` and ``below`` refer to where the node stands; ``joint`` names what several branches
+    came from (downstream: led to), and that goes on from here; nothing when its row is next.
     """
 
     gutter: str
@@ -36,21 +36,45 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """An artifact that the row of its maker tells of.
+
+    ``referenced`` when it is referred to from elsewhere and must be recognisable.
+    """
+
+    artifact: str
+    referenced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The rows, and what an operation's row has to say for artifacts without a row of their own."""
+    """The rows; by operation, what its row tells of artifacts that have none of their own."""
 
     rows: tuple[Row, ...]
-    results: dict[str, list[str]] = field(default_factory=dict)
-    """By operation: the artifacts it made that have no row."""
-    referenced: frozenset[str] = frozenset()
-    """What is referred to from elsewhere, and must be recognisable where it stands."""
+    results: dict[str, list[Result]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Node:
+    """An operation; or an artifact together with the operation that made it that time.
+
+    The same content made twice is two nodes here, so that a table that is written and read back
+    does not run in a circle.
+    """
+
+    id: str
+    maker: str | None = None
+    """None for an operation, empty for an artifact without a known maker."""
+
+
+_ROOT = _Node("")
 
 
 @dataclass(frozen=True, slots=True)
 class _Child:
-    node: str
-    joint: str | None = None
-    """Set when the row above is not directly connected: what the branches above came from."""
+    node: _Node
+    joint: _Node | None = None
+    """Set when the row above is not directly connected: what several branches came from."""
 
 
 def layout(lineage: Lineage) -> Layout:
@@ -63,64 +87,79 @@ class _Layout:
         self.artifacts: dict[str, Artifact] = {one.id: one for one in lineage.artifacts}
         self.operations: dict[str, Operation] = {one.id: one for one in lineage.operations}
         self.target = lineage.target
+        self.maker = lineage.makers.get(("", lineage.target), "")
         self.upstream = lineage.direction == "upstream"
-        self.next: dict[str, list[str]] = defaultdict(list)
+        self.next: dict[_Node, list[_Node]] = defaultdict(list)
         self.made: dict[str, list[str]] = defaultdict(list)
-        self.makers: dict[str, list[str]] = defaultdict(list)
         for edge in lineage.edges:
-            near, far = (edge.target, edge.source) if self.upstream else (edge.source, edge.target)
-            self.next[near].append(far)
-            if edge.relation == "generated":
-                self.made[edge.source].append(edge.target)
-                self.makers[edge.target].append(edge.source)
+            if edge.relation == "used":
+                operation, artifact = edge.target, edge.source
+                maker = lineage.makers.get((operation, artifact), "")
+            else:
+                operation, artifact = edge.source, edge.target
+                maker = operation
+                self.made[operation].append(artifact)
+            ends = (_Node(artifact, maker), _Node(operation))
+            if (edge.relation == "generated") == self.upstream:
+                self.next[ends[0]].append(ends[1])
+            else:
+                self.next[ends[1]].append(ends[0])
         self._in_the_order_of_use()
         self.rows: list[Row] = []
-        self.placed: set[str] = set()
-        self.referenced: set[str] = set()
+        self.placed: set[_Node] = set()
+        self.referenced: set[_Node] = set()
 
     def build(self) -> Layout:
-        self.next[""] = self._starts()
+        self.next[_ROOT] = self._starts()
         self._dominate()
-        for number, child in enumerate(self._children("")[1]):
+        for number, child in enumerate(self._children(_ROOT)[1]):
             if number:
                 self.rows.append(Row("", "space", ""))
             self._chain(child, "", "", None)
-        results = {
-            id_: [one for one in made if one not in self.placed] for id_, made in self.made.items()
-        }
-        return Layout(tuple(self.rows), results, frozenset(self.referenced))
+        results = {}
+        for operation, made in self.made.items():
+            nodes = [_Node(artifact, operation) for artifact in made]
+            results[operation] = [
+                Result(node.id, node in self.referenced)
+                for node in nodes
+                if node not in self.placed
+            ]
+        return Layout(tuple(self.rows), results)
 
     def _in_the_order_of_use(self) -> None:
         for id_, operation in self.operations.items():
             usages = operation.used if self.upstream else operation.generated
             order = {usage.artifact.id: place for place, usage in reversed([*enumerate(usages)])}
-            self.next[id_].sort(key=lambda node: (order.get(node, len(order)), node))
+            self.next[_Node(id_)].sort(key=lambda node: (order.get(node.id, len(order)), node))
 
-    # --- what stands below what ------------------------------------------------------------------
+    # --- what stands below what ----------------------------------------------------------------
 
-    def _starts(self) -> list[str]:
-        if self.target in self.artifacts or self.target in self.operations:
-            return [self.target]
+    def _starts(self) -> list[_Node]:
+        if self.target in self.operations:
+            return [_Node(self.target)]
+        if self.target in self.artifacts:
+            return [_Node(self.target, self.maker)]
         # A whole trace: what nothing else was made from, the newest first.
         led_to = {node for nodes in self.next.values() for node in nodes}
-        starts: dict[str, None] = {}
+        starts: dict[_Node, None] = {}
         newest = sorted(self.operations.values(), key=lambda one: (-one.end, one.id))
         for operation in newest:
-            ends = [id_ for id_ in self.made[operation.id] if id_ not in led_to]
-            lasting = [id_ for id_ in ends if self.artifacts[id_].kind not in IN_MEMORY]
+            made = [_Node(id_, operation.id) for id_ in self.made[operation.id]]
+            ends = [node for node in made if node not in led_to]
+            lasting = [node for node in ends if self.artifacts[node.id].kind not in IN_MEMORY]
             # Further ends of the same operation are told on its row.
             starts.update(dict.fromkeys((lasting or ends)[:1]))
-            if operation.id not in led_to:
-                starts[operation.id] = None
+            if _Node(operation.id) not in led_to:
+                starts[_Node(operation.id)] = None
         reached = self._reached(list(starts))
-        for operation in newest:  # what is left lies on cycles
-            if operation.id not in reached:
-                starts[operation.id] = None
-                reached |= self._reached([operation.id])
+        for operation in newest:  # what is left lies on circles, where clocks differ
+            if _Node(operation.id) not in reached:
+                starts[_Node(operation.id)] = None
+                reached |= self._reached([_Node(operation.id)])
         return list(starts)
 
-    def _reached(self, nodes: list[str]) -> set[str]:
-        seen: set[str] = set()
+    def _reached(self, nodes: list[_Node]) -> set[_Node]:
+        seen: set[_Node] = set()
         while nodes:
             node = nodes.pop()
             if node not in seen:
@@ -131,18 +170,18 @@ class _Layout:
     def _dominate(self) -> None:
         import networkx
 
-        graph: networkx.DiGraph[str] = networkx.DiGraph()
-        graph.add_node("")
+        graph: networkx.DiGraph[_Node] = networkx.DiGraph()
+        graph.add_node(_ROOT)
         for near, nodes in self.next.items():
             graph.add_edges_from((near, far) for far in nodes)
-        found = networkx.immediate_dominators(graph, "")
+        found = networkx.immediate_dominators(graph, _ROOT)
         # networkx before 3.6 names the start as its own dominator.
-        self.dominator = {node: over for node, over in found.items() if node and over is not None}
-        self.below: dict[str, list[str]] = defaultdict(list)
-        for node, over in sorted(self.dominator.items()):
-            self.below[over].append(node)
-        self.weight: dict[str, int] = {}
-        pending = [("", False)]
+        self.dominator = {node: over for node, over in found.items() if node != _ROOT and over}
+        self.below: dict[_Node, list[_Node]] = defaultdict(list)
+        for node in sorted(self.dominator, key=lambda one: (one.id, one.maker or "")):
+            self.below[self.dominator[node]].append(node)
+        self.weight: dict[_Node, int] = {}
+        pending = [(_ROOT, False)]
         while pending:
             node, done = pending.pop()
             if done:
@@ -151,7 +190,7 @@ class _Layout:
                 pending.append((node, True))
                 pending.extend((one, False) for one in self.below[node])
 
-    def _children(self, node: str) -> tuple[list[str], list[_Child]]:
+    def _children(self, node: _Node) -> tuple[list[_Node], list[_Child]]:
         """References and children of a row; artifacts that are told on a row are passed through."""
         direct = self.next.get(node, [])
         own = [one for one in direct if self.dominator.get(one) == node]
@@ -170,19 +209,16 @@ class _Layout:
             children += [_Child(child.node, child.joint or one) for child in through]
         return references, children
 
-    def _told(self, node: str) -> bool:
+    def _told(self, node: _Node) -> bool:
         """Whether the row of its maker tells of an artifact: one in memory, in a plain chain."""
-        artifact = self.artifacts.get(node)
-        if artifact is None or node == self.target or artifact.kind not in IN_MEMORY:
+        if not node.maker or node.id == self.target or node.maker not in self.operations:
             return False
-        makers = self.makers[node]
-        if len(makers) != 1:
+        if self.artifacts[node.id].kind not in IN_MEMORY:
             return False
-        if self.upstream:
-            return self.below[node] == makers
-        return self.dominator.get(node) == makers[0]
+        maker = _Node(node.maker)
+        return self.below[node] == [maker] if self.upstream else self.dominator[node] == maker
 
-    # --- rows ------------------------------------------------------------------------------------
+    # --- rows ----------------------------------------------------------------------------------
 
     def _chain(self, child: _Child, first: str, rest: str, run: str | None) -> None:
         """A chain from one node on; its first row has another gutter than the others."""
@@ -196,35 +232,40 @@ class _Layout:
         while True:
             node = child.node
             if child.joint is not None:
-                row("joint", child.joint)
+                row("joint", "" if child.joint == node else child.joint.id)
                 self.referenced.add(child.joint)
-            operation = self.operations.get(node)
+            operation = self.operations.get(node.id) if node.maker is None else None
             if operation is not None and operation.run and operation.run != run:
                 run = operation.run
                 row("run", run)
-            row("operation" if operation else "artifact", node)
+            row("operation" if operation else "artifact", node.id)
             self.placed.add(node)
             references, children = self._children(node)
             if not children and len(references) == 1:
-                row(self._direction(references[0]), references[0])
+                row(self._direction(references[0]), references[0].id)
                 return
-            main = max(children, key=lambda one: self.weight[one.node], default=None)
-            branches: list[str | _Child] = [*references, *(c for c in children if c is not main)]
+            children.sort(key=lambda one: one.joint is not None)  # below those that refer to it
+            main = max(
+                children,
+                key=lambda one: (self.weight[one.node], one.joint is not None),
+                default=None,
+            )
+            branches: list[_Node | _Child] = [*references, *(c for c in children if c is not main)]
             for number, branch in enumerate(branches, 1):
                 last = main is None and number == len(branches)
                 corner, side = ("╰─", "  ") if last else ("├─", "│ ")
-                if isinstance(branch, str):
-                    self.rows.append(Row(rest + corner, self._direction(branch), branch))
+                if isinstance(branch, _Node):
+                    self.rows.append(Row(rest + corner, self._direction(branch), branch.id))
                 else:
                     self._chain(branch, rest + corner, rest + side, run)
             if main is None:
                 return
             child = main
 
-    def _direction(self, node: str) -> RowKind:
+    def _direction(self, node: _Node) -> RowKind:
         """A reference up or down; what its maker's row tells of stands where the maker stands."""
         self.referenced.add(node)
         if node in self.placed:
             return "above"
-        told_above = self._told(node) and self.makers[node][0] in self.placed
+        told_above = self._told(node) and _Node(node.maker or "") in self.placed
         return "above" if told_above else "below"

@@ -26,22 +26,21 @@ _SHORTEST = 8  # characters of a parameter's value, before whole parameters are 
 
 def print_tree(lineage: Lineage, console: Console) -> None:
     """Print a lineage within the console's width."""
-    for line in _Tree(lineage, console.width).lines():
+    for line in _Tree(lineage, console).lines():
         if console.options.ascii_only:
             line.plain = line.plain.translate(_ASCII)
         console.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
 
 
 class _Tree:
-    def __init__(self, lineage: Lineage, width: int) -> None:
+    def __init__(self, lineage: Lineage, console: Console) -> None:
         self.lineage = lineage
-        self.width = width
+        self.console = console
+        self.width = console.width
         self.layout: Layout = layout(lineage)
         self.artifacts = {one.id: one for one in lineage.artifacts}
         self.operations = {one.id: one for one in lineage.operations}
         self.gaps = {gap.place for gap in lineage.gaps}
-        services = {one.service for one in lineage.operations}
-        self.services = len(services) > 1
 
     def lines(self) -> list[Text]:
         lines = [self._line(row) for row in self.layout.rows]
@@ -52,7 +51,7 @@ class _Tree:
 
         line = Text(row.gutter, style="bright_black")
         if row.kind == "artifact":
-            line.append_text(self._artifact(self.artifacts[row.id]))
+            line.append_text(self._artifact(self.artifacts[row.id], self.width - len(row.gutter)))
         elif row.kind == "operation":
             line.append_text(self._operation(self.operations[row.id], self.width - len(row.gutter)))
         elif row.kind == "run":
@@ -61,24 +60,29 @@ class _Tree:
             arrow = "↑" if row.kind == "above" else "↓"
             line.append(f"{arrow} {self._named(row.id)}, see {row.kind}", style="bright_black")
         elif row.kind == "joint":
-            line.append(f"┄ {self._named(row.id)}, used above:", style="bright_black")
+            upstream = self.lineage.direction == "upstream"
+            name = f" {self._named(row.id)}" if row.id else ""
+            shared = "used by several" if upstream else "made from several"
+            line.append(f"┄ {shared}:{name}", style="bright_black")
         line.truncate(self.width, overflow="ellipsis")
         return line
 
-    def _artifact(self, artifact: Artifact) -> Text:
+    def _artifact(self, artifact: Artifact, width: int) -> Text:
+        from rich.cells import cell_len
         from rich.text import Text
 
+        name, id_ = words.label(artifact), words.short_id(artifact.id)
+        parts = [
+            "" if artifact.id.startswith(f"{artifact.kind}:") else artifact.kind,
+            "" if name == id_ else id_,
+            words.shape(artifact),
+            "" if artifact.bytes is None else words.size(artifact.bytes),
+        ]
+        details = "".join(f"  {part}" for part in parts if part)
+        room = width - cell_len(details) - 2 - (2 if artifact.id in self.gaps else 0)
         text = Text("◆ ", style="cyan")
-        name = words.label(artifact)
-        text.append(name, style="bold cyan")
-        id_ = words.short_id(artifact.id)
-        details = [] if name == id_ else [id_]
-        if not artifact.id.startswith(f"{artifact.kind}:"):
-            details.insert(0, artifact.kind)
-        details.append(words.shape(artifact))
-        details.append("" if artifact.bytes is None else words.size(artifact.bytes))
-        for detail in filter(None, details):
-            text.append(f"  {detail}", style="")
+        text.append(_shorten(name, max(room, _SHORTEST)), style="bold cyan")
+        text.append(details)
         return self._marked(text, artifact.id)
 
     def _operation(self, operation: Operation, width: int) -> Text:
@@ -109,12 +113,13 @@ class _Tree:
             error = words.clean(operation.error or "failed")
             return f"✗ {_shorten(error, max(20, self.width // 3))}"
         results = []
-        for id_ in self.layout.results.get(operation.id, ()):
+        for told in self.layout.results.get(operation.id, ()):
+            id_ = told.artifact
             artifact = self.artifacts[id_]
             parts = [words.shape(artifact)]
             if artifact.name or artifact.kind not in words.IN_MEMORY:
                 parts.insert(0, words.label(artifact))
-            if id_ in self.layout.referenced or not any(parts):
+            if told.referenced or not any(parts):
                 parts.append(words.short_id(id_))
             mark = " ⚠" if id_ in self.gaps else ""
             results.append(" ".join(filter(None, parts)) + mark)
@@ -169,20 +174,15 @@ class _Tree:
         return self._list(title, gaps, "yellow") if gaps else []
 
     def _list(self, title: str, items: list[str], style: str) -> list[Text]:
-        import textwrap
-
         from rich.text import Text
 
         lines = [Text(""), *([Text(title, style=style)] if title else [])]
         for item in items:
-            for line in textwrap.wrap(
-                item,
-                self.width,
-                initial_indent="  · ",
-                subsequent_indent="    ",
-                break_on_hyphens=False,
-            ):
-                lines.append(Text(line, style=style))
+            mark = "  · "
+            for part in Text(item).wrap(self.console, self.width - len(mark), tab_size=1):
+                part.rstrip()
+                lines.append(Text(mark, style=style).append(part.plain))
+                mark = "    "
         return lines
 
 

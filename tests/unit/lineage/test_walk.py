@@ -284,7 +284,7 @@ def pipelines(draw: st.DrawFn) -> list[tuple[list[int], int]]:
     return steps
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(steps=pipelines())
 def test_the_walk_gives_the_ancestors_of_any_pipeline(
     steps: list[tuple[list[int], int]], tmp_path_factory: pytest.TempPathFactory

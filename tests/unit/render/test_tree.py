@@ -136,6 +136,35 @@ def test_what_stands_elsewhere_is_referred_to_in_one_line(tmp_path: Path) -> Non
     ]
 
 
+def test_what_only_branches_were_made_from_goes_on_below_them_under_its_own_name(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    run = journal.run("a.py")
+    run.op("read", [file("raw.csv")], [art("t", rows=9, columns=2)])
+    run.op("mean", [art("t")], [art("m", rows=1, columns=1)])
+    run.op("sum", [art("t")], [art("s", rows=1, columns=1)])
+    run.op("join", [art("m"), art("s")], [file("out.csv")])
+    source = open_source(f"journal:{journal.write()}")
+    rows = layout(upstream(source, digest("out.csv", "file"))).rows
+    named = {run.id(name): name for name in ("read", "mean", "sum", "join")}
+    named |= {digest("t"): "t", digest("raw.csv", "file"): "raw"}
+    assert [(row.gutter, row.kind, named.get(row.id)) for row in rows[2:]] == [
+        ("", "operation", "join"),
+        ("├─", "operation", "mean"),
+        ("│ ", "below", "t"),
+        ("├─", "operation", "sum"),
+        ("│ ", "below", "t"),
+        ("", "joint", "t"),
+        ("", "operation", "read"),
+        ("", "artifact", "raw"),
+    ]
+    back = drawn(upstream(source, digest("out.csv", "file")))
+    assert f"┄ used by several: table {digest('t')[:20]} 9 × 2" in back
+    on = drawn(downstream(source, digest("raw.csv", "file")))
+    assert on[on.index("┄") :].startswith("┄ made from several:\n● join ")
+
+
 def test_the_runs_name_stands_once_where_a_run_begins(lineage: Lineage) -> None:
     text = drawn(lineage)
     assert text.count("run ingest.py") == 1
@@ -192,6 +221,39 @@ def test_a_cycle_and_a_whole_trace_are_drawn_with_every_operation_once(tmp_path:
             assert text.count(f"● {operation.name} ") == 1, text
 
 
+def test_a_table_that_is_written_and_read_back_unchanged_is_drawn_as_a_chain(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    table = art("t", "table", rows=3, columns=1)
+    first, second = journal.run("a.py"), journal.run("b.py")
+    first.op("read_csv", [file("raw.csv")], [table])
+    first.op("strip", [table], [art("same")])
+    first.op("to_parquet", [art("same")], [file("t.parquet"), table])
+    second.op("read_parquet", [file("t.parquet")], [table])
+    second.op("to_csv", [table], [file("out.csv")])
+    source = open_source(f"journal:{journal.write()}")
+    rows = layout(upstream(source, digest("out.csv", "file"))).rows
+    assert {row.gutter for row in rows} == {""}
+    assert [row.kind for row in rows if row.kind != "run"] == [
+        *("artifact", "operation", "operation"),
+        *("artifact", "operation", "operation", "operation", "artifact"),
+    ]
+    rows = layout(downstream(source, digest("raw.csv", "file"))).rows
+    assert {row.kind for row in rows} == {"artifact", "operation", "run"}
+
+
+def test_a_long_path_keeps_its_end_and_what_stands_after_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    long = {**file("raw.csv"), "uri": "/somewhere" * 12 + "/data/raw.csv"}
+    journal.run("a.py").op("to_csv", [long], [file("out.csv")])
+    source = open_source(f"journal:{journal.write()}")
+    line = drawn(upstream(source, digest("out.csv", "file"))).splitlines()[-1]
+    assert line.startswith("◆ …")
+    assert line.endswith(f"/data/raw.csv  {digest('raw.csv', 'file')[:17]}  1 kB")
+    assert len(line) == 100
+
+
 def test_a_pipe_gets_no_colour_and_a_terminal_does(lineage: Lineage) -> None:
     assert "\x1b" not in drawn(lineage)
     assert "\x1b[" in drawn(lineage, colour=True)
@@ -238,11 +300,12 @@ def test_any_names_fit_and_stay_on_their_line(
         artifacts=(artifact,),
         operations=(operation,),
         edges=(Edge(operation.id, artifact.id, "generated"),),
+        makers={("", artifact.id): operation.id},
         gaps=(Gap(reason, artifact=artifact.id),),
     )
     lines = drawn(lineage, width).split("\n")
     assert max(cell_len(line) for line in lines) <= width
-    assert all(line.isprintable() for line in lines)
+    assert all(clean(line) == line for line in lines)
 
 
 @settings(max_examples=40, deadline=None)
@@ -277,6 +340,11 @@ def test_every_node_of_any_graph_stands_once_and_columns_stay_few(data: st.DataO
         artifacts=tuple(artifacts),
         operations=tuple(operations),
         edges=tuple(edges),
+        makers={
+            (edge.target, edge.source): f"{hex_id('t', 32)}-{edge.source[-16:]}"
+            for edge in edges
+            if edge.relation == "used"
+        },
     )
     rows = layout(lineage).rows
     placed = [row.id for row in rows if row.kind == "operation"]

@@ -133,7 +133,8 @@ RUN_ID: Final = _attribute(
     "otelprov.run.id",
     "string",
     ("span", "run"),
-    "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span.",
+    "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span, "
+    "or `process-<32 hex digits>` where a process has none (a server, a notebook).",
 )
 TIER: Final = _attribute(
     "otelprov.tier", "string", ("span",), "How much was recorded: `essential` or `full`."

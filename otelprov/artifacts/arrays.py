@@ -76,8 +76,6 @@ def type_name(dtype: Any) -> str:
 
 
 def _elements(array: Any, out: Any) -> None:
-    import numpy
-
     dtype = array.dtype
     if dtype.names is not None:
         for name in dtype.names:

@@ -27,14 +27,17 @@ class _Plan:
     write: _Write
 
 
-def arrow_column(field: Any) -> Column:
+def arrow_column(name: str, field: Any) -> Column:
     """A column for arrays of a ``pyarrow.Field``.
 
     Raises:
         NoCanonicalForm: for a type that has none.
     """
-    plan = _plan(field)
-    return Column(plan.type, plan.write, _arrow_join)
+    try:
+        plan = _plan(field)
+    except NoCanonicalForm as error:
+        raise NoCanonicalForm(f"column {name!r}: {error}") from None
+    return Column(name, plan.type, plan.write, _arrow_join)
 
 
 def _arrow_join(pieces: list[Any]) -> Any:
@@ -281,28 +284,33 @@ def _strings(array: Any, block: Block, offset_type: str) -> None:
     if _empty(array, block):
         return
     rows, valid = len(array), _valid(array)
-    lengths, first, last = _lengths(array, offset_type)
-    if valid is not None:
-        kept = lengths * valid
-        if not numpy.array_equal(kept, lengths):  # there are bytes under nulls
-            array = array.drop_null()
-            _, first, last = _lengths(array, offset_type)
-        lengths = kept
+    lengths, first, last, hidden = _spans(array, offset_type, valid)
+    if hidden:
+        array = array.drop_null()
+        _, first, last, _ = _spans(array, offset_type, None)
     if last > first:
         block.write(numpy.frombuffer(array.buffers()[2], "u1", last - first, first))
     block.lengths(lengths)
     block.end(rows, valid)
 
 
-def _lengths(array: Any, offset_type: str) -> tuple[Any, int, int]:
+def _spans(array: Any, offset_type: str, valid: Any) -> tuple[Any, int, int, bool]:
+    """From the offsets of strings or lists: lengths, zero where null; first and last offset; and
+    whether something lies under nulls."""
     import numpy
 
-    buffer = array.buffers()[1]
-    if not len(array) or not buffer:
-        return numpy.zeros(len(array), offset_type), 0, 0
+    rows, buffer = len(array), array.buffers()[1]
+    if not rows or not buffer:
+        return numpy.zeros(rows, "<i4"), 0, 0, False
     width = int(offset_type[2])
-    offsets = numpy.frombuffer(buffer, offset_type, len(array) + 1, array.offset * width)
-    return offsets[1:] - offsets[:-1], int(offsets[0]), int(offsets[-1])
+    offsets = numpy.frombuffer(buffer, offset_type, rows + 1, array.offset * width)
+    lengths = offsets[1:] - offsets[:-1]
+    hidden = False
+    if valid is not None:
+        kept = lengths * valid
+        hidden = not numpy.array_equal(kept, lengths)
+        lengths = kept
+    return lengths, int(offsets[0]), int(offsets[-1]), hidden
 
 
 def _decimal(type_: Any) -> _Plan:
@@ -374,41 +382,75 @@ def _list(type_: Any) -> _Plan:
 
     child = _plan(type_.value_field)
     if types.is_fixed_size_list(type_):
-        name = b"list[%d]{%s}" % (type_.list_size, child.type)
-    else:
-        name = b"list{%s}" % child.type
+        return _fixed_list(type_.list_size, child)
     offset_type = "<i4" if types.is_list(type_) else "<i8" if types.is_large_list(type_) else ""
 
     def write(array: Any, block: Block) -> None:
-        import pyarrow.compute
+        if _empty(array, block):
+            return
+        valid = _valid(array)
+        if offset_type:
+            lengths, first, last, hidden = _spans(array, offset_type, valid)
+            # flatten() leaves out what is under nulls.
+            values = array.flatten() if hidden else array.values.slice(first, last - first)
+        else:
+            import pyarrow.compute
 
+            lengths = pyarrow.compute.list_value_length(array).fill_null(0).to_numpy()
+            values = array.flatten()
+        child.write(values, block)
+        block.lengths(lengths)
+        block.end(len(array), valid)
+
+    return _Plan(b"list{%s}" % child.type, write)
+
+
+def _fixed_list(size: int, child: _Plan) -> _Plan:
+    def write(array: Any, block: Block) -> None:
         if _empty(array, block):
             return
         rows, valid = len(array), _valid(array)
-        child.write(array.flatten(), block)  # leaves out what is under nulls
-        if not types.is_fixed_size_list(type_):
-            if offset_type:
-                lengths = _lengths(array, offset_type)[0]
-                lengths = lengths if valid is None else lengths * valid
-            else:
-                lengths = pyarrow.compute.list_value_length(array).fill_null(0).to_numpy()
-            block.lengths(lengths)
+        if valid is None:
+            values = array.values.slice(array.offset * size, rows * size)
+        else:
+            values = array.flatten()
+        child.write(values, block)
         block.end(rows, valid)
 
-    return _Plan(name, write)
+    return _Plan(b"list[%d]{%s}" % (size, child.type), write)
 
 
 def _map(type_: Any) -> _Plan:
-    import pyarrow as pa
-
-    entry = pa.struct([type_.key_field.with_name("key"), type_.item_field.with_name("value")])
-    listed = pa.list_(entry)
-    plan = _type_plan(listed)
+    """A list of entries; its entries are never null, and neither are their keys."""
     key, item = _plan(type_.key_field), _plan(type_.item_field)
-    return _Plan(
-        b"map{%s,%s}" % (key.type, item.type),
-        lambda array, block: plan.write(array.cast(listed), block),
-    )
+
+    def write(array: Any, block: Block) -> None:
+        if _empty(array, block):
+            return
+        valid = _valid(array)
+        lengths, first, last, hidden = _spans(array, "<i4", valid)
+        # Not a cast to a list of structs: of a map with nulls of type null in it that makes an
+        # array which aborts the process when it is used (pyarrow 26.0.1).
+        for plan, values in ((key, array.keys), (item, array.items)):
+            plan.write(
+                values.take(_seen(array, lengths)) if hidden else values.slice(first, last - first),
+                block,
+            )
+        block.lengths(lengths)
+        block.end(len(array), valid)
+
+    return _Plan(b"map{%s,%s}" % (key.type, item.type), write)
+
+
+def _seen(array: Any, lengths: Any) -> Any:
+    """The places of the entries that are not under nulls."""
+    import numpy
+    import pyarrow
+
+    starts = numpy.frombuffer(array.buffers()[1], "<i4", len(array), array.offset * 4)
+    before = numpy.cumsum(lengths) - lengths
+    places = numpy.repeat(starts - before, lengths) + numpy.arange(int(lengths.sum()))
+    return pyarrow.array(places)
 
 
 def _struct(type_: Any) -> _Plan:

@@ -77,17 +77,21 @@ class Column:
     """The digest of one column, made from pieces in any sizes (sections 3 to 5).
 
     A piece is whatever ``write`` takes: it must have a length and slices, and ``join`` makes one
-    of several. Pieces are kept only until they fill a block.
+    of several. Pieces are kept only until they fill a block. The name is not part of the digest.
     """
 
-    __slots__ = ("_blocks", "_join", "_pending", "_waiting", "_write", "bytes", "rows", "type")
+    __slots__ = (
+        "_blocks", "_join", "_pending", "_waiting", "_write", "bytes", "name", "rows", "type"
+    )  # fmt: skip
 
     def __init__(
         self,
+        name: str,
         type_: bytes,
         write: Callable[[Any, Block], None],
         join: Callable[[list[Any]], Any],
     ) -> None:
+        self.name = name
         self.type = type_
         self.rows = 0
         self.bytes = 0
@@ -132,7 +136,10 @@ class Column:
 
     def _block(self, values: Any) -> None:
         block = Block()
-        self._write(values, block)
+        try:
+            self._write(values, block)
+        except NoCanonicalForm as error:
+            raise NoCanonicalForm(f"column {self.name!r}: {error}") from None
         self._blocks += block.hasher.digest()
         self.bytes += block.bytes
         self.rows += len(values)
@@ -196,15 +203,16 @@ class Block:
         self.hasher.update(_HEAD.pack(rows, rows))
 
 
-def table_digest(rows: int, names: Sequence[str], columns: Sequence[Column]) -> TableDigest:
+def table_digest(rows: int, columns: Sequence[Column]) -> TableDigest:
     """The root of the tree (section 6)."""
     root = hasher("table")
     root.update(_HEAD.pack(rows, len(columns)))
     parts = []
-    for name, column in zip(names, columns, strict=True):
+    for column in columns:
         digest = column.digest()
-        root.update(text(name) + digest)
-        parts.append(ColumnDigest(name, column.type.decode("utf-8", "replace"), digest.hex()))
+        root.update(text(column.name) + digest)
+        type_ = column.type.decode("utf-8", "replace")
+        parts.append(ColumnDigest(column.name, type_, digest.hex()))
     size = sum(column.bytes for column in columns)
     return TableDigest(f"table:{root.hexdigest()}", rows, tuple(parts), size)
 

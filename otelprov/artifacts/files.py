@@ -209,10 +209,10 @@ def _directory(place: bytes) -> tuple[bytes, int]:
             entries.append((folder, b"d", b""))
         for entry in listed:
             path = os.path.join(folder, entry.name)
+            status = _status(entry)
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
-            elif entry.is_file():
-                status = os.stat(entry.path)
+            elif status is not None and stat.S_ISREG(status.st_mode):
                 entries.append((path, b"f", _file(entry.path, status)))
                 size += status.st_size
             elif entry.is_symlink():  # to a directory, or to nothing: what it says, not what it is
@@ -225,6 +225,16 @@ def _directory(place: bytes) -> tuple[bytes, int]:
     ):
         digest.update(b"%s%s%s" % (kind, _sized(path), _sized(content)))
     return digest.digest(), size
+
+
+def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:
+    """The status of what an entry leads to; None for a link that leads nowhere."""
+    try:
+        return os.stat(entry.path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP) and entry.is_symlink():
+            return None
+        raise
 
 
 def _sized(data: bytes) -> bytes:

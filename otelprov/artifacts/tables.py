@@ -76,44 +76,33 @@ def _arrow(value: Any) -> TableDigest:
     import pyarrow as pa
 
     if isinstance(value, (pa.Table, pa.RecordBatch)):
-        schema = value.schema
-        columns = [_arrow_chunks(schema.field(i), c) for i, c in enumerate(value.columns)]
-        return table_digest(value.num_rows, schema.names, columns)
-    return table_digest(len(value), [UNNAMED], [_arrow_chunks(pa.field("", value.type), value)])
+        fields = zip(value.schema, value.columns, strict=True)
+        columns = [_arrow_chunks(field.name, field, chunks) for field, chunks in fields]
+        return table_digest(value.num_rows, columns)
+    return table_digest(len(value), [_arrow_chunks(UNNAMED, pa.field("", value.type), value)])
 
 
 UNNAMED: Final = "0"
 """The name of a column that has none: what pandas calls the column of an unnamed Series."""
 
 
-def _arrow_chunks(field: Any, values: Any) -> Column:
+def _arrow_chunks(name: str, field: Any, values: Any) -> Column:
     """A column of an Array or a ChunkedArray."""
-    try:
-        column = arrow_column(field)
-        for chunk in getattr(values, "chunks", (values,)):
-            column.add(chunk)
-    except NoCanonicalForm as error:
-        raise NoCanonicalForm(f"column {field.name!r}: {error}") from None
+    column = arrow_column(name, field)
+    for chunk in getattr(values, "chunks", (values,)):
+        column.add(chunk)
     return column
 
 
 def batches_digest(schema: Any, batches: Iterable[Any]) -> TableDigest:
     """The digest of record batches that arrive one by one; holds a block of each column at most."""
-    columns = []
-    for field in schema:
-        try:
-            columns.append(arrow_column(field))
-        except NoCanonicalForm as error:
-            raise NoCanonicalForm(f"column {field.name!r}: {error}") from None
+    columns = [arrow_column(field.name, field) for field in schema]
     rows = 0
     for batch in batches:
         rows += batch.num_rows
-        for field, column, array in zip(schema, columns, batch.columns, strict=True):
-            try:
-                column.add(array)
-            except NoCanonicalForm as error:
-                raise NoCanonicalForm(f"column {field.name!r}: {error}") from None
-    return table_digest(rows, schema.names, columns)
+        for column, array in zip(columns, batch.columns, strict=True):
+            column.add(array)
+    return table_digest(rows, columns)
 
 
 # --- Polars and the Arrow stream interface --------------------------------------------------------
@@ -193,13 +182,7 @@ def _pandas(value: Any) -> TableDigest:
         for name, vector in _index_columns(index, names):
             names.append(name)
             vectors.append(vector)
-    columns = []
-    for name, vector in zip(names, vectors, strict=True):
-        try:
-            columns.append(_pandas_column(vector))
-        except NoCanonicalForm as error:
-            raise NoCanonicalForm(f"column {name!r}: {error}") from None
-    return table_digest(rows, names, columns)
+    return table_digest(rows, [_pandas_column(*part) for part in zip(names, vectors, strict=True)])
 
 
 def _frame_column(frame: Any, i: int) -> Any:
@@ -255,7 +238,7 @@ def _index_columns(index: Any, column_names: Sequence[str]) -> list[tuple[str, A
     return columns
 
 
-def _pandas_column(values: Any) -> Column:
+def _pandas_column(name: str, values: Any) -> Column:
     """A column of a NumPy vector or of a pandas extension array."""
     import numpy
     import pandas as pd
@@ -266,25 +249,27 @@ def _pandas_column(values: Any) -> Column:
     if type(values) is pd.arrays.NumpyExtensionArray:
         values = values.to_numpy()
     if isinstance(values, numpy.ndarray):
-        return _object_column(values) if values.dtype.kind == "O" else numpy_column(values)
+        return (
+            _object_column(name, values) if values.dtype.kind == "O" else numpy_column(name, values)
+        )
     kind = type(values)
     if kind is pd.arrays.TimedeltaArray or kind is pd.arrays.DatetimeArray:
         zone = getattr(values, "tz", None)
         if zone is not None:
             zone = pa.timestamp(values.unit, zone).tz
         code = "m" if kind is pd.arrays.TimedeltaArray else "M"
-        # With its type given, the instants as they are; without, an object for each that has a zone.
-        return numpy_column(numpy.asarray(values, f"{code}8[{values.unit}]"), zone=zone)
+        # Without the type, each instant that has a zone would become an object.
+        return numpy_column(name, numpy.asarray(values, f"{code}8[{values.unit}]"), zone=zone)
     if not isinstance(values, pd.Categorical) and not hasattr(kind, "__arrow_array__"):
-        return _object_column(numpy.asarray(values, object))
+        return _object_column(name, numpy.asarray(values, object))
     array = pa.array(values, from_pandas=True)
-    return _arrow_chunks(pa.field("", array.type), array)
+    return _arrow_chunks(name, pa.field("", array.type), array)
 
 
 # --- columns of Python objects --------------------------------------------------------------------
 
 
-def _object_column(values: Any) -> Column:
+def _object_column(name: str, values: Any) -> Column:
     """As pyarrow infers it, or cell by cell where it cannot or where it would lose what differs."""
     import pyarrow as pa
 
@@ -292,9 +277,9 @@ def _object_column(values: Any) -> Column:
         try:
             array = pa.array(values, from_pandas=True)
         except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
-            return _cells(values)
-        return _arrow_chunks(pa.field("", array.type), array)
-    return _cells(values)
+            return _cells(name, values)
+        return _arrow_chunks(name, pa.field("", array.type), array)
+    return _cells(name, values)
 
 
 def _is_plain(values: Any) -> bool:
@@ -370,9 +355,9 @@ def _look(values: Any, kinds: set[type], zones: set[str], depth: int) -> None:
         zones |= {zone_name(value.tzinfo) for value in values if type(value) in clocks}
 
 
-def _cells(values: Any) -> Column:
+def _cells(name: str, values: Any) -> Column:
     """A column of Python objects by the canonical form of each (section 7.3)."""
-    column = Column(b"python", _write_cells, _first)
+    column = Column(name, b"python", _write_cells, _first)
     column.add(values)
     return column
 

@@ -601,5 +601,5 @@ def _table(encoder: _Encoder, value: Any) -> None:
     from otelprov.artifacts import tables
 
     encoder.tag(b"table")
-    encoder.text(type(value).__name__)
+    encoder.type(type(value))  # a frame and a table of equal content are not one parameter
     encoder.text(tables.digest(value).id)

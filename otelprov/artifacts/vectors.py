@@ -15,7 +15,7 @@ from otelprov.artifacts.digest import (
 )
 
 
-def numpy_column(values: Any, *, zone: str | None = None) -> Column:
+def numpy_column(name: str, values: Any, *, zone: str | None = None) -> Column:
     """A column of a NumPy vector, with pandas' meaning: NaN and NaT are null (section 7).
 
     ``zone`` makes a timestamp of UTC instants of it.
@@ -38,8 +38,8 @@ def numpy_column(values: Any, *, zone: str | None = None) -> Column:
     elif kind in "mM":
         type_, write = _numpy_time(dtype, zone)
     else:
-        raise NoCanonicalForm(f"NumPy type {dtype} has no canonical form")
-    column = Column(type_.encode(), write, _numpy_join)
+        raise NoCanonicalForm(f"column {name!r}: NumPy type {dtype} has no canonical form")
+    column = Column(name, type_.encode(), write, _numpy_join)
     column.add(values)
     return column
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -219,11 +220,20 @@ def _look_at_journal(report: Report) -> None:
 
 
 def _writable(directory: Path) -> bool:
-    """Whether files can be made in a directory, or the directory itself."""
-    place = directory
-    while not os.path.lexists(place) and place != place.parent:
-        place = place.parent
-    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    """Whether the recording could write there; tried, because access bits do not tell of /proc."""
+    made = []
+    try:
+        for path in (*reversed(directory.parents), directory):
+            if not path.exists():
+                path.mkdir(mode=0o700)
+                made.append(path)
+        with tempfile.TemporaryFile(dir=directory):
+            return True
+    except OSError:
+        return False
+    finally:
+        for path in reversed(made):
+            path.rmdir()
 
 
 def _look_at_environment(report: Report) -> None:

@@ -82,18 +82,30 @@ def _chosen(
     consumer: Operation, artifact: Artifact, others: Sequence[Operation]
 ) -> Operation | None:
     before = [one for one in others if one.end <= consumer.start]
+    same_run = [one for one in before if _same_run(one, consumer)]
     same_trace = [one for one in before if one.trace_id == consumer.trace_id]
-    same_run = [one for one in same_trace if one.run == consumer.run]
     # What a task reads inside itself, and names as used.
     inside = [one for one in others if _inside(one, consumer)]
-    same_place = [one for one in before if artifact.uri and _made_at(one, artifact)]
-    for candidates in (same_run, same_trace, inside, same_place, before):
+    for candidates in (same_run, same_trace, inside):
+        if candidates:
+            return latest(candidates)
+    if artifact.uri is None:
+        # It lived in the memory of one process: an operation elsewhere made equal data, not this.
+        return None
+    same_place = [one for one in before if _made_at(one, artifact)]
+    for candidates in (same_place, before):
         if candidates:
             return latest(candidates)
     # Only makers that ended later: the clocks of two machines differ. That of one process does not:
     # what it made later is the same content once more, such as a table read back from its file.
-    later = [one for one in others if (one.trace_id, one.run) != (consumer.trace_id, consumer.run)]
+    later = [one for one in others if not _same_run(one, consumer)]
     return min(later, key=lambda one: (one.end, one.id), default=None)
+
+
+def _same_run(one: Operation, other: Operation) -> bool:
+    if one.run is None or other.run is None:
+        return one.trace_id == other.trace_id
+    return one.run == other.run
 
 
 def _made_at(operation: Operation, artifact: Artifact) -> bool:

@@ -244,8 +244,7 @@ class OpenOperation:
             attributes[semconv.LIBRARY_VERSION] = self.call.version
         attributes.update(place)
         attributes.update(run.code.attributes())
-        if run.id is not None:
-            attributes[semconv.RUN_ID] = run.id
+        attributes[semconv.RUN_ID] = run.id
         self.span.set_attributes(attributes)
         self._derive_parameters()
 

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from uuid import uuid4
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -62,6 +63,7 @@ class Run:
         """Whether anything is recorded; a look at it is all that an idle wrapper pays."""
         self._span: Span | None = None
         self._context: Context | None = None
+        self._name: str | None = None
         self._process = 0
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
@@ -72,10 +74,12 @@ class Run:
         return "run"
 
     @property
-    def id(self) -> str | None:
-        """``<trace id>-<span id>`` of the run span."""
+    def id(self) -> str:
+        """``<trace id>-<span id>`` of the run span, or a name of the process where it has none."""
         if self._span is None:
-            return None
+            if self._name is None or self._process != os.getpid():
+                self._name, self._process = f"process-{uuid4().hex}", os.getpid()
+            return self._name
         context = self._span.get_span_context()
         return f"{context.trace_id:032x}-{context.span_id:016x}"
 
@@ -156,8 +160,7 @@ class Run:
         )
         if not self._span.is_recording():
             return
-        if self.id is not None:
-            self._span.set_attribute(semconv.RUN_ID, self.id)
+        self._span.set_attribute(semconv.RUN_ID, self.id)
         self._context = trace.set_span_in_context(self._span)
         context_api.attach(self._context)
         headers: dict[str, str] = {}

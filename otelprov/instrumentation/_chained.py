@@ -60,9 +60,8 @@ def _pandas_3(sets_item: bool) -> ChainedAssignment | None:
 
 
 def _pandas_2(sets_item: bool) -> ChainedAssignment | None:
-    from pandas import Series
+    from pandas import Series, errors
     from pandas import _config as config
-    from pandas import errors
     from pandas.compat import PYPY
     from pandas.compat import _constants as constants
     from pandas.errors import ChainedAssignmentError

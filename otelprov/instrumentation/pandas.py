@@ -16,9 +16,10 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
+from otelprov.instrumentation._instrumentor import LibraryInstrumentor
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
-from otelprov.instrumentation._wrapping import UNCOUNTED, LibraryInstrumentor
+from otelprov.instrumentation._wrapping import UNCOUNTED
 from otelprov.recording import faults
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run

@@ -13,8 +13,8 @@ from typing import Any
 
 from otelprov.artifacts import carrier, identify
 from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._instrumentor import LibraryInstrumentor
 from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, transform, write
-from otelprov.instrumentation._wrapping import LibraryInstrumentor
 from otelprov.recording import places
 from otelprov.recording.recorder import OpenOperation
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from otelprov.instrumentation._wrapping import Description
+from otelprov.instrumentation._instrumentor import Description
 from otelprov.recording import faults
 from otelprov.recording.run import run
 

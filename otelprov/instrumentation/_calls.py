@@ -1,0 +1,256 @@
+"""One call of a patched function: what it is taken for, and what is recorded of it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.instrumentation._table import Binder, Entry
+from otelprov.recording import faults, observation, places
+from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
+
+Function = Callable[..., Any]
+
+_libraries: set[str] = {"otelprov"}
+_internal: dict[object, bool] = {}
+
+
+def add_library(name: str) -> None:
+    """From now on, calls that come from this package are its own."""
+    _libraries.add(name)
+    _internal.clear()
+
+
+def is_internal(frame: types.FrameType) -> bool:
+    """Whether the code of a frame belongs to an instrumented library.
+
+    The test suites that pandas and pyarrow ship are programs that use them.
+    """
+    name = frame.f_globals.get("__name__")
+    try:
+        return _internal[name]
+    except (KeyError, TypeError):
+        text = name if isinstance(name, str) else ""
+        root, _, rest = text.partition(".")
+        found = root in _libraries and not (rest == "tests" or rest.startswith("tests."))
+        if isinstance(name, str):
+            _internal[name] = found
+        return found
+
+
+@dataclass(slots=True)
+class Site:
+    """An entry in place: where it is, what was there, and what calls of it need."""
+
+    entry: Entry
+    library: str
+    owner: Any
+    attribute: str
+    original: Any
+    """The very object that ``uninstrument`` puts back."""
+    function: Function
+    method: bool
+    binder: Binder
+    call: Call
+    aliases: list[tuple[Any, str]] = field(default_factory=list)
+    """Other places where the original stood: modules that imported it, names in its class."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.call.library}.{self.call.name}"
+
+
+class Observed:
+    """One call of a patched function that makes a span."""
+
+    __slots__ = ("operation", "parameters", "site", "target")
+
+    def __init__(
+        self,
+        site: Site,
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        frame: types.FrameType,
+    ) -> None:
+        entry = site.entry
+        self.site = site
+        self.target = arguments[0] if site.method and arguments else None
+        own = arguments[1:] if site.method else arguments
+        self.parameters, given = site.binder.bind(own, keywords)
+        found, names = observation.inputs(self.parameters)
+        plain = {name: value for name, value in self.parameters.items() if name not in names}
+        if self.target is not None:
+            found[:0] = observation.inputs({"self": self.target})[0]
+        for _, identity in found:
+            for name, value in identity.parameters:
+                plain.setdefault(name, value)
+                given.append(name)
+        call = site.call
+        if "{" in call.name:  # df.loc and df.iloc share their functions
+            call = replace(call, name=call.name.format(self=self.target))
+        self.operation = OpenOperation(call, frame, plain, given)
+        for role, identity in found:
+            self.operation.use(role, identity)
+        if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
+            places.read_from(self.operation, entry.target, self._place(entry.target))
+        self.operation.enter()
+
+    def returned(self, result: object) -> None:
+        """The call has returned: say what was read, written and made."""
+        with faults.contained(f"the end of {self.site.name} was not recorded"):
+            self.operation.leave()
+            with faults.contained(f"{self.site.name} was recorded in part"):
+                kind = self.site.entry.kind
+                {"read": self._read, "write": self._written}.get(kind, self._made)(result)
+            self.operation.end()
+            note_read(result)
+
+    def failed(self, error: BaseException) -> None:
+        """The call has raised: say what it used, and the error."""
+        with faults.contained(f"the end of {self.site.name} was not recorded"):
+            self.operation.leave()
+            with faults.contained(f"{self.site.name} was recorded in part"):
+                source = self.site.entry.source
+                if source is not None:
+                    places.read_from(self.operation, source, self._place(source))
+            self.operation.end(error)
+
+    def _place(self, name: str) -> Any:
+        if self.site.entry.places is not None:
+            return self.site.entry.places({**self.parameters, "self": self.target})
+        return self.parameters.get(name)
+
+    def _read(self, result: object) -> None:
+        entry = self.site.entry
+        if entry.source is not None:
+            places.read_from(self.operation, entry.source, self._place(entry.source))
+        returned = self.target if entry.in_place == "always" else result
+        found = observation.outputs(self.operation, returned, by_content=True)
+        if not found and returned is not None:
+            # Something to read from later: a reader of chunks, an open workbook, a data set.
+            observation.adopt(self.operation, "return", returned, "stream")
+
+    def _written(self, result: object) -> None:
+        entry, operation = self.site.entry, self.operation
+        data = self.target
+        if observation.data_kind(data) is None:
+            data = next(iter(self.parameters.values()), None)
+        if operation.content is None and observation.data_kind(data) is not None:
+            operation.content = identify(data)
+        place = self._place(entry.target) if entry.target is not None else None
+        if place is not None:
+            places.written_to(operation, entry.target or "target", place)
+            if entry.typed and operation.content is not None:
+                operation.generate("content", operation.content)
+        elif entry.collects is not None:
+            self._collected(
+                self.target if entry.collects == "self" else self.parameters.get(entry.collects)
+            )
+        elif isinstance(result, (str, bytes, list, dict)):
+            operation.generate("return", identify(result))
+        else:
+            observation.outputs(operation, result, by_content=False)
+
+    def _collected(self, writer: object) -> None:
+        """A part went to an open writer: the file comes from all of its parts."""
+        part = observation.derived(self.operation, self.target, "stream")
+        self.operation.generate("target", part)
+        before = registry.lookup(writer)
+        sources = before.sources if before is not None else ()
+        registry.assign(writer, Identity((*sources, part)))
+
+    def _made(self, result: object) -> None:
+        in_place = self.site.entry.in_place
+        if in_place == "always" or (
+            in_place == "parameter" and self.parameters.get("inplace") is True
+        ):
+            changed = _changed(self.target)
+            observation.output(self.operation, "self", changed, by_content=False)
+            if result is None or result is changed:
+                return
+        entry = self.site.entry
+        if entry.result is not None:
+            result = entry.result(result)
+        observation.outputs(self.operation, result, by_content=entry.by_content)
+
+
+def _changed(target: Any) -> Any:
+    """The object that a call changed: an indexer (``df.loc``) changes its table."""
+    if observation.data_kind(target) is None:
+        return getattr(target, "obj", target)
+    return target
+
+
+def begin(
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType
+) -> Observed | bool:
+    """Start to record a call; True when it is a mere step, False when it cannot be recorded."""
+    with faults.contained(f"{site.name} was not recorded"):
+        if _is_step(site, arguments, keywords):
+            return True
+        return Observed(site, arguments, keywords, frame)
+    return False
+
+
+def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    """Whether this call passes identities on and no more."""
+    entry = site.entry
+    if entry.kind == "transform":
+        outer = current_operation()
+        if outer is not None and outer.call.holds_nested:
+            return True
+    if entry.only_when is not None:
+        own = arguments[1:] if site.method else arguments
+        return not entry.only_when(site.binder.bind(own, keywords)[0], arguments[0])
+    return False
+
+
+def pass_on(
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], result: object
+) -> None:
+    """A small step: what it returns (or changes) comes from its arguments."""
+    with faults.contained(f"{site.name} did not pass its data's identity on"):
+        for argument in arguments:
+            note_read(argument)
+        known = observation.known_inputs(iter((*arguments, *keywords.values())))
+        if not known:
+            return
+        entry = site.entry
+        changed: object = result
+        if entry.in_place == "always":
+            changed = _changed(arguments[0])
+            if changed is not arguments[0]:
+                known = observation.known_inputs(
+                    iter((changed, *arguments[1:], *keywords.values()))
+                )
+        elif result is None:
+            if not (entry.in_place == "parameter" and keywords.get("inplace") is True):
+                return
+            changed = arguments[0]
+        if isinstance(changed, (str, int, float, bool)):
+            return
+        own = arguments[1:] if site.method else arguments
+        plain = [value for value in own if registry.lookup(value) is None]
+        named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
+        parameters: tuple[tuple[str, object], ...] = ()
+        if entry.carries_parameters:
+            bound, given = site.binder.bind(own, keywords)
+            parameters = tuple(
+                (name, bound[name]) for name in given if registry.lookup(bound[name]) is None
+            )
+        identity = derive(site.call.name, known, digest_value([plain, named]), parameters)
+        if identity is not None:
+            _assign(changed, identity)
+
+
+def _assign(value: object, identity: Identity) -> None:
+    if isinstance(value, tuple):
+        for item in value:
+            registry.assign(item, identity)
+    else:
+        registry.assign(value, identity)

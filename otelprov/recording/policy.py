@@ -212,6 +212,7 @@ _READABLE = {
     ("pandas", "Period"),
     ("pandas", "Interval"),
     ("pandas", "Grouper"),
+    ("pandas", "Expression"),
     ("pandas", "NaTType"),
     ("pandas", "NAType"),
     ("pandas", "CategoricalDtype"),
@@ -222,6 +223,9 @@ _READABLE = {
     ("pyarrow", "DataType"),
     ("pyarrow", "Expression"),
 }
+
+
+_ARRAYS = {("numpy", "ndarray"), ("pandas", "Index"), ("pandas", "ExtensionArray")}
 
 
 def _foreign(value: object, depth: int) -> str:
@@ -235,10 +239,10 @@ def _foreign(value: object, depth: int) -> str:
         root in ("numpy", "pandas", "pyarrow") and kind.__name__.endswith(("DType", "Dtype"))
     ):
         return " ".join(str(value).split())
-    if root in ("numpy", "pandas") and hasattr(value, "tolist"):
-        if getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED:
-            return _text(value.tolist(), MAX_VALUE_BYTES, depth + 1)
-        return f"<{kind.__name__} of {getattr(value, 'size', '?')}>"
+    if any((root, base.__name__) in _ARRAYS for base in kind.__mro__):
+        if value.size <= MAX_LISTED:  # type: ignore[attr-defined]
+            return _text(value.tolist(), MAX_VALUE_BYTES, depth + 1)  # type: ignore[attr-defined]
+        return f"<{kind.__name__} of {value.size}>"  # type: ignore[attr-defined]
     if isinstance(value, Mapping):
         return f"<{_qualified(kind)} of {len(value)}>"
     return f"<{_qualified(kind)}>"

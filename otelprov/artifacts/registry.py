@@ -11,12 +11,16 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from otelprov.model import Artifact
+
+MAX_CONTENTS = 10_000
+"""Dicts and lists that are known by their content; the oldest are forgotten first."""
 
 Parameters = tuple[tuple[str, object], ...]
 
@@ -49,6 +53,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
+        self._contents: OrderedDict[str, Artifact] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -78,9 +83,25 @@ class Registry:
         """Forget ``value``."""
         self._entries.pop(id(value), None)
 
+    def remember(self, artifact: Artifact) -> None:
+        """Keep an artifact by its content id: a dict or list cannot be held weakly."""
+        self._contents[artifact.id] = artifact
+        while len(self._contents) > MAX_CONTENTS:
+            self._contents.popitem(last=False)
+
+    @property
+    def has_contents(self) -> bool:
+        """Whether any dict or list is known."""
+        return bool(self._contents)
+
+    def content(self, artifact_id: str) -> Artifact | None:
+        """The artifact with this content id, if an operation of this process made it."""
+        return self._contents.get(artifact_id)
+
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self._contents.clear()
 
     def _remover(self, key: int) -> Callable[[weakref.ref[object]], None]:
         entries = self._entries

@@ -217,7 +217,8 @@ def pass_on(
     with faults.contained(f"{site.name} did not pass its data's identity on"):
         for argument in arguments:
             note_read(argument)
-        known = observation.known_inputs(iter((*arguments, *keywords.values())))
+        values = (*arguments, *keywords.values())
+        known = observation.known_inputs(values)
         if not known:
             return
         entry = site.entry
@@ -225,15 +226,14 @@ def pass_on(
         if entry.in_place == "always":
             changed = _changed(arguments[0])
             if changed is not arguments[0]:
-                known = observation.known_inputs(
-                    iter((changed, *arguments[1:], *keywords.values()))
-                )
+                known = observation.known_inputs((changed, *values[1:]))
         elif result is None:
             if not (entry.in_place == "parameter" and keywords.get("inplace") is True):
                 return
             changed = arguments[0]
         if isinstance(changed, (str, int, float, bool)):
             return
+        known += observation.known_contents(values)
         own = arguments[1:] if site.method else arguments
         plain = [value for value in own if registry.lookup(value) is None]
         named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from otelprov.artifacts import identify
+from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording.policy import MAX_LISTED
@@ -100,7 +100,7 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
     return found, names
 
 
-def known_inputs(values: Iterator[object]) -> list[Identity]:
+def known_inputs(values: Iterable[object]) -> list[Identity]:
     """What is known about the data among ``values``; what is unknown is left out."""
     found = []
     for value in values:
@@ -108,6 +108,19 @@ def known_inputs(values: Iterator[object]) -> list[Identity]:
             identity = registry.lookup(item)
             if identity is not None:
                 found.append(identity)
+    return found
+
+
+def known_contents(values: Iterable[object]) -> list[Identity]:
+    """The dicts and lists among ``values`` that an operation of this process made."""
+    found = []
+    if registry.has_contents:
+        for value in values:
+            if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
+                digest = digest_value(value)
+                artifact = registry.content(f"object:{digest.hex()}") if digest else None
+                if artifact is not None:
+                    found.append(Identity((artifact,)))
     return found
 
 

@@ -29,11 +29,11 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
-from otelprov.artifacts import digest_value
+from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.model import Artifact, ArtifactKind, OperationKind
 from otelprov.recording.code import caller_attributes, function_attributes
-from otelprov.recording.policy import parameter_value, redact, shorten
+from otelprov.recording.policy import ELLIPSIS, parameter_value, redact, shorten
 from otelprov.recording.run import now, run, tracer
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
@@ -175,6 +175,8 @@ class OpenOperation:
 
     def generate(self, role: str, artifact: Artifact) -> None:
         """The call made this artifact."""
+        if artifact.id.startswith("object:"):
+            registry.remember(artifact)
         self._generated.setdefault(artifact.id, (role, artifact))
 
     def assign(self, value: object, artifact: Artifact) -> bool:
@@ -246,15 +248,28 @@ class OpenOperation:
         attributes.update(run.code.attributes())
         attributes[semconv.RUN_ID] = run.id
         self.span.set_attributes(attributes)
-        self._derive_parameters()
+        self._derive_parameters(attributes)
 
-    def _derive_parameters(self) -> None:
+    def _derive_parameters(self, shown: Mapping[str, AttributeValue]) -> None:
         for name in sorted(self._parameters):
-            value = digest_value(self._parameters[name])
+            value = self._parameters[name]
+            digest = digest_value(value)
             # A value without a canonical form makes the id unique: it must never say that two
             # operations were the same when nobody knows.
             self._derivation.update(b"\0parameter " + name.encode("utf-8", "backslashreplace"))
-            self._derivation.update(os.urandom(32) if value is None else value)
+            self._derivation.update(os.urandom(32) if digest is None else digest)
+            if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
+                self._use_container(name, value, digest, shown.get(semconv.PARAMETER_PREFIX + name))
+
+    def _use_container(
+        self, name: str, value: object, digest: bytes | None, text: AttributeValue | None
+    ) -> None:
+        """A dict or list may be data: what ``to_dict`` gave, or more than a parameter can show."""
+        artifact = registry.content(f"object:{digest.hex()}") if digest is not None else None
+        if artifact is None and isinstance(text, str) and ELLIPSIS in text:
+            artifact = identify(value)
+        if artifact is not None:
+            self.use_artifact(name, artifact)
 
     def _write_edges(self, *, failed: bool) -> None:
         used = list(self._used.values())

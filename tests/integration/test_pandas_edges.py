@@ -148,6 +148,8 @@ IDIOMS: dict[str, Any] = {
     "pop": lambda a, b, c: a.assign(x=b.pop("b")),
     "crosstab": lambda a, b, c: pd.crosstab(a.s, b.b),
     "iterating groups": lambda a, b, c: pd.concat([g.merge(b, on="k") for _, g in a.groupby("s")]),
+    "a dict of a column": lambda a, b, c: a.assign(x=a.k.map(b.set_index("k")["b"].to_dict())),
+    "a list of a column": lambda a, b, c: a[a.k.isin(b.k.to_list())],
     "iadd": lambda a, b, c: _added(a, b),
 }
 
@@ -258,6 +260,19 @@ def test_a_table_made_in_memory_is_known_by_its_content(spans: Spans, left: pd.D
     left.merge(table, on="k")
     assert spans.one("pandas.merge").used_ids == {identity(left), content}
     assert content.startswith("table:")
+
+
+def test_a_list_too_long_to_show_is_data_of_unknown_origin(
+    spans: Spans, left: pd.DataFrame
+) -> None:
+    wanted = [number * 2 for number in range(1000)]
+    left.replace(wanted, 0)
+    span = spans.one("pandas.replace")
+    assert span.used_ids == {identity(left), identity(wanted)}
+    assert "more" in span.parameter("to_replace")
+    spans.clear()
+    left.replace([1, 2], 0)
+    assert spans.one("pandas.replace").used_ids == {identity(left)}
 
 
 def test_chunks_come_from_their_file(spans: Spans, tmp_path: Path) -> None:

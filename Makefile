@@ -63,7 +63,7 @@ test: lint types ## everything: lint, types, all tests
 lock: ## resolve the dependencies again
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --prerelease allow \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --prerelease if-necessary-or-explicit \
 		--quiet --output-file requirements/dev.lock
 
 clean: ## remove what was made, not the virtual environment

@@ -58,11 +58,14 @@ class Site:
     call: Call
     aliases: list[tuple[Any, str]] = field(default_factory=list)
     """Other places where the original stood: modules that imported it, names in its class."""
+    name: str = ""
+    """For messages."""
+    not_passed_on: str = ""
+    """What is missing when a step fails: ready made, because every step needs it at hand."""
 
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return f"{self.call.library}.{self.call.name}"
+    def __post_init__(self) -> None:
+        self.name = f"{self.call.library}.{self.call.name}"
+        self.not_passed_on = f"{self.name} did not pass its data's identity on"
 
 
 class Observed:
@@ -214,24 +217,20 @@ def pass_on(
     site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], result: object
 ) -> None:
     """A small step: what it returns (or changes) comes from its arguments."""
-    with faults.contained(f"{site.name} did not pass its data's identity on"):
-        for argument in arguments:
-            note_read(argument)
-        values = (*arguments, *keywords.values())
-        known = observation.known_inputs(values)
-        if not known:
-            return
+    with faults.contained(site.not_passed_on):
+        note_read(*arguments)
         entry = site.entry
+        values = (*arguments, *keywords.values())
         changed: object = result
         if entry.in_place == "always":
             changed = _changed(arguments[0])
-            if changed is not arguments[0]:
-                known = observation.known_inputs((changed, *values[1:]))
-        elif result is None:
-            if not (entry.in_place == "parameter" and keywords.get("inplace") is True):
-                return
+            values = (changed, *values[1:])
+        elif result is None and entry.in_place == "parameter" and keywords.get("inplace") is True:
             changed = arguments[0]
-        if isinstance(changed, (str, int, float, bool)):
+        if not observation.can_be_known(changed):
+            return  # a number, a text: what is taken out of a table is not followed
+        known = observation.known_inputs(values)
+        if not known:
             return
         known += observation.known_contents(values)
         own = arguments[1:] if site.method else arguments

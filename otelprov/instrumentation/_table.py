@@ -58,6 +58,8 @@ class Entry:
     object that the caller gets."""
     result: Callable[[Any], object] | None = None
     """The data in what is returned, where that is packed in something else."""
+    clean: Callable[[Any], Any] | None = None
+    """Takes out of what a read returns what otelprov itself had put into the file."""
     around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     """Makes the function that stands in, for the odd place that no other fact describes."""
     places: Callable[[Mapping[str, Any]], Any] | None = None

@@ -184,7 +184,7 @@ def _replace_aliases(library: str, sites: dict[int, Site]) -> None:
 def _spanning(site: Site, depth: int = 1) -> Function:
     """``depth`` is the number of our frames between the caller and the original."""
     original, entry = site.function, site.entry
-    prepare, always = entry.prepare, entry.always
+    prepare, clean, always = entry.prepare, entry.clean, entry.always
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         observed: Observed | bool = False
@@ -210,10 +210,20 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         if observed is True:
             pass_on(site, args, kwargs, result)
         elif observed is not False:
+            if clean is not None:
+                result = _cleaned(clean, result)
             observed.returned(result)
         return result
 
     return wrapper
+
+
+def _cleaned(clean: Function, result: Any) -> Any:
+    try:
+        return clean(result)
+    except Exception as error:
+        faults.tell("what a file carries is seen by the program", error)
+        return result
 
 
 def _prepared(

@@ -20,14 +20,17 @@ from otelprov.recording.recorder import OpenOperation
 
 
 def _parquet() -> Iterable[Entry]:
-    yield read("read_table", name="parquet.read_table", source="source", places=_source)
+    for function in ("read_table", "read_pandas"):
+        yield read(
+            function, name=f"parquet.{function}", source="source", places=_source, clean=_clean
+        )
     yield read("ParquetFile.__init__", name="ParquetFile", source="source", in_place="always")
     yield read(
         "ParquetDataset.__init__", name="ParquetDataset", source="path_or_paths", in_place="always"
     )
     for method in ("read", "read_row_group", "read_row_groups"):
-        yield read(f"ParquetFile.{method}", name=f"ParquetFile.{method}")
-    yield read("ParquetDataset.read", name="ParquetDataset.read")
+        yield read(f"ParquetFile.{method}", name=f"ParquetFile.{method}", clean=_clean)
+    yield read("ParquetDataset.read", name="ParquetDataset.read", clean=_clean)
     yield write(
         "write_table", name="parquet.write_table", target="where", typed=True, prepare=_carry
     )
@@ -53,7 +56,7 @@ def _csv() -> Iterable[Entry]:
 
 
 def _feather() -> Iterable[Entry]:
-    yield read("read_table", name="feather.read_table", source="source")
+    yield read("read_table", name="feather.read_table", source="source", clean=_clean)
     yield read("read_feather", name="feather.read_feather", source="source")
     yield write(
         "write_feather", name="feather.write_feather", target="dest", typed=True, prepare=_carry
@@ -132,6 +135,16 @@ def _carry(
     if arguments:
         return (marked, *arguments[1:]), keywords
     return arguments, {**keywords, next(iter(keywords)): marked}
+
+
+def _clean(table: Any) -> Any:
+    """The program sees the metadata that it wrote, and writes no stale id on."""
+    metadata = table.schema.metadata
+    if not metadata or carrier.ID_KEY not in metadata:
+        return table
+    ours = (carrier.ID_KEY, carrier.TRACE_KEY)
+    left = {key: value for key, value in metadata.items() if key not in ours}
+    return table.replace_schema_metadata(left or None)
 
 
 def _table_of_arrays(result: Any) -> object:

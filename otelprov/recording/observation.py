@@ -33,6 +33,8 @@ _KINDS: dict[tuple[str, str], ArtifactKind] = {
 }
 
 
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, slice})
+
 # Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
 _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "GroupBy"): "obj",
@@ -65,6 +67,12 @@ def _classify(value: object) -> tuple[ArtifactKind | None, str | None]:
 def data_kind(value: object) -> ArtifactKind | None:
     """The kind of artifact that an object is; None when it is no data."""
     return _classify(value)[0]
+
+
+def can_be_known(value: object) -> bool:
+    """Whether an object can carry an identity: data, what stands for data, or several of these."""
+    kind, behind = _classify(value)
+    return kind is not None or behind is not None or isinstance(value, tuple)
 
 
 def shape(value: Any) -> tuple[int | None, int | None]:
@@ -101,13 +109,25 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
 
 
 def known_inputs(values: Iterable[object]) -> list[Identity]:
-    """What is known about the data among ``values``; what is unknown is left out."""
-    found = []
+    """What is known about the data among ``values``; what is unknown is left out.
+
+    Every small step asks this, most often in vain: hence no generator and no recursion for a value
+    that is no container.
+    """
+    found: list[Identity] = []
     for value in values:
-        for item in _data(value, 1, roots=False):
-            identity = registry.lookup(item)
-            if identity is not None:
-                found.append(identity)
+        if type(value) in _PLAIN:
+            continue
+        identity = registry.lookup(value)
+        if identity is None:
+            kind, behind = _classify(value)
+            if behind is not None:
+                identity = registry.lookup(getattr(value, behind, None))
+            elif kind is None and isinstance(value, (list, tuple, dict)):
+                known = map(registry.lookup, _data(value, 1, roots=False))
+                found.extend(item for item in known if item is not None)
+        if identity is not None:
+            found.append(identity)
     return found
 
 

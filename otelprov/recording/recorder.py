@@ -314,15 +314,16 @@ class OpenOperation:
         self.span.set_status(Status(StatusCode.ERROR, shorten(f"{name}: {message}", MAX_TEXT)))
 
 
-def note_read(value: object) -> None:
-    """An object was read inside the running operation, by a function that the caller passed."""
+def note_read(*values: object) -> None:
+    """Objects were read inside the running operation, by a function that the caller passed."""
     operation = _current.get()
     if operation is None or not operation.call.holds_nested:
         return
-    identity = registry.lookup(value)
-    if identity is not None:
-        for artifact in identity.sources:
-            operation.use_artifact("read inside", artifact)
+    for value in values:
+        identity = registry.lookup(value)
+        if identity is not None:
+            for artifact in identity.sources:
+                operation.use_artifact("read inside", artifact)
 
 
 def with_content(artifact: Artifact, content: Artifact | None) -> Artifact:

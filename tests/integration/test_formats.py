@@ -257,6 +257,20 @@ def test_written_files_carry_their_id_and_their_span(
     ) == [name for name in TABLE if not (write == "partitioned" and name == "s")]
 
 
+def test_a_program_reads_the_metadata_that_it_wrote(spans: Spans, tmp_path: Path) -> None:
+    table = _arrow().replace_schema_metadata({"mine": "kept"})
+    for write, reads in (
+        (pq.write_table, (pq.read_table, lambda p: pq.ParquetFile(p).read())),
+        (pyarrow.feather.write_feather, (pyarrow.feather.read_table,)),
+    ):
+        write(table, str(tmp_path / "t"))
+        for read in reads:
+            assert read(str(tmp_path / "t")).schema.metadata == {b"mine": b"kept"}
+    pq.write_table(_arrow(), tmp_path / "bare")
+    assert pq.read_table(tmp_path / "bare").schema.metadata is None
+    assert carrier.read(tmp_path / "bare") is not None
+
+
 def test_a_csv_file_carries_its_id_beside_its_content(spans: Spans, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     pd.DataFrame(TABLE).to_csv(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -236,8 +237,6 @@ def test_the_scripts_know_nothing_of_otelprov() -> None:
 
 
 def test_the_results_are_those_of_an_uninstrumented_run(flights: Pipeline, tmp_path: Path) -> None:
-    import sys
-
     for script in ("ingest.py", "enrich.py", "report.py"):
         subprocess.run(
             [sys.executable, str(FLIGHTS / script), str(tmp_path)], check=True, capture_output=True
@@ -284,10 +283,13 @@ def test_without_any_journal_the_files_lead_to_the_traces_in_jaeger(
     assert shape(expected) == expected_shape()
     # Even when the bytes of the file are others (rewritten, so that no span knows its id): the
     # table in it, and the traceparent it carries, still lead there.
-    import pyarrow.parquet as pq
-
     rewritten = tmp_path / "rewritten.parquet"
-    pq.write_table(pq.read_table(target), rewritten, compression="gzip")
+    code = (
+        "import sys, pyarrow.parquet as pq;"
+        "pq.write_table(pq.read_table(sys.argv[1]), sys.argv[2], compression='gzip')"
+    )
+    subprocess.run([sys.executable, "-c", code, str(target), str(rewritten)], check=True)
+    assert rewritten.read_bytes() != target.read_bytes()
     found = _settled(flights_in_jaeger, servers, rewritten)
     assert {o["id"] for o in expected["operations"]} <= {o["id"] for o in found["operations"]}
 

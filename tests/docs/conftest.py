@@ -1,0 +1,118 @@
+"""Recorded pipelines that the documentation is held against."""
+
+from __future__ import annotations
+
+import subprocess
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import support
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Where a recorded pipeline left its files and its journal."""
+
+    output: Path
+    journal: Path
+
+    def spans(self) -> list[support.Recorded]:
+        return support.journal(self.journal)
+
+
+@pytest.fixture(scope="session")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The three scripts of the README, in three processes."""
+    base = tmp_path_factory.mktemp("flights")
+    for script in ("ingest.py", "enrich.py", "report.py"):
+        support.instrumented(
+            support.ROOT / "examples" / "flights" / script,
+            base / "output",
+            journal_directory=base / "journal",
+            cwd=support.ROOT,
+            env={"OTEL_SERVICE_NAME": "flights"},
+        )
+    return Pipeline(base / "output", base / "journal")
+
+
+# A program that does one of everything that has an attribute of its own, and then fails.
+ONE_OF_EVERYTHING = """
+    import otelprov
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pd.DataFrame({"key": range(100), "price": 1.5}).to_parquet("in.parquet")
+    pd.DataFrame({"key": [1, 2], "rate": [0.1, 0.2]}).to_csv("rates.csv", index=False)
+    orders = pd.read_parquet("in.parquet")
+    rates = pd.read_csv("rates.csv")
+
+    taxed = orders.assign(tax=lambda d: d["price"] * rates.merge(rates, on="key")["rate_x"].sum())
+    piped = taxed.pipe(lambda d: d.rename(columns={"tax": "taxes"}))
+    piped["total"] = piped["price"] + piped["taxes"]
+    piped.to_csv("out.csv")
+
+    parts = [orders.assign(part=number) for number in range(70)]
+    pd.concat(parts)
+
+    @otelprov.operation
+    def split(table, *sizes, **options):
+        return [table.head(number + 1) for number in range(70)]
+
+    split(orders, 1, 2, a=3)
+
+    @otelprov.operation("batches", parameters={"size": 50, "password": "hunter2"})
+    def batches(table):
+        yield table.head(50)
+        yield table.tail(50)
+
+    list(batches(orders))
+
+    options = {f"option_{number}": number for number in range(100)}
+    with otelprov.operation("publish", parameters=options) as op:
+        op.used(piped)
+        op.generated("https://user:secret@example.com/out?token=abc")
+
+    with pq.ParquetWriter("parts.parquet", pa.schema([("n", pa.int64())])) as writer:
+        writer.write_table(pa.table({"n": [1, 2, 3]}))
+
+    orders.merge(rates, on="missing")
+"""
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """One of everything, in a changed work tree with a remote, on a CI system, then an error."""
+    base = tmp_path_factory.mktemp("everything")
+    script = base / "work.py"
+    script.write_text("# first version\n")
+    git = ["git", "-C", str(base), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["remote", "add", "origin", "https://user:secret@example.com/team/work.git"],
+        ["add", "work.py"],
+        ["commit", "--quiet", "--message=First"],
+    ):
+        subprocess.run([*git, *command], check=True)
+    script.write_text(textwrap.dedent(ONE_OF_EVERYTHING))
+    journal = base / "journal"
+    result = support.instrumented(
+        script,
+        journal_directory=journal,
+        cwd=base,
+        check=False,
+        env={
+            "OTELPROV_TIER": "full",
+            "TRACEPARENT": f"00-{'ab' * 16}-{'cd' * 8}-01",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_REPOSITORY": "team/work",
+            "GITHUB_RUN_ID": "42",
+            "GITHUB_WORKFLOW": "nightly",
+        },
+    )
+    assert result.returncode == 1
+    assert result.stderr.strip().endswith("KeyError: 'missing'"), result.stderr
+    return Pipeline(base, journal)

@@ -1,0 +1,164 @@
+"""The tables in the documentation that are made from the code.
+
+``python tests/docs/doc_tables.py --write`` brings the pages up to date; without ``--write`` it says
+which are not, with exit code 1. A page holds a table between two comments that name it::
+
+    <!-- table: events -->
+    <!-- end of table -->
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from otelprov import semconv, settings
+from otelprov.recording import observation, places, policy, recorder
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
+
+_PLACES = {"run": "run span"}
+
+
+def events() -> str:
+    """The events of the convention."""
+    rows = ((f"`{one.name}`", one.brief) for one in semconv.EVENTS.values())
+    return _table(("event", "meaning"), rows)
+
+
+def artifact_attributes() -> str:
+    """What an event says about its artifact, and what a link says."""
+    return _attributes(lambda one: bool({"event", "link"} & {*one.places}))
+
+
+def operation_attributes() -> str:
+    """What the span of an operation says."""
+    return _attributes(lambda one: "span" in one.places)
+
+
+def run_attributes() -> str:
+    """What only the span of a run says."""
+    return _attributes(lambda one: {*one.places} == {"run"})
+
+
+def limits() -> str:
+    """What is kept of each kind."""
+    return _table(
+        ("what", "kept", "counted in"),
+        (
+            ("used artifacts of an operation", f"{recorder.MAX_USED}", f"`{semconv.DROPPED_USED}`"),
+            (
+                "generated artifacts of an operation",
+                f"{recorder.MAX_GENERATED}",
+                f"`{semconv.DROPPED_GENERATED}`",
+            ),
+            (
+                "parameters of an operation",
+                f"{recorder.MAX_PARAMETERS}",
+                f"`{semconv.DROPPED_PARAMETERS}`",
+            ),
+            ("links of a span", f"{recorder.MAX_LINKS}", ""),
+            (
+                "characters of a parameter's value",
+                f"{settings.Settings(None).parameter_length} (`OTELPROV_PARAMETER_LENGTH`)",
+                "the value itself: `… (+N characters)`",
+            ),
+            (
+                "characters of a name, a reason or an error message",
+                f"{recorder.MAX_TEXT}",
+                "the text itself",
+            ),
+            ("bytes of any text", f"{policy.MAX_VALUE_BYTES:,}", "the text itself: `…`"),
+            (
+                "values of an array that is shown as a parameter",
+                f"{policy.MAX_LISTED}",
+                "a longer array is data of its own",
+            ),
+            ("items of one list that are looked at for data", f"{observation.MAX_ITEMS:,}", ""),
+            (
+                "files of a directory whose carried ids are read",
+                f"{places.MAX_CARRIERS}",
+                "",
+            ),
+        ),
+    )
+
+
+def setting_names() -> str:
+    """Every setting of otelprov."""
+    rows = ((f"`{one.name}`", one.default, one.brief) for one in settings.SETTINGS)
+    return _table(("variable", "default", "meaning"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "events": events,
+    "attributes of artifacts": artifact_attributes,
+    "attributes of operations": operation_attributes,
+    "attributes of runs": run_attributes,
+    "limits": limits,
+    "settings": setting_names,
+}
+
+_BLOCK = re.compile(r"(<!-- table: ([a-z ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def filled_in(page: str) -> str:
+    """The text of a page with its tables as they have to be.
+
+    Raises:
+        KeyError: the page names a table that there is not.
+    """
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", page)
+
+
+def names(page: str) -> list[str]:
+    """The tables that a page holds."""
+    return [found[2] for found in _BLOCK.finditer(page)]
+
+
+def _attributes(wanted: Callable[[semconv.Attribute], bool]) -> str:
+    return _table(
+        ("attribute", "type", "unit", "on", "meaning"),
+        (
+            (
+                f"`{one.name}`",
+                one.type,
+                f"`{one.unit}`" if one.unit else "",
+                ", ".join(_PLACES.get(place, place) for place in one.places),
+                one.brief,
+            )
+            for one in semconv.ATTRIBUTES.values()
+            if wanted(one)
+        ),
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or say which differ."""
+    if arguments not in ([], ["--write"]):
+        print("usage: python tests/docs/doc_tables.py [--write]", file=sys.stderr)
+        return 2
+    different = []
+    for name in PAGES:
+        page = ROOT / name
+        before = page.read_text(encoding="utf-8")
+        after = filled_in(before)
+        if before != after:
+            different.append(name)
+            if arguments:
+                page.write_text(after, encoding="utf-8")
+    print("\n".join(f"{'written' if arguments else 'differs'}: {name}" for name in different))
+    return int(bool(different) and not arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

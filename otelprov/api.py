@@ -263,7 +263,12 @@ class _Call:
         try:
             bound = inspect.signature(function).bind(*args, **kwargs)
             bound.apply_defaults()
-            parameters.update(bound.arguments)
+            for parameter in bound.signature.parameters.values():
+                value = bound.arguments[parameter.name]
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    parameters.update(value)
+                else:
+                    parameters[parameter.name] = value
         except (TypeError, ValueError):  # the call itself will raise
             pass
         name = made_by.name or function.__qualname__
@@ -349,7 +354,7 @@ def _use(opened: OpenOperation, role: str, value: object) -> None:
         for _, identity in found:
             opened.use(role, identity)
         if not found:
-            opened.use_content(role, artifact(value))
+            opened.use_content(role, observation.unseen(value))
 
 
 def _generate(opened: OpenOperation, role: str, value: object, *, plain: bool = True) -> None:

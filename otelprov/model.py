@@ -39,6 +39,8 @@ class Artifact:
     coverage: Coverage = "full"
     content_id: str | None = None
     reason: str | None = None
+    origin: Literal["unknown"] | None = None
+    """``unknown``: an object that was not seen to be made; equal content elsewhere says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,9 @@ ARTIFACT_ROLE: Final = _attribute(
     "otelprov.artifact.role",
     "string",
     ("event",),
-    "The part it played: the parameter it was passed as, `return`, or `target` of a write.",
+    "The part it played: the parameter it was passed as; `return`, `content` (the table in a "
+    "written file) or `target` (a part of an open file) for what was made; `inside` and "
+    "`read inside` for what was read while the operation ran.",
 )
 ARTIFACT_KIND: Final = _attribute(
     "otelprov.artifact.kind",
@@ -112,13 +114,22 @@ ARTIFACT_CONTENT_ID: Final = _attribute(
     "otelprov.artifact.content_id",
     "string",
     ("event",),
-    "Content id of an artifact whose own id is a derivation id, where it was computed.",
+    "Id of the table that a file was written from, or of the content of an artifact whose own id "
+    "is a derivation id, where it was computed.",
 )
 ARTIFACT_REASON: Final = _attribute(
     "otelprov.artifact.reason",
     "string",
     ("event",),
     "Why the content was not digested in full.",
+)
+
+ARTIFACT_ORIGIN: Final = _attribute(
+    "otelprov.artifact.origin",
+    "string",
+    ("event",),
+    "`unknown` for an object that was not seen to be made: that an operation elsewhere made equal "
+    "content says nothing about where this came from.",
 )
 
 # --- every operation -----------------------------------------------------------------------------

@@ -57,13 +57,13 @@ SETTINGS: tuple[Setting, ...] = (
         "from git or CI",
         "Code version where there is no git: a value written at build time.",
     ),
+    Setting("OTELPROV_CODE_BRANCH", "from git or CI", "Branch that goes with it."),
+    Setting("OTELPROV_CODE_REPOSITORY", "from git or CI", "Repository that goes with it."),
     Setting(
         "OTELPROV_RAISE_FAULTS",
         "off",
         "For tests: 'on' raises otelprov's own faults instead of passing them by.",
     ),
-    Setting("OTELPROV_CODE_BRANCH", "from git or CI", "Branch that goes with it."),
-    Setting("OTELPROV_CODE_REPOSITORY", "from git or CI", "Repository that goes with it."),
 )
 
 

@@ -91,6 +91,28 @@ def decode(line: str | bytes) -> list[Recorded]:
     return spans
 
 
+class Spans:
+    """The spans of one test."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = lines
+
+    def all(self) -> list[Recorded]:
+        spans = [span for line in self._lines for span in decode(line)]
+        return sorted(spans, key=lambda span: (span.start, -span.end))
+
+    def names(self) -> list[str]:
+        return [span.name for span in self.all()]
+
+    def one(self, name: str) -> Recorded:
+        found = [span for span in self.all() if span.name == name]
+        assert len(found) == 1, f"{len(found)} spans named {name} among {self.names()}"
+        return found[0]
+
+    def clear(self) -> None:
+        self._lines.clear()
+
+
 def journal(directory: Path) -> list[Recorded]:
     """Every span of a journal, in the order in which they started."""
     spans: list[Recorded] = []

@@ -37,7 +37,24 @@ def arrow_column(name: str, field: Any) -> Column:
         plan = _plan(field)
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
-    return Column(name, plan.type, plan.write, _arrow_join)
+    nested = field.type.num_fields > 0
+    return Column(name, plan.type, _checked(plan.write) if nested else plan.write, _arrow_join)
+
+
+def _checked(write: _Write) -> _Write:
+    """Look at the lengths first: an array whose children are too short aborts the process when it
+    is used, and casts make such arrays of nested nulls (pyarrow 26.0.1)."""
+
+    def checked(array: Any, block: Block) -> None:
+        import pyarrow
+
+        try:
+            array.validate()
+        except pyarrow.ArrowException:
+            raise NoCanonicalForm("the Arrow array is not valid") from None
+        write(array, block)
+
+    return checked
 
 
 def _arrow_join(pieces: list[Any]) -> Any:

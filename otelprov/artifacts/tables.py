@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import sys
 import uuid
 from collections.abc import Iterable, Sequence
@@ -94,9 +95,12 @@ def _arrow_chunks(name: str, field: Any, values: Any) -> Column:
     return column
 
 
-def batches_digest(schema: Any, batches: Iterable[Any]) -> TableDigest:
+def batches_digest(
+    schema: Any, batches: Iterable[Any], names: Sequence[str] | None = None
+) -> TableDigest:
     """The digest of record batches that arrive one by one; holds a block of each column at most."""
-    columns = [arrow_column(field.name, field) for field in schema]
+    fields = zip(schema.names if names is None else names, schema, strict=True)
+    columns = [arrow_column(name, field) for name, field in fields]
     rows = 0
     for batch in batches:
         rows += batch.num_rows
@@ -120,9 +124,36 @@ def _polars(value: Any) -> TableDigest:
 
     frame = value.to_frame() if isinstance(value, pl.Series) else value
     for name, type_ in frame.schema.items():
-        if type_ == pl.Object:  # it would be exported as the addresses of the objects
-            raise NoCanonicalForm(f"column {name!r}: Polars type Object has no canonical form")
-    return _stream(frame)
+        _exportable(name, type_)
+    names = frame.columns
+    if any("\0" in name for name in names):
+        frame = frame.clone()
+        frame.columns = [str(i) for i in range(len(names))]
+    # Slice by slice: Polars copies some columns of strings as it exports them (2.1.0).
+    first = _reader(frame[:_SLICE])
+    later = (_reader(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
+    return batches_digest(
+        first.schema, itertools.chain(first, itertools.chain.from_iterable(later)), names
+    )
+
+
+_SLICE: Final = 4 * BLOCK_ROWS
+
+
+def _exportable(column: str, type_: Any) -> None:
+    """Polars gives objects away as their addresses, and aborts the process over a field whose name
+    has a NUL in it (2.1.0)."""
+    import polars as pl
+
+    if type_ == pl.Object:
+        raise NoCanonicalForm(f"column {column!r}: Polars type Object has no canonical form")
+    if isinstance(type_, (pl.List, pl.Array)):
+        _exportable(column, type_.inner)
+    if isinstance(type_, pl.Struct):
+        for field in type_.fields:
+            if "\0" in field.name:
+                raise NoCanonicalForm(f"column {column!r}: a field's name has a NUL in it")
+            _exportable(column, field.dtype)
 
 
 _LAZY: Final = frozenset({"duckdb", "_duckdb", "ibis"})
@@ -141,13 +172,17 @@ def _is_stream(value: object) -> bool:
 
 
 def _stream(value: Any) -> TableDigest:
+    reader = _reader(value)
+    return batches_digest(reader.schema, reader)
+
+
+def _reader(value: Any) -> Any:
     import pyarrow as pa
 
     try:
-        reader = pa.RecordBatchReader.from_stream(value)
+        return pa.RecordBatchReader.from_stream(value)
     except pa.ArrowException:
         raise NoCanonicalForm("it holds a type that pyarrow cannot import") from None
-    return batches_digest(reader.schema, reader)
 
 
 # --- pandas ---------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import click
 
 from otelprov.journal.index import PREFIXES
 from otelprov.lineage.graph import Gap
-from otelprov.model import Operation, Run
+from otelprov.lineage.makers import latest
+from otelprov.model import Artifact, Operation, Run
 from otelprov.render.words import clean, place
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _path(text: str, source: Source) -> Target:
     try:
         file = identify_path(path)
         if _known(file.id, source):
-            return Target(artifact=file.id)
+            return Target(artifact=file.id, maker=_made_here(file, source, text))
         table = table_in_file(path)
         carried = carrier.read(path)
     except OSError as error:
@@ -121,6 +122,25 @@ def _path(text: str, source: Source) -> Target:
             f"which is not in {source.name} either"
         )
     raise click.ClickException(f"the content of {shown} ({file.id}) is not in {source.name}{hint}")
+
+
+def _made_here(file: Artifact, source: Source, text: str) -> Operation | None:
+    """The last operation that made the file at the very place that was named."""
+    makers = source.producers([file.id])[file.id]
+    for uri in _uris(text):
+        here = latest(
+            [
+                one
+                for one in makers
+                if any(
+                    made.artifact.id == file.id and made.artifact.uri == uri
+                    for made in one.generated
+                )
+            ]
+        )
+        if here is not None:
+            return here
+    return None
 
 
 def _carried(artifact_id: str, writer: Operation, path: Path, shown: str) -> Target:

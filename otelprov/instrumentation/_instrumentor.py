@@ -55,7 +55,7 @@ class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         with faults.contained(f"{self.library} is not instrumented"):
-            run.start()
+            run.start(root=False)  # the run's own span is the run instrumentor's
             self._wanted = True
             self._sites = {}
             for name in self.tables():

@@ -42,6 +42,8 @@ class Entry:
     """Whether it looks local variables up by counting stack frames (parameter ``level``)."""
     warns_chained: bool = False
     """Whether pandas warns of chained assignment here by counting references."""
+    client: bool = False
+    """Whether it talks to another system (a database)."""
     typed: bool = False
     """Whether the written file keeps the table's types, and so its id."""
     always: bool = False

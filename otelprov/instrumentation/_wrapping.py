@@ -109,6 +109,7 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         kind="transform" if entry.kind == "step" else entry.kind,
         version=version,
         holds_nested=entry.holds_nested,
+        client=entry.client,
     )
     binder = Binder(function, method=method)
     return Site(entry, library, owner, attribute, original, function, method, binder, call)

@@ -96,11 +96,16 @@ def _reads() -> Iterable[Entry]:
     yield read("read_stata", source="filepath_or_buffer")
     yield read("read_sas", source="filepath_or_buffer")
     yield read("read_spss", source="path")
-    yield read("read_sql", source="sql", places=query_place)
-    yield read("read_sql_query", source="sql", places=query_place)
-    yield read("read_sql_table", source="table_name", places=query_place)
-    yield read("read_iceberg", source="table_identifier", places=_iceberg_place)
-    yield read("read_gbq", source="query", places=lambda p: f"bigquery://{p.get('project_id')}")
+    yield read("read_sql", source="sql", places=query_place, client=True)
+    yield read("read_sql_query", source="sql", places=query_place, client=True)
+    yield read("read_sql_table", source="table_name", places=query_place, client=True)
+    yield read("read_iceberg", source="table_identifier", places=_iceberg_place, client=True)
+    yield read(
+        "read_gbq",
+        source="query",
+        client=True,
+        places=lambda p: f"bigquery://{p.get('project_id')}",
+    )
     yield read("read_clipboard", places=lambda _: "clipboard:", source="sep")
     yield read("ExcelFile.__init__", source="path_or_buffer", name="ExcelFile", in_place="always")
     yield read("HDFStore.__init__", source="path", name="HDFStore", in_place="always")
@@ -129,7 +134,7 @@ def _writes() -> Iterable[Entry]:
     yield from each(
         write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
     )
-    yield from each(write("to_sql", target="name", places=table_place), *BOTH)
+    yield from each(write("to_sql", target="name", places=table_place, client=True), *BOTH)
     yield from each(write("to_latex", target="buf"), *BOTH)
     yield from each(write("to_markdown", target="buf"), *BOTH)
     yield from each(write("to_string", target="buf"), *BOTH)
@@ -139,8 +144,10 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.to_feather", target="path", typed=True)
     yield write("DataFrame.to_orc", target="path")
     yield write("DataFrame.to_stata", target="path")
-    yield write("DataFrame.to_iceberg", target="table_identifier", places=_iceberg_place)
-    yield write("DataFrame.to_gbq", target="destination_table", places=_bigquery_place)
+    yield write(
+        "DataFrame.to_iceberg", target="table_identifier", places=_iceberg_place, client=True
+    )
+    yield write("DataFrame.to_gbq", target="destination_table", places=_bigquery_place, client=True)
     yield from each(write("to_clipboard", target="sep", places=lambda _: "clipboard:"), *BOTH)
     yield from each(write("to_dict"), *BOTH)
     yield from each(write("to_list"), "Series")

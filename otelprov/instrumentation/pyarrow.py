@@ -1,22 +1,23 @@
 """pyarrow: the readers and writers that are Python functions, and the ways in and out of pandas.
 
 Methods of ``pyarrow.Table`` are C and cannot be patched. Some of them (``join``, ``filter`` with an
-expression, ``group_by``, ``sort_by``, ``to_pandas``, ``from_pandas``) call a Python function of
-pyarrow's own, and that one is looked at. What is left (``take``, ``slice``, ``select``, compute
-functions) is not seen: its result is data of unknown origin, known by its content.
+expression, ``group_by``, ``to_pandas``, ``from_pandas``) call a Python function of pyarrow's own,
+and that one is looked at. What is left (``take``, ``slice``, ``select``, ``sort_by`` of a table,
+compute functions) is not seen: its result is data of unknown origin, known by its content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from otelprov.artifacts import carrier, identify
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts import carrier, digest_value, identify
+from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.instrumentation._instrumentor import LibraryInstrumentor
-from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, transform, write
+from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
 from otelprov.recording import places
 from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.run import run
 
 
 def _parquet() -> Iterable[Entry]:
@@ -30,6 +31,7 @@ def _parquet() -> Iterable[Entry]:
     )
     for method in ("read", "read_row_group", "read_row_groups"):
         yield read(f"ParquetFile.{method}", name=f"ParquetFile.{method}", clean=_clean)
+    yield step("ParquetFile.iter_batches", around=_iterating_batches)
     yield read("ParquetDataset.read", name="ParquetDataset.read", clean=_clean)
     yield write(
         "write_table", name="parquet.write_table", target="where", typed=True, prepare=_carry
@@ -65,6 +67,7 @@ def _feather() -> Iterable[Entry]:
 
 def _json() -> Iterable[Entry]:
     yield read("read_json", name="json.read_json", source="input_file")
+    yield read("open_json", name="json.open_json", source="input_file")
 
 
 def _orc() -> Iterable[Entry]:
@@ -92,7 +95,7 @@ def _acero() -> Iterable[Entry]:
     yield transform("_perform_join_asof", name="Table.join_asof")
     yield transform("_filter_table", name="Table.filter")
     yield transform("_group_by", name="Table.group_by")
-    yield transform("_sort_source", name="Table.sort_by")
+    yield transform("_sort_source", name="Dataset.sort_by")
 
 
 def _source(parameters: Mapping[str, Any]) -> Any:
@@ -145,6 +148,25 @@ def _clean(table: Any) -> Any:
     ours = (carrier.ID_KEY, carrier.TRACE_KEY)
     left = {key: value for key, value in metadata.items() if key not in ours}
     return table.replace_schema_metadata(left or None)
+
+
+def _iterating_batches(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Each batch comes from what its file comes from."""
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        batches = original(self, *args, **kwargs)
+        identity = registry.lookup(self) if run.active else None
+        return batches if identity is None else _identified(batches, identity)
+
+    return wrapper
+
+
+def _identified(batches: Iterable[Any], identity: Identity) -> Iterator[Any]:
+    for number, batch in enumerate(batches):
+        found = derive("iter_batches", [identity], digest_value(number))
+        if found is not None:
+            registry.assign(batch, found)
+        yield batch
 
 
 def _table_of_arrays(result: Any) -> object:

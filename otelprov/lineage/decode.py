@@ -22,7 +22,7 @@ from otelprov.model import (
     Usage,
 )
 
-_RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}")
+_RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
 
 
 def is_operation(span: Span) -> bool:
@@ -161,6 +161,7 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         coverage=cast(Coverage, coverage),
         content_id=_text(attributes, semconv.ARTIFACT_CONTENT_ID),
         reason=_text(attributes, semconv.ARTIFACT_REASON),
+        origin="unknown" if attributes.get(semconv.ARTIFACT_ORIGIN) == "unknown" else None,
     )
 
 

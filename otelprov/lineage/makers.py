@@ -31,11 +31,15 @@ class Makers:
     """Linked operations that the source lacks, where it is not known which input they made."""
 
 
-def latest(operations: Sequence[Operation]) -> Operation | None:
+def latest(operations: Sequence[Operation], artifact: Artifact | None = None) -> Operation | None:
     """The last of several makers of one artifact, and of nested ones the innermost.
 
-    An operation around others (a function, a task) hands on what one inside it made.
+    An operation around others (a function, a task) hands on what one inside it made. Where the
+    artifact's place is known, who made it there comes first: a text may have been made before it
+    was written to its file.
     """
+    if artifact is not None and artifact.uri is not None:
+        operations = [one for one in operations if _made_at(one, artifact)] or operations
     if not operations:
         return None
     chosen = max(operations, key=lambda one: (one.end, one.start, one.id))
@@ -55,7 +59,9 @@ def makers(
         artifact = usage.artifact
         others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
         linked = _linked(source, consumer, artifact, others)
-        found[artifact.id] = linked or Maker(_chosen(consumer, artifact, others))
+        if linked is None and artifact.origin != "unknown":
+            linked = Maker(_chosen(consumer, artifact, others))
+        found[artifact.id] = linked or Maker()
     unassigned = _unanswered(source, consumer)
     if unassigned:
         elsewhere = _from_elsewhere(found, consumer)
@@ -88,14 +94,12 @@ def _chosen(
     inside = [one for one in others if _inside(one, consumer)]
     for candidates in (same_run, same_trace, inside):
         if candidates:
-            return latest(candidates)
+            return latest(candidates, artifact)
     if artifact.uri is None:
         # It lived in the memory of one process: an operation elsewhere made equal data, not this.
         return None
-    same_place = [one for one in before if _made_at(one, artifact)]
-    for candidates in (same_place, before):
-        if candidates:
-            return latest(candidates)
+    if before:
+        return latest(before, artifact)
     # Only makers that ended later: the clocks of two machines differ. That of one process does not:
     # what it made later is the same content once more, such as a table read back from its file.
     later = [one for one in others if not _same_run(one, consumer)]

@@ -222,14 +222,16 @@ class _Walk:
             draft.gaps.append(Gap(reason, artifact=artifact_id))
         lineage = draft.finish(target, direction)
         others = {}
+        beyond = {edge.source for edge in self.cut}
         for id_ in [artifact.id for artifact in lineage.artifacts]:
-            count = sum(one.id not in draft.operations for one in self.producers.get(id_, ()))
+            makers = {one.id for one in self.producers.get(id_, ())}
+            count = len(makers - draft.operations.keys() - beyond)
             if count and direction == "upstream":
                 others[id_] = count
         runs = {}
         for run in sorted({one.run for one in lineage.operations if one.run}):
             trace_id, _, span_id = run.partition("-")
-            known = self.source.run(trace_id, span_id)
+            known = None if trace_id == "process" else self.source.run(trace_id, span_id)
             if known is not None:
                 runs[run] = known
         return replace(lineage, others=others, runs=runs)

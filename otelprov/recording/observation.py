@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -100,12 +101,22 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
         for item in _data(value, 0):
             identity = registry.lookup(item)
             if identity is None:
-                identity = Identity((identify(item),))
+                identity = Identity((unseen(item),))
                 registry.assign(item, identity)
             found.append((name, identity))
         if len(found) > before:
             names.add(name)
     return found, names
+
+
+def unseen(value: object) -> Artifact:
+    """The artifact of data that is not known as an object.
+
+    It may be known by its content: an operation made it that could not hold on to the object. Any
+    other equal content says nothing about this object's origin.
+    """
+    artifact = identify(value)
+    return registry.content(artifact.id) or replace(artifact, origin="unknown")
 
 
 def known_inputs(values: Iterable[object]) -> list[Identity]:
@@ -220,6 +231,8 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
             artifact = with_content(artifact, identify(item))
     operation.generate(role, artifact)
     operation.assign(item, artifact)
+    if by_content and operation.call.kind == "transform":
+        registry.remember(artifact)  # the caller gets another object with this content
 
 
 def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Artifact:

@@ -140,7 +140,7 @@ def _text(value: object, budget: int, depth: int) -> str:
         return repr(value)
     if isinstance(value, int):
         return repr(int(value)) if value.bit_length() < 4096 else "<int>"
-    if isinstance(value, Enum):
+    if isinstance(value, Enum) and type(value).__name__ != "_NoDefault":
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, PurePath):
         return str(value) if not depth else repr(str(value))

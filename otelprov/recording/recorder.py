@@ -91,6 +91,7 @@ class OpenOperation:
         "_used",
         "call",
         "content",
+        "end_time",
         "ended",
         "span",
     )
@@ -106,6 +107,8 @@ class OpenOperation:
         """``frame`` is the caller's; ``function`` the user's own, where the operation is one."""
         self.call = call
         self.ended = False
+        self.end_time: int | None = None
+        """When the call was over; what it made is looked at after that."""
         self.content: Artifact | None = None
         """The table that a write is writing, by its content, once that is known."""
         self._used: dict[str, tuple[str, Artifact]] = {}
@@ -138,7 +141,8 @@ class OpenOperation:
         self._operation_token = _current.set(self)
 
     def leave(self) -> None:
-        """Undo ``enter``."""
+        """The call is over: undo ``enter``."""
+        self.end_time = now()
         if self._operation_token is not None:
             _current.reset(self._operation_token)
             self._operation_token = None
@@ -213,7 +217,7 @@ class OpenOperation:
         if self.ended:
             return
         self.ended = True
-        end_time = now()
+        end_time = self.end_time or now()
         if error is not None:
             for value, before in reversed(self._assigned):
                 if before is None:
@@ -223,8 +227,8 @@ class OpenOperation:
         self._assigned.clear()
         if self.span.is_recording():
             if error is not None:
-                self._fail(error)
-            self._write_edges(failed=error is not None)
+                self._fail(error, end_time)
+            self._write_edges(end_time, failed=error is not None)
         self.span.end(end_time=end_time)
 
     # --- what is written on the span ---
@@ -267,11 +271,11 @@ class OpenOperation:
         """A dict or list may be data: what ``to_dict`` gave, or more than a parameter can show."""
         artifact = registry.content(f"object:{digest.hex()}") if digest is not None else None
         if artifact is None and isinstance(text, str) and ELLIPSIS in text:
-            artifact = identify(value)
+            artifact = replace(identify(value), origin="unknown")
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, *, failed: bool) -> None:
+    def _write_edges(self, end_time: int, *, failed: bool) -> None:
         used = list(self._used.values())
         generated = [] if failed else list(self._generated.values())
         for number, limit, name in (
@@ -288,14 +292,18 @@ class OpenOperation:
                 )
         for role, artifact in used[:MAX_USED]:
             self.span.add_event(
-                semconv.USED, {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
+                semconv.USED,
+                {semconv.USED_ID: artifact.id, **_artifact(role, artifact)},
+                end_time,
             )
         for role, artifact in generated[:MAX_GENERATED]:
             self.span.add_event(
-                semconv.GENERATED, {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
+                semconv.GENERATED,
+                {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)},
+                end_time,
             )
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, end_time: int) -> None:
         kind = type(error)
         name = kind.__qualname__
         if kind.__module__ not in ("builtins", "__main__"):
@@ -310,6 +318,7 @@ class OpenOperation:
                 "exception.message": message,
                 "exception.stacktrace": shorten(redact(stack[-1900:]), 1900),
             },
+            end_time,
         )
         self.span.set_status(Status(StatusCode.ERROR, shorten(f"{name}: {message}", MAX_TEXT)))
 
@@ -360,6 +369,7 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         semconv.ARTIFACT_BYTES: artifact.bytes,
         semconv.ARTIFACT_COVERAGE: artifact.coverage,
         semconv.ARTIFACT_CONTENT_ID: artifact.content_id,
+        semconv.ARTIFACT_ORIGIN: artifact.origin,
         semconv.ARTIFACT_REASON: shorten(redact(artifact.reason), MAX_TEXT)
         if artifact.reason
         else None,

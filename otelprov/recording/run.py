@@ -102,6 +102,8 @@ class Run:
         program is (a server or a notebook has no such root).
         """
         if self.active:
+            if root is not False and self._span is None and self.program.has_root:
+                self._open()
             return
         self.settings = settings.load()
         settings.report(self.settings)
@@ -110,9 +112,7 @@ class Run:
             return
         self.program = current_program()
         provider = _provider()
-        if provider is None:
-            return
-        if self.settings.journal is not None and self._processor is None:
+        if provider is not None and self.settings.journal is not None and self._processor is None:
             self._processor = JournalProcessor(JournalWriter(self.settings.journal))
             provider.add_span_processor(self._processor)
             processor_attached()
@@ -222,7 +222,8 @@ def current_program() -> Program:
         return Program("python", working, has_root=False)
     name = os.path.basename(script)
     directory = os.path.dirname(os.path.abspath(script))
-    served = name.removesuffix(".py") in _SERVERS
+    # gunicorn is a server's command; a script that somebody calls celery.py is not.
+    served = name in _SERVERS or name == "ipykernel_launcher.py"
     # A command installed as an entry point lies in bin/, which says nothing about the code.
     if os.path.basename(directory) in ("bin", "Scripts") and not name.endswith(".py"):
         directory = working
@@ -236,8 +237,9 @@ def _has_span(context: Context) -> bool:
 def _provider() -> TracerProvider | None:
     """The SDK's provider: the one that is configured, else a new one with nothing but ourselves.
 
-    Without a distribution of OpenTelemetry installed nobody sets a provider up. A provider that
-    is not the SDK's (a vendor's own) has no span processors: then spans go its way only.
+    Without a distribution of OpenTelemetry installed nobody sets a provider up. None for a
+    provider that is not the SDK's (a vendor's own): it has no span processors, so there is no
+    journal, and the spans go its way only.
     """
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):

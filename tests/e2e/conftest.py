@@ -9,29 +9,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import support
-
-STACK = support.ROOT / "collector-config" / "stack.py"
-FLIGHTS = support.ROOT / "examples" / "flights"
-SCRIPTS = ("ingest.py", "enrich.py", "report.py")
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Addresses of the running servers."""
-
-    otlp_http: str
-    otlp_grpc: str
-    jaeger: str
-
-    @property
-    def source(self) -> str:
-        """For ``otelprov --source``."""
-        return self.jaeger.replace("http://", "jaeger+http://")
+from flights import STACK, Pipeline, Servers, run_flights
 
 
 @pytest.fixture(scope="session")
@@ -54,23 +34,6 @@ def servers() -> Iterator[Servers]:
             yield Servers(endpoints["otlp_http"], endpoints["otlp_grpc"], endpoints["jaeger"])
         finally:
             subprocess.run([*command, "down", "--state", state], check=True, capture_output=True)
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """Where one run of the flights pipeline left its files and its journals."""
-
-    output: Path
-    journal: Path
-
-
-def run_flights(output: Path, journal: Path, **env: str) -> Pipeline:
-    """The three scripts, in three processes."""
-    for script in SCRIPTS:
-        support.instrumented(
-            FLIGHTS / script, output, journal_directory=journal, cwd=support.ROOT, env=env
-        )
-    return Pipeline(output, journal)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import support
 import yaml
-from conftest import STACK, Servers
+from flights import STACK, Servers
 
 from otelprov import semconv
 

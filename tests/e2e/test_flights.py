@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import support
-from conftest import FLIGHTS, Pipeline, Servers
+from flights import FLIGHTS, Pipeline, Servers, run_flights
 
 # Every operation on the way from the raw tables to delays_by_weather.parquet, by hand: a label, its
 # span, its script, and what flows into it. Files have their names, tables their maker's label.
@@ -217,8 +217,6 @@ def test_a_deleted_journal_leaves_a_named_gap(flights: Pipeline, tmp_path: Path)
 def test_a_pipeline_that_runs_twice_has_one_lineage_each(flights: Pipeline, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     shutil.copytree(flights.journal, journal)
-    from conftest import run_flights
-
     again = run_flights(tmp_path / "output", journal)
     first = graph(flights.output / "delays_by_weather.parquet", Pipeline(flights.output, journal))
     second = graph(again.output / "delays_by_weather.parquet", again)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import support
@@ -15,28 +14,6 @@ from otelprov.instrumentation.pyarrow import PyArrowInstrumentor
 from otelprov.journal.otlp import LineEncoder
 from otelprov.recording import faults
 from otelprov.recording.run import run
-
-
-class Spans:
-    """The spans of one test."""
-
-    def __init__(self, lines: list[bytes]) -> None:
-        self._lines = lines
-
-    def all(self) -> list[support.Recorded]:
-        spans = [span for line in self._lines for span in support.decode(line)]
-        return sorted(spans, key=lambda span: (span.start, -span.end))
-
-    def names(self) -> list[str]:
-        return [span.name for span in self.all()]
-
-    def one(self, name: str) -> support.Recorded:
-        found = [span for span in self.all() if span.name == name]
-        assert len(found) == 1, f"{len(found)} spans named {name} among {self.names()}"
-        return found[0]
-
-    def clear(self) -> None:
-        self._lines.clear()
 
 
 class _Collecting:
@@ -74,6 +51,7 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
     instrumentors = [PandasInstrumentor(), PyArrowInstrumentor()]
     for instrumentor in instrumentors:
         instrumentor.instrument()
+    run.active = False
     yield collecting
     for instrumentor in instrumentors:
         instrumentor.uninstrument()
@@ -83,7 +61,9 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
 
 
 @pytest.fixture
-def spans(_recording: _Collecting, tmp_path: Path) -> Spans:
-    """What the test records."""
+def spans(_recording: _Collecting) -> Iterator[support.Spans]:
+    """What the test records; other tests in this process record nothing."""
     _recording.lines.clear()
-    return Spans(_recording.lines)
+    run.active = True
+    yield support.Spans(_recording.lines)
+    run.active = False

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import support
-from conftest import Spans
+from support import Spans
 
 import otelprov
 

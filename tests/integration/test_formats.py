@@ -16,7 +16,7 @@ import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 import support
-from conftest import Spans
+from support import Spans
 
 import otelprov
 from otelprov.artifacts import carrier

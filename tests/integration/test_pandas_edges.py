@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import support
-from conftest import Spans
+from support import Spans
 
 import otelprov
 

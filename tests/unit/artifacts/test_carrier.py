@@ -1,0 +1,137 @@
+"""Ids that travel inside the data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+import pytest
+
+from otelprov.artifacts import carrier, files, formats, identify, identify_path
+from otelprov.artifacts.carrier import Carrier
+
+TABLE = pa.table({"a": [1, 2]})
+CARRIER = Carrier(identify(TABLE).id, "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+
+
+def with_carrier(table: pa.Table) -> pa.Table:
+    return table.replace_schema_metadata(carrier.arrow_metadata(CARRIER))
+
+
+@pytest.fixture
+def attributes(tmp_path: Path) -> Path:
+    """A file on a file system that has extended attributes."""
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"a\n1\n")
+    try:
+        os.setxattr(path, b"user.otelprov.test", b"x")
+    except OSError:
+        pytest.skip("no extended attributes here")
+    return path
+
+
+def test_the_metadata_is_a_w3c_traceparent_and_an_id() -> None:
+    assert carrier.arrow_metadata(CARRIER) == {
+        b"otelprov.artifact.id": CARRIER.artifact_id.encode(),
+        b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    }
+
+
+@pytest.mark.parametrize("write", [pq.write_table, feather.write_feather])
+def test_parquet_and_arrow_files_carry_it_and_keep_their_id(write: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "data")
+    write(with_carrier(TABLE), path)
+    assert carrier.read(path) == CARRIER
+    artifact = formats.table_in_file(path)
+    assert artifact is not None
+    assert artifact.id == CARRIER.artifact_id
+
+
+def test_only_the_footer_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "data.parquet"
+    big = pa.table({"a": os.urandom(3_000_000).hex(" ").split()})
+    pq.write_table(with_carrier(big), path)
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    monkeypatch.setattr(files, "_read", None)
+    assert carrier.read(path) == CARRIER
+
+
+def test_other_files_carry_it_in_their_attributes(attributes: Path) -> None:
+    found = Carrier(identify_path(attributes).id, CARRIER.trace_id, CARRIER.span_id)
+    assert carrier.read(attributes) is None
+    assert carrier.attach(attributes, found)
+    assert carrier.read(attributes) == found
+
+
+def test_attributes_of_a_file_that_changed_since_are_stale(attributes: Path) -> None:
+    carrier.attach(attributes, Carrier(identify_path(attributes).id, "1" * 32, "1" * 16))
+    attributes.write_bytes(b"a\n2\n")
+    assert os.getxattr(attributes, b"user.traceparent")
+    assert carrier.read(attributes) is None
+
+
+def test_attaching_does_not_make_a_file_be_read_again(
+    attributes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(attributes, ns=(10**18 + 1, 10**18 + 1))
+    found = Carrier(identify_path(attributes).id, "1" * 32, "1" * 16)
+    monkeypatch.setattr(files, "_read", None)
+    assert carrier.attach(attributes, found)
+    assert carrier.read(attributes) == found
+
+
+def test_a_parquet_file_without_metadata_may_have_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    pq.write_table(TABLE, path)
+    if not carrier.attach(path, CARRIER):
+        pytest.skip("no extended attributes here")
+    assert carrier.read(path) == CARRIER  # the id is that of the table in it
+    pq.write_table(pa.table({"a": [3]}), path)
+    assert carrier.read(path) is None
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"traceparent": "00-" + "1" * 32 + "-" + "1" * 16 + "-01"},
+        {"otelprov.artifact.id": "table:" + "0" * 64},
+        {"otelprov.artifact.id": "table:" + "0" * 64, "traceparent": "nonsense"},
+        {
+            "otelprov.artifact.id": "table:" + "0" * 64,
+            "traceparent": "00-" + "0" * 32 + "-" + "1" * 16 + "-01",
+        },
+        {
+            "otelprov.artifact.id": "table:" + "0" * 63,
+            "traceparent": "00-" + "1" * 32 + "-" + "1" * 16 + "-01",
+        },
+    ],
+)
+def test_a_carrier_that_is_not_whole_is_none(metadata: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    pq.write_table(TABLE.replace_schema_metadata(metadata), path)
+    assert carrier.read(path) is None
+
+
+def test_whatever_the_file_is_there_is_no_error(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 and nothing else PAR1")
+    arrow = tmp_path / "broken.arrow"
+    arrow.write_bytes(b"ARROW1\0\0")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (broken, arrow, tmp_path / "pipe", tmp_path / "missing", tmp_path, "a\0b"):
+        assert carrier.read(path) is None
+    assert carrier.attach(tmp_path / "missing", CARRIER) is False
+    assert formats.table_in_file(tmp_path / "pipe") is None
+    assert formats.table_in_file(tmp_path / "missing") is None
+    text = tmp_path / "text"
+    text.write_bytes(b"PAR")
+    assert formats.table_in_file(text) is None
+    artifact = formats.table_in_file(broken)
+    assert artifact is not None
+    assert artifact.coverage == "none"
+    assert artifact.reason

@@ -41,6 +41,8 @@ class Artifact:
     reason: str | None = None
     origin: Literal["unknown"] | None = None
     """``unknown``: an object that was not seen to be made; equal content elsewhere says nothing."""
+    maker: str | None = None
+    """``<trace id>-<span id>`` of the operation that was seen to make the object that was used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,14 @@ ARTIFACT_ORIGIN: Final = _attribute(
     "content says nothing about where this came from.",
 )
 
+ARTIFACT_MAKER: Final = _attribute(
+    "otelprov.artifact.maker",
+    "string",
+    ("event",),
+    "On what was used: `<trace id>-<span id>` of the operation that was seen to make this very "
+    "object, in the same process.",
+)
+
 # --- every operation -----------------------------------------------------------------------------
 
 OPERATION_KIND: Final = _attribute(

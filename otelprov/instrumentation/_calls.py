@@ -165,7 +165,7 @@ class Observed:
         self.operation.generate("target", part)
         before = registry.lookup(writer)
         sources = before.sources if before is not None else ()
-        registry.assign(writer, Identity((*sources, part)))
+        registry.assign(writer, Identity((*sources, replace(part, maker=self.operation.id))))
 
     def _made(self, result: object) -> None:
         in_place = self.site.entry.in_place

@@ -161,6 +161,7 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         coverage=cast(Coverage, coverage),
         content_id=_text(attributes, semconv.ARTIFACT_CONTENT_ID),
         reason=_text(attributes, semconv.ARTIFACT_REASON),
+        maker=_text(attributes, semconv.ARTIFACT_MAKER),
         origin="unknown" if attributes.get(semconv.ARTIFACT_ORIGIN) == "unknown" else None,
     )
 

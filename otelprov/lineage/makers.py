@@ -2,7 +2,8 @@
 
 An id names content, and the same content can be made more than once: a pipeline that ran twice, a
 file that was written and read again. Which of the makers an input came from is decided by what was
-recorded, in this order: a link; the same run; the same place; and only then the time.
+recorded, in this order: the object itself; a link; the same run; the same place; and only then the
+time.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def makers(
     for usage in consumer.used:
         artifact = usage.artifact
         others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
-        linked = _linked(source, consumer, artifact, others)
+        linked = _seen(artifact, others) or _linked(source, consumer, artifact, others)
         if linked is None and artifact.origin != "unknown":
             linked = Maker(_chosen(consumer, artifact, others))
         found[artifact.id] = linked or Maker()
@@ -68,6 +69,16 @@ def makers(
         if len(unassigned) == len(elsewhere) == 1:
             found[elsewhere[0]] = Maker(missing=unassigned.pop())
     return Makers(found, tuple(unassigned))
+
+
+def _seen(artifact: Artifact, others: Sequence[Operation]) -> Maker | None:
+    """The operation that was seen to make the object, whether the source has it or not."""
+    if artifact.maker is None:
+        return None
+    for operation in others:
+        if operation.id == artifact.maker:
+            return Maker(operation)
+    return Maker(missing=artifact.maker)
 
 
 def _linked(

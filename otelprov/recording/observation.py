@@ -232,7 +232,8 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
     operation.generate(role, artifact)
     operation.assign(item, artifact)
     if by_content and operation.call.kind == "transform":
-        registry.remember(artifact)  # the caller gets another object with this content
+        # The caller gets another object with this content.
+        registry.remember(replace(artifact, maker=operation.id))
 
 
 def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Artifact:

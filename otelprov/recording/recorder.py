@@ -133,6 +133,12 @@ class OpenOperation:
         self._context_token: Token[Context] | None = None
         self._operation_token: Token[OpenOperation | None] | None = None
 
+    @property
+    def id(self) -> str:
+        """``<trace id>-<span id>``."""
+        context = self.span.get_span_context()
+        return f"{context.trace_id:032x}-{context.span_id:016x}"
+
     # --- while the call runs ---
 
     def enter(self) -> None:
@@ -180,13 +186,13 @@ class OpenOperation:
     def generate(self, role: str, artifact: Artifact) -> None:
         """The call made this artifact."""
         if artifact.id.startswith("object:"):
-            registry.remember(artifact)
+            registry.remember(replace(artifact, maker=self.id))
         self._generated.setdefault(artifact.id, (role, artifact))
 
     def assign(self, value: object, artifact: Artifact) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
         before = registry.lookup(value)
-        if not registry.assign(value, Identity((artifact,))):
+        if not registry.assign(value, Identity((replace(artifact, maker=self.id),))):
             return False
         self._assigned.append((value, before))
         return True
@@ -293,7 +299,7 @@ class OpenOperation:
         for role, artifact in used[:MAX_USED]:
             self.span.add_event(
                 semconv.USED,
-                {semconv.USED_ID: artifact.id, **_artifact(role, artifact)},
+                {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_maker(artifact)},
                 end_time,
             )
         for role, artifact in generated[:MAX_GENERATED]:
@@ -375,6 +381,10 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         else None,
     }
     return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _maker(artifact: Artifact) -> dict[str, AttributeValue]:
+    return {semconv.ARTIFACT_MAKER: artifact.maker} if artifact.maker else {}
 
 
 def _message(error: BaseException) -> str:

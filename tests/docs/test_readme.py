@@ -544,11 +544,13 @@ def test_a_name_imported_before_enable_is_not_recorded(unseen: Path) -> None:
     assert [span.name for span in here] == ["pandas.assign", "pandas.to_csv"]
 
 
-def test_equal_data_of_one_run_is_taken_for_the_same(unseen: Path) -> None:
-    """A limit that the README names; when it is gone, this fails and the README says too much."""
-    names = {one["name"] for one in graph("equal.parquet", unseen)["artifacts"]}
-    assert "in.csv" in names
-    assert "in.parquet" not in names
+def test_data_of_unknown_origin_is_not_taken_for_equal_data(unseen: Path) -> None:
+    """Not even for data of the same run: an edge is observed, never guessed."""
+    found = graph("equal.parquet", unseen)
+    assert {one["name"] for one in found["artifacts"]} == {"equal.parquet", None}
+    assert [gap["reason"] for gap in found["gaps"]] == [
+        "made in memory by code that was not recorded"
+    ]
 
 
 def test_polars_is_not_recorded(unseen: Path) -> None:

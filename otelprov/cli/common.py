@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,8 +50,11 @@ def strict_settings() -> Settings:
 
 
 @contextmanager
-def opened(address: str | None) -> Iterator[Source]:
-    """The source to ask; whatever goes wrong with it ends the command with a message."""
+def opened(address: str | None, target: str = "") -> Iterator[Source]:
+    """The source to ask; whatever goes wrong with it ends the command with a message.
+
+    ``target`` is what the source is to be asked for: a file may say itself where its story is.
+    """
     from otelprov.lineage.sources import AddressError, SourceError, open_source
 
     settings = strict_settings()
@@ -65,7 +69,21 @@ def opened(address: str | None) -> Iterator[Source]:
     except AddressError as error:
         raise BadSetting(f"--source {error}") from None
     except SourceError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(str(error) + _carried(target)) from None
+
+
+def _carried(target: str) -> str:
+    if not os.path.isfile(target):
+        return ""
+    from otelprov.artifacts import carrier
+
+    found = carrier.read(target)
+    if found is None:
+        return ""
+    return (
+        f"\nthe file says that operation {found.trace_id}-{found.span_id} wrote it: "
+        "where its spans were sent to a Jaeger, ask that with --source jaeger+http://HOST:PORT"
+    )
 
 
 def warn(source: Source) -> int:

@@ -49,7 +49,7 @@ def lineage(target: str, source: str | None, direction: str, depth: int | None, 
     from otelprov.cli.targets import resolve
     from otelprov.lineage import walk
 
-    with opened(source) as place:
+    with opened(source, target) as place:
         found = resolve(target, place)
         if found.run is not None:
             raise click.ClickException(

@@ -33,7 +33,7 @@ def show(target: str, source: str | None) -> int:
     """
     from otelprov.cli.targets import resolve
 
-    with opened(source) as place:
+    with opened(source, target) as place:
         found = resolve(target, place)
         if found.trace is not None:
             raise click.ClickException(

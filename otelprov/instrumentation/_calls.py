@@ -88,11 +88,14 @@ class Observed:
         found, names = observation.inputs(self.parameters)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
         if self.target is not None:
-            found[:0] = observation.inputs({"self": self.target})[0]
-        for _, identity in found:
-            for name, value in identity.parameters:
-                plain.setdefault(name, value)
-                given.append(name)
+            own_inputs = observation.inputs({"self": self.target})[0]
+            found[:0] = own_inputs
+            if observation.stands_in(self.target):
+                # groupby("k") has made no span: its parameters belong to the sum that follows.
+                for _, identity in own_inputs:
+                    for name, value in identity.parameters:
+                        plain.setdefault(name, value)
+                        given.append(name)
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))

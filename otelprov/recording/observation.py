@@ -70,6 +70,11 @@ def data_kind(value: object) -> ArtifactKind | None:
     return _classify(value)[0]
 
 
+def stands_in(value: object) -> bool:
+    """Whether an object stands for a table: a groupby, an indexer, an accessor."""
+    return _classify(value)[1] is not None
+
+
 def can_be_known(value: object) -> bool:
     """Whether an object can carry an identity: data, what stands for data, or several of these."""
     kind, behind = _classify(value)

@@ -214,6 +214,14 @@ def test_a_deleted_journal_leaves_a_named_gap(flights: Pipeline, tmp_path: Path)
     assert "gap" in lineage(flights.output / "delays_by_weather.parquet", left).stdout
 
 
+def test_without_a_journal_a_file_still_names_its_trace(flights: Pipeline, tmp_path: Path) -> None:
+    nothing = Pipeline(flights.output, tmp_path / "nothing")
+    result = lineage(flights.output / "enriched.parquet", nothing, check=False)
+    assert result.returncode == 1
+    assert "there is no journal at" in result.stderr
+    assert "--source jaeger+http://" in result.stderr
+
+
 def test_a_pipeline_that_runs_twice_has_one_lineage_each(flights: Pipeline, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     shutil.copytree(flights.journal, journal)

@@ -387,6 +387,22 @@ def test_files_read_inside_a_function_are_spans_of_their_own(
     assert "left" in sources(spans, tmp_path, totals)
 
 
+def test_the_parameters_of_a_groupby_belong_to_what_follows_it(
+    spans: Spans, left: pd.DataFrame, right: pd.DataFrame
+) -> None:
+    left.groupby("s", sort=False)["a"].sum()
+    span = spans.one("pandas.groupby.sum")
+    assert span.parameter("by") == "s"
+    assert span.parameter("sort") is False
+    assert span.attributes["otelprov.parameters.given"] == ["by", "sort"]
+    left.rolling(2)["a"].mean()
+    assert spans.one("pandas.window.mean").parameter("window") == 2
+    for _, group in left.groupby("s"):
+        group.merge(right, on="k")
+        assert spans.all()[-1].name == "pandas.merge"
+        assert spans.all()[-1].parameter("by") is None
+
+
 def test_two_runs_of_the_same_steps_have_the_same_derivation_ids(
     spans: Spans, left: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -371,4 +371,4 @@ def _generate(opened: OpenOperation, role: str, value: object, *, plain: bool = 
         if value is None or (not plain and isinstance(value, (bytes, int, float, complex))):
             return
         if not observation.adopt(opened, role, value):
-            opened.generate(role, artifact(value))
+            opened.generate_content(role, value)

@@ -53,7 +53,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
-        self._contents: OrderedDict[str, Artifact] = OrderedDict()
+        self._contents: OrderedDict[tuple[int, str], Artifact] = OrderedDict()
+        self._holders: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -83,25 +84,33 @@ class Registry:
         """Forget ``value``."""
         self._entries.pop(id(value), None)
 
-    def remember(self, artifact: Artifact) -> None:
-        """Keep an artifact by its content id: a dict or list cannot be held weakly."""
-        self._contents[artifact.id] = artifact
+    def remember(self, artifact: Artifact, value: object = None) -> None:
+        """Keep an artifact by its content, for what cannot be held weakly.
+
+        ``value`` is the dict or list that it is: small ones are often equal by chance, so the
+        object has to be the same too. None for a table that the caller gets as another object.
+        """
+        key = (0 if value is None else id(value), artifact.id)
+        self._contents[key] = artifact
+        self._holders.add(key[0])
         while len(self._contents) > MAX_CONTENTS:
-            self._contents.popitem(last=False)
+            (holder, _), _ = self._contents.popitem(last=False)
+            self._holders.discard(holder)
 
-    @property
-    def has_contents(self) -> bool:
-        """Whether any dict or list is known."""
-        return bool(self._contents)
+    def may_have_content(self, value: object) -> bool:
+        """Whether it is worth the digest to ask for the content of a dict or list."""
+        return id(value) in self._holders
 
-    def content(self, artifact_id: str) -> Artifact | None:
-        """The artifact with this content id, if an operation of this process made it."""
-        return self._contents.get(artifact_id)
+    def content(self, artifact_id: str, value: object) -> Artifact | None:
+        """The artifact with this content id, if an operation of this process made ``value``."""
+        by_object = self._contents.get((id(value), artifact_id))
+        return by_object or self._contents.get((0, artifact_id))
 
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
         self._contents.clear()
+        self._holders.clear()
 
     def _remover(self, key: int) -> Callable[[weakref.ref[object]], None]:
         entries = self._entries

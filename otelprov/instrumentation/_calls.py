@@ -158,7 +158,7 @@ class Observed:
                 self.target if entry.collects == "self" else self.parameters.get(entry.collects)
             )
         elif isinstance(result, (str, bytes, list, dict)):
-            operation.generate("return", identify(result))
+            operation.generate_content("return", result)
         else:
             observation.outputs(operation, result, by_content=False)
 

@@ -18,7 +18,7 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import wraps
 from typing import Any
 
@@ -31,7 +31,7 @@ from otelprov.instrumentation._calls import (
     is_internal,
     pass_on,
 )
-from otelprov.instrumentation._chained import ChainedAssignment
+from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
 from otelprov.recording.recorder import Call, OpenOperation, current_operation
@@ -49,7 +49,6 @@ def install(
     table: Iterable[Entry],
     *,
     version: str,
-    chained: Callable[[Entry], ChainedAssignment | None] | None = None,
 ) -> list[Site]:
     """Patch a library. Entries that this version of it does not have are left out."""
     library = module.__name__.partition(".")[0]
@@ -63,7 +62,7 @@ def install(
             continue
         sites[id(site.owner), id(site.original)] = site
     for site in sites.values():
-        _put(site, chained(site.entry) if chained and site.entry.warns_chained else None)
+        _put(site)
     _replace_aliases(library, {id(site.original): site for site in sites.values()})
     return list(sites.values())
 
@@ -115,7 +114,8 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     return Site(entry, library, owner, attribute, original, function, method, binder, call)
 
 
-def _put(site: Site, chained: ChainedAssignment | None) -> None:
+def _put(site: Site) -> None:
+    chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:
         wrapper = site.entry.around(site.function)
     elif site.entry.kind == "step":

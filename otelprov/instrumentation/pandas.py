@@ -15,8 +15,6 @@ from typing import Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.registry import Identity, derive, registry
-from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
-from otelprov.instrumentation._instrumentor import LibraryInstrumentor
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
 from otelprov.instrumentation._wrapping import UNCOUNTED
@@ -419,21 +417,10 @@ def _bigquery_place(parameters: Mapping[str, Any]) -> str:
     )
 
 
-def _table() -> Iterable[Entry]:
+def table() -> Iterable[Entry]:
+    """Everything lies in modules that ``import pandas`` loads."""
     for part in (_reads, _writes, _functions, _methods, _groups, _steps):
         yield from part()
 
 
-class PandasInstrumentor(LibraryInstrumentor):
-    """Records pandas."""
-
-    library = "pandas"
-    minimum = (2, 2)
-
-    def tables(self) -> Mapping[str, Callable[[], Iterable[Entry]]]:
-        """Everything lies in modules that ``import pandas`` loads."""
-        return {"pandas": _table}
-
-    def chained(self, entry: Entry) -> ChainedAssignment | None:
-        """Where pandas counts references, it must count the same."""
-        return chained_assignment(entry.path)
+TABLES = {"pandas": table}

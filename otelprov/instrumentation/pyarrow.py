@@ -13,7 +13,6 @@ from typing import Any
 
 from otelprov.artifacts import carrier, digest_value, identify
 from otelprov.artifacts.registry import Identity, derive, registry
-from otelprov.instrumentation._instrumentor import LibraryInstrumentor
 from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
 from otelprov.recording import places
 from otelprov.recording.recorder import OpenOperation
@@ -177,21 +176,14 @@ def _table_of_arrays(result: Any) -> object:
     return pyarrow.Table.from_arrays(list(arrays), schema=schema)
 
 
-class PyArrowInstrumentor(LibraryInstrumentor):
-    """Records pyarrow."""
-
-    library = "pyarrow"
-    minimum = (14,)
-
-    def tables(self) -> Mapping[str, Callable[[], Iterable[Entry]]]:
-        """Each part is patched when the program imports it."""
-        return {
-            "pyarrow.parquet": _parquet,
-            "pyarrow.csv": _csv,
-            "pyarrow.feather": _feather,
-            "pyarrow.json": _json,
-            "pyarrow.orc": _orc,
-            "pyarrow.dataset": _dataset,
-            "pyarrow.pandas_compat": _pandas_compat,
-            "pyarrow.acero": _acero,
-        }
+# Each part is patched when the program imports it.
+TABLES = {
+    "pyarrow.parquet": _parquet,
+    "pyarrow.csv": _csv,
+    "pyarrow.feather": _feather,
+    "pyarrow.json": _json,
+    "pyarrow.orc": _orc,
+    "pyarrow.dataset": _dataset,
+    "pyarrow.pandas_compat": _pandas_compat,
+    "pyarrow.acero": _acero,
+}

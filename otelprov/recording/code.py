@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -180,6 +179,8 @@ def _change(directory: str, untracked: list[bytes]) -> str | None:
 
 
 def _git(directory: str, *arguments: str) -> bytes | None:
+    import subprocess  # not at start: most programs never get here
+
     # GIT_OPTIONAL_LOCKS: `git status` would otherwise rewrite the user's index.
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:

@@ -121,7 +121,7 @@ def unseen(value: object) -> Artifact:
     other equal content says nothing about this object's origin.
     """
     artifact = identify(value)
-    return registry.content(artifact.id) or replace(artifact, origin="unknown")
+    return registry.content(artifact.id, value) or replace(artifact, origin="unknown")
 
 
 def known_inputs(values: Iterable[object]) -> list[Identity]:
@@ -150,13 +150,12 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
 def known_contents(values: Iterable[object]) -> list[Identity]:
     """The dicts and lists among ``values`` that an operation of this process made."""
     found = []
-    if registry.has_contents:
-        for value in values:
-            if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
-                digest = digest_value(value)
-                artifact = registry.content(f"object:{digest.hex()}") if digest else None
-                if artifact is not None:
-                    found.append(Identity((artifact,)))
+    for value in values:
+        if isinstance(value, (dict, list)) and registry.may_have_content(value):
+            digest = digest_value(value)
+            artifact = registry.content(f"object:{digest.hex()}", value) if digest else None
+            if artifact is not None:
+                found.append(Identity((artifact,)))
     return found
 
 

@@ -185,9 +185,14 @@ class OpenOperation:
 
     def generate(self, role: str, artifact: Artifact) -> None:
         """The call made this artifact."""
-        if artifact.id.startswith("object:"):
-            registry.remember(replace(artifact, maker=self.id))
         self._generated.setdefault(artifact.id, (role, artifact))
+
+    def generate_content(self, role: str, value: object) -> None:
+        """The call made ``value``, which is known by its content: a text, a dict, a list."""
+        artifact = identify(value)
+        self.generate(role, artifact)
+        if artifact.coverage == "full":
+            registry.remember(replace(artifact, maker=self.id), value)
 
     def assign(self, value: object, artifact: Artifact) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
@@ -275,7 +280,9 @@ class OpenOperation:
         self, name: str, value: object, digest: bytes | None, text: AttributeValue | None
     ) -> None:
         """A dict or list may be data: what ``to_dict`` gave, or more than a parameter can show."""
-        artifact = registry.content(f"object:{digest.hex()}") if digest is not None else None
+        artifact = None
+        if digest is not None and registry.may_have_content(value):
+            artifact = registry.content(f"object:{digest.hex()}", value)
         if artifact is None and isinstance(text, str) and ELLIPSIS in text:
             artifact = replace(identify(value), origin="unknown")
         if artifact is not None:

@@ -205,8 +205,7 @@ import cloudpickle, joblib, io
 import pandas as pd, pyarrow as pa
 import pyarrow.csv, pyarrow.dataset, pyarrow.feather, pyarrow.json, pyarrow.orc
 import pyarrow.parquet, pyarrow.pandas_compat, pyarrow.acero
-from otelprov.instrumentation.pandas import PandasInstrumentor
-from otelprov.instrumentation.pyarrow import PyArrowInstrumentor
+from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
 
 def originals_pickle(dumps, site):
     try:

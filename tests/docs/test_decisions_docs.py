@@ -130,7 +130,7 @@ def test_otelprov_is_neither_a_distribution_nor_a_configurator() -> None:
 
 
 def test_everything_but_pipe_and_concat_holds_what_is_nested() -> None:
-    from otelprov.instrumentation.pandas import _table
+    from otelprov.instrumentation.pandas import table as _table
 
     spans = [entry for entry in _table() if entry.kind == "transform"]
     assert {entry.name for entry in spans if not entry.holds_nested} == {

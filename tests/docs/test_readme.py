@@ -240,8 +240,7 @@ def test_every_option_it_names_exists(tmp_path: Path) -> None:
 
 
 def test_the_versions_it_needs_are_those_of_the_code() -> None:
-    from otelprov.instrumentation.pandas import PandasInstrumentor
-    from otelprov.instrumentation.pyarrow import PyArrowInstrumentor
+    from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
 
     (python, pandas, pyarrow) = re.findall(
         r"Python (\S+) or newer.*?pandas from (\S+) and pyarrow from (\S+) are", README
@@ -279,7 +278,7 @@ def test_the_default_journal_is_where_it_says() -> None:
 def test_every_reader_and_writer_of_pandas_is_recorded() -> None:
     import pandas as pd
 
-    from otelprov.instrumentation.pandas import _table
+    from otelprov.instrumentation.pandas import table as _table
 
     paths = {entry.path for entry in _table()}
     assert {name for name in dir(pd) if name.startswith("read_")} <= paths

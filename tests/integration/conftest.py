@@ -9,8 +9,7 @@ import support
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from otelprov.instrumentation.pandas import PandasInstrumentor
-from otelprov.instrumentation.pyarrow import PyArrowInstrumentor
+from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
 from otelprov.journal.otlp import LineEncoder
 from otelprov.recording import faults
 from otelprov.recording.run import run
@@ -51,12 +50,11 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
     instrumentors = [PandasInstrumentor(), PyArrowInstrumentor()]
     for instrumentor in instrumentors:
         instrumentor.instrument()
-    run.active = False
+    run.active = faults.raise_faults = False
     yield collecting
     for instrumentor in instrumentors:
         instrumentor.uninstrument()
     run.stop()
-    faults.raise_faults = False
     patch.undo()
 
 
@@ -64,6 +62,6 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
 def spans(_recording: _Collecting) -> Iterator[support.Spans]:
     """What the test records; other tests in this process record nothing."""
     _recording.lines.clear()
-    run.active = True
+    run.active = faults.raise_faults = True
     yield support.Spans(_recording.lines)
-    run.active = False
+    run.active = faults.raise_faults = False

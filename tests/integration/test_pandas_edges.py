@@ -271,7 +271,8 @@ def test_a_list_too_long_to_show_is_data_of_unknown_origin(
     assert span.used_ids == {identity(left), identity(wanted)}
     assert "more" in span.parameter("to_replace")
     spans.clear()
-    left.replace([1, 2], 0)
+    assert pd.Series([1, 2]).to_list() == [1, 2]
+    left.replace([1, 2], 0)  # equal to that list, and not that list
     assert spans.one("pandas.replace").used_ids == {identity(left)}
 
 

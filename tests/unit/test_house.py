@@ -95,9 +95,16 @@ def test_attribute_names_are_written_in_one_place() -> None:
             assert f'"{name}"' not in text, f"{path.name} writes {name} out"
 
 
+def test_an_instrumentor_waits_for_the_modules_that_its_tables_are_for() -> None:
+    from otelprov.instrumentation import instrumentors, pandas, pyarrow
+
+    assert instrumentors.PandasInstrumentor.modules == tuple(pandas.TABLES)
+    assert instrumentors.PyArrowInstrumentor.modules == tuple(pyarrow.TABLES)
+
+
 def test_importing_the_write_side_is_cheap() -> None:
     code = (
-        "import sys, otelprov.instrumentation.pandas, otelprov.instrumentation.run;"
+        "import sys, otelprov.instrumentation.pandas, otelprov.instrumentation.instrumentors;"
         "print([m for m in ('pandas', 'pyarrow', 'numpy', 'networkx', 'rich', 'click', 'sqlite3')"
         " if m in sys.modules])"
     )

@@ -1,27 +1,28 @@
-"""Instrumentors: a library is patched when the program imports it, and never imported by us."""
+"""Instrumentors: what is recorded, and from which version on.
+
+A library is patched when the program imports it, and never imported by us. What does the patching
+is loaded then, too: a program that never imports pandas does not pay for its table.
+"""
 
 from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from otelprov.instrumentation._calls import Site
-from otelprov.instrumentation._chained import ChainedAssignment
-from otelprov.instrumentation._table import Entry
-from otelprov.instrumentation._wrapping import install, uninstall
 from otelprov.recording import faults
 from otelprov.recording.run import run
 
+if TYPE_CHECKING:
+    from otelprov.instrumentation._calls import Site
 
-@dataclass(frozen=True, slots=True)
-class Description:
+
+class Description(NamedTuple):
     """What an instrumentor does here, for ``otelprov doctor``."""
 
     library: str
@@ -34,20 +35,15 @@ class Description:
 class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """One library."""
 
-    library: str = ""
-    minimum: tuple[int, ...] = ()
+    library: ClassVar[str]
+    minimum: ClassVar[tuple[int, ...]]
     """The oldest version that is supported."""
+    modules: ClassVar[tuple[str, ...]]
+    """The modules whose import is waited for; the library's module in this package has a table
+    for each."""
 
     _sites: dict[str, list[Site]] = {}
     _wanted = False
-
-    def tables(self) -> Mapping[str, Callable[[], Iterable[Entry]]]:
-        """The operation tables, by the module that has to be imported for each."""
-        raise NotImplementedError
-
-    def chained(self, entry: Entry) -> ChainedAssignment | None:
-        """How the library finds chained assignment, where an entry has to take care of it."""
-        return None
 
     def instrumentation_dependencies(self) -> tuple[str, ...]:
         """None that the loader should check: a missing library is simply never imported."""
@@ -58,13 +54,16 @@ class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             run.start(root=False)  # the run's own span is the run instrumentor's
             self._wanted = True
             self._sites = {}
-            for name in self.tables():
+            for name in self.modules:
                 wrapt.register_post_import_hook(partial(_patch_when_wanted, self), name)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         self._wanted = False
-        for sites in self._sites.values():
-            uninstall(sites)
+        if self._sites:
+            from otelprov.instrumentation._wrapping import uninstall
+
+            for sites in self._sites.values():
+                uninstall(sites)
         self._sites = {}
 
     @classmethod
@@ -80,6 +79,51 @@ class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         if _version(installed) < cls.minimum:
             return Description(cls.library, installed, supported, False, "too old")
         return Description(cls.library, installed, supported, True, "recorded")
+
+
+class PandasInstrumentor(LibraryInstrumentor):
+    """Records pandas."""
+
+    library = "pandas"
+    minimum = (2, 2)
+    modules = ("pandas",)
+
+
+class PyArrowInstrumentor(LibraryInstrumentor):
+    """Records pyarrow."""
+
+    library = "pyarrow"
+    minimum = (14,)
+    modules = (
+        "pyarrow.parquet",
+        "pyarrow.csv",
+        "pyarrow.feather",
+        "pyarrow.json",
+        "pyarrow.orc",
+        "pyarrow.dataset",
+        "pyarrow.pandas_compat",
+        "pyarrow.acero",
+    )
+
+
+class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Starts the recording of a process."""
+
+    def instrumentation_dependencies(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        with faults.contained("this run is not recorded"):
+            run.start()
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        run.stop()
+
+    @classmethod
+    def describe(cls) -> Description:
+        """The run is recorded wherever the instrumentor is loaded."""
+        return Description("python", sys.version.split()[0], ">=3.10", True, "runs are recorded")
 
 
 def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleType) -> None:
@@ -98,10 +142,10 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
                 ".".join(map(str, instrumentor.minimum)),
             )
             return
-        table = instrumentor.tables()[name]()
-        instrumentor._sites[name] = install(
-            module, table, version=version, chained=instrumentor.chained
-        )
+        from otelprov.instrumentation._wrapping import install
+
+        tables = import_module(f"otelprov.instrumentation.{library}").TABLES
+        instrumentor._sites[name] = install(module, tables[name](), version=version)
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from otelprov.artifacts import digest_value, identify
-from otelprov.artifacts.registry import Identity, registry
+from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording.policy import MAX_LISTED
 from otelprov.recording.recorder import OpenOperation, with_content
@@ -104,14 +104,29 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
     for name, value in parameters.items():
         before = len(found)
         for item in _data(value, 0):
-            identity = registry.lookup(item)
-            if identity is None:
-                identity = Identity((unseen(item),))
-                registry.assign(item, identity)
-            found.append((name, identity))
+            found.append((name, _identity(item)))
         if len(found) > before:
             names.add(name)
     return found, names
+
+
+def _identity(item: object) -> Identity:
+    """What an input is; data that nothing is known about yet is looked at."""
+    identity = registry.lookup(item)
+    changeable = data_kind(item) == "array" and _is_writable(item)
+    if identity is None:
+        identity = Identity((unseen(item),))
+        if not changeable:
+            registry.assign(item, identity)
+    elif changeable:
+        # NumPy changes arrays in place and nobody sees it: it still comes from where it came from,
+        # but no derivation id may say that it is what it was.
+        identity = derive("array", [identity], None) or identity
+    return identity
+
+
+def _is_writable(item: Any) -> bool:
+    return bool(getattr(getattr(item, "flags", None), "writeable", True))
 
 
 def unseen(value: object) -> Artifact:

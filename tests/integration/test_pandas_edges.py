@@ -276,6 +276,21 @@ def test_a_list_too_long_to_show_is_data_of_unknown_origin(
     assert spans.one("pandas.replace").used_ids == {identity(left)}
 
 
+def test_an_array_that_numpy_changed_is_not_what_it_was(spans: Spans, left: pd.DataFrame) -> None:
+    array = np.arange(1000)
+    table = pd.DataFrame({"n": range(1000)})
+    table["x"] = array
+    array[0] = 5
+    table["x"] = array
+    first, second = (span for span in spans.all() if span.name == "pandas.setitem")
+    arrays = [{id for id in span.used_ids if id.startswith("array:")} for span in (first, second)]
+    assert arrays[0] != arrays[1]
+    values = left["a"].to_numpy(copy=True)
+    one = identity(left.assign(x=values))
+    values[0] = 99
+    assert identity(left.assign(x=values)) != one
+
+
 def test_chunks_come_from_their_file(spans: Spans, tmp_path: Path) -> None:
     (tmp_path / "big.csv").write_text("a\n" + "\n".join(map(str, range(100))))
     parts = [chunk[chunk.a % 2 == 0] for chunk in pd.read_csv(tmp_path / "big.csv", chunksize=10)]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
+from otelprov.artifacts.identity import identify
 from otelprov.model import Artifact
 
 MAX_CONTENTS = 10_000
@@ -53,6 +54,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
+        self._arrived: dict[int, weakref.ref[object]] = {}
         self._contents: OrderedDict[tuple[int, str], Artifact] = OrderedDict()
         self._holders: set[int] = set()
 
@@ -64,11 +66,36 @@ class Registry:
         entry = self._entries.get(id(value))
         if entry is not None and entry[0]() is value:
             return entry[1]
+        if self._arrived and id(value) in self._arrived:
+            return self._look_at(value)
         return None
+
+    def arrive(self, value: object) -> None:
+        """``value`` came from a pickle, maybe of another process: its content says what it is.
+
+        It is digested when it is first asked for; most objects that arrive never are.
+        """
+        key = id(value)
+        arrived = self._arrived
+
+        def remove(reference: weakref.ref[object]) -> None:
+            if arrived.get(key) is reference:
+                del arrived[key]
+
+        arrived[key] = weakref.ref(value, remove)
+
+    def _look_at(self, value: object) -> Identity | None:
+        reference = self._arrived.pop(id(value))
+        if reference() is not value:
+            return None
+        identity = Identity((identify(value),))
+        self.assign(value, identity)
+        return identity
 
     def assign(self, value: object, identity: Identity) -> bool:
         """Say what ``value`` is from now on. False when it cannot be held weakly."""
         key = id(value)
+        self._arrived.pop(key, None)
         entry = self._entries.get(key)
         if entry is not None and entry[0]() is value:
             self._entries[key] = (entry[0], identity)
@@ -109,6 +136,7 @@ class Registry:
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self._arrived.clear()
         self._contents.clear()
         self._holders.clear()
 

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts import digest_value
+from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
 from otelprov.instrumentation._wrapping import UNCOUNTED
 from otelprov.recording import faults
-from otelprov.recording.recorder import note_read
+from otelprov.recording.recorder import Call, OpenOperation, note_read
 from otelprov.recording.run import run
 
 BOTH = ("DataFrame", "Series")
@@ -283,6 +284,8 @@ def _steps() -> Iterable[Entry]:
         yield step(f"{owner}._delegate_property_get", always=True)
         yield step(f"{owner}._delegate_method", always=True)
     yield step("core.generic.NDFrame.__finalize__", around=_finalizing)
+    yield step("core.generic.NDFrame.__getstate__", around=_pickling)
+    yield step("core.generic.NDFrame.__setstate__", around=_unpickling)
     yield from each(step("__iter__", around=_iterating), *GROUPBY)
     yield step("core.computation.scope.Scope.resolve", around=_resolving)
     yield step("util._exceptions.find_stack_level", around=_finding_stack_level)
@@ -299,6 +302,43 @@ def _finalizing(original: Callable[..., Any]) -> Callable[..., Any]:
         if run.active:
             _finalized(self, other)
         return result
+
+    return wrapper
+
+
+def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A table that leaves for another process is known there by its content."""
+
+    def wrapper(self):  # type: ignore[no-untyped-def]
+        state = original(self)
+        if run.active:
+            frame = sys._getframe(1)
+            if not is_internal(frame):  # to_pickle is an operation of its own
+                _pickled(self, frame)
+        return state
+
+    return wrapper
+
+
+def _pickled(table: Any, frame: FrameType) -> None:
+    with faults.contained("a pickled table was not recorded"):
+        identity = registry.lookup(table)
+        if identity is None:
+            return
+        known = identity.artifact
+        if known is not None and known.coverage == "full":
+            return  # its id is its content already
+        operation = OpenOperation(Call("pandas", "pickle", "transform"), frame, {}, ())
+        operation.use("self", identity)
+        operation.generate("content", identify(table))
+        operation.end()
+
+
+def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self, state):  # type: ignore[no-untyped-def]
+        original(self, state)
+        if run.active and not is_internal(sys._getframe(1)):
+            registry.arrive(self)
 
     return wrapper
 

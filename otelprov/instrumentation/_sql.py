@@ -31,7 +31,7 @@ def _place(con: Any, table: Any, schema: Any) -> str:
 def database_url(con: Any) -> str:
     """The address of the database behind a connection, as far as the connection says."""
     if isinstance(con, str):
-        return con if "://" in con else f"database:{con}"
+        return con if "://" in con else f"database://{con}"
     engine = getattr(con, "engine", con)  # SQLAlchemy: an Engine, or a Connection of one
     url = getattr(engine, "url", None)
     if url is not None and hasattr(url, "render_as_string"):
@@ -41,4 +41,4 @@ def database_url(con: Any) -> str:
         for _, name, path in con.execute("PRAGMA database_list"):
             if name == "main":
                 return f"sqlite:///{path}" if path else "sqlite://"
-    return f"database:{kind.__module__}.{kind.__qualname__}"
+    return f"database://{kind.__module__}.{kind.__qualname__}"

@@ -105,7 +105,7 @@ def _reads() -> Iterable[Entry]:
         client=True,
         places=lambda p: f"bigquery://{p.get('project_id')}",
     )
-    yield read("read_clipboard", places=lambda _: "clipboard:", source="sep")
+    yield read("read_clipboard", places=lambda _: "clipboard://", source="sep")
     yield read("ExcelFile.__init__", source="path_or_buffer", name="ExcelFile", in_place="always")
     yield read("HDFStore.__init__", source="path", name="HDFStore", in_place="always")
     yield transform("ExcelFile.parse", name="ExcelFile.parse")
@@ -147,7 +147,7 @@ def _writes() -> Iterable[Entry]:
         "DataFrame.to_iceberg", target="table_identifier", places=_iceberg_place, client=True
     )
     yield write("DataFrame.to_gbq", target="destination_table", places=_bigquery_place, client=True)
-    yield from each(write("to_clipboard", target="sep", places=lambda _: "clipboard:"), *BOTH)
+    yield from each(write("to_clipboard", target="sep", places=lambda _: "clipboard://"), *BOTH)
     yield from each(write("to_dict"), *BOTH)
     yield from each(write("to_list"), "Series")
     yield from each(write("tolist", name="to_list"), "Series")

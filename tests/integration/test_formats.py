@@ -300,6 +300,24 @@ def test_nothing_is_carried_when_that_is_switched_off(tmp_path: Path) -> None:
     assert plain.read_bytes() == (tmp_path / "t").read_bytes()
 
 
+def test_a_place_that_is_no_path_is_not_taken_for_one(
+    spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Driver:  # a database that says nothing of itself
+        def __init__(self, path: Path) -> None:
+            self.inner = sqlite3.connect(path)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match="SQLAlchemy"):
+        pd.read_sql("select 1 as one", Driver(tmp_path / "a.db"))
+    used = spans.one("pandas.read_sql").used[0]
+    assert used["otelprov.artifact.kind"] == "resource"
+    assert used["otelprov.artifact.uri"].startswith("database://")
+
+
 def test_a_database_through_sqlalchemy_is_named_without_its_password(
     spans: Spans, tmp_path: Path
 ) -> None:

@@ -55,10 +55,6 @@ def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
     return getattr(getattr(key, "dtype", None), "kind", "") == "b" or getattr(key, "ndim", 0) == 2
 
 
-def _frame_selects_rows(parameters: Mapping[str, Any], target: object) -> bool:
-    return _is_frame(parameters, target) and _selects_rows(parameters, target)
-
-
 def _locates_rows(parameters: Mapping[str, Any], target: Any) -> bool:
     """``df.loc[mask]`` and ``df.loc[a:b, cols]`` give a table; ``df.loc[3, "a"]`` a number."""
     if getattr(getattr(target, "obj", None), "ndim", 0) != 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,15 +39,6 @@ class CodeVersion:
             semconv.CODE_CHANGE: self.change,
         }
         return {name: value for name, value in pairs.items() if value is not None}
-
-
-def program_directory() -> str:
-    """The directory whose code runs: that of the main script, else the working directory."""
-    main = sys.modules.get("__main__")
-    path = getattr(main, "__file__", None) or (sys.argv[0] if sys.argv else "")
-    if path and os.path.isfile(path):
-        return os.path.dirname(os.path.abspath(path))
-    return os.getcwd()
 
 
 def code_version(

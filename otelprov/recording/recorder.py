@@ -173,10 +173,6 @@ class OpenOperation:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
 
-    def uses(self, artifact_id: str) -> bool:
-        """Whether the artifact is among what the call is known to read."""
-        return artifact_id in self._used
-
     def made_by(self, producer: Producer) -> None:
         """A used artifact says which span made it."""
         self._producers[producer] = None

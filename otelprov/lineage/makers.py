@@ -111,8 +111,8 @@ def _chosen(
         return None
     if before:
         return latest(before, artifact)
-    # Only makers that ended later. The clocks of two machines may differ, so one that made it at this
-    # very place counts; any other made the same content once more, somewhere else.
+    # Only makers that ended later. The clocks of two machines may differ, so one that made it at
+    # this very place counts; any other made the same content once more, somewhere else.
     later = [one for one in others if not _same_run(one, consumer) and _made_at(one, artifact)]
     return min(later, key=lambda one: (one.end, one.id), default=None)
 

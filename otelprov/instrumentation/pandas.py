@@ -69,8 +69,8 @@ def _locates_rows(parameters: Mapping[str, Any], target: Any) -> bool:
 
 def _sets_data(parameters: Mapping[str, Any], target: Any) -> bool:
     """``df.x = values`` and ``df.columns = names``, not any other attribute."""
-    if getattr(target, "ndim", 0) != 2:
-        return False
+    if "_mgr" not in vars(target) or target.ndim != 2:
+        return False  # a subclass sets attributes before there is any data
     name = parameters.get("name")
     return name in ("columns", "index") or name in getattr(target, "columns", ())
 

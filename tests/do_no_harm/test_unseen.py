@@ -101,6 +101,11 @@ PROGRAMS: dict[str, str] = {
                 return super().merge(*args, **kwargs)
         a = Mine({"k": [1], "x": [2]})
         print(type(a.merge(a, on="k")), type(a[a.k > 0]), type(a.assign(y=1)))
+        class Early(pd.DataFrame):
+            def __init__(self, extra, *args, **kwargs):
+                self.extra = extra
+                super().__init__(*args, **kwargs)
+        print(Early("x", {"a": [1]}).extra)
     """,
     "deep recursion": """
         import pandas as pd

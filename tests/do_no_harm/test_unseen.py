@@ -102,6 +102,7 @@ PROGRAMS: dict[str, str] = {
         a = Mine({"k": [1], "x": [2]})
         print(type(a.merge(a, on="k")), type(a[a.k > 0]), type(a.assign(y=1)))
         class Early(pd.DataFrame):
+            _metadata = ["extra"]
             def __init__(self, extra, *args, **kwargs):
                 self.extra = extra
                 super().__init__(*args, **kwargs)

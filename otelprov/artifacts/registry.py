@@ -20,8 +20,12 @@ from blake3 import blake3
 from otelprov.artifacts.identity import identify
 from otelprov.model import Artifact
 
-MAX_CONTENTS = 10_000
+MAX_CONTENTS = 1_000
 """Dicts and lists that are known by their content; the oldest are forgotten first."""
+MAX_HELD_ITEMS = 64
+"""Items of a dict or list that is small enough to be kept alive."""
+MAX_HELD_TEXT = 200
+"""Characters of a text in it."""
 
 Parameters = tuple[tuple[str, object], ...]
 
@@ -55,7 +59,7 @@ class Registry:
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
         self._arrived: dict[int, weakref.ref[object]] = {}
-        self._contents: OrderedDict[tuple[int, str], Artifact] = OrderedDict()
+        self._contents: OrderedDict[tuple[int, str], tuple[Artifact, object]] = OrderedDict()
         self._holders: set[int] = set()
 
     def __len__(self) -> int:
@@ -117,8 +121,10 @@ class Registry:
         ``value`` is the dict or list that it is: small ones are often equal by chance, so the
         object has to be the same too. None for a table that the caller gets as another object.
         """
+        # Once it is freed, the next [1, 2] may well have its address: a small one is kept alive.
+        held = value if isinstance(value, (dict, list)) and _is_light(value) else None
         key = (0 if value is None else id(value), artifact.id)
-        self._contents[key] = artifact
+        self._contents[key] = (artifact, held)
         self._holders.add(key[0])
         while len(self._contents) > MAX_CONTENTS:
             (holder, _), _ = self._contents.popitem(last=False)
@@ -130,8 +136,8 @@ class Registry:
 
     def content(self, artifact_id: str, value: object) -> Artifact | None:
         """The artifact with this content id, if an operation of this process made ``value``."""
-        by_object = self._contents.get((id(value), artifact_id))
-        return by_object or self._contents.get((0, artifact_id))
+        found = self._contents.get((id(value), artifact_id)) or self._contents.get((0, artifact_id))
+        return found[0] if found is not None else None
 
     def clear(self) -> None:
         """Forget everything."""
@@ -153,6 +159,19 @@ class Registry:
 
 
 registry = Registry()
+
+
+def _is_light(value: dict[object, object] | list[object]) -> bool:
+    """Whether a dict or list is small, and holds nothing that is worth freeing."""
+    if len(value) > MAX_HELD_ITEMS:
+        return False
+    items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+    return all(
+        item is None
+        or isinstance(item, (bool, int, float))
+        or (isinstance(item, str) and len(item) <= MAX_HELD_TEXT)
+        for item in items
+    )
 
 
 _process = os.urandom(16)

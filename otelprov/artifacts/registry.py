@@ -115,15 +115,19 @@ class Registry:
         """Forget ``value``."""
         self._entries.pop(id(value), None)
 
-    def remember(self, artifact: Artifact, value: object = None) -> None:
+    def remember(
+        self, artifact: Artifact, value: object = None, content_id: str | None = None
+    ) -> None:
         """Keep an artifact by its content, for what cannot be held weakly.
+
+        ``content_id`` is that of the content where the artifact's own id is another.
 
         ``value`` is the dict or list that it is: small ones are often equal by chance, so the
         object has to be the same too. None for a table that the caller gets as another object.
         """
         # Once it is freed, the next [1, 2] may well have its address: a small one is kept alive.
         held = value if isinstance(value, (dict, list)) and _is_light(value) else None
-        key = (0 if value is None else id(value), artifact.id)
+        key = (0 if value is None else id(value), content_id or artifact.id)
         self._contents[key] = (artifact, held)
         self._holders.add(key[0])
         while len(self._contents) > MAX_CONTENTS:

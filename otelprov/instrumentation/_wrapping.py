@@ -18,10 +18,12 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import wraps
 from typing import Any
 
+from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.instrumentation._calls import (
     Function,
     Observed,
@@ -255,6 +257,37 @@ def _stepping(site: Site) -> Function:
         return result
 
     return wrapper
+
+
+def iterating(original: Function) -> Function:
+    """For functions that give one piece after the other: each comes from what ``self`` is."""
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            pieces = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        identity = registry.lookup(self) if run.active else None
+        return pieces if identity is None else _identified(original.__name__, pieces, identity)
+
+    return wrapper
+
+
+def _identified(step: str, pieces: Iterable[Any], identity: Identity) -> Iterator[Any]:
+    for number, piece in enumerate(pieces):
+        with faults.contained(f"a piece of {step} is not known"):
+            # A groupby gives pairs of a key and a table, a file of batches just these.
+            key, data = piece if isinstance(piece, tuple) else (number, piece)
+            found = derive(step, [identity], digest_value(key))
+            if found is not None:
+                registry.assign(data, found)
+            if identity.artifact is not None and type(data).__name__ == "RecordBatch":
+                # Its to_pandas makes a table of it in C, which is another object.
+                content = identify(data)
+                registry.remember(identity.artifact, content_id=content.id)
+        yield piece
 
 
 def _counting_frames(site: Site) -> Function:

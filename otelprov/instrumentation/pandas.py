@@ -9,16 +9,16 @@ derivation ids of what follows are the same in every run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts import digest_value, identify
-from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.artifacts import identify
+from otelprov.artifacts.registry import derive, registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
-from otelprov.instrumentation._wrapping import UNCOUNTED
+from otelprov.instrumentation._wrapping import UNCOUNTED, iterating
 from otelprov.recording import faults
 from otelprov.recording.recorder import Call, OpenOperation, note_read
 from otelprov.recording.run import run
@@ -282,7 +282,7 @@ def _steps() -> Iterable[Entry]:
     yield step("core.generic.NDFrame.__finalize__", around=_finalizing)
     yield step("core.generic.NDFrame.__getstate__", around=_pickling)
     yield step("core.generic.NDFrame.__setstate__", around=_unpickling)
-    yield from each(step("__iter__", around=_iterating), *GROUPBY)
+    yield from each(step("__iter__", around=iterating), *GROUPBY)
     yield step("core.computation.scope.Scope.resolve", around=_resolving)
     yield step("util._exceptions.find_stack_level", around=_finding_stack_level)
 
@@ -337,24 +337,6 @@ def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
             registry.arrive(self)
 
     return wrapper
-
-
-def _iterating(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self):  # type: ignore[no-untyped-def]
-        groups = original(self)
-        identity = registry.lookup(self) if run.active else None
-        return groups if identity is None else _identified(groups, identity)
-
-    return wrapper
-
-
-def _identified(groups: Iterable[Any], identity: Identity) -> Iterator[Any]:
-    """Each group of a ``groupby`` comes from what the groupby comes from."""
-    for key, group in groups:
-        found = derive("group", [identity], digest_value(key))
-        if found is not None:
-            registry.assign(group, found)
-        yield key, group
 
 
 def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:

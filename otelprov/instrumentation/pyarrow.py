@@ -8,15 +8,15 @@ compute functions) is not seen: its result is data of unknown origin, known by i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otelprov.artifacts import carrier, digest_value, identify
-from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.artifacts import carrier, identify
+from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
+from otelprov.instrumentation._wrapping import iterating
 from otelprov.recording import places
 from otelprov.recording.recorder import OpenOperation
-from otelprov.recording.run import run
 
 
 def _parquet() -> Iterable[Entry]:
@@ -30,7 +30,7 @@ def _parquet() -> Iterable[Entry]:
     )
     for method in ("read", "read_row_group", "read_row_groups"):
         yield read(f"ParquetFile.{method}", name=f"ParquetFile.{method}", clean=_clean)
-    yield step("ParquetFile.iter_batches", around=_iterating_batches)
+    yield step("ParquetFile.iter_batches", around=iterating)
     yield read("ParquetDataset.read", name="ParquetDataset.read", clean=_clean)
     yield write(
         "write_table", name="parquet.write_table", target="where", typed=True, prepare=_carry
@@ -147,25 +147,6 @@ def _clean(table: Any) -> Any:
     ours = (carrier.ID_KEY, carrier.TRACE_KEY)
     left = {key: value for key, value in metadata.items() if key not in ours}
     return table.replace_schema_metadata(left or None)
-
-
-def _iterating_batches(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Each batch comes from what its file comes from."""
-
-    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        batches = original(self, *args, **kwargs)
-        identity = registry.lookup(self) if run.active else None
-        return batches if identity is None else _identified(batches, identity)
-
-    return wrapper
-
-
-def _identified(batches: Iterable[Any], identity: Identity) -> Iterator[Any]:
-    for number, batch in enumerate(batches):
-        found = derive("iter_batches", [identity], digest_value(number))
-        if found is not None:
-            registry.assign(batch, found)
-        yield batch
 
 
 def _table_of_arrays(result: Any) -> object:

@@ -221,6 +221,14 @@ def test_a_parquet_file_and_its_reader_and_writer_objects(spans: Spans, tmp_path
     roots, _ = support.upstream(spans.all(), otelprov.artifact(path).id)
     assert roots == {otelprov.artifact(table).id}
     spans.clear()
+    file = pq.ParquetFile(path)
+    first = next(iter(file.iter_batches(2))).to_pandas()
+    assert first["n"].tolist() == [1, 2]
+    batches = [pa.Table.from_batches([batch]) for batch in file.iter_batches(2)]
+    assert len(batches) == 3
+    converted = next(span for span in spans.all() if span.name == "pyarrow.Table.to_pandas")
+    assert converted.used_ids == spans.all()[0].generated_ids
+    spans.clear()
     whole = pq.ParquetFile(path).read()
     assert spans.names() == ["pyarrow.ParquetFile", "pyarrow.ParquetFile.read"]
     assert spans.all()[0].used_ids == {otelprov.artifact(path).id}

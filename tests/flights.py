@@ -33,6 +33,9 @@ class Pipeline:
     output: Path
     journal: Path
 
+    def spans(self) -> list[support.Recorded]:
+        return support.journal(self.journal)
+
 
 def run_flights(output: Path, journal: Path, **env: str) -> Pipeline:
     """The three scripts, in three processes."""

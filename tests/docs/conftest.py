@@ -4,38 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import textwrap
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import support
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """Where a recorded pipeline left its files and its journal."""
-
-    output: Path
-    journal: Path
-
-    def spans(self) -> list[support.Recorded]:
-        return support.journal(self.journal)
-
-
-@pytest.fixture(scope="session")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """The three scripts of the README, in three processes."""
-    base = tmp_path_factory.mktemp("flights")
-    for script in ("ingest.py", "enrich.py", "report.py"):
-        support.instrumented(
-            support.ROOT / "examples" / "flights" / script,
-            base / "output",
-            journal_directory=base / "journal",
-            cwd=support.ROOT,
-            env={"OTEL_SERVICE_NAME": "flights"},
-        )
-    return Pipeline(base / "output", base / "journal")
-
+from flights import Pipeline
 
 # A program that does one of everything that has an attribute of its own, and then fails.
 ONE_OF_EVERYTHING = """

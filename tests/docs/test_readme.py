@@ -18,6 +18,7 @@ import doc_tables
 import pytest
 import support
 from click.testing import CliRunner, Result
+from flights import Servers
 
 from otelprov import settings
 from otelprov.cli import main
@@ -685,35 +686,17 @@ def test_what_ended_before_a_kill_is_in_the_journal_and_the_rest_is_not(tmp_path
 
 
 @pytest.mark.servers
-def test_the_lineage_comes_from_jaeger(work: Path, tmp_path: Path) -> None:
-    if os.environ.get("OTELPROV_REQUIRE_SERVERS") != "1" and shutil.which("go") is None:
-        pytest.skip("no Go here to build the Collector and Jaeger with")
+def test_the_lineage_comes_from_jaeger(work: Path, servers: Servers) -> None:
     (block,) = blocks("sh servers")
     *lines, question = block.splitlines()
-    stack = [sys.executable, str(support.ROOT / "collector-config" / "stack.py")]
-    state = str(tmp_path / "state")
-    started = subprocess.run(
-        [*stack, "up", "--free-ports", "--state", state, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        assert started.returncode == 0, started.stderr
-        endpoints = json.loads(started.stdout)["endpoints"]
-        assert "http://localhost:16686" in question
-        jaeger = endpoints["jaeger"].replace("http://", "jaeger+http://")
-        question = question.replace("jaeger+http://localhost:16686", jaeger)
-        answer = shell(
-            # The Collector sends batches: what is not there yet is asked for again.
-            "\n".join(
-                [*lines, f"for n in $(seq 60); do {question} && exit; sleep 0.5; done; exit 1"]
-            ),
-            work,
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoints["otlp_http"],
-            OTELPROV_JOURNAL="off",
-        ).stdout
-    finally:
-        subprocess.run([*stack, "down", "--state", state], check=True, capture_output=True)
+    assert "http://localhost:16686" in question
+    question = question.replace("jaeger+http://localhost:16686", servers.source)
+    answer = shell(
+        # The Collector sends batches: what is not there yet is asked for again.
+        "\n".join([*lines, f"for n in $(seq 60); do {question} && exit; sleep 0.5; done; exit 1"]),
+        work,
+        OTEL_EXPORTER_OTLP_ENDPOINT=servers.otlp_http,
+        OTELPROV_JOURNAL="off",
+    ).stdout
     assert "service orders" in answer
     assert answer.splitlines()[-1].startswith("◆ orders.csv  file:")

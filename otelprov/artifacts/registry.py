@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from otelprov.artifacts.identity import identify
+from otelprov.artifacts.values import digest_value
 from otelprov.model import Artifact
 
 MAX_CONTENTS = 1_000
@@ -134,9 +135,16 @@ class Registry:
             (holder, _), _ = self._contents.popitem(last=False)
             self._holders.discard(holder)
 
-    def may_have_content(self, value: object) -> bool:
-        """Whether it is worth the digest to ask for the content of a dict or list."""
-        return id(value) in self._holders
+    def container(self, value: object, digest: bytes | None = None) -> Artifact | None:
+        """The artifact that a dict or list is, if an operation of this process made it.
+
+        ``digest`` is that of the value, where it is at hand. It is taken here only when the object
+        is one that may be known.
+        """
+        if id(value) not in self._holders:
+            return None
+        digest = digest or digest_value(value)
+        return self.content(f"object:{digest.hex()}", value) if digest is not None else None
 
     def content(self, artifact_id: str, value: object) -> Artifact | None:
         """The artifact with this content id, if an operation of this process made ``value``."""

@@ -51,7 +51,7 @@ class Entry:
     carries_parameters: bool = False
     """For a step: whether its parameters belong to the operation that follows."""
     only_when: Callable[[Mapping[str, Any], object], bool] | None = None
-    """From the parameters and the result: whether the call is worth a span; else it is a step."""
+    """From the parameters and ``self``: whether the call is worth a span; else it is a step."""
     collects: str | None = None
     """For a write: parameter (or ``self``) that may be an open writer, whose file is written when
     it is closed."""

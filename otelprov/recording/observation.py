@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
-from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts import identify
 from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording.policy import MAX_LISTED
@@ -164,14 +165,9 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
 
 def known_contents(values: Iterable[object]) -> list[Identity]:
     """The dicts and lists among ``values`` that an operation of this process made."""
-    found = []
-    for value in values:
-        if isinstance(value, (dict, list)) and registry.may_have_content(value):
-            digest = digest_value(value)
-            artifact = registry.content(f"object:{digest.hex()}", value) if digest else None
-            if artifact is not None:
-                found.append(Identity((artifact,)))
-    return found
+    containers = (value for value in values if isinstance(value, (dict, list)))
+    artifacts = map(registry.container, containers)
+    return [Identity((artifact,)) for artifact in artifacts if artifact is not None]
 
 
 def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
@@ -185,7 +181,7 @@ def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
             for index, item in enumerate(items):
                 if index >= MAX_ITEMS:
                     break
-                if index == 64 and not _holds_objects(value, index):
+                if index == MAX_LISTED and not _holds_objects(value):
                     break
                 yield from _data(item, depth + 1, roots)
     else:
@@ -196,9 +192,9 @@ def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
             yield value
 
 
-def _holds_objects(value: Any, first: int) -> bool:
+def _holds_objects(value: Any) -> bool:
     """Whether a long list is more than a list of names and numbers, judged by its first items."""
-    items = list(value.values())[:first] if isinstance(value, dict) else value[:first]
+    items = islice(value.values() if isinstance(value, dict) else value, MAX_LISTED)
     return any(not isinstance(item, (str, bytes, int, float, type(None))) for item in items)
 
 
@@ -268,12 +264,12 @@ def _results(value: object, role: str, depth: int) -> Iterator[tuple[str, object
         yield role, value
     elif isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
         for index, item in enumerate(value[:MAX_ITEMS]):
-            if index == 64 and not _holds_objects(value, index):
+            if index == MAX_LISTED and not _holds_objects(value):
                 break
             yield from _results(item, f"{role}[{index}]", depth + 1)
     elif isinstance(value, dict) and depth < MAX_DEPTH:
         for index, (key, item) in enumerate(value.items()):
-            if index >= MAX_ITEMS or (index == 64 and not _holds_objects(value, index)):
+            if index >= MAX_ITEMS or (index == MAX_LISTED and not _holds_objects(value)):
                 break
             label = key if isinstance(key, (str, int)) else index
             yield from _results(item, f"{role}[{label!r}]", depth + 1)

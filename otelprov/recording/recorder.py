@@ -276,9 +276,7 @@ class OpenOperation:
         self, name: str, value: object, digest: bytes | None, text: AttributeValue | None
     ) -> None:
         """A dict or list may be data: what ``to_dict`` gave, or more than a parameter can show."""
-        artifact = None
-        if digest is not None and registry.may_have_content(value):
-            artifact = registry.content(f"object:{digest.hex()}", value)
+        artifact = registry.container(value, digest)
         if artifact is None and isinstance(text, str) and ELLIPSIS in text:
             artifact = replace(identify(value), origin="unknown")
         if artifact is not None:

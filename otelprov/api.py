@@ -33,6 +33,7 @@ def artifact(value: object) -> Artifact:
     content id.
     """
     from otelprov.artifacts import identify, identify_location, identify_path
+    from otelprov.artifacts.deferred import resolve
     from otelprov.artifacts.registry import registry
 
     if isinstance(value, (str, os.PathLike)):
@@ -40,7 +41,7 @@ def artifact(value: object) -> Artifact:
         return identify_location(text) if "://" in str(text) else identify_path(text)
     identity = registry.lookup(value)
     if identity is not None and identity.artifact is not None:
-        return identity.artifact
+        return resolve(identity.artifact)
     return identify(value)
 
 

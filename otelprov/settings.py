@@ -7,6 +7,7 @@ The command line reads the same settings with ``strict`` and turns a bad value i
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Characters kept of one parameter's value (16 to 2000).",
     ),
     Setting(
+        "OTELPROV_DIGEST_QUEUE",
+        "1GiB",
+        "Size of the data that may wait to be digested while the program goes on; what is over it, "
+        "and with '0' everything, is digested before the call returns.",
+    ),
+    Setting(
         "OTELPROV_CODE_REVISION",
         "from git or CI",
         "Code version where there is no git: a value written at build time.",
@@ -75,6 +82,8 @@ class Settings:
     tier: Tier = "essential"
     carrier: bool = True
     parameter_length: int = 512
+    digest_queue: int = 1 << 30
+    """Bytes."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -119,6 +128,7 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
+        digest_queue=get("OTELPROV_DIGEST_QUEUE", _bytes, 1 << 30),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -149,6 +159,20 @@ def _switch(text: str) -> bool:
     if text.lower() not in ("on", "off"):
         raise ValueError("expected 'on' or 'off'")
     return text.lower() == "on"
+
+
+_UNITS = {
+    "": 1, "B": 1,
+    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
+}  # fmt: skip
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text)
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError("expected a size such as '512MiB', '2GB' or '1000000'")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _length(text: str) -> int:

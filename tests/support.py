@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from otelprov.artifacts.deferred import background
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
@@ -98,6 +100,7 @@ class Spans:
         self._lines = lines
 
     def all(self) -> list[Recorded]:
+        background.flush()
         spans = [span for line in self._lines for span in decode(line)]
         return sorted(spans, key=lambda span: (span.start, -span.end))
 

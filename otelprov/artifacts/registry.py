@@ -8,15 +8,14 @@ different columns of one table differ.
 
 from __future__ import annotations
 
-import itertools
-import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from blake3 import blake3
-
+from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
+from otelprov.artifacts.derivation import Origin, step_path
 from otelprov.artifacts.identity import identify
 from otelprov.artifacts.values import digest_value
 from otelprov.model import Artifact
@@ -41,14 +40,30 @@ class Identity:
     ``groupby``, the window of a ``rolling``).
     """
 
-    sources: tuple[Artifact, ...]
-    path: bytes = b""
+    sources: tuple[Source, ...]
+    path: bytes | Pending[bytes] = b""
     parameters: Parameters = ()
 
     @property
-    def artifact(self) -> Artifact | None:
+    def artifact(self) -> Source | None:
         """The artifact that the object is, or None when it only comes from some."""
-        return self.sources[0] if not self.path and len(self.sources) == 1 else None
+        return settled(self.sources[0]) if not self.path and len(self.sources) == 1 else None
+
+    @property
+    def pending(self) -> tuple[Pending[Any], ...]:
+        """What is not known of it yet."""
+        return pending((*self.sources, self.path))
+
+    def settle(self) -> None:
+        """Wait for the digests that are still being taken of it: it may change from now on."""
+        for item in self.pending:
+            item.result()
+
+    def origin(self) -> Origin:
+        """What a derivation id rests on; waits for what is not known yet."""
+        path = self.path.result() if isinstance(self.path, Pending) else self.path
+        # Two objects may turn out to be one artifact.
+        return Origin(tuple(dict.fromkeys(resolve(source).id for source in self.sources)), path)
 
 
 class Registry:
@@ -60,7 +75,7 @@ class Registry:
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
         self._arrived: dict[int, weakref.ref[object]] = {}
-        self._contents: OrderedDict[tuple[int, str], tuple[Artifact, object]] = OrderedDict()
+        self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
 
     def __len__(self) -> int:
@@ -117,7 +132,7 @@ class Registry:
         self._entries.pop(id(value), None)
 
     def remember(
-        self, artifact: Artifact, value: object = None, content_id: str | None = None
+        self, artifact: Source, value: object = None, content_id: str | None = None
     ) -> None:
         """Keep an artifact by its content, for what cannot be held weakly.
 
@@ -128,14 +143,14 @@ class Registry:
         """
         # Once it is freed, the next [1, 2] may well have its address: a small one is kept alive.
         held = value if isinstance(value, (dict, list)) and _is_light(value) else None
-        key = (0 if value is None else id(value), content_id or artifact.id)
+        key = (0 if value is None else id(value), content_id or resolve(artifact).id)
         self._contents[key] = (artifact, held)
         self._holders.add(key[0])
         while len(self._contents) > MAX_CONTENTS:
             (holder, _), _ = self._contents.popitem(last=False)
             self._holders.discard(holder)
 
-    def container(self, value: object, digest: bytes | None = None) -> Artifact | None:
+    def container(self, value: object, digest: bytes | None = None) -> Source | None:
         """The artifact that a dict or list is, if an operation of this process made it.
 
         ``digest`` is that of the value, where it is at hand. It is taken here only when the object
@@ -146,7 +161,7 @@ class Registry:
         digest = digest or digest_value(value)
         return self.content(f"object:{digest.hex()}", value) if digest is not None else None
 
-    def content(self, artifact_id: str, value: object) -> Artifact | None:
+    def content(self, artifact_id: str, value: object) -> Source | None:
         """The artifact with this content id, if an operation of this process made ``value``."""
         found = self._contents.get((id(value), artifact_id)) or self._contents.get((0, artifact_id))
         return found[0] if found is not None else None
@@ -186,32 +201,41 @@ def _is_light(value: dict[object, object] | list[object]) -> bool:
     )
 
 
-_process = os.urandom(16)
-_counter = itertools.count()
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A small step: the function of a library that passes identities on."""
 
-
-def _unknown() -> bytes:
-    """Bytes that no other step has, here or in any other process."""
-    return _process + b"%d.%d" % (os.getpid(), next(_counter))
+    library: str
+    name: str
+    version: str | None = None
 
 
 def derive(
-    step: str, inputs: Iterable[Identity], detail: bytes | None, parameters: Parameters = ()
+    step: Step, inputs: Iterable[Identity], detail: bytes | None, parameters: Parameters = ()
 ) -> Identity | None:
     """The identity of what a small step makes of ``inputs``; None when there are none.
 
     ``detail`` is the digest of the step's own parameters; None when they are not known.
     """
-    sources: dict[str, Artifact] = {}
-    digest = blake3(b"otelprov step\0" + step.encode("utf-8", "backslashreplace") + b"\0")
+    sources: dict[object, Source] = {}
+    waiting: list[Pending[Any]] = []
     carried: Parameters = ()
+    inputs = tuple(inputs)
     for identity in inputs:
-        for artifact in identity.sources:
-            sources.setdefault(artifact.id, artifact)
-            digest.update(artifact.id.encode())
-        digest.update(b"\1" + identity.path)
+        for source in identity.sources:
+            source = settled(source)
+            sources.setdefault(source.id if isinstance(source, Artifact) else source, source)
+        waiting.extend(identity.pending)
         carried += identity.parameters
     if not sources:
         return None
-    digest.update(b"\2" + (_unknown() if detail is None else detail))
-    return Identity(tuple(sources.values()), digest.digest(16), carried + parameters)
+
+    def path() -> bytes:
+        origins = [identity.origin() for identity in inputs]
+        return step_path(step.library, step.name, step.version, origins, detail)
+
+    return Identity(
+        tuple(sources.values()),
+        Pending(path, waiting) if waiting else path(),
+        carried + parameters,
+    )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from otelprov.artifacts import digest_value, identify
-from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.artifacts.deferred import with_
+from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
@@ -60,11 +61,13 @@ class Site:
     """Other places where the original stood: modules that imported it, names in its class."""
     name: str = ""
     """For messages."""
+    step: Step = field(init=False)
     not_passed_on: str = ""
     """What is missing when a step fails: ready made, because every step needs it at hand."""
 
     def __post_init__(self) -> None:
         self.name = f"{self.call.library}.{self.call.name}"
+        self.step = Step(self.call.library, self.call.name, self.call.version)
         self.not_passed_on = f"{self.name} did not pass its data's identity on"
 
 
@@ -104,6 +107,8 @@ class Observed:
             self.operation.use(role, identity)
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             places.read_from(self.operation, entry.target, self._place(entry.target))
+        if entry.kind == "write":
+            self.operation.content = observation.look_at_later(self._data())
         self.operation.enter()
 
     def returned(self, result: object) -> None:
@@ -141,11 +146,15 @@ class Observed:
             # Something to read from later: a reader of chunks, an open workbook, a data set.
             observation.adopt(self.operation, "return", returned, "stream")
 
+    def _data(self) -> object:
+        """What is written: the object itself, or the first parameter."""
+        if observation.data_kind(self.target) is None:
+            return next(iter(self.parameters.values()), None)
+        return self.target
+
     def _written(self, result: object) -> None:
         entry, operation = self.site.entry, self.operation
-        data = self.target
-        if observation.data_kind(data) is None:
-            data = next(iter(self.parameters.values()), None)
+        data = self._data()
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = identify(data)
         place = self._place(entry.target) if entry.target is not None else None
@@ -168,7 +177,7 @@ class Observed:
         self.operation.generate("target", part)
         before = registry.lookup(writer)
         sources = before.sources if before is not None else ()
-        registry.assign(writer, Identity((*sources, replace(part, maker=self.operation.id))))
+        registry.assign(writer, Identity((*sources, with_(part, maker=self.operation.id))))
 
     def _made(self, result: object) -> None:
         in_place = self.site.entry.in_place
@@ -245,7 +254,10 @@ def pass_on(
             parameters = tuple(
                 (name, bound[name]) for name in given if registry.lookup(bound[name]) is None
             )
-        identity = derive(site.call.name, known, digest_value([plain, named]), parameters)
+        if entry.gives_memory:
+            for item in known:
+                item.settle()
+        identity = derive(site.step, known, digest_value([plain, named]), parameters)
         if identity is not None:
             _assign(changed, identity)
 

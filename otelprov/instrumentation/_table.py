@@ -48,6 +48,8 @@ class Entry:
     """Whether the written file keeps the table's types, and so its id."""
     always: bool = False
     """For a step: whether it counts when the library calls it itself, too."""
+    gives_memory: bool = False
+    """For a step: whether the program can write to what it returns, behind the library's back."""
     carries_parameters: bool = False
     """For a step: whether its parameters belong to the operation that follows."""
     only_when: Callable[[Mapping[str, Any], object], bool] | None = None

@@ -23,7 +23,7 @@ from functools import wraps
 from typing import Any
 
 from otelprov.artifacts import digest_value, identify
-from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import (
     Function,
     Observed,
@@ -261,6 +261,7 @@ def _stepping(site: Site) -> Function:
 
 def iterating(original: Function) -> Function:
     """For functions that give one piece after the other: each comes from what ``self`` is."""
+    step = Step(original.__module__.partition(".")[0], original.__name__)
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -270,14 +271,14 @@ def iterating(original: Function) -> Function:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
         identity = registry.lookup(self) if run.active else None
-        return pieces if identity is None else _identified(original.__name__, pieces, identity)
+        return pieces if identity is None else _identified(step, pieces, identity)
 
     return wrapper
 
 
-def _identified(step: str, pieces: Iterable[Any], identity: Identity) -> Iterator[Any]:
+def _identified(step: Step, pieces: Iterable[Any], identity: Identity) -> Iterator[Any]:
     for number, piece in enumerate(pieces):
-        with faults.contained(f"a piece of {step} is not known"):
+        with faults.contained(f"a piece of {step.name} is not known"):
             # A groupby gives pairs of a key and a table, a file of batches just these.
             key, data = piece if isinstance(piece, tuple) else (number, piece)
             found = derive(step, [identity], digest_value(key))

@@ -14,7 +14,8 @@ from types import FrameType
 from typing import Any
 
 from otelprov.artifacts import identify
-from otelprov.artifacts.registry import derive, registry
+from otelprov.artifacts.deferred import resolve
+from otelprov.artifacts.registry import Step, derive, registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
@@ -259,8 +260,8 @@ def _steps() -> Iterable[Entry]:
         "__abs__ __array__ __array_ufunc__"
     ).split():
         yield from each(step(name), *BOTH)
-    yield from each(step("values"), *BOTH)
-    yield from each(step("array"), "Series")
+    yield from each(step("values", gives_memory=True), *BOTH)
+    yield from each(step("array", gives_memory=True), "Series")
     for indexer in SCALAR_INDEXERS:
         yield step(f"{indexer}.__setitem__", in_place="always")
     yield from each(step("__getitem__"), "Series")
@@ -322,7 +323,7 @@ def _pickled(table: Any, frame: FrameType) -> None:
         if identity is None:
             return
         known = identity.artifact
-        if known is not None and known.coverage == "full":
+        if known is not None and resolve(known).coverage == "full":
             return  # its id is its content already
         operation = OpenOperation(Call("pandas", "pickle", "transform"), frame, {}, ())
         operation.use("self", identity)
@@ -373,6 +374,9 @@ def _finding_stack_level(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+_FINALIZE = Step("pandas", "finalize")
+
+
 def _finalized(made: Any, other: Any) -> None:
     """``made`` was derived from ``other``: a table, or a record of the tables of an operation."""
     if made is other:
@@ -395,7 +399,7 @@ def _finalized(made: Any, other: Any) -> None:
             if before.artifact is not None:
                 return
             known.insert(0, before)
-        identity = derive("finalize", known, None)
+        identity = derive(_FINALIZE, known, None)
         if identity is not None:
             registry.assign(made, identity)
 

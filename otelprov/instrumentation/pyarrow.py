@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from otelprov.artifacts import carrier, identify
+from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
 from otelprov.instrumentation._wrapping import iterating
@@ -130,9 +131,10 @@ def _carry(
         return arguments, keywords
     if operation.content is None:
         operation.content = identify(data)
-    if operation.content.coverage != "full":
+    content = resolve(operation.content)
+    if content.coverage != "full":
         return arguments, keywords
-    added = carrier.arrow_metadata(places.carried(operation, operation.content.id))
+    added = carrier.arrow_metadata(places.carried(operation, content.id))
     marked = data.replace_schema_metadata({**(data.schema.metadata or {}), **added})
     if arguments:
         return (marked, *arguments[1:]), keywords

@@ -9,8 +9,10 @@ from itertools import islice
 from typing import Any
 
 from otelprov.artifacts import identify
-from otelprov.artifacts.registry import Identity, derive, registry
-from otelprov.model import Artifact, ArtifactKind
+from otelprov.artifacts.deferred import Source, background
+from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.snapshots import SMALL, size, snapshot
+from otelprov.model import ArtifactKind
 from otelprov.recording.policy import MAX_LISTED
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
@@ -122,15 +124,18 @@ def _identity(item: object) -> Identity:
     elif changeable:
         # NumPy changes arrays in place and nobody sees it: it still comes from where it came from,
         # but no derivation id may say that it is what it was.
-        identity = derive("array", [identity], None) or identity
+        identity = derive(_IN_PLACE, [identity], None) or identity
     return identity
+
+
+_IN_PLACE = Step("numpy", "in place")
 
 
 def _is_writable(item: Any) -> bool:
     return bool(getattr(getattr(item, "flags", None), "writeable", True))
 
 
-def unseen(value: object) -> Artifact:
+def unseen(value: object) -> Source:
     """The artifact of data that is not known as an object.
 
     It may be known by its content: an operation made it that could not hold on to the object. Any
@@ -236,22 +241,39 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
     before = registry.lookup(item)
     if before is not None:
         # Recorded inside the call, or passed on by the library: what it came from was read too.
-        for artifact in before.sources:
-            operation.use_artifact("inside", artifact)
-    if by_content:
-        artifact = identify(item)
+        for known in before.sources:
+            operation.use_artifact("inside", known)
+    artifact: Source
+    if by_content and operation.call.kind == "transform":
+        # The caller gets another object with this content.
+        content = identify(item)
+        registry.remember(replace(content, maker=operation.id))
+        artifact = content
+    elif by_content:
+        artifact = look_at(item)
     else:
         artifact = derived(operation, item)
         if run.settings.tier == "full":
-            artifact = with_content(artifact, identify(item))
+            artifact = with_content(artifact, look_at(item))
     operation.generate(role, artifact)
     operation.assign(item, artifact)
-    if by_content and operation.call.kind == "transform":
-        # The caller gets another object with this content.
-        registry.remember(replace(artifact, maker=operation.id))
 
 
-def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Artifact:
+def look_at(value: object) -> Source:
+    """The artifact that a value is, by its content. Of much data it is found out in a thread."""
+    return look_at_later(value) or identify(value)
+
+
+def look_at_later(value: object) -> Source | None:
+    """As ``look_at``; None where it is little data, or may be another before it is digested."""
+    bytes_ = size(value)
+    if bytes_ < SMALL or not background.limit:
+        return None
+    still = snapshot(value)
+    return None if still is None else background.submit(lambda: identify(still), bytes_)
+
+
+def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Source:
     """The artifact of an output that is known by how it was made."""
     rows, columns = shape(item)
     return operation.derived(kind or data_kind(item) or "object", rows=rows, columns=columns)

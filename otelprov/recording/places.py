@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from otelprov.artifacts import carrier, identify, identify_location, identify_path
+from otelprov.artifacts.deferred import Source
 from otelprov.artifacts.registry import registry
 from otelprov.model import Artifact
 from otelprov.recording.recorder import OpenOperation, Producer, with_content
@@ -62,7 +63,7 @@ def read_from(operation: OpenOperation, role: str, place: object) -> None:
             operation.made_by(Producer(artifact.id, found.trace_id, found.span_id))
 
 
-def written_to(operation: OpenOperation, role: str, place: object) -> Artifact | None:
+def written_to(operation: OpenOperation, role: str, place: object) -> Source | None:
     """Say that the operation wrote ``place``; None when nothing can be said of it."""
     if place is None:
         return None
@@ -73,11 +74,11 @@ def written_to(operation: OpenOperation, role: str, place: object) -> Artifact |
         if isinstance(place, io.IOBase) and not place.closed:
             place.flush()  # what is still in the buffer of an open file is part of what was written
         artifact = identify_path(path)
-    artifact = with_content(artifact, operation.content)
-    operation.generate(role, artifact)
+    written = with_content(artifact, operation.content)
+    operation.generate(role, written)
     if path is not None and run.settings.carrier and artifact.kind == "file":
         _mark(operation, path, artifact)
-    return artifact
+    return written
 
 
 def carried(operation: OpenOperation, artifact_id: str) -> carrier.Carrier:

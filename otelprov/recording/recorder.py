@@ -2,19 +2,18 @@
 
 A recorded call is opened before the user's function runs and closed after it. What it used and
 generated is collected here and written on the span at the very end, because the SDK keeps 128
-attributes and events and drops the oldest.
+attributes and events and drops the oldest. Where an id is not known yet, because a thread is still
+digesting the data, that end comes later, with the time at which the call was over.
 """
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, replace
 from types import FrameType, FunctionType
 
-from blake3 import blake3
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -30,8 +29,19 @@ from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
 from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts.deferred import (
+    Pending,
+    Source,
+    background,
+    pending,
+    resolve,
+    settled,
+    with_,
+)
+from otelprov.artifacts.derivation import Derivation, derivation_id
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.model import Artifact, ArtifactKind, OperationKind
+from otelprov.recording import faults
 from otelprov.recording.code import caller_attributes, function_attributes
 from otelprov.recording.policy import ELLIPSIS, parameter_value, redact, shorten
 from otelprov.recording.run import now, run, tracer
@@ -82,11 +92,13 @@ class OpenOperation:
     __slots__ = (
         "_assigned",
         "_context_token",
-        "_derivation",
+        "_functions",
         "_generated",
+        "_inputs",
         "_operation_token",
         "_outputs",
         "_parameters",
+        "_plain",
         "_producers",
         "_used",
         "call",
@@ -109,15 +121,17 @@ class OpenOperation:
         self.ended = False
         self.end_time: int | None = None
         """When the call was over; what it made is looked at after that."""
-        self.content: Artifact | None = None
-        """The table that a write is writing, by its content, once that is known."""
-        self._used: dict[str, tuple[str, Artifact]] = {}
-        self._generated: dict[str, tuple[str, Artifact]] = {}
+        self.content: Source | None = None
+        """The table that a write is writing, by its content."""
+        self._used: dict[object, tuple[str, Source]] = {}
+        self._generated: dict[object, tuple[str, Source]] = {}
         self._producers: dict[Producer, None] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
         self._parameters = parameters
-        self._derivation = _start_derivation(call)
+        self._plain: tuple[tuple[str, bytes | None], ...] = ()
+        self._functions: tuple[bytes | None, ...] = ()
+        self._inputs: list[tuple[str, Identity]] = []
         parent: Context | None = run.parent()
         self.span: Span = tracer(call.library).start_span(
             f"{call.library}.{call.name}" if call.library != "operation" else call.name,
@@ -129,7 +143,7 @@ class OpenOperation:
             place = function_attributes(function) if function else caller_attributes(frame)
             self._describe(place, given)
             if function is not None:
-                self._derivation.update(digest_value(function) or os.urandom(32))
+                self._functions = (digest_value(function),)
         self._context_token: Token[Context] | None = None
         self._operation_token: Token[OpenOperation | None] | None = None
 
@@ -158,18 +172,16 @@ class OpenOperation:
 
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
-        for artifact in identity.sources:
-            self.use_artifact(role, artifact)
-        self._derivation.update(f"\0used {role}\0".encode("utf-8", "backslashreplace"))
-        for artifact in identity.sources:
-            self._derivation.update(artifact.id.encode() + b"\0")
-        self._derivation.update(identity.path)
+        for source in identity.sources:
+            self.use_artifact(role, source)
+        self._inputs.append((role, identity))
 
-    def use_artifact(self, role: str, artifact: Artifact) -> None:
+    def use_artifact(self, role: str, artifact: Source) -> None:
         """The call reads this artifact; it plays no part in the derivation id."""
-        self._used.setdefault(artifact.id, (role, artifact))
+        artifact = settled(artifact)
+        self._used.setdefault(_key(artifact), (role, artifact))
 
-    def use_content(self, role: str, artifact: Artifact) -> None:
+    def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
 
@@ -179,9 +191,9 @@ class OpenOperation:
 
     # --- after the call ---
 
-    def generate(self, role: str, artifact: Artifact) -> None:
+    def generate(self, role: str, artifact: Source) -> None:
         """The call made this artifact."""
-        self._generated.setdefault(artifact.id, (role, artifact))
+        self._generated.setdefault(_key(artifact), (role, artifact))
 
     def generate_content(self, role: str, value: object) -> None:
         """The call made ``value``, which is known by its content: a text, a dict, a list."""
@@ -190,10 +202,10 @@ class OpenOperation:
         if artifact.coverage == "full":
             registry.remember(replace(artifact, maker=self.id), value)
 
-    def assign(self, value: object, artifact: Artifact) -> bool:
+    def assign(self, value: object, artifact: Source) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
         before = registry.lookup(value)
-        if not registry.assign(value, Identity((replace(artifact, maker=self.id),))):
+        if not registry.assign(value, Identity((with_(artifact, maker=self.id),))):
             return False
         self._assigned.append((value, before))
         return True
@@ -205,22 +217,38 @@ class OpenOperation:
         name: str | None = None,
         rows: int | None = None,
         columns: int | None = None,
-    ) -> Artifact:
+    ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
-        digest = self._derivation.copy()
-        digest.update(b"\0output " + str(self._outputs).encode())
+        call, inputs = self.call, tuple(self._inputs)
+        plain, functions, output = self._plain, self._functions, self._outputs
         self._outputs += 1
-        return Artifact(
-            id=f"derived:{digest.hexdigest()}",
-            kind=kind,
-            name=name,
-            rows=rows,
-            columns=columns,
-            coverage="derivation",
-        )
+
+        def artifact() -> Artifact:
+            derivation = Derivation(
+                call.library,
+                call.name,
+                call.version,
+                functions,
+                plain,
+                tuple((role, identity.origin()) for role, identity in inputs),
+            )
+            return Artifact(
+                id=derivation_id(derivation, output),
+                kind=kind,
+                name=name,
+                rows=rows,
+                columns=columns,
+                coverage="derivation",
+            )
+
+        waiting = [item for _, identity in inputs for item in identity.pending]
+        return Pending(artifact, waiting) if waiting else artifact()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Write down what is known and end the span. A failed operation generated nothing."""
+        """Write down what is known and end the span. A failed operation generated nothing.
+
+        Where an id is not known yet, that is done in a thread, as soon as it is.
+        """
         if self.ended:
             return
         self.ended = True
@@ -231,12 +259,23 @@ class OpenOperation:
                     registry.forget(value)
                 else:
                     registry.assign(value, before)
+            self._generated.clear()
         self._assigned.clear()
-        if self.span.is_recording():
-            if error is not None:
-                self._fail(error, end_time)
-            self._write_edges(end_time, failed=error is not None)
-        self.span.end(end_time=end_time)
+        if error is not None and self.span.is_recording():
+            self._fail(error, end_time)
+        artifacts = (*self._used.values(), *self._generated.values())
+        if pending(artifact for _, artifact in artifacts):
+            background.then(lambda: self._finish(end_time))
+        else:
+            self._finish(end_time)
+
+    def _finish(self, end_time: int) -> None:
+        try:
+            with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
+                if self.span.is_recording():
+                    self._write_edges(end_time)
+        finally:
+            self.span.end(end_time=end_time)
 
     # --- what is written on the span ---
 
@@ -262,15 +301,13 @@ class OpenOperation:
         self._derive_parameters(attributes)
 
     def _derive_parameters(self, shown: Mapping[str, AttributeValue]) -> None:
-        for name in sorted(self._parameters):
-            value = self._parameters[name]
+        plain = []
+        for name, value in self._parameters.items():
             digest = digest_value(value)
-            # A value without a canonical form makes the id unique: it must never say that two
-            # operations were the same when nobody knows.
-            self._derivation.update(b"\0parameter " + name.encode("utf-8", "backslashreplace"))
-            self._derivation.update(os.urandom(32) if digest is None else digest)
+            plain.append((name, digest))
             if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
                 self._use_container(name, value, digest, shown.get(semconv.PARAMETER_PREFIX + name))
+        self._plain = tuple(plain)
 
     def _use_container(
         self, name: str, value: object, digest: bytes | None, text: AttributeValue | None
@@ -282,9 +319,9 @@ class OpenOperation:
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, end_time: int, *, failed: bool) -> None:
-        used = list(self._used.values())
-        generated = [] if failed else list(self._generated.values())
+    def _write_edges(self, end_time: int) -> None:
+        used = _known(self._used.values())
+        generated = _known(self._generated.values())
         for number, limit, name in (
             (len(used), MAX_USED, semconv.DROPPED_USED),
             (len(generated), MAX_GENERATED, semconv.DROPPED_GENERATED),
@@ -342,18 +379,34 @@ def note_read(*values: object) -> None:
                 operation.use_artifact("read inside", artifact)
 
 
-def with_content(artifact: Artifact, content: Artifact | None) -> Artifact:
+def with_content(artifact: Source, content: Source | None) -> Source:
     """``artifact`` with the content id that goes with it, where that rests on all of it."""
-    if content is None or content.coverage != "full":
+    if content is None:
         return artifact
-    return replace(artifact, content_id=content.id)
+    if isinstance(artifact, Artifact) and isinstance(content, Artifact):
+        if content.coverage != "full":
+            return artifact
+        return replace(artifact, content_id=content.id)
+
+    def both() -> Artifact:
+        found = with_content(resolve(artifact), resolve(content))
+        assert isinstance(found, Artifact)
+        return found
+
+    return Pending(both, pending((artifact, content)))
 
 
-def _start_derivation(call: Call) -> blake3:
-    digest = blake3(b"otelprov derivation 1")
-    for part in (call.library, call.name, call.version or ""):
-        digest.update(b"\0" + part.encode("utf-8", "backslashreplace"))
-    return digest
+def _key(artifact: Source) -> object:
+    return artifact.id if isinstance(artifact, Artifact) else artifact
+
+
+def _known(artifacts: Iterable[tuple[str, Source]]) -> list[tuple[str, Artifact]]:
+    """All of them, and each but once: two that were pending may turn out to be one."""
+    found: dict[str, tuple[str, Artifact]] = {}
+    for role, source in artifacts:
+        artifact = resolve(source)
+        found.setdefault(artifact.id, (role, artifact))
+    return list(found.values())
 
 
 def _remote(producer: Producer) -> SpanContext:

@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelprov import semconv, settings
+from otelprov.artifacts.deferred import background
 from otelprov.journal.exporter import processor_attached
 from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter
@@ -116,6 +117,9 @@ class Run:
             self._processor = JournalProcessor(JournalWriter(self.settings.journal))
             provider.add_span_processor(self._processor)
             processor_attached()
+        background.limit = self.settings.digest_queue
+        if not self.active:
+            atexit.register(self._settle)
         self.active = True
         if self.program.has_root if root is None else root:
             self._open()
@@ -123,6 +127,7 @@ class Run:
     def stop(self) -> None:
         """End the run span and stop recording."""
         self._close()
+        background.limit = 0
         self.active = False
         self._span = self._context = self._code = None
         tracer.cache_clear()
@@ -169,7 +174,13 @@ class Run:
         self._process = os.getpid()
         atexit.register(self._close)
 
+    def _settle(self) -> None:
+        """Wait for what is still being digested, and for the spans that wait for it."""
+        with faults.contained("what was still being digested was not recorded"):
+            background.flush()
+
     def _close(self) -> None:
+        self._settle()
         # A forked child inherits the span but not the right to end it.
         if self._span is None or self._process != os.getpid():
             return

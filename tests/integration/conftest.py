@@ -9,6 +9,7 @@ import support
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from otelprov.artifacts.deferred import background
 from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
 from otelprov.journal.otlp import LineEncoder
 from otelprov.recording import faults
@@ -64,4 +65,5 @@ def spans(_recording: _Collecting) -> Iterator[support.Spans]:
     _recording.lines.clear()
     run.active = faults.raise_faults = True
     yield support.Spans(_recording.lines)
+    background.flush()
     run.active = faults.raise_faults = False

@@ -65,9 +65,9 @@ def derivation_id(derivation: Derivation, output: int) -> str:
         _text(buffer, role)
         _origin(buffer, origin)
     _number(buffer, output)
-    tree = hasher("derivation")
-    tree.update(buffer)
-    return f"derived:{tree.hexdigest()}"
+    out = hasher("derivation")
+    out.update(buffer)
+    return f"derived:{out.hexdigest()}"
 
 
 def step_path(
@@ -88,9 +88,9 @@ def step_path(
     for origin in origins:
         _origin(buffer, origin)
     _known(buffer, parameters)
-    digest = hasher("step")
-    digest.update(buffer)
-    return digest.digest()
+    out = hasher("step")
+    out.update(buffer)
+    return out.digest()
 
 
 def _operation(buffer: bytearray, library: str, name: str, version: str | None) -> None:

@@ -23,11 +23,12 @@ BLOCK_ROWS: Final = 65_536
 _U64: Final = struct.Struct("<Q")
 _HEAD: Final = struct.Struct("<QQ")
 
+_LEVELS: Final = (
+    "block", "column", "table", "array", "value", "directory", "resource", "derivation", "step",
+)  # fmt: skip
+
 # BLAKE3's key derivation mode keeps the digests of one level from ever being those of another.
 # A hasher is copied for each use: 0.4 µs, against 1.2 µs to derive the key again (blake3 1.0.11).
-_LEVELS: Final = (
-    "block", "column", "table", "array", "value", "directory", "resource", "derivation", "step"
-)  # fmt: skip
 _DOMAINS: Final = {
     level: blake3(derive_key_context=f"otelprov artifact 1 {level}") for level in _LEVELS
 }

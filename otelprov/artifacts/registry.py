@@ -27,6 +27,9 @@ MAX_HELD_ITEMS = 64
 MAX_HELD_TEXT = 200
 """Characters of a text in it."""
 
+_COVERED = ("full", "derivation")
+"""What a derivation id may rest on; anything else may be other data another time."""
+
 Parameters = tuple[tuple[str, object], ...]
 
 
@@ -63,7 +66,10 @@ class Identity:
         """What a derivation id rests on; waits for what is not known yet."""
         path = self.path.result() if isinstance(self.path, Pending) else self.path
         # Two objects may turn out to be one artifact.
-        return Origin(tuple(dict.fromkeys(resolve(source).id for source in self.sources)), path)
+        found = {artifact.id: artifact for artifact in map(resolve, self.sources)}
+        return Origin(
+            tuple(id if item.coverage in _COVERED else None for id, item in found.items()), path
+        )
 
 
 class Registry:

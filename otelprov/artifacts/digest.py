@@ -11,7 +11,7 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -86,11 +86,13 @@ class Column:
     """The digest of one column, made from pieces in any sizes (sections 3 to 5).
 
     A piece is whatever ``write`` takes: it must have a length and slices, and ``join`` makes one
-    of several. Pieces are kept only until they fill a block. The name is not part of the digest.
+    of several; ``write_all``, if there is one, writes several without joining them. Pieces are kept
+    only until they fill a block. The name is not part of the digest.
     """
 
     __slots__ = (
-        "_blocks", "_join", "_pending", "_waiting", "_write", "bytes", "name", "rows", "type"
+        "_blocks", "_join", "_pending", "_waiting", "_write", "_write_all",
+        "bytes", "name", "rows", "type",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +101,7 @@ class Column:
         type_: bytes,
         write: Callable[[Any, Block], None],
         join: Callable[[list[Any]], Any],
+        write_all: Callable[[Sequence[Any], Block], None] | None = None,
     ) -> None:
         self.name = name
         self.type = type_
@@ -106,6 +109,7 @@ class Column:
         self.bytes = 0
         self._write = write
         self._join = join
+        self._write_all = write_all
         self._blocks = bytearray()
         self._pending: list[Any] = []
         self._waiting = 0
@@ -113,6 +117,8 @@ class Column:
     def add(self, piece: Any) -> None:
         """The next rows."""
         length = len(piece)
+        if not length:
+            return
         start = 0
         if self._waiting:
             start = min(length, BLOCK_ROWS - self._waiting)
@@ -120,8 +126,8 @@ class Column:
             self._waiting += start
             if self._waiting < BLOCK_ROWS:
                 return
-            self._block(self._join(self._pending))
-            self._pending.clear()
+            self._block(*self._pending)
+            self._pending = []
             self._waiting = 0
         while length - start >= BLOCK_ROWS:
             self._block(piece[start : start + BLOCK_ROWS])
@@ -133,8 +139,7 @@ class Column:
     def digest(self, *, blocks: bool = False) -> ColumnDigest:
         """After the last piece; ``blocks`` asks for the digests of the blocks as well."""
         if self._waiting:
-            pending = self._pending
-            self._block(pending[0] if len(pending) == 1 else self._join(pending))
+            self._block(*self._pending)
             self._pending = []
             self._waiting = 0
         column = hasher("column")
@@ -150,15 +155,20 @@ class Column:
             tuple(data[i : i + 32] for i in range(0, len(data), 32)) if blocks else None,
         )
 
-    def _block(self, values: Any) -> None:
+    def _block(self, *pieces: Any) -> None:
         block = Block()
         try:
-            self._write(values, block)
+            if len(pieces) == 1:
+                self._write(pieces[0], block)
+            elif self._write_all is not None:
+                self._write_all(pieces, block)
+            else:
+                self._write(self._join(list(pieces)), block)
         except NoCanonicalForm as error:
             raise NoCanonicalForm(f"column {self.name!r}: {error}") from None
         self._blocks += block.hasher.digest()
         self.bytes += block.bytes
-        self.rows += len(values)
+        self.rows += sum(map(len, pieces))
 
 
 class Block:
@@ -181,9 +191,10 @@ class Block:
         self.hasher.update(data)
         self.bytes += len(data)
 
-    def lengths(self, lengths: Any) -> None:
+    def lengths(self, lengths: Any, longest: int | None = None) -> None:
         """In the fewest bytes (1, 2, 4 or 8) that hold the longest of the block (section 4.3)."""
-        longest = int(lengths.max()) if len(lengths) else 0
+        if longest is None:
+            longest = int(lengths.max()) if len(lengths) else 0
         width = 1 if longest < 1 << 8 else 2 if longest < 1 << 16 else 4 if longest < 1 << 32 else 8
         self.write(lengths.astype(f"<u{width}"))
         self.write(bytes((width,)))
@@ -208,10 +219,16 @@ class Block:
         """The bitmap and the counts. ``valid`` says what is not null, if something is null."""
         import numpy
 
-        nulls = 0
+        nulls, bitmap = 0, None
         if valid is not None:
             nulls = rows - int(numpy.count_nonzero(valid))
-            self.write(numpy.packbits(valid, bitorder="little"))
+            bitmap = numpy.packbits(valid, bitorder="little")
+        self.counts(rows, nulls, bitmap)
+
+    def counts(self, rows: int, nulls: int = 0, bitmap: Any = None) -> None:
+        """The same with a bitmap that is packed already."""
+        if bitmap is not None:
+            self.write(bitmap)
         self.hasher.update(_HEAD.pack(rows, nulls))
 
     def nothing(self, rows: int) -> None:
@@ -219,15 +236,14 @@ class Block:
         self.hasher.update(_HEAD.pack(rows, rows))
 
 
-def table_digest(rows: int, columns: Iterable[Column], *, blocks: bool = False) -> TableDigest:
+def table_digest(rows: int, columns: Sequence[ColumnDigest]) -> TableDigest:
     """The root of the tree (section 6)."""
-    parts = tuple(column.digest(blocks=blocks) for column in columns)
     root = hasher("table")
-    root.update(_HEAD.pack(rows, len(parts)))
-    for part in parts:
-        root.update(text(part.name) + bytes.fromhex(part.digest))
-    size = sum(part.bytes for part in parts)
-    return TableDigest(f"table:{root.hexdigest()}", rows, parts, size)
+    root.update(_HEAD.pack(rows, len(columns)))
+    for column in columns:
+        root.update(text(column.name) + bytes.fromhex(column.digest))
+    size = sum(column.bytes for column in columns)
+    return TableDigest(f"table:{root.hexdigest()}", rows, tuple(columns), size)
 
 
 # --- rules that Arrow and NumPy share -------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from otelprov.artifacts.digest import (
     Block,
@@ -17,28 +17,36 @@ from otelprov.artifacts.digest import (
 )
 
 _Write = Callable[[Any, Block], None]
+_WriteAll = Callable[[Sequence[Any], Block], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What there is to know about an Arrow type: its canonical name, and how it is written."""
+    """What there is to know about an Arrow type: its canonical name, and how it is written.
+
+    ``write_all`` writes several arrays as if they were one.
+    """
 
     type: bytes
     write: _Write
+    write_all: _WriteAll | None = None
 
 
 def arrow_column(name: str, field: Any) -> Column:
-    """A column for arrays of a ``pyarrow.Field``.
+    """A column for arrays of a ``pyarrow.Field``, or of a type if nothing more is known.
 
     Raises:
         NoCanonicalForm: for a type that has none.
     """
+    import pyarrow
+
+    type_ = field.type if isinstance(field, pyarrow.Field) else field
     try:
-        plan = _plan(field)
+        plan = _type_plan(type_) if type_ is field else _plan(field)
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
-    nested = field.type.num_fields > 0
-    return Column(name, plan.type, _checked(plan.write) if nested else plan.write, _arrow_join)
+    write = _checked(plan.write) if type_.num_fields else plan.write
+    return Column(name, plan.type, write, _arrow_join, plan.write_all)
 
 
 def _checked(write: _Write) -> _Write:
@@ -116,6 +124,8 @@ def _type_plan(type_: Any) -> _Plan:
     import pyarrow as pa
     from pyarrow import types
 
+    if not type_.num_fields and not isinstance(type_, (pa.BaseExtensionType, pa.DictionaryType)):
+        return _flat_plan(type_)
     if isinstance(type_, pa.BaseExtensionType):
         name, parameters = _extension_metadata(type_)
         storage = _type_plan(type_.storage_type)
@@ -135,42 +145,33 @@ def _type_plan(type_: Any) -> _Plan:
         return _list(type_)
     if types.is_struct(type_):
         return _struct(type_)
-    return _flat_plan(type_)
+    return _flat_plan(type_)  # a union, which has none
 
 
 @lru_cache(maxsize=512)  # not for nested types: two are equal that differ in their fields' metadata
 def _flat_plan(type_: Any) -> _Plan:
-    import pyarrow as pa
     from pyarrow import types
 
     little_endian()
     if types.is_null(type_):
         return _Plan(b"null", lambda array, block: block.nothing(len(array)))
     if types.is_boolean(type_):
-        return _Plan(b"bool", _arrow_bool)
+        return _flat("bool", _write_bools)
     if types.is_integer(type_):
-        return _Plan(str(type_).encode(), _fixed(type_.bit_width // 8))
+        return _fixed(str(type_), type_.bit_width // 8)
     if types.is_floating(type_):
         width = type_.bit_width // 8
-        return _Plan(f"float{8 * width}".encode(), _fixed(width, _write_floats(f"<f{width}")))
+        return _fixed(f"float{8 * width}", width, _write_floats(f"<f{width}"))
     if types.is_decimal(type_):
         return _decimal(type_)
     if types.is_temporal(type_):
         return _temporal(type_)
-    if types.is_string(type_) or types.is_binary(type_):
-        name_ = b"string" if types.is_string(type_) else b"binary"
-        return _Plan(name_, lambda array, block: _strings(array, block, "<i4"))
-    if types.is_large_string(type_) or types.is_large_binary(type_):
-        name_ = b"string" if types.is_large_string(type_) else b"binary"
-        return _Plan(name_, lambda array, block: _strings(array, block, "<i8"))
-    if types.is_string_view(type_):
-        wide = pa.large_string()
-        return _Plan(b"string", lambda array, block: _strings(array.cast(wide), block, "<i8"))
-    if types.is_binary_view(type_):
-        wide = pa.large_binary()
-        return _Plan(b"binary", lambda array, block: _strings(array.cast(wide), block, "<i8"))
+    if types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_):
+        return _flat("string", _write_strings)
+    if types.is_binary(type_) or types.is_large_binary(type_) or types.is_binary_view(type_):
+        return _flat("binary", _write_strings)
     if types.is_fixed_size_binary(type_):
-        return _Plan(f"binary[{type_.byte_width}]".encode(), _fixed(type_.byte_width))
+        return _fixed(f"binary[{type_.byte_width}]", type_.byte_width)
     raise NoCanonicalForm(f"Arrow type {type_} has no canonical form")
 
 
@@ -219,9 +220,11 @@ def _extension_metadata(type_: Any) -> tuple[bytes, bytes]:
 def _decoded(array: Any) -> Any:
     import pyarrow
 
+    if not isinstance(array.type, pyarrow.DictionaryType):
+        return array  # it was decoded as pieces were joined
     try:
         return array.dictionary_decode()
-    except pyarrow.ArrowException:  # strings of more than 2 GiB in one block
+    except pyarrow.ArrowException:  # strings of more than 2 GiB in one block, or views
         return array.dictionary.cast(_plain(array.type)).take(array.indices)
 
 
@@ -231,19 +234,39 @@ def _expanded(array: Any) -> Any:
     return pyarrow.compute.run_end_decode(array)
 
 
-def _bits(buffer: Any, offset: int, rows: int) -> Any:
+def _bitmap(buffer: Any, offset: int, rows: int) -> Any:
+    """Bits of a buffer as bytes: the first in the lowest bit of the first, zeros after the last."""
+    import numpy
+
+    first, shift = divmod(offset, 8)
+    packed = numpy.frombuffer(buffer, "u1", (shift + rows + 7) // 8, first)
+    if shift:
+        low = packed[: (rows + 7) // 8] >> shift
+        low[: len(packed) - 1] |= packed[1:] << (8 - shift)
+        packed = low
+    if rows % 8:
+        last = (1 << rows % 8) - 1
+        if packed[-1] > last:
+            packed = packed.copy()
+            packed[-1] &= last
+    return packed
+
+
+def _bits(packed: Any, rows: int) -> Any:
     """A bitmap as booleans."""
     import numpy
 
-    packed = numpy.frombuffer(buffer, "u1", (offset % 8 + rows + 7) // 8, offset // 8)
-    return numpy.unpackbits(packed, bitorder="little")[offset % 8 : offset % 8 + rows].view("?")
+    return numpy.unpackbits(packed, count=rows, bitorder="little").view("?")
+
+
+def _validity(array: Any) -> Any:
+    """The bitmap of what is not null."""
+    return _bitmap(array.buffers()[0], array.offset, len(array))
 
 
 def _valid(array: Any) -> Any:
     """Which values are not null; None if all are."""
-    if not array.null_count:
-        return None
-    return _bits(array.buffers()[0], array.offset, len(array))
+    return _bits(_validity(array), len(array)) if array.null_count else None
 
 
 def _empty(array: Any, block: Block) -> bool:
@@ -255,63 +278,121 @@ def _empty(array: Any, block: Block) -> bool:
     return True
 
 
-def _fixed(width: int, write: Callable[[Any, Block], None] = lambda v, b: b.write(v)) -> _Write:
-    """Values of ``width`` bytes each. ``write`` gets their bytes, zero where null."""
-    unit = next(unit for unit in (8, 4, 2, 1) if width % unit == 0)
+def _flat(name: str, write_values: _WriteAll) -> _Plan:
+    """A plan for types without children; ``write_values`` writes what comes before the bitmap."""
 
-    def write_fixed(array: Any, block: Block) -> None:
+    def write(array: Any, block: Block) -> None:
+        rows, nulls = len(array), array.null_count
+        if nulls == rows:
+            block.nothing(rows)
+            return
+        write_values((array,), block)
+        block.counts(rows, nulls, _validity(array) if nulls else None)
+
+    def write_all(arrays: Sequence[Any], block: Block) -> None:
+        rows, nulls = sum(map(len, arrays)), sum(array.null_count for array in arrays)
+        if nulls == rows:
+            block.nothing(rows)
+            return
+        write_values(arrays, block)
+        if nulls:
+            import numpy
+
+            parts = [_valid(array) for array in arrays]
+            for i, array in enumerate(arrays):
+                if parts[i] is None:
+                    parts[i] = numpy.ones(len(array), "?")
+            block.end(rows, numpy.concatenate(parts))
+        else:
+            block.counts(rows)
+
+    return _Plan(name.encode(), write, write_all)
+
+
+def _fixed(
+    name: str, width: int, write: Callable[[Any, Block], None] = lambda v, b: b.write(v)
+) -> _Plan:
+    """Values of ``width`` bytes each. ``write`` gets their bytes, zero where null."""
+
+    def write_values(arrays: Sequence[Any], block: Block) -> None:
         import numpy
 
-        if _empty(array, block):
+        if not width:
             return
-        rows, valid = len(array), _valid(array)
-        if width:
-            values = numpy.frombuffer(
-                array.buffers()[1], "u1", rows * width, array.offset * width
-            )  # fmt: skip
-            if valid is not None:
-                parts = values.view(f"<i{unit}").reshape(rows, -1)
-                values = (parts * valid[:, None]).reshape(-1).view("u1")
-            write(values, block)
-        block.end(rows, valid)
+        for array in arrays:
+            rows = len(array)
+            data = numpy.frombuffer(array.buffers()[1], "u1", rows * width, array.offset * width)
+            write(_zeroed(data, array, width) if array.null_count else data, block)
 
-    return write_fixed
+    return _flat(name, write_values)
+
+
+def _zeroed(data: Any, array: Any, width: int) -> Any:
+    """Bytes of values with zeros for the nulls, which is what most producers leave there."""
+    import numpy
+
+    rows, bitmap = len(array), _validity(array)
+    if width in (1, 2, 4, 8) and array.null_count * 32 > rows:
+        # To look for what is under the nulls takes longer than this.
+        return (data.view(f"<i{width}") * _bits(bitmap, rows)).view("u1")
+    values = data.reshape(rows, width)
+    places = numpy.flatnonzero(_bits(~bitmap, rows))
+    if values[places].any():
+        values = values.copy()
+        values[places] = 0
+    return values.reshape(-1)
 
 
 def _write_floats(dtype: str) -> Callable[[Any, Block], None]:
     return lambda values, block: block.floats(values.view(dtype))
 
 
-def _arrow_bool(array: Any, block: Block) -> None:
+def _write_bools(arrays: Sequence[Any], block: Block) -> None:
     import numpy
 
-    if _empty(array, block):
-        return
-    rows, valid = len(array), _valid(array)
-    values = _bits(array.buffers()[1], array.offset, rows)
-    if valid is not None:
-        values = values & valid
-    block.write(numpy.packbits(values, bitorder="little"))
-    block.end(rows, valid)
+    parts = []
+    for array in arrays:
+        values = _bitmap(array.buffers()[1], array.offset, len(array))
+        parts.append(values & _validity(array) if array.null_count else values)
+    if len(parts) > 1:
+        bits = [_bits(part, len(array)) for part, array in zip(parts, arrays, strict=True)]
+        parts = [numpy.packbits(numpy.concatenate(bits), bitorder="little")]
+    block.write(parts[0])
 
 
-def _strings(array: Any, block: Block, offset_type: str) -> None:
+# --- strings --------------------------------------------------------------------------------------
+
+
+def _write_strings(arrays: Sequence[Any], block: Block) -> None:
+    """Strings and binary in any layout."""
     import numpy
 
-    if _empty(array, block):
-        return
-    rows, valid = len(array), _valid(array)
-    lengths, first, last, hidden = _spans(array, offset_type, valid)
+    lengths = [_write_bytes(array, block) for array in arrays]
+    block.lengths(lengths[0] if len(lengths) == 1 else numpy.concatenate(lengths))
+
+
+def _write_bytes(array: Any, block: Block) -> Any:
+    """Writes the bytes of all strings of an array, and returns their lengths."""
+    if array.type.id in _views():  # not the column's type: what was decoded may have another
+        if not array.null_count:
+            return _write_views(array, block)
+        array = _with_offsets(array)
+    lengths, first, last, hidden = _spans(array, _valid(array))
     if hidden:
         array = array.drop_null()
-        _, first, last, _ = _spans(array, offset_type, None)
+        _, first, last, _ = _spans(array, None)
     if last > first:
-        block.write(numpy.frombuffer(array.buffers()[2], "u1", last - first, first))
-    block.lengths(lengths)
-    block.end(rows, valid)
+        _write_range(array.buffers()[2], first, last, block)
+    return lengths
 
 
-def _spans(array: Any, offset_type: str, valid: Any) -> tuple[Any, int, int, bool]:
+def _write_range(buffer: Any, first: int, last: int, block: Block) -> None:
+    import numpy
+
+    block.write(numpy.frombuffer(buffer, "u1", last - first, first))
+
+
+def _spans(array: Any, valid: Any) -> tuple[Any, int, int, bool]:
     """From the offsets of strings or lists: lengths, zero where null; first and last offset; and
     whether something lies under nulls."""
     import numpy
@@ -319,8 +400,8 @@ def _spans(array: Any, offset_type: str, valid: Any) -> tuple[Any, int, int, boo
     rows, buffer = len(array), array.buffers()[1]
     if not rows or not buffer:
         return numpy.zeros(rows, "<i4"), 0, 0, False
-    width = int(offset_type[2])
-    offsets = numpy.frombuffer(buffer, offset_type, rows + 1, array.offset * width)
+    width = 8 if array.type.id in _wide() else 4
+    offsets = numpy.frombuffer(buffer, f"<i{width}", rows + 1, array.offset * width)
     lengths = offsets[1:] - offsets[:-1]
     hidden = False
     if valid is not None:
@@ -330,13 +411,90 @@ def _spans(array: Any, offset_type: str, valid: Any) -> tuple[Any, int, int, boo
     return lengths, int(offsets[0]), int(offsets[-1]), hidden
 
 
+@cache
+def _wide() -> frozenset[int]:
+    """The types whose offsets have eight bytes."""
+    import pyarrow as pa
+
+    return frozenset({pa.large_string().id, pa.large_binary().id, pa.large_list(pa.null()).id})
+
+
+@cache
+def _views() -> frozenset[int]:
+    import pyarrow as pa
+
+    return frozenset({pa.string_view().id, pa.binary_view().id})
+
+
+_INLINE: Final = 12
+"""Bytes of a string that a view holds itself."""
+
+
+def _write_views(array: Any, block: Block) -> Any:
+    """Views: 16 bytes for each string, its length in the first four.
+
+    A string of up to 12 bytes follows in the view. Of a longer one follow four bytes of it, the
+    number of a buffer and the place in that.
+    """
+    import numpy
+
+    rows = len(array)
+    buffers = array.buffers()
+    views = numpy.frombuffer(buffers[1], "<u4", 4 * rows, 16 * array.offset).reshape(rows, 4)
+    lengths = views[:, 0].copy()
+    longest, shortest = int(lengths.max()), int(lengths.min())
+    if shortest == longest <= _INLINE:
+        if longest:
+            block.write(_inline(buffers[1], array.offset, rows, longest))
+    elif shortest > _INLINE and _in_a_row(views, lengths):
+        first, last = views[0], views[-1]
+        buffer = buffers[2 + int(first[2])]
+        _write_range(buffer, int(first[3]), int(last[3]) + int(last[0]), block)
+    else:
+        strings = _with_offsets(array)
+        _, start, end, _ = _spans(strings, None)
+        _write_range(strings.buffers()[2], start, end, block)
+    return lengths
+
+
+def _with_offsets(array: Any) -> Any:
+    import pyarrow as pa
+
+    wide = pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary()
+    return array.cast(wide)
+
+
+def _inline(buffer: Any, offset: int, rows: int, length: int) -> Any:
+    """The bytes of strings of one length in their views."""
+    import numpy
+
+    dtype = f"<u{length}" if length in (1, 2, 4, 8) else f"V{length}"
+    return numpy.ndarray((rows,), dtype, buffer, 16 * offset + 4, (16,)).copy()
+
+
+def _in_a_row(views: Any, lengths: Any) -> bool:
+    """Whether long strings lie in one buffer, one right after the other."""
+    if views[0, 2] != views[-1, 2]:
+        return False
+    places = views[:, 3]
+    # Both sides wrap at 2**32; places are below 2**31.
+    if len(views) > 1 and places[1] != places[0] + lengths[0]:
+        return False
+    return bool(
+        (places[1:] == places[:-1] + lengths[:-1]).all() and (views[:, 2] == views[0, 2]).all()
+    )
+
+
+# --- decimals and times ---------------------------------------------------------------------------
+
+
 def _decimal(type_: Any) -> _Plan:
     import numpy
 
-    name = f"decimal[{type_.precision},{type_.scale}]".encode()
+    name = f"decimal[{type_.precision},{type_.scale}]"
     width = type_.bit_width // 8
     if width == 16 or (width == 32 and type_.precision > 38):
-        return _Plan(name, _fixed(width))
+        return _fixed(name, width)
     if width == 32:
 
         def narrow(values: Any, block: Block) -> None:
@@ -345,7 +503,7 @@ def _decimal(type_: Any) -> _Plan:
                 raise NoCanonicalForm(f"a decimal has more digits than its type {type_} allows")
             block.write(numpy.ascontiguousarray(words[:, :2]).reshape(-1))
 
-        return _Plan(name, _fixed(width, narrow))
+        return _fixed(name, width, narrow)
 
     def widen(values: Any, block: Block) -> None:
         words = numpy.empty((len(values) // width, 2), "<i8")
@@ -353,28 +511,28 @@ def _decimal(type_: Any) -> _Plan:
         numpy.right_shift(words[:, 0], 63, out=words[:, 1])
         block.write(words.reshape(-1))
 
-    return _Plan(name, _fixed(width, widen))
+    return _fixed(name, width, widen)
 
 
 def _temporal(type_: Any) -> _Plan:
     from pyarrow import types
 
     if types.is_date32(type_):
-        return _Plan(b"date", _fixed(4))
+        return _fixed("date", 4)
     if types.is_date64(type_):
-        return _Plan(b"date", _fixed(8, _days))
+        return _fixed("date", 8, _days)
     if types.is_time(type_):
         unit = type_.unit
         if unit == "s":
-            return _Plan(b"time[ms]", _fixed(4, _write_scaled("<i4")))
-        return _Plan(f"time[{unit}]".encode(), _fixed(type_.bit_width // 8))
+            return _fixed("time[ms]", 4, _write_scaled("<i4"))
+        return _fixed(f"time[{unit}]", type_.bit_width // 8)
     if types.is_timestamp(type_):
-        name = timestamp_type(type_.unit, type_.tz).encode()
-        return _Plan(name, _fixed(8, _write_scaled("<i8")) if type_.unit == "s" else _fixed(8))
+        name = timestamp_type(type_.unit, type_.tz)
+        return _fixed(name, 8, _write_scaled("<i8")) if type_.unit == "s" else _fixed(name, 8)
     if types.is_duration(type_):
-        return _Plan(f"duration[{type_.unit}]".encode(), _fixed(8))
+        return _fixed(f"duration[{type_.unit}]", 8)
     if types.is_interval(type_) and type_.bit_width == 128:
-        return _Plan(b"interval[month,day,nano]", _fixed(16))
+        return _fixed("interval[month,day,nano]", 16)
     raise NoCanonicalForm(f"Arrow type {type_} has no canonical form")
 
 
@@ -400,14 +558,14 @@ def _list(type_: Any) -> _Plan:
     child = _plan(type_.value_field)
     if types.is_fixed_size_list(type_):
         return _fixed_list(type_.list_size, child)
-    offset_type = "<i4" if types.is_list(type_) else "<i8" if types.is_large_list(type_) else ""
+    views = not (types.is_list(type_) or types.is_large_list(type_))
 
     def write(array: Any, block: Block) -> None:
         if _empty(array, block):
             return
         valid = _valid(array)
-        if offset_type:
-            lengths, first, last, hidden = _spans(array, offset_type, valid)
+        if not views:
+            lengths, first, last, hidden = _spans(array, valid)
             # flatten() leaves out what is under nulls.
             values = array.flatten() if hidden else array.values.slice(first, last - first)
         else:
@@ -445,7 +603,7 @@ def _map(type_: Any) -> _Plan:
         if _empty(array, block):
             return
         valid = _valid(array)
-        lengths, first, last, hidden = _spans(array, "<i4", valid)
+        lengths, first, last, hidden = _spans(array, valid)
         # Not a cast to a list of structs: of a map with nulls of type null in it that makes an
         # array which aborts the process when it is used (pyarrow 26.0.1).
         for plan, values in ((key, array.keys), (item, array.items)):

@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from blake3 import blake3
 
@@ -34,17 +34,26 @@ _DOMAINS: Final = {
 }
 
 
+Blocks: TypeAlias = tuple[bytes, ...]
+
+
 class NoCanonicalForm(Exception):
     """The data has no canonical form in version 1; the message says which part and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnDigest:
-    """One column of a table; ``digest`` is 64 hex digits and does not depend on the name."""
+    """One column of a table; ``digest`` is 64 hex digits and does not depend on the name.
+
+    ``bytes`` is the size of its canonical values. ``blocks`` are the digests of its blocks of
+    ``BLOCK_ROWS`` rows, 32 bytes each, and are there only if they were asked for.
+    """
 
     name: str
     type: str
     digest: str
+    bytes: int
+    blocks: Blocks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,13 @@ class Column:
     """The digest of one column, made from pieces in any sizes (sections 3 to 5).
 
     A piece is whatever ``write`` takes: it must have a length and slices, and ``join`` makes one
-    of several. Pieces are kept only until they fill a block. The name is not part of the digest.
+    of several; ``write_all``, if there is one, writes several without joining them. Pieces are kept
+    only until they fill a block. The name is not part of the digest.
     """
 
     __slots__ = (
-        "_blocks", "_join", "_pending", "_waiting", "_write", "bytes", "name", "rows", "type"
+        "_blocks", "_join", "_pending", "_waiting", "_write", "_write_all",
+        "bytes", "name", "rows", "type",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +104,7 @@ class Column:
         type_: bytes,
         write: Callable[[Any, Block], None],
         join: Callable[[list[Any]], Any],
+        write_all: Callable[[Sequence[Any], Block], None] | None = None,
     ) -> None:
         self.name = name
         self.type = type_
@@ -100,6 +112,7 @@ class Column:
         self.bytes = 0
         self._write = write
         self._join = join
+        self._write_all = write_all
         self._blocks = bytearray()
         self._pending: list[Any] = []
         self._waiting = 0
@@ -107,6 +120,8 @@ class Column:
     def add(self, piece: Any) -> None:
         """The next rows."""
         length = len(piece)
+        if not length:
+            return
         start = 0
         if self._waiting:
             start = min(length, BLOCK_ROWS - self._waiting)
@@ -114,8 +129,8 @@ class Column:
             self._waiting += start
             if self._waiting < BLOCK_ROWS:
                 return
-            self._block(self._join(self._pending))
-            self._pending.clear()
+            self._block(*self._pending)
+            self._pending = []
             self._waiting = 0
         while length - start >= BLOCK_ROWS:
             self._block(piece[start : start + BLOCK_ROWS])
@@ -124,28 +139,39 @@ class Column:
             self._pending.append(piece[start:] if start else piece)
             self._waiting = length - start
 
-    def digest(self) -> bytes:
-        """The 32 bytes, after the last piece."""
+    def digest(self, *, blocks: bool = False) -> ColumnDigest:
+        """After the last piece; ``blocks`` asks for the digests of the blocks as well."""
         if self._waiting:
-            pending = self._pending
-            self._block(pending[0] if len(pending) == 1 else self._join(pending))
+            self._block(*self._pending)
             self._pending = []
             self._waiting = 0
         column = hasher("column")
         column.update(
             _U64.pack(len(self.type)) + self.type + _U64.pack(self.rows) + bytes(self._blocks)
         )
-        return column.digest()
+        data = bytes(self._blocks) if blocks else b""
+        return ColumnDigest(
+            self.name,
+            self.type.decode("utf-8", "replace"),
+            column.hexdigest(),
+            self.bytes,
+            tuple(data[i : i + 32] for i in range(0, len(data), 32)) if blocks else None,
+        )
 
-    def _block(self, values: Any) -> None:
+    def _block(self, *pieces: Any) -> None:
         block = Block()
         try:
-            self._write(values, block)
+            if len(pieces) == 1:
+                self._write(pieces[0], block)
+            elif self._write_all is not None:
+                self._write_all(pieces, block)
+            else:
+                self._write(self._join(list(pieces)), block)
         except NoCanonicalForm as error:
             raise NoCanonicalForm(f"column {self.name!r}: {error}") from None
         self._blocks += block.hasher.digest()
         self.bytes += block.bytes
-        self.rows += len(values)
+        self.rows += sum(map(len, pieces))
 
 
 class Block:
@@ -168,9 +194,10 @@ class Block:
         self.hasher.update(data)
         self.bytes += len(data)
 
-    def lengths(self, lengths: Any) -> None:
+    def lengths(self, lengths: Any, longest: int | None = None) -> None:
         """In the fewest bytes (1, 2, 4 or 8) that hold the longest of the block (section 4.3)."""
-        longest = int(lengths.max()) if len(lengths) else 0
+        if longest is None:
+            longest = int(lengths.max()) if len(lengths) else 0
         width = 1 if longest < 1 << 8 else 2 if longest < 1 << 16 else 4 if longest < 1 << 32 else 8
         self.write(lengths.astype(f"<u{width}"))
         self.write(bytes((width,)))
@@ -195,10 +222,16 @@ class Block:
         """The bitmap and the counts. ``valid`` says what is not null, if something is null."""
         import numpy
 
-        nulls = 0
+        nulls, bitmap = 0, None
         if valid is not None:
             nulls = rows - int(numpy.count_nonzero(valid))
-            self.write(numpy.packbits(valid, bitorder="little"))
+            bitmap = numpy.packbits(valid, bitorder="little")
+        self.counts(rows, nulls, bitmap)
+
+    def counts(self, rows: int, nulls: int = 0, bitmap: Any = None) -> None:
+        """The same with a bitmap that is packed already."""
+        if bitmap is not None:
+            self.write(bitmap)
         self.hasher.update(_HEAD.pack(rows, nulls))
 
     def nothing(self, rows: int) -> None:
@@ -206,18 +239,14 @@ class Block:
         self.hasher.update(_HEAD.pack(rows, rows))
 
 
-def table_digest(rows: int, columns: Sequence[Column]) -> TableDigest:
+def table_digest(rows: int, columns: Sequence[ColumnDigest]) -> TableDigest:
     """The root of the tree (section 6)."""
     root = hasher("table")
     root.update(_HEAD.pack(rows, len(columns)))
-    parts = []
     for column in columns:
-        digest = column.digest()
-        root.update(text(column.name) + digest)
-        type_ = column.type.decode("utf-8", "replace")
-        parts.append(ColumnDigest(column.name, type_, digest.hex()))
+        root.update(text(column.name) + bytes.fromhex(column.digest))
     size = sum(column.bytes for column in columns)
-    return TableDigest(f"table:{root.hexdigest()}", rows, tuple(parts), size)
+    return TableDigest(f"table:{root.hexdigest()}", rows, tuple(columns), size)
 
 
 # --- rules that Arrow and NumPy share -------------------------------------------------------------

@@ -7,14 +7,16 @@ import decimal
 import itertools
 import sys
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
 
 from otelprov.artifacts.arrow import arrow_column
 from otelprov.artifacts.digest import (
     BLOCK_ROWS,
     Block,
     Column,
+    ColumnDigest,
     NoCanonicalForm,
     TableDigest,
     table_digest,
@@ -44,8 +46,17 @@ def shape(value: Any) -> tuple[int | None, int | None]:
     return sizes[0], sizes[1] if len(sizes) == 2 else 1
 
 
-def digest(value: Any) -> TableDigest:
-    """The digests of a table and of its columns.
+Known: TypeAlias = MutableMapping[Hashable, ColumnDigest]
+"""Digests of columns by where their values lie, see ``digest``."""
+
+
+def digest(value: Any, *, blocks: bool = False, known: Known | None = None) -> TableDigest:
+    """The digests of a table and of its columns, and with ``blocks`` of their blocks of rows.
+
+    ``known`` holds digests of Arrow and Polars columns and of the Arrow-backed columns of pandas,
+    by type, places and lengths of their buffers. A column that is found there is not hashed; the
+    others are added. Who keeps it between calls answers for its truth: an entry is worthless once
+    a buffer of its column was freed, as another may come to lie there, or written to.
 
     Raises:
         NoCanonicalForm: with the column that has none.
@@ -54,13 +65,43 @@ def digest(value: Any) -> TableDigest:
         import pyarrow  # noqa: F401
     except ImportError:
         raise NoCanonicalForm("pyarrow is not installed") from None
+    request = _Request(blocks, known)
     if _is_pandas(value):
-        return _pandas(value)
+        return table_digest(*_pandas(value, request))
     if _is_arrow(value):
-        return _arrow(value)
+        return table_digest(*_arrow(value, request))
     if _is_polars(value):
-        return _polars(value)
-    return _stream(value)
+        return table_digest(*_polars(value, request))
+    return table_digest(*_stream(value, request))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the caller of ``digest`` asked for."""
+
+    blocks: bool = False
+    known: Known | None = None
+
+    def hashed(self, column: Column, pieces: Iterable[Any]) -> ColumnDigest:
+        """The digest of a column that consists of these pieces."""
+        for piece in pieces:
+            column.add(piece)
+        return column.digest(blocks=self.blocks)
+
+    def found(
+        self, key: Hashable, column: Column, pieces: Callable[[], Iterable[Any]]
+    ) -> ColumnDigest:
+        """The known digest of a column, or that of its pieces, which is then known."""
+        if self.known is None or key is None:
+            return self.hashed(column, pieces())
+        digest = self.known.get(key)
+        if digest is None or (self.blocks and digest.blocks is None):
+            digest = self.known[key] = self.hashed(column, pieces())
+        return replace(digest, name=column.name, blocks=digest.blocks if self.blocks else None)
+
+
+_Columns = tuple[int, list[ColumnDigest]]
+"""Rows, and the columns."""
 
 
 # --- Arrow ----------------------------------------------------------------------------------------
@@ -73,32 +114,59 @@ def _is_arrow(value: object) -> bool:
     return isinstance(value, (pa.Table, pa.RecordBatch, pa.ChunkedArray, pa.Array))
 
 
-def _arrow(value: Any) -> TableDigest:
+def _arrow(value: Any, request: _Request) -> _Columns:
     import pyarrow as pa
 
     if isinstance(value, (pa.Table, pa.RecordBatch)):
         fields = zip(value.schema, value.columns, strict=True)
-        columns = [_arrow_chunks(field.name, field, chunks) for field, chunks in fields]
-        return table_digest(value.num_rows, columns)
-    return table_digest(len(value), [_arrow_chunks(UNNAMED, pa.field("", value.type), value)])
+        columns = [_arrow_chunks(field.name, field, chunks, request) for field, chunks in fields]
+        return value.num_rows, columns
+    return len(value), [_arrow_chunks(UNNAMED, value.type, value, request)]
 
 
 UNNAMED: Final = "0"
 """The name of a column that has none: what pandas calls the column of an unnamed Series."""
 
 
-def _arrow_chunks(name: str, field: Any, values: Any) -> Column:
+def _arrow_chunks(name: str, field: Any, values: Any, request: _Request) -> ColumnDigest:
     """A column of an Array or a ChunkedArray."""
     column = arrow_column(name, field)
-    for chunk in getattr(values, "chunks", (values,)):
-        column.add(chunk)
-    return column
+    chunks = getattr(values, "chunks", (values,))
+    key = None if request.known is None else _places(column, values.type, chunks)
+    return request.found(key, column, lambda: chunks)
+
+
+def _places(column: Column, type_: Any, chunks: Iterable[Any]) -> Hashable:
+    """A key for the values of a column: its type, and where its chunks lie.
+
+    None for nested types and dictionaries, as ``buffers`` does not tell all about their children.
+    """
+    import pyarrow as pa
+
+    if (
+        type_.num_fields
+        or pa.types.is_dictionary(type_)
+        or isinstance(type_, pa.BaseExtensionType)
+    ):  # fmt: skip
+        return None
+    places = (
+        (chunk.offset, len(chunk), *(b and b.address for b in chunk.buffers()))
+        for chunk in chunks
+        if len(chunk)
+    )
+    return (column.type, str(type_), *places)
 
 
 def batches_digest(
     schema: Any, batches: Iterable[Any], names: Sequence[str] | None = None
 ) -> TableDigest:
     """The digest of record batches that arrive one by one; holds a block of each column at most."""
+    return table_digest(*_batches(schema, batches, _Request(), names))
+
+
+def _batches(
+    schema: Any, batches: Iterable[Any], request: _Request, names: Sequence[str] | None = None
+) -> _Columns:
     fields = zip(schema.names if names is None else names, schema, strict=True)
     columns = [arrow_column(name, field) for name, field in fields]
     rows = 0
@@ -106,7 +174,7 @@ def batches_digest(
         rows += batch.num_rows
         for column, array in zip(columns, batch.columns, strict=True):
             column.add(array)
-    return table_digest(rows, columns)
+    return rows, [column.digest(blocks=request.blocks) for column in columns]
 
 
 # --- Polars and the Arrow stream interface --------------------------------------------------------
@@ -119,25 +187,54 @@ def _is_polars(value: object) -> bool:
     return isinstance(value, (pl.DataFrame, pl.Series))
 
 
-def _polars(value: Any) -> TableDigest:
+def _polars(value: Any, request: _Request) -> _Columns:
     import polars as pl
 
-    frame = value.to_frame() if isinstance(value, pl.Series) else value
-    for name, type_ in frame.schema.items():
-        _exportable(name, type_)
-    names = frame.columns
-    if any("\0" in name for name in names):
-        frame = frame.clone()
-        frame.columns = [str(i) for i in range(len(names))]
-    # Slice by slice: Polars copies some columns of strings as it exports them (2.1.0).
+    columns = [value] if isinstance(value, pl.Series) else value.get_columns()
+    return len(value), [_series(column, request) for column in columns]
+
+
+def _series(series: Any, request: _Request) -> ColumnDigest:
+    """One column at a time: a frame whose columns are cut at different rows is copied as it is
+    exported, and a column by itself is not."""
+    name, type_ = series.name, series.dtype
+    if "\0" in name:
+        series = series.alias("")
+    if type(type_).__name__ in _SHARED:
+        values = _exported(series)
+        column = arrow_column(name, values.type)
+        key = None
+        if request.known is not None:
+            key = _places(column, values.type, values.chunks)
+            again = _exported(series)  # elsewhere, if the values were copied
+            key = key if key == _places(column, again.type, again.chunks) else None
+        return request.found(key, column, lambda: values.chunks)
+    _exportable(name, type_)
+    frame = series.to_frame()
     first = _reader(frame[:_SLICE])
+    column = arrow_column(name, first.schema.field(0))
+    # Slice by slice: Polars copies such columns as it exports them (2.1.0).
     later = (_reader(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
-    return batches_digest(
-        first.schema, itertools.chain(first, itertools.chain.from_iterable(later)), names
-    )
+    batches = itertools.chain(first, itertools.chain.from_iterable(later))
+    return request.hashed(column, (batch.column(0) for batch in batches))
 
 
 _SLICE: Final = 4 * BLOCK_ROWS
+
+_SHARED: Final = frozenset(
+    "Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64 Boolean String Binary"
+    " Date Time Datetime Duration Decimal".split()
+)
+"""Types of Polars that Arrow has as well, in the same form."""
+
+
+def _exported(series: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.chunked_array(series)
+    except pa.ArrowException:
+        raise NoCanonicalForm("it holds a type that pyarrow cannot import") from None
 
 
 def _exportable(column: str, type_: Any) -> None:
@@ -171,9 +268,9 @@ def _is_stream(value: object) -> bool:
     )
 
 
-def _stream(value: Any) -> TableDigest:
+def _stream(value: Any, request: _Request) -> _Columns:
     reader = _reader(value)
-    return batches_digest(reader.schema, reader)
+    return _batches(reader.schema, reader, request)
 
 
 def _reader(value: Any) -> Any:
@@ -195,7 +292,7 @@ def _is_pandas(value: object) -> bool:
     return isinstance(value, (pd.DataFrame, pd.Series, pd.Index))
 
 
-def _pandas(value: Any) -> TableDigest:
+def _pandas(value: Any, request: _Request) -> _Columns:
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
@@ -217,7 +314,8 @@ def _pandas(value: Any) -> TableDigest:
         for name, vector in _index_columns(index, names):
             names.append(name)
             vectors.append(vector)
-    return table_digest(rows, [_pandas_column(*part) for part in zip(names, vectors, strict=True)])
+    parts = zip(names, vectors, strict=True)
+    return rows, [_pandas_column(name, vector, request) for name, vector in parts]
 
 
 def _frame_column(frame: Any, i: int) -> Any:
@@ -273,7 +371,7 @@ def _index_columns(index: Any, column_names: Sequence[str]) -> list[tuple[str, A
     return columns
 
 
-def _pandas_column(name: str, values: Any) -> Column:
+def _pandas_column(name: str, values: Any, request: _Request) -> ColumnDigest:
     """A column of a NumPy vector or of a pandas extension array."""
     import numpy
     import pandas as pd
@@ -284,9 +382,9 @@ def _pandas_column(name: str, values: Any) -> Column:
     if type(values) is pd.arrays.NumpyExtensionArray:
         values = values.to_numpy()
     if isinstance(values, numpy.ndarray):
-        return (
-            _object_column(name, values) if values.dtype.kind == "O" else numpy_column(name, values)
-        )
+        if values.dtype.kind == "O":
+            return _object_column(name, values, request)
+        return numpy_column(name, values).digest(blocks=request.blocks)
     kind = type(values)
     if kind is pd.arrays.TimedeltaArray or kind is pd.arrays.DatetimeArray:
         zone = getattr(values, "tz", None)
@@ -294,17 +392,22 @@ def _pandas_column(name: str, values: Any) -> Column:
             zone = pa.timestamp(values.unit, zone).tz
         code = "m" if kind is pd.arrays.TimedeltaArray else "M"
         # Without the type, each instant that has a zone would become an object.
-        return numpy_column(name, numpy.asarray(values, f"{code}8[{values.unit}]"), zone=zone)
+        vector = numpy.asarray(values, f"{code}8[{values.unit}]")
+        return numpy_column(name, vector, zone=zone).digest(blocks=request.blocks)
     if not isinstance(values, pd.Categorical) and not hasattr(kind, "__arrow_array__"):
-        return _object_column(name, numpy.asarray(values, object))
+        return _object_column(name, numpy.asarray(values, object), request)
     array = pa.array(values, from_pandas=True)
-    return _arrow_chunks(name, pa.field("", array.type), array)
+    if request.known is not None and not isinstance(
+        getattr(values, "_pa_array", None), pa.ChunkedArray
+    ):
+        request = replace(request, known=None)  # made just now, and gone soon
+    return _arrow_chunks(name, array.type, array, request)
 
 
 # --- columns of Python objects --------------------------------------------------------------------
 
 
-def _object_column(name: str, values: Any) -> Column:
+def _object_column(name: str, values: Any, request: _Request) -> ColumnDigest:
     """As pyarrow infers it, or cell by cell where it cannot or where it would lose what differs."""
     import pyarrow as pa
 
@@ -312,9 +415,10 @@ def _object_column(name: str, values: Any) -> Column:
         try:
             array = pa.array(values, from_pandas=True)
         except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
-            return _cells(name, values)
-        return _arrow_chunks(name, pa.field("", array.type), array)
-    return _cells(name, values)
+            return request.hashed(_cells(name), [values])
+        request = replace(request, known=None)
+        return _arrow_chunks(name, array.type, array, request)
+    return request.hashed(_cells(name), [values])
 
 
 def _is_plain(values: Any) -> bool:
@@ -390,11 +494,9 @@ def _look(values: Any, kinds: set[type], zones: set[str], depth: int) -> None:
         zones |= {zone_name(value.tzinfo) for value in values if type(value) in clocks}
 
 
-def _cells(name: str, values: Any) -> Column:
+def _cells(name: str) -> Column:
     """A column of Python objects by the canonical form of each (section 7.3)."""
-    column = Column(name, b"python", _write_cells, _first)
-    column.add(values)
-    return column
+    return Column(name, b"python", _write_cells, _first)
 
 
 def _first(pieces: list[Any]) -> Any:

@@ -75,8 +75,11 @@ def _numpy_float(values: Any, block: Block) -> None:
     largest = None if half or not len(values) else values.max()
     if half or largest != largest:
         valid = values == values
-    parts = values.view(f"<i{min(values.dtype.itemsize, 8)}")
-    _some(parts.reshape(len(values), -1), valid, block)
+    width = values.dtype.itemsize
+    if width == 16:
+        _some(values.view("<i8").reshape(-1, 2), valid, block)
+    else:
+        _some(values.view(f"<i{width}"), valid, block)
 
 
 def _numpy_instants(values: Any, block: Block, *, scale: int = 1) -> None:

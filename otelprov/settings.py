@@ -7,6 +7,7 @@ The command line reads the same settings with ``strict`` and turns a bad value i
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Characters kept of one parameter's value (16 to 2000).",
     ),
     Setting(
+        "OTELPROV_DIGEST_LIMIT",
+        "8GiB",
+        "Bytes digested for one operation, such as '500MB' or '4GiB', or 'off' for no limit; what "
+        "is larger is known by footers, size and time.",
+    ),
+    Setting(
         "OTELPROV_CODE_REVISION",
         "from git or CI",
         "Code version where there is no git: a value written at build time.",
@@ -75,6 +82,8 @@ class Settings:
     tier: Tier = "essential"
     carrier: bool = True
     parameter_length: int = 512
+    digest_limit: int | None = 8 << 30
+    """Bytes of one operation; None for no limit."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -114,11 +123,13 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
 
     default: Path | None = default_journal(environ)
     journal = get("OTELPROV_JOURNAL", _journal, default)
+    default_limit: int | None = 8 << 30
     return Settings(
         journal=journal,
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
+        digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -149,6 +160,21 @@ def _switch(text: str) -> bool:
     if text.lower() not in ("on", "off"):
         raise ValueError("expected 'on' or 'off'")
     return text.lower() == "on"
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def _limit(text: str) -> int | None:
+    if text.lower() == "off":
+        return None
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?(?:([kmgt]?)(i?)b)?", text.lower())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError("expected a number of bytes such as '500MB' or '4GiB', or 'off'")
+    unit = _UNITS[match[2] or ""]
+    if match[3]:
+        unit = 1 << (10 * " kmgt".index(match[2]))
+    return int(float(match[1]) * unit)
 
 
 def _length(text: str) -> int:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from otelprov.artifacts import files, formats
-from otelprov.model import Artifact
+from otelprov.artifacts import contents, files, formats
+from otelprov.model import Artifact, CarrierState
 
 ID_KEY: Final = b"otelprov.artifact.id"
 TRACE_KEY: Final = b"traceparent"
@@ -22,8 +22,6 @@ PART: Final = b"part"
 KEYS: Final = frozenset({ID_KEY, TRACE_KEY, SCOPE_KEY})
 """Everything that is written into a file beside its content."""
 
-State = Literal["verified", "stale", "unverified"]
-"""Whether a carried id is that of the data: it is; it is not; that was not looked at in full."""
 Place = Literal["metadata", "attributes"]
 
 _ID: Final = re.compile(rb"[a-z]{1,32}:[0-9a-f]{64}")
@@ -80,7 +78,7 @@ def claims(path: str | os.PathLike[str]) -> tuple[Claim, ...]:
     return _claims("metadata", formats.metadata, path) + _claims("attributes", _attributes, path)
 
 
-def check(path: str | os.PathLike[str]) -> State | None:
+def check(path: str | os.PathLike[str]) -> CarrierState | None:
     """Whether what a file carries is still true; None if it carries nothing. Never raises.
 
     The whole file is read.
@@ -88,14 +86,16 @@ def check(path: str | os.PathLike[str]) -> State | None:
     return settled(verify(path, claim.carrier) for claim in claims(path))
 
 
-def settled(states: Iterable[State]) -> State | None:
+def settled(states: Iterable[CarrierState]) -> CarrierState | None:
     """What is said of a file with several claims: one that is true is enough."""
     found = set(states)
-    order: tuple[State, ...] = ("verified", "unverified", "stale")
+    order: tuple[CarrierState, ...] = ("verified", "unverified", "stale")
     return next((state for state in order if state in found), None)
 
 
-def verify(path: str | os.PathLike[str], carrier: Carrier, known: Artifact | None = None) -> State:
+def verify(
+    path: str | os.PathLike[str], carrier: Carrier, known: Artifact | None = None
+) -> CarrierState:
     """Whether the id in a carrier is that of the file's content. Never raises.
 
     ``known`` is the file by its content, where that is at hand; else the whole file is read.
@@ -120,7 +120,7 @@ def attach(path: str | os.PathLike[str], carrier: Carrier) -> bool:
         before = os.stat(path)
         for key, value in arrow_metadata(carrier).items():
             os.setxattr(path, b"user." + key, value)
-        files.touched(path, before)
+        contents.touched(path, before)
     except Exception:
         return False
     return True

@@ -98,17 +98,9 @@ def _acero() -> Iterable[Entry]:
 
 
 def _source(parameters: Mapping[str, Any]) -> Any:
-    """What is read: a path of this machine, or a name in another file system."""
-    for name in ("source", "path_or_paths", "metadata_path"):
-        place = parameters.get(name)
-        if place is not None:
-            break
-    system = parameters.get("filesystem")
-    if system is None or not isinstance(place, str) or "://" in place:
-        return place
-    kind = getattr(system, "type_name", None) or getattr(system, "protocol", None) or "filesystem"
-    kind = kind[0] if isinstance(kind, (list, tuple)) else kind
-    return place if kind in ("local", "file") else f"{kind}://{place}"
+    """What is read, by whichever name the function has for it."""
+    names = ("source", "path_or_paths", "metadata_path")
+    return next((parameters[name] for name in names if parameters.get(name) is not None), None)
 
 
 def _opened(parameters: Mapping[str, Any]) -> Any:

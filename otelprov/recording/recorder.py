@@ -32,6 +32,8 @@ from otelprov import semconv
 from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.model import Artifact, ArtifactKind, OperationKind
+from otelprov.recording import claims
+from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller_attributes, function_attributes
 from otelprov.recording.policy import ELLIPSIS, parameter_value, redact, shorten
 from otelprov.recording.run import now, run, tracer
@@ -89,10 +91,13 @@ class OpenOperation:
         "_parameters",
         "_producers",
         "_used",
+        "budget",
         "call",
+        "claims",
         "content",
         "end_time",
         "ended",
+        "files_not_asked",
         "span",
     )
 
@@ -111,6 +116,12 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Artifact | None = None
         """The table that a write is writing, by its content, once that is known."""
+        self.budget = Budget(run.settings.digest_limit)
+        """What may still be digested of files and directories."""
+        self.claims: list[claims.Claimed] = []
+        """What used files say of themselves; settled when what was read is known."""
+        self.files_not_asked = 0
+        """Files of directories whose claims were not looked for."""
         self._used: dict[str, tuple[str, Artifact]] = {}
         self._generated: dict[str, tuple[str, Artifact]] = {}
         self._producers: dict[Producer, None] = {}
@@ -219,6 +230,16 @@ class OpenOperation:
             coverage="derivation",
         )
 
+    def _settle_claims(self) -> None:
+        """Now that it is known what was read: whether what the files say of themselves is true."""
+        known = {artifact.id for _, artifact in self._generated.values()}
+        states, makers = claims.settle(self.claims, known)
+        for artifact_id, state in states.items():
+            role, artifact = self._used[artifact_id]
+            self._used[artifact_id] = (role, replace(artifact, carrier=state))
+        for artifact_id, maker in makers:
+            self.made_by(Producer(artifact_id, maker.trace_id, maker.span_id))
+
     def end(self, error: BaseException | None = None) -> None:
         """Write down what is known and end the span. A failed operation generated nothing."""
         if self.ended:
@@ -283,6 +304,7 @@ class OpenOperation:
             self.use_artifact(name, artifact)
 
     def _write_edges(self, end_time: int, *, failed: bool) -> None:
+        self._settle_claims()
         used = list(self._used.values())
         generated = [] if failed else list(self._generated.values())
         for number, limit, name in (
@@ -291,6 +313,12 @@ class OpenOperation:
         ):
             if number > limit:
                 self.span.set_attribute(name, number - limit)
+        for number, name in (
+            (self.budget.cut, semconv.DROPPED_DIGEST_BYTES),
+            (self.files_not_asked, semconv.DROPPED_CARRIERS),
+        ):
+            if number:
+                self.span.set_attribute(name, number)
         own = self.span.get_span_context().trace_id
         for producer in list(self._producers)[:MAX_LINKS]:
             if int(producer.trace_id, 16) != own:
@@ -300,7 +328,7 @@ class OpenOperation:
         for role, artifact in used[:MAX_USED]:
             self.span.add_event(
                 semconv.USED,
-                {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_maker(artifact)},
+                {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_said(artifact)},
                 end_time,
             )
         for role, artifact in generated[:MAX_GENERATED]:
@@ -384,8 +412,10 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     return {name: value for name, value in pairs.items() if value is not None}
 
 
-def _maker(artifact: Artifact) -> dict[str, AttributeValue]:
-    return {semconv.ARTIFACT_MAKER: artifact.maker} if artifact.maker else {}
+def _said(artifact: Artifact) -> dict[str, AttributeValue]:
+    """Of what was used: who made it, and whether what it says of itself is true."""
+    pairs = ((semconv.ARTIFACT_MAKER, artifact.maker), (semconv.ARTIFACT_CARRIER, artifact.carrier))
+    return {name: value for name, value in pairs if value}
 
 
 def _message(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from otelprov.artifacts import carrier, files, formats, identify, identify_path
+from otelprov.artifacts import carrier, contents, formats, identify, identify_path
 from otelprov.artifacts.carrier import Carrier
 
 TABLE = pa.table({"a": [1, 2]})
@@ -57,7 +57,7 @@ def test_only_the_footer_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     big = pa.table({"a": os.urandom(3_000_000).hex(" ").split()})
     pq.write_table(with_carrier(big), path)
     monkeypatch.setattr(pq.ParquetFile, "read", None)
-    monkeypatch.setattr(files, "_read", None)
+    monkeypatch.setattr(contents, "_read", None)
     assert carrier.read(path) == CARRIER
 
 
@@ -80,7 +80,7 @@ def test_attaching_does_not_make_a_file_be_read_again(
 ) -> None:
     os.utime(attributes, ns=(10**18 + 1, 10**18 + 1))
     found = Carrier(identify_path(attributes).id, "1" * 32, "1" * 16)
-    monkeypatch.setattr(files, "_read", None)
+    monkeypatch.setattr(contents, "_read", None)
     assert carrier.attach(attributes, found)
     assert carrier.read(attributes) == found
 

@@ -16,6 +16,12 @@ from otelprov.artifacts.digest import NoCanonicalForm
 from otelprov.artifacts.locations import shown
 
 _CHUNK: Final = 1 << 20
+_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
 _CACHED: Final = 32_768
 """Digests that are kept, of about 400 bytes each. More than the files of most data sets: the oldest
 go first, so that a set which is larger by one file is read anew each time."""
@@ -34,18 +40,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_lock)
 
 
-def open_regular(place: bytes) -> tuple[int, os.stat_result]:
+def open_regular(place: bytes, *, known: bool = False) -> tuple[int, os.stat_result]:
     """A descriptor of a regular file, and its status.
+
+    ``known`` where it was one just now.
 
     Raises:
         OSError: it cannot be opened.
         NoCanonicalForm: it is not a regular file.
     """
     # Opening a FIFO would wait for its writer, or let a writer go that waits for its reader.
-    if not stat.S_ISREG(os.stat(place).st_mode):
+    if not known and not stat.S_ISREG(os.stat(place).st_mode):
         raise NoCanonicalForm("not a regular file")
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(place, _FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -150,13 +157,11 @@ def _key(place: bytes, status: os.stat_result) -> _Key:
 def _read(descriptor: int, before: os.stat_result) -> bytes:
     # Not mapped: a mapped file that another process truncates kills this one (SIGBUS).
     found = blake3()
-    buffer = memoryview(bytearray(min(_CHUNK, before.st_size + 1)))
+    buffer = memoryview(bytearray(min(_CHUNK, before.st_size)))
     size = 0
-    while count := read_at(descriptor, buffer, size):
+    while size < before.st_size and (count := read_at(descriptor, buffer, size)):
         found.update(buffer[:count])
         size += count
-        if size > before.st_size:
-            break
     if size != before.st_size or not same(before, os.fstat(descriptor)):
         raise NoCanonicalForm("the file changed while it was read")
     return found.digest()

@@ -111,7 +111,7 @@ def _content(place: bytes, status: os.stat_result) -> bytes:
     digest = contents.kept(place, status)
     if digest is not None:
         return digest
-    descriptor, now = contents.open_regular(place)
+    descriptor, now = contents.open_regular(place, known=True)
     try:
         contents.unchanged(place, status, now)
         return contents.digest(place, descriptor, now)
@@ -120,7 +120,7 @@ def _content(place: bytes, status: os.stat_result) -> bytes:
 
 
 def _footer(place: bytes, status: os.stat_result) -> bytes:
-    descriptor, now = contents.open_regular(place)
+    descriptor, now = contents.open_regular(place, known=True)
     try:
         contents.unchanged(place, status, now)
         return evidence.of_footer(descriptor, now) or evidence.of_status(now)
@@ -150,6 +150,7 @@ class _Entry:
 def _list(place: bytes) -> list[_Entry]:
     """Every entry below a directory, sorted. Nothing is ignored, and no link followed to one."""
     entries: list[_Entry] = []
+    separator = os.fsencode(os.sep)
     waiting = [b""]
     while waiting:
         folder = waiting.pop()
@@ -158,7 +159,7 @@ def _list(place: bytes) -> list[_Entry]:
         if not listed and folder:
             entries.append(_Entry(_slashed(folder), b"d", b"", None))
         for entry in listed:
-            path = os.path.join(folder, entry.name)
+            path = folder + separator + entry.name if folder else entry.name
             status = _status(entry)
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)

@@ -143,12 +143,15 @@ def _is_among(path: str, columns: list[str]) -> bool:
 def _left_by_filters(path: str | os.PathLike[str], filters: object) -> list[int]:
     """The row groups that the statistics in the footer do not rule out."""
     import pyarrow.dataset
+    import pyarrow.fs
     import pyarrow.parquet
 
     expression = filters
     if not isinstance(filters, pyarrow.dataset.Expression):
         expression = pyarrow.parquet.filters_to_expression(filters)
-    fragment = pyarrow.dataset.ParquetFileFormat().make_fragment(os.fspath(path))
+    fragment = pyarrow.dataset.ParquetFileFormat().make_fragment(
+        os.fspath(path), pyarrow.fs.LocalFileSystem()
+    )
     return [group.id for group in fragment.subset(expression).row_groups]
 
 

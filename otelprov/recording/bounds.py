@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,20 +122,22 @@ def version(found: OpenFile | OpenDirectory, reason: str) -> Artifact:
     return found.by_footer(reason)
 
 
-def what_was_read(path: str, how: Reading, budget: Budget) -> Artifact:
-    """The artifact that a path is: by content, unless that reads much more than the call did."""
+def what_was_read(path: str, how: Reading, budget: Budget) -> tuple[Artifact, Sequence[str]]:
+    """The artifact that a path is, and the files in it.
+
+    By content, unless that reads much more than the call did.
+    """
     found = opened(path)
     if isinstance(found, Artifact):
-        return found
+        return found, (path,)
+    files = found.files if isinstance(found, OpenDirectory) else (path,)
     unread = found.unread
     if unread > SMALL:
         if how.partial:
-            return version(found, how.partial)
-        if how.selects:
-            selected = _selected(found, path, how)
-            if unread > 2 * selected + SMALL:
-                return version(found, "columns or rows were selected")
-    return _in_full(found, unread, budget)
+            return version(found, how.partial), files
+        if how.selects and unread > 2 * _selected(files, how) + SMALL:
+            return version(found, "columns or rows were selected"), files
+    return _in_full(found, unread, budget), files
 
 
 def what_was_written(path: str, size: int | None, budget: Budget) -> list[Artifact]:
@@ -161,9 +163,8 @@ def _in_full(found: OpenFile | OpenDirectory, unread: int, budget: Budget) -> Ar
     return found.artifact()
 
 
-def _selected(found: OpenFile | OpenDirectory, path: str, how: Reading) -> int:
+def _selected(files: Sequence[str], how: Reading) -> int:
     """Bytes that the call chose; 0 where nobody knows."""
-    files = found.files if isinstance(found, OpenDirectory) else [path]
     if len(files) > MANY_FILES:
         return 0
     return sum(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from otelprov.artifacts import carrier, identify
 from otelprov.artifacts.locations import name_and_uri, named
@@ -31,9 +31,9 @@ def read_from(operation: OpenOperation, role: str, place: object, how: Reading =
         if isinstance(found, Artifact):
             operation.use_content(role, found)
         elif os.path.exists(found):
-            artifact = what_was_read(found, how, operation.budget)
+            artifact, files = what_was_read(found, how, operation.budget)
             operation.use_content(role, artifact)
-            _ask(operation, artifact, found, how)
+            _ask(operation, artifact, files, how)
         elif how.succeeded:
             operation.use_content(role, _gone(item, found))
 
@@ -86,18 +86,13 @@ def _mark(operation: OpenOperation, path: str, artifact: Artifact) -> None:
         carrier.attach(path, own)
 
 
-def _ask(operation: OpenOperation, artifact: Artifact, path: str, how: Reading) -> None:
+def _ask(operation: OpenOperation, artifact: Artifact, files: Sequence[str], how: Reading) -> None:
     """Note what a file, or the first files of a directory, say of themselves."""
-    paths = [path]
-    if artifact.kind == "directory" or os.path.isdir(path):
-        paths = sorted(
-            os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names
-        )
-        operation.files_not_asked += max(0, len(paths) - MAX_CARRIERS)
-    for one in paths[:MAX_CARRIERS]:
-        claimed = claims.look(artifact, one, how)
+    for path in files[:MAX_CARRIERS]:
+        claimed = claims.look(artifact, path, how)
         if claimed is not None:
             operation.claims.append(claimed)
+    operation.files_not_asked += max(0, len(files) - MAX_CARRIERS)
 
 
 def _each(place: object) -> Iterator[object]:

@@ -14,8 +14,13 @@ ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
 ]
 OperationKind = Literal["read", "transform", "write", "query", "train", "predict", "task", "run"]
-Coverage = Literal["full", "sampled", "none", "derivation"]
-"""What an id rests on: the whole content, a part of it, a name only, or how it was made."""
+Coverage = Literal["full", "footer", "version", "status", "none", "derivation", "sampled"]
+"""What an id rests on: the whole content; the footers of the files; what a store says of the
+version; sizes and times; a name only; how it was made. ``sampled`` is reserved."""
+
+CarrierState = Literal["verified", "stale", "unverified"]
+"""Whether an id that a file carries is that of its content: it is, it is not, or not all was read.
+"""
 
 Status = Literal["ok", "error", "unknown"]
 ParameterValue = str | bool | int | float
@@ -43,6 +48,8 @@ class Artifact:
     """``unknown``: an object that was not seen to be made; equal content elsewhere says nothing."""
     maker: str | None = None
     """``<trace id>-<span id>`` of the operation that was seen to make the object that was used."""
+    carrier: CarrierState | None = None
+    """Of a file that was used and says by itself which artifact it holds: whether that is true."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,10 @@ ARTIFACT_COVERAGE: Final = _attribute(
     "otelprov.artifact.coverage",
     "string",
     ("event",),
-    "How much of the content the id rests on: `full`, `sampled`, `none` (a name only), or "
-    "`derivation` (how it was made, not what it holds).",
+    "What the id rests on: `full` (all of the content), `footer` (the footers, sizes and times of "
+    "Parquet or Arrow files), `version` (what a store says of the version), `status` (size and "
+    "time of modification), `none` (a name only), or `derivation` (how it was made, not what it "
+    "holds).",
 )
 ARTIFACT_CONTENT_ID: Final = _attribute(
     "otelprov.artifact.content_id",
@@ -138,6 +140,14 @@ ARTIFACT_MAKER: Final = _attribute(
     ("event",),
     "On what was used: `<trace id>-<span id>` of the operation that was seen to make this very "
     "object, in the same process.",
+)
+
+ARTIFACT_CARRIER: Final = _attribute(
+    "otelprov.artifact.carrier",
+    "string",
+    ("event",),
+    "On a file that was used and names by itself the artifact that it holds: `verified`, that is "
+    "its content; `stale`, it is not; `unverified`, not all of the content was looked at.",
 )
 
 # --- every operation -----------------------------------------------------------------------------
@@ -193,6 +203,20 @@ DROPPED_PARAMETERS: Final = _attribute(
     ("span",),
     "Parameters left out for a limit.",
     "{parameter}",
+)
+DROPPED_DIGEST_BYTES: Final = _attribute(
+    "otelprov.dropped.digest_bytes",
+    "int",
+    ("span",),
+    "Bytes that were not digested, because of the limit for one operation.",
+    "By",
+)
+DROPPED_CARRIERS: Final = _attribute(
+    "otelprov.dropped.carriers",
+    "int",
+    ("span",),
+    "Files of directories in which no id was looked for, because of a limit.",
+    "{file}",
 )
 
 # --- code version --------------------------------------------------------------------------------

@@ -54,10 +54,16 @@ SETTINGS: tuple[Setting, ...] = (
         "Characters kept of one parameter's value (16 to 2000).",
     ),
     Setting(
+        "OTELPROV_DIGEST_LIMIT",
+        "8GiB",
+        "Bytes digested for one operation, such as '500MB' or '4GiB', or 'off' for no limit; what "
+        "is larger is known by footers, size and time.",
+    ),
+    Setting(
         "OTELPROV_DIGEST_QUEUE",
         "1GiB",
-        "Size of the data that may wait to be digested while the program goes on; what is over it, "
-        "and with '0' everything, is digested before the call returns.",
+        "Bytes of data that may wait to be digested while the program goes on; what is over it, "
+        "and with 'off' everything, is digested before the call returns.",
     ),
     Setting(
         "OTELPROV_CODE_REVISION",
@@ -82,8 +88,10 @@ class Settings:
     tier: Tier = "essential"
     carrier: bool = True
     parameter_length: int = 512
-    digest_queue: int = 1 << 30
-    """Bytes."""
+    digest_limit: int | None = 8 << 30
+    """Bytes of one operation; None for no limit."""
+    digest_queue: int | None = 1 << 30
+    """Bytes; None to put nothing off."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -123,12 +131,15 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
 
     default: Path | None = default_journal(environ)
     journal = get("OTELPROV_JOURNAL", _journal, default)
+    default_limit: int | None = 8 << 30
+    default_queue: int | None = 1 << 30
     return Settings(
         journal=journal,
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
-        digest_queue=get("OTELPROV_DIGEST_QUEUE", _bytes, 1 << 30),
+        digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
+        digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -161,18 +172,19 @@ def _switch(text: str) -> bool:
     return text.lower() == "on"
 
 
-_UNITS = {
-    "": 1, "B": 1,
-    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
-}  # fmt: skip
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text)
-    if match is None or match[2].upper() not in _UNITS:
-        raise ValueError("expected a size such as '512MiB', '2GB' or '1000000'")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+def _limit(text: str) -> int | None:
+    if text.lower() == "off":
+        return None
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?(?:([kmgt]?)(i?)b)?", text.lower())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError("expected a number of bytes such as '500MB' or '4GiB', or 'off'")
+    unit = _UNITS[match[2] or ""]
+    if match[3]:
+        unit = 1 << (10 * " kmgt".index(match[2]))
+    return int(float(match[1]) * unit)
 
 
 def _length(text: str) -> int:

@@ -24,7 +24,8 @@ _U64: Final = struct.Struct("<Q")
 _HEAD: Final = struct.Struct("<QQ")
 
 _LEVELS: Final = (
-    "block", "column", "table", "array", "value", "directory", "resource", "derivation", "step",
+    "block", "column", "table", "array", "value", "directory", "resource", "version",
+    "derivation", "step",
 )  # fmt: skip
 
 # BLAKE3's key derivation mode keeps the digests of one level from ever being those of another.

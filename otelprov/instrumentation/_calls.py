@@ -12,6 +12,7 @@ from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
+from otelprov.recording.bounds import reading
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 
 Function = Callable[..., Any]
@@ -106,7 +107,8 @@ class Observed:
         for role, identity in found:
             self.operation.use(role, identity)
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
-            places.read_from(self.operation, entry.target, self._place(entry.target))
+            how = reading(self.site.call.library, self.parameters)
+            places.read_from(self.operation, entry.target, self._place(entry.target), how)
         if entry.kind == "write":
             self.operation.content = observation.look_at_later(self._data())
         self.operation.enter()
@@ -128,7 +130,8 @@ class Observed:
             with faults.contained(f"{self.site.name} was recorded in part"):
                 source = self.site.entry.source
                 if source is not None:
-                    places.read_from(self.operation, source, self._place(source))
+                    how = reading(self.site.call.library, self.parameters, failed=True)
+                    places.read_from(self.operation, source, self._place(source), how)
             self.operation.end(error)
 
     def _place(self, name: str) -> Any:
@@ -138,9 +141,11 @@ class Observed:
 
     def _read(self, result: object) -> None:
         entry = self.site.entry
-        if entry.source is not None:
-            places.read_from(self.operation, entry.source, self._place(entry.source))
         returned = self.target if entry.in_place == "always" else result
+        if entry.source is not None:
+            opens = not observation.holds_data(returned)
+            how = reading(self.site.call.library, self.parameters, opens=opens)
+            places.read_from(self.operation, entry.source, self._place(entry.source), how)
         found = observation.outputs(self.operation, returned, by_content=True)
         if not found and returned is not None:
             # Something to read from later: a reader of chunks, an open workbook, a data set.
@@ -159,7 +164,8 @@ class Observed:
             operation.content = identify(data)
         place = self._place(entry.target) if entry.target is not None else None
         if place is not None:
-            places.written_to(operation, entry.target or "target", place)
+            how = reading(self.site.call.library, self.parameters)
+            places.written_to(operation, entry.target or "target", place, how)
             if entry.typed and operation.content is not None:
                 operation.generate("content", operation.content)
         elif entry.collects is not None:

@@ -41,7 +41,7 @@ def _parquet() -> Iterable[Entry]:
         name="parquet.write_to_dataset",
         target="root_path",
         typed=True,
-        prepare=_carry,
+        prepare=_carry_part,
     )
     for method in ("write_table", "write_batch", "write"):
         yield write(f"ParquetWriter.{method}", name=f"ParquetWriter.{method}", collects="self")
@@ -79,7 +79,11 @@ def _dataset() -> Iterable[Entry]:
     yield read("dataset", name="dataset.dataset", source="source", places=_source)
     yield read("parquet_dataset", name="dataset.parquet_dataset", source="metadata_path")
     yield write(
-        "write_dataset", name="dataset.write_dataset", target="base_dir", typed=True, prepare=_carry
+        "write_dataset",
+        name="dataset.write_dataset",
+        target="base_dir",
+        typed=True,
+        prepare=_carry_part,
     )
 
 
@@ -99,17 +103,9 @@ def _acero() -> Iterable[Entry]:
 
 
 def _source(parameters: Mapping[str, Any]) -> Any:
-    """What is read: a path of this machine, or a name in another file system."""
-    for name in ("source", "path_or_paths", "metadata_path"):
-        place = parameters.get(name)
-        if place is not None:
-            break
-    system = parameters.get("filesystem")
-    if system is None or not isinstance(place, str) or "://" in place:
-        return place
-    kind = getattr(system, "type_name", None) or getattr(system, "protocol", None) or "filesystem"
-    kind = kind[0] if isinstance(kind, (list, tuple)) else kind
-    return place if kind in ("local", "file") else f"{kind}://{place}"
+    """What is read, by whichever name the function has for it."""
+    names = ("source", "path_or_paths", "metadata_path")
+    return next((parameters[name] for name in names if parameters.get(name) is not None), None)
 
 
 def _opened(parameters: Mapping[str, Any]) -> Any:
@@ -118,8 +114,15 @@ def _opened(parameters: Mapping[str, Any]) -> Any:
     return getattr(writer, "where", None) if registry.lookup(writer) is not None else None
 
 
-def _carry(
+def _carry_part(
     operation: OpenOperation, arguments: Arguments, keywords: Keywords
+) -> tuple[Arguments, Keywords]:
+    """Of a table that is written to several files, each says that it may be a part."""
+    return _carry(operation, arguments, keywords, part=True)
+
+
+def _carry(
+    operation: OpenOperation, arguments: Arguments, keywords: Keywords, *, part: bool = False
 ) -> tuple[Arguments, Keywords]:
     """The written table carries its id and its span in the schema's metadata."""
     data = arguments[0] if arguments else next(iter(keywords.values()), None)
@@ -134,8 +137,8 @@ def _carry(
     content = resolve(operation.content)
     if content.coverage != "full":
         return arguments, keywords
-    added = carrier.arrow_metadata(places.carried(operation, content.id))
-    marked = data.replace_schema_metadata({**(data.schema.metadata or {}), **added})
+    added = carrier.arrow_metadata(places.carried(operation, content.id, part=part))
+    marked = data.replace_schema_metadata({**_others(data.schema.metadata), **added})
     if arguments:
         return (marked, *arguments[1:]), keywords
     return arguments, {**keywords, next(iter(keywords)): marked}
@@ -146,9 +149,12 @@ def _clean(table: Any) -> Any:
     metadata = table.schema.metadata
     if not metadata or carrier.ID_KEY not in metadata:
         return table
-    ours = (carrier.ID_KEY, carrier.TRACE_KEY)
-    left = {key: value for key, value in metadata.items() if key not in ours}
-    return table.replace_schema_metadata(left or None)
+    return table.replace_schema_metadata(_others(metadata) or None)
+
+
+def _others(metadata: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
+    """Metadata without what otelprov had put there."""
+    return {key: value for key, value in (metadata or {}).items() if key not in carrier.KEYS}
 
 
 def _table_of_arrays(result: Any) -> object:

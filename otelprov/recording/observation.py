@@ -225,6 +225,11 @@ def outputs(
     return number
 
 
+def holds_data(result: object) -> bool:
+    """Whether there is data in ``result``, not only something to read it from later."""
+    return next(_results(result, "", 0), None) is not None
+
+
 def adopt(
     operation: OpenOperation, role: str, value: object, kind: ArtifactKind = "object"
 ) -> bool:

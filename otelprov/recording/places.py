@@ -4,113 +4,93 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from otelprov.artifacts import carrier, identify, identify_location, identify_path
+from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import registry
 from otelprov.model import Artifact
-from otelprov.recording.recorder import OpenOperation, Producer, with_content
+from otelprov.recording import claims
+from otelprov.recording.bounds import WHOLE, Reading, what_was_read, what_was_written
+from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
+from otelprov.recording.streams import resolve
 
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
 
-def local_path(place: object) -> str | None:
-    """The absolute path that ``place`` names on this machine, or None."""
-    if isinstance(place, os.PathLike):
-        place = os.fspath(place)
-    if isinstance(place, bytes):
-        place = os.fsdecode(place)
-    if isinstance(place, str):
-        if place.startswith("file://"):
-            from urllib.parse import unquote, urlsplit
-
-            return unquote(urlsplit(place).path)
-        if is_url(place):
-            return None
-        return os.path.abspath(os.path.expanduser(place))  # pandas and pyarrow expand "~" too
-    name = getattr(place, "name", None)
-    if isinstance(place, io.IOBase) and isinstance(name, str) and os.path.exists(name):
-        return os.path.abspath(name)
-    return None
-
-
-def is_url(place: str) -> bool:
-    """Whether a string names something that is not a local path."""
-    scheme, separator, _ = place.partition("://")
-    return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
-
-
-def read_from(operation: OpenOperation, role: str, place: object) -> None:
+def read_from(operation: OpenOperation, role: str, place: object, how: Reading = WHOLE) -> None:
     """Say that the operation read ``place``: one path, URL, open file or buffer, or several."""
     for item in _each(place):
         identity = registry.lookup(item)
         if identity is not None:
             operation.use(role, identity)
             continue
-        path = local_path(item)
-        if path is None:
-            operation.use_content(role, _stream(item))
-            continue
-        if not os.path.exists(path):
-            continue  # the call will say so itself
-        artifact = identify_path(path)
-        operation.use_content(role, artifact)
-        for found in _carriers(path):
-            operation.made_by(Producer(artifact.id, found.trace_id, found.span_id))
+        found = resolve(item, how.filesystem)
+        if isinstance(found, Artifact):
+            operation.use_content(role, found)
+        elif os.path.exists(found):
+            artifact, files = what_was_read(found, how, operation.budget)
+            operation.use_content(role, artifact)
+            _ask(operation, artifact, files, how)
+        elif how.succeeded:
+            operation.use_content(role, _gone(item, found))
 
 
-def written_to(operation: OpenOperation, role: str, place: object) -> Source | None:
+def written_to(
+    operation: OpenOperation, role: str, place: object, how: Reading = WHOLE
+) -> Source | None:
     """Say that the operation wrote ``place``; None when nothing can be said of it."""
     if place is None:
         return None
-    path = local_path(place)
-    if path is None:
-        artifact = _stream(place)
-    else:
-        if isinstance(place, io.IOBase) and not place.closed:
-            place.flush()  # what is still in the buffer of an open file is part of what was written
-        artifact = identify_path(path)
-    written = with_content(artifact, operation.content)
-    operation.generate(role, written)
-    if path is not None and run.settings.carrier and artifact.kind == "file":
-        _mark(operation, path, artifact)
-    return written
+    found = resolve(place, how.filesystem)
+    if isinstance(found, Artifact):
+        operation.generate(role, with_content(found, operation.content))
+        return found
+    if isinstance(place, io.IOBase) and not place.closed:
+        place.flush()  # what is still in the buffer of an open file is part of what was written
+    added = None
+    if (how.partial or os.path.isdir(found)) and operation.content is not None:
+        added = deferred.resolve(operation.content).bytes
+    artifacts = what_was_written(found, added, operation.budget)
+    for artifact in artifacts:
+        operation.generate(role, with_content(artifact, operation.content))
+    if run.settings.carrier and artifacts[0].kind == "file" and artifacts[0].coverage == "full":
+        _mark(operation, found, artifacts[0])
+    return with_content(artifacts[0], operation.content)
 
 
-def carried(operation: OpenOperation, artifact_id: str) -> carrier.Carrier:
-    """What a file written by ``operation`` carries: the id of its table, and the trace."""
+def carried(operation: OpenOperation, artifact_id: str, *, part: bool = False) -> carrier.Carrier:
+    """What a file written by ``operation`` carries: the id of its table, and the trace.
+
+    ``part`` where the table may be spread over several files.
+    """
     context = operation.span.get_span_context()
     return carrier.Carrier(
         artifact_id=artifact_id,
         trace_id=f"{context.trace_id:032x}",
         span_id=f"{context.span_id:016x}",
+        part=part,
     )
 
 
 def _mark(operation: OpenOperation, path: str, artifact: Artifact) -> None:
-    if carrier.read(path) is None:  # Parquet and Arrow files carry it inside
-        carrier.attach(path, carried(operation, artifact.id))
+    own = carried(operation, artifact.id)
+    said = carrier.claims(path)
+    if not any(claim.carrier.span_id == own.span_id for claim in said):
+        # Parquet and Arrow files carry it inside; what else they say was copied from elsewhere.
+        carrier.attach(path, own)
 
 
-def _carriers(path: str) -> Iterator[carrier.Carrier]:
-    if not os.path.isdir(path):
-        found = carrier.read(path)
-        if found is not None:
-            yield found
-        return
-    number = 0
-    for folder, _, files in os.walk(path):
-        for name in sorted(files):
-            number += 1
-            if number > MAX_CARRIERS:
-                return
-            found = carrier.read(os.path.join(folder, name))
-            if found is not None:
-                yield found
+def _ask(operation: OpenOperation, artifact: Artifact, files: Sequence[str], how: Reading) -> None:
+    """Note what a file, or the first files of a directory, say of themselves."""
+    for path in files[:MAX_CARRIERS]:
+        claimed = claims.look(artifact, path, how)
+        if claimed is not None:
+            operation.claims.append(claimed)
+    operation.files_not_asked += max(0, len(files) - MAX_CARRIERS)
 
 
 def _each(place: object) -> Iterator[object]:
@@ -121,12 +101,9 @@ def _each(place: object) -> Iterator[object]:
         yield place
 
 
-def _stream(place: Any) -> Artifact:
-    if isinstance(place, str):
-        return identify_location(place)
-    if isinstance(place, (io.BytesIO, io.StringIO)) and not place.closed:
-        return identify(place)
-    full_name = getattr(place, "full_name", None)  # an fsspec OpenFile
-    if isinstance(full_name, str):
-        return identify_location(full_name)
-    return identify_location(f"stream:{type(place).__module__}.{type(place).__qualname__}")
+def _gone(item: object, path: str) -> Artifact:
+    """What was read and is not there any more; a text may be the data itself."""
+    if isinstance(item, str) and ("\n" in item or item.lstrip()[:1] in ("{", "[", "<")):
+        return identify(item)
+    name, uri = name_and_uri(path)
+    return named(uri, "no such file any more", name)

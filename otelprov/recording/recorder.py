@@ -29,6 +29,7 @@ from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
 from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts.carrier import Carrier
 from otelprov.artifacts.deferred import (
     Pending,
     Source,
@@ -41,7 +42,8 @@ from otelprov.artifacts.deferred import (
 from otelprov.artifacts.derivation import Derivation, derivation_id
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.model import Artifact, ArtifactKind, OperationKind
-from otelprov.recording import faults
+from otelprov.recording import claims, faults
+from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller_attributes, function_attributes
 from otelprov.recording.policy import ELLIPSIS, parameter_value, redact, shorten
 from otelprov.recording.run import now, run, tracer
@@ -69,15 +71,6 @@ class Call:
     """Whether it talks to another system (a database, an object store)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Producer:
-    """The span that made a used artifact, as the artifact itself says."""
-
-    artifact_id: str
-    trace_id: str
-    span_id: str
-
-
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)
 
 
@@ -99,12 +92,14 @@ class OpenOperation:
         "_outputs",
         "_parameters",
         "_plain",
-        "_producers",
         "_used",
+        "budget",
         "call",
+        "claims",
         "content",
         "end_time",
         "ended",
+        "files_not_asked",
         "span",
     )
 
@@ -123,9 +118,14 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
+        self.budget = Budget(run.settings.digest_limit)
+        """What may still be digested of files and directories."""
+        self.claims: list[claims.Claimed] = []
+        """What used files say of themselves; settled when what was read is known."""
+        self.files_not_asked = 0
+        """Files of directories whose claims were not looked for."""
         self._used: dict[object, tuple[str, Source]] = {}
         self._generated: dict[object, tuple[str, Source]] = {}
-        self._producers: dict[Producer, None] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
         self._parameters = parameters
@@ -184,10 +184,6 @@ class OpenOperation:
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
-
-    def made_by(self, producer: Producer) -> None:
-        """A used artifact says which span made it."""
-        self._producers[producer] = None
 
     # --- after the call ---
 
@@ -321,23 +317,28 @@ class OpenOperation:
 
     def _write_edges(self, end_time: int) -> None:
         used = _known(self._used.values())
-        generated = _known(self._generated.values())
+        generated = list(_known(self._generated.values()).values())
+        makers = self._settle_claims(used, {artifact.id for _, artifact in generated})
         for number, limit, name in (
             (len(used), MAX_USED, semconv.DROPPED_USED),
             (len(generated), MAX_GENERATED, semconv.DROPPED_GENERATED),
         ):
             if number > limit:
                 self.span.set_attribute(name, number - limit)
+        for number, name in (
+            (self.budget.cut, semconv.DROPPED_DIGEST_BYTES),
+            (self.files_not_asked, semconv.DROPPED_CARRIERS),
+        ):
+            if number:
+                self.span.set_attribute(name, number)
         own = self.span.get_span_context().trace_id
-        for producer in list(self._producers)[:MAX_LINKS]:
-            if int(producer.trace_id, 16) != own:
-                self.span.add_link(
-                    _remote(producer), attributes={semconv.USED_ID: producer.artifact_id}
-                )
-        for role, artifact in used[:MAX_USED]:
+        for artifact_id, maker in makers[:MAX_LINKS]:
+            if int(maker.trace_id, 16) != own:
+                self.span.add_link(_remote(maker), attributes={semconv.USED_ID: artifact_id})
+        for role, artifact in list(used.values())[:MAX_USED]:
             self.span.add_event(
                 semconv.USED,
-                {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_maker(artifact)},
+                {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_said(artifact)},
                 end_time,
             )
         for role, artifact in generated[:MAX_GENERATED]:
@@ -346,6 +347,17 @@ class OpenOperation:
                 {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)},
                 end_time,
             )
+
+    def _settle_claims(
+        self, used: dict[str, tuple[str, Artifact]], made: set[str]
+    ) -> list[tuple[str, Carrier]]:
+        """Now that it is known what was read: whether what the files say of themselves is true,
+        and by id of what was used who made it."""
+        states, makers = claims.settle(self.claims, made)
+        for artifact_id, state in states.items():
+            role, artifact = used[artifact_id]
+            used[artifact_id] = (role, replace(artifact, carrier=state))
+        return list(dict.fromkeys(makers))
 
     def _fail(self, error: BaseException, end_time: int) -> None:
         kind = type(error)
@@ -400,19 +412,19 @@ def _key(artifact: Source) -> object:
     return artifact.id if isinstance(artifact, Artifact) else artifact
 
 
-def _known(artifacts: Iterable[tuple[str, Source]]) -> list[tuple[str, Artifact]]:
-    """All of them, and each but once: two that were pending may turn out to be one."""
+def _known(artifacts: Iterable[tuple[str, Source]]) -> dict[str, tuple[str, Artifact]]:
+    """By id, and each but once: two that were pending may turn out to be one."""
     found: dict[str, tuple[str, Artifact]] = {}
     for role, source in artifacts:
         artifact = resolve(source)
         found.setdefault(artifact.id, (role, artifact))
-    return list(found.values())
+    return found
 
 
-def _remote(producer: Producer) -> SpanContext:
+def _remote(maker: Carrier) -> SpanContext:
     return SpanContext(
-        trace_id=int(producer.trace_id, 16),
-        span_id=int(producer.span_id, 16),
+        trace_id=int(maker.trace_id, 16),
+        span_id=int(maker.span_id, 16),
         is_remote=True,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
@@ -437,8 +449,10 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     return {name: value for name, value in pairs.items() if value is not None}
 
 
-def _maker(artifact: Artifact) -> dict[str, AttributeValue]:
-    return {semconv.ARTIFACT_MAKER: artifact.maker} if artifact.maker else {}
+def _said(artifact: Artifact) -> dict[str, AttributeValue]:
+    """Of what was used: who made it, and whether what it says of itself is true."""
+    pairs = ((semconv.ARTIFACT_MAKER, artifact.maker), (semconv.ARTIFACT_CARRIER, artifact.carrier))
+    return {name: value for name, value in pairs if value}
 
 
 def _message(error: BaseException) -> str:

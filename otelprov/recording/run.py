@@ -117,7 +117,7 @@ class Run:
             self._processor = JournalProcessor(JournalWriter(self.settings.journal))
             provider.add_span_processor(self._processor)
             processor_attached()
-        background.limit = self.settings.digest_queue
+        background.limit = self.settings.digest_queue or 0
         if not self.active:
             atexit.register(self._settle)
         self.active = True

@@ -1,0 +1,186 @@
+"""What is read from or written to: a path of this machine, or something else with a name.
+
+Nothing here asks the network: of an object in a store it is known only what the program's own
+objects hold already.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from otelprov.artifacts import evidence, identify, identify_location
+from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import without_credentials
+from otelprov.model import Artifact
+
+
+def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
+    """The absolute path that ``place`` names on this machine, or the artifact that it is.
+
+    ``filesystem`` is what names are looked up in: one of pyarrow's or fsspec's.
+    """
+    if filesystem is not None and isinstance(place, (str, os.PathLike)):
+        name = os.fspath(place)
+        if isinstance(name, str) and not is_url(name):
+            return _in_filesystem(filesystem, name)
+    path = local_path(place)
+    return _stream(place) if path is None else path
+
+
+def local_path(place: object) -> str | None:
+    """The absolute path that ``place`` names on this machine, or None."""
+    if isinstance(place, os.PathLike):
+        place = os.fspath(place)
+    if isinstance(place, bytes):
+        place = os.fsdecode(place)
+    if isinstance(place, str):
+        for scheme in ("file://", "local://"):
+            if place.startswith(scheme):
+                return os.path.abspath(unquote(urlsplit(place).path))
+        if is_url(place):
+            return None
+        return os.path.abspath(os.path.expanduser(place))  # pandas and pyarrow expand "~" too
+    return _path_of_open(place)
+
+
+def is_url(place: str) -> bool:
+    """Whether a string names something that is not a local path."""
+    scheme, separator, _ = place.partition("://")
+    return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
+
+
+def _path_of_open(place: Any) -> str | None:
+    """The path of an open file, if that file still stands there.
+
+    The name alone says little: a member of a zip archive has one too.
+    """
+    if not hasattr(place, "fileno"):
+        return None
+    try:
+        name = place.name
+        if isinstance(name, bytes):
+            name = os.fsdecode(name)
+        if not isinstance(name, str):
+            return None
+        raw = getattr(getattr(place, "buffer", place), "raw", place)
+        if isinstance(raw, io.FileIO) and raw.closed:
+            return os.path.abspath(name) if os.path.exists(name) else None
+        if os.path.samestat(os.stat(name), os.fstat(place.fileno())):
+            return os.path.abspath(name)
+    except Exception:  # without a descriptor or a name, or gone
+        return None
+    return None
+
+
+def _in_filesystem(system: Any, name: str) -> str | Artifact:
+    for _ in range(8):  # file systems stand in each other
+        inner = getattr(getattr(system, "handler", None), "fs", None)
+        if inner is not None:  # fsspec in pyarrow
+            system = inner
+        elif hasattr(system, "base_fs") and hasattr(system, "base_path"):  # pyarrow
+            system, name = system.base_fs, f"{system.base_path.rstrip('/')}/{name.lstrip('/')}"
+        elif type(system).__name__ == "DirFileSystem":  # fsspec
+            system, name = system.fs, f"{system.path.rstrip('/')}/{name.lstrip('/')}"
+        else:
+            break
+    kind = getattr(system, "type_name", None) or getattr(system, "protocol", None) or "filesystem"
+    kind = kind[0] if isinstance(kind, (list, tuple)) and kind else kind
+    if kind in ("local", "file"):
+        return os.path.abspath(name)
+    location = name if is_url(name) else f"{kind}://{name}"
+    if kind == "memory":
+        return _in_memory(location)
+    return identify_location(location)
+
+
+def _in_memory(uri: str) -> Artifact:
+    """A file of fsspec's file system in memory is at hand: by content."""
+    module = sys.modules.get("fsspec.implementations.memory")
+    if module is not None:
+        system: Any = module.MemoryFileSystem
+        file = system.store.get(system._strip_protocol(uri))
+        if file is not None:
+            return _named(identify(file.getvalue()), uri)
+    return identify_location(uri)
+
+
+def _stream(place: Any) -> Artifact:
+    if isinstance(place, str):
+        return _in_memory(place) if place.startswith("memory://") else identify_location(place)
+    while isinstance(place, io.TextIOWrapper):
+        place = place.buffer
+    if type(place) in (io.BytesIO, io.StringIO) and not place.closed:
+        return identify(place)
+    system, path = getattr(place, "fs", None), getattr(place, "path", None)
+    if system is not None and isinstance(path, str):
+        return _fsspec(place, system, path)
+    if isinstance(place, io.BytesIO) and not place.closed:  # a class of the program's own
+        return identify(place.getvalue())
+    headers = getattr(place, "headers", None)
+    url = getattr(place, "url", None)
+    if isinstance(url, str) and headers is not None and hasattr(headers, "keys"):
+        return _version(url, {str(name): value for name, value in dict(headers).items()})
+    what = f"{type(place).__module__}.{type(place).__qualname__}"
+    return Artifact(
+        unidentified(), "stream", what, coverage="none", reason="an open stream without a name"
+    )
+
+
+def _fsspec(place: Any, system: Any, path: str) -> Artifact:
+    """An open file of fsspec's, or one that it would open."""
+    uri = path if is_url(path) else system.unstrip_protocol(path)
+    if uri.startswith("memory://"):
+        return _in_memory(uri)
+    details = getattr(place, "__dict__", {}).get("_details")  # `details` may ask the store
+    return _version(uri, details) if isinstance(details, dict) else identify_location(uri)
+
+
+# What stores and servers say of the version of an object, by the names that they give it.
+_VERSIONS = frozenset(
+    {
+        "etag", "versionid", "version_id", "x-amz-version-id", "generation", "md5hash", "md5",
+        "crc32c", "content-md5", "content_md5", "x-goog-generation", "x-ms-version-id", "checksum",
+    }
+)  # fmt: skip
+_TIMES = frozenset({"last-modified", "lastmodified", "last_modified", "mtime", "updated"})
+_SIZES = frozenset({"content-length", "size"})
+
+
+def _version(uri: str, details: Mapping[str, Any]) -> Artifact:
+    """The version of an object that its store's own words tell, else its size and time."""
+    found = {str(name).lower(): value for name, value in details.items() if value is not None}
+    size = next((int(found[name]) for name in _SIZES if str(found.get(name, "")).isdigit()), None)
+    named = identify_location(uri)
+    versions = {
+        name: str(value)
+        for name, value in found.items()
+        if name in _VERSIONS and not str(value).startswith("W/")  # a weak ETag: another encoding
+    }
+    times = {name: str(value) for name, value in found.items() if name in _TIMES}
+    kind: evidence.Kind = "version"
+    facts, reason = versions, "by what its store says of the version"
+    if not versions:
+        if size is None or not times:
+            return named
+        kind, facts = "status", {**times, "size": str(size)}
+        reason = "by size and time of modification"
+    return evidence.versioned(
+        without_credentials(uri),
+        kind,
+        evidence.of_version(facts),
+        "resource",
+        name=named.name,
+        size=size,
+        reason=reason,
+    )
+
+
+def _named(artifact: Artifact, uri: str) -> Artifact:
+    location = identify_location(uri)
+    return replace(artifact, name=location.name, uri=location.uri)

@@ -37,8 +37,18 @@ def arrow_column(name: str, field: Any) -> Column:
         plan = _plan(field)
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
+    write = _as_joined(field.type, plan.write)
     nested = field.type.num_fields > 0
-    return Column(name, plan.type, _checked(plan.write) if nested else plan.write, _arrow_join)
+    return Column(name, plan.type, _checked(write) if nested else write, _arrow_join)
+
+
+def _as_joined(type_: Any, write: _Write) -> _Write:
+    """Write arrays of this type, and what ``_arrow_join`` may make of pieces of it: wider ones."""
+
+    def write_joined(array: Any, block: Block) -> None:
+        (write if array.type == type_ else _type_plan(array.type).write)(array, block)
+
+    return write_joined
 
 
 def _checked(write: _Write) -> _Write:
@@ -60,12 +70,24 @@ def _checked(write: _Write) -> _Write:
 def _arrow_join(pieces: list[Any]) -> Any:
     import pyarrow
 
-    try:
-        return pyarrow.concat_arrays(pieces)
-    except pyarrow.ArrowException:
-        # Two cases: strings of more than 2 GiB in one block, and nested dictionaries that differ.
-        plain = _plain(pieces[0].type)
-        return pyarrow.concat_arrays([piece.cast(plain) for piece in pieces])
+    type_ = pieces[0].type
+    if not _has_half_dictionary(type_):
+        try:
+            return pyarrow.concat_arrays(pieces)
+        except pyarrow.ArrowException:
+            pass  # strings of more than 2 GiB in one block, or nested dictionaries that differ
+    plain = _plain(type_)
+    return pyarrow.concat_arrays([piece.cast(plain) for piece in pieces])
+
+
+def _has_half_dictionary(type_: Any) -> bool:
+    """Whether pyarrow would make one dictionary of several with float16: it writes the bits of each
+    value as a number then, 15,360.0 for 1.0 (26.0.1)."""
+    from pyarrow import types
+
+    if types.is_dictionary(type_):
+        return bool(types.is_float16(type_.value_type))
+    return any(_has_half_dictionary(type_.field(i).type) for i in range(type_.num_fields))
 
 
 def _plain(type_: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from typing import Any, Final
@@ -35,7 +36,8 @@ def digest(array: Any) -> bytes:
     ):  # fmt: skip
         raise NoCanonicalForm(f"a {type(array).__qualname__} has no canonical form")
     out = hasher("array")
-    out.update(text(type_name(array.dtype)) + _U64.pack(array.ndim))
+    type_ = type_name(array.dtype)
+    out.update(_U64.pack(len(type_)) + type_ + _U64.pack(array.ndim))
     out.update(struct.pack(f"<{array.ndim}Q", *array.shape))
     if isinstance(array, numpy.ma.MaskedArray):
         mask = numpy.ma.getmaskarray(array)
@@ -49,7 +51,7 @@ def digest(array: Any) -> bytes:
     return out.digest()
 
 
-def type_name(dtype: Any) -> str:
+def type_name(dtype: Any) -> bytes:
     """NumPy's name of the type without byte order, padding and offsets.
 
     Raises:
@@ -57,10 +59,13 @@ def type_name(dtype: Any) -> str:
     """
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
-        return f"({','.join(map(str, shape))}){type_name(base)}"
+        return b"(%s)%s" % (",".join(map(str, shape)).encode(), type_name(base))
     if dtype.names is not None:
-        parts = (text(name) + type_name(dtype[name]).encode() for name in dtype.names)
-        return "{" + b";".join(parts).decode("utf-8", "surrogateescape") + "}"
+        return b"{%s}" % b";".join(text(name) + type_name(dtype[name]) for name in dtype.names)
+    return _scalar_name(dtype).encode()
+
+
+def _scalar_name(dtype: Any) -> str:
     if dtype.kind in "biuOSUV" or (dtype.kind == "f" and dtype.itemsize <= 8):
         return f"{dtype.kind}{'' if dtype.kind == 'O' else dtype.itemsize}"
     if dtype.kind == "c" and dtype.itemsize <= 16:
@@ -115,7 +120,7 @@ def _chunks(array: Any) -> Iterator[Any]:
         for start in range(0, flat.size, _CHUNK):
             yield flat[start : start + _CHUNK]
         return
-    row = array[0].size
+    row = math.prod(array.shape[1:])  # not array[0].size: an element may be any object
     if row > _CHUNK:
         for part in array:
             yield from _chunks(part)

@@ -45,8 +45,21 @@ def arrow_column(name: str, field: Any) -> Column:
         plan = _type_plan(type_) if type_ is field else _plan(field)
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
-    write = _checked(plan.write) if type_.num_fields else plan.write
+    write = plan.write
+    if not pyarrow.types.is_primitive(type_):
+        write = _as_joined(type_, write)
+    if type_.num_fields:
+        write = _checked(write)
     return Column(name, plan.type, write, _arrow_join, plan.write_all)
+
+
+def _as_joined(type_: Any, write: _Write) -> _Write:
+    """Write arrays of this type, and what ``_arrow_join`` may make of pieces of it: wider ones."""
+
+    def write_joined(array: Any, block: Block) -> None:
+        (write if array.type == type_ else _type_plan(array.type).write)(array, block)
+
+    return write_joined
 
 
 def _checked(write: _Write) -> _Write:
@@ -68,12 +81,24 @@ def _checked(write: _Write) -> _Write:
 def _arrow_join(pieces: list[Any]) -> Any:
     import pyarrow
 
-    try:
-        return pyarrow.concat_arrays(pieces)
-    except pyarrow.ArrowException:
-        # Two cases: strings of more than 2 GiB in one block, and nested dictionaries that differ.
-        plain = _plain(pieces[0].type)
-        return pyarrow.concat_arrays([piece.cast(plain) for piece in pieces])
+    type_ = pieces[0].type
+    if not _has_half_dictionary(type_):
+        try:
+            return pyarrow.concat_arrays(pieces)
+        except pyarrow.ArrowException:
+            pass  # strings of more than 2 GiB in one block, or nested dictionaries that differ
+    plain = _plain(type_)
+    return pyarrow.concat_arrays([piece.cast(plain) for piece in pieces])
+
+
+def _has_half_dictionary(type_: Any) -> bool:
+    """Whether pyarrow would make one dictionary of several with float16: it writes the bits of each
+    value as a number then, 15,360.0 for 1.0 (26.0.1)."""
+    from pyarrow import types
+
+    if types.is_dictionary(type_):
+        return bool(types.is_float16(type_.value_type))
+    return any(_has_half_dictionary(type_.field(i).type) for i in range(type_.num_fields))
 
 
 def _plain(type_: Any) -> Any:

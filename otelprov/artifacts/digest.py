@@ -275,8 +275,8 @@ def timestamp_type(unit: str, zone: str | None) -> str:
 def scaled(values: Any, scale: int) -> Any:
     if scale == 1 or not len(values):
         return values
-    limit = (1 << (8 * values.dtype.itemsize - 1)) // scale
-    if int(values.max()) >= limit or int(values.min()) <= -limit:
+    limit = (1 << (8 * values.dtype.itemsize - 1)) // scale  # no power of two is a multiple of it
+    if int(values.max()) > limit or int(values.min()) < -limit:
         raise NoCanonicalForm("a time in seconds is out of the range of milliseconds")
     return values * values.dtype.type(scale)
 

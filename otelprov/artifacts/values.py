@@ -496,7 +496,7 @@ def _numpy(value: Any) -> _Write | None:
     if isinstance(value, numpy.ndarray):
         return lambda encoder, v: _digest(encoder, b"numpy.array", arrays.digest(v))
     if isinstance(value, numpy.dtype):
-        return lambda encoder, v: _named(encoder, b"numpy.dtype", arrays.type_name(v))
+        return lambda encoder, v: _digest(encoder, b"numpy.dtype", arrays.type_name(v))
     if isinstance(value, numpy.ufunc):
         return lambda encoder, v: _named(encoder, b"numpy.ufunc", v.__name__)
     if type(value).__name__ == "_ArrayFunctionDispatcher":  # numpy.mean and its like

@@ -276,6 +276,18 @@ def test_chunks_whose_nested_dictionaries_differ_are_joined() -> None:
     assert table_id(chunks) == table_id(pa.array([["a"], ["b"], None]))
 
 
+def test_chunks_with_dictionaries_of_half_floats_are_joined_without_pyarrow_changing_them() -> None:
+    one, other = np.array([1, 2], "f2"), np.array([3, 4], "f2")
+    places = pa.array([0, 1, None], pa.int32())
+    flat = [pa.DictionaryArray.from_arrays(places, pa.array(part)) for part in (one, other)]
+    plain = pa.array([1, 2, None, 3, 4, None], pa.float16())
+    assert table_id(pa.chunked_array(flat)) == table_id(plain)
+    lists = [pa.ListArray.from_arrays([0, 2, 3], part) for part in flat]
+    assert table_id(pa.chunked_array(lists)) == table_id(
+        pa.ListArray.from_arrays([0, 2, 3, 5, 6], plain)
+    )
+
+
 # --- pandas, Polars and Arrow agree --------------------------------------------------------------
 
 FRAMES: dict[str, pd.DataFrame] = {

@@ -75,9 +75,9 @@ def _plain(type_: Any) -> Any:
 
     if types.is_dictionary(type_):
         return _plain(type_.value_type)
-    if types.is_string(type_) or types.is_string_view(type_):
+    if types.is_string(type_) or _is_view("string", type_):
         return pa.large_string()
-    if types.is_binary(type_) or types.is_binary_view(type_):
+    if types.is_binary(type_) or _is_view("binary", type_):
         return pa.large_binary()
     if types.is_fixed_size_list(type_):
         return pa.list_(_plain(type_.value_type), type_.list_size)
@@ -96,9 +96,17 @@ def _is_list(type_: Any) -> bool:
     return bool(
         types.is_list(type_)
         or types.is_large_list(type_)
-        or types.is_list_view(type_)
-        or types.is_large_list_view(type_)
+        or _is_view("list", type_)
+        or _is_view("large_list", type_)
     )
+
+
+def _is_view(kind: str, type_: Any) -> bool:
+    """pyarrow has views since version 16."""
+    from pyarrow import types
+
+    check = getattr(types, f"is_{kind}_view", None)
+    return check is not None and bool(check(type_))
 
 
 def _plan(field: Any) -> _Plan:
@@ -163,10 +171,10 @@ def _flat_plan(type_: Any) -> _Plan:
     if types.is_large_string(type_) or types.is_large_binary(type_):
         name_ = b"string" if types.is_large_string(type_) else b"binary"
         return _Plan(name_, lambda array, block: _strings(array, block, "<i8"))
-    if types.is_string_view(type_):
+    if _is_view("string", type_):
         wide = pa.large_string()
         return _Plan(b"string", lambda array, block: _strings(array.cast(wide), block, "<i8"))
-    if types.is_binary_view(type_):
+    if _is_view("binary", type_):
         wide = pa.large_binary()
         return _Plan(b"binary", lambda array, block: _strings(array.cast(wide), block, "<i8"))
     if types.is_fixed_size_binary(type_):

@@ -457,25 +457,26 @@ def _map(type_: Any) -> _Plan:
         # Not a cast to a list of structs: of a map with nulls of type null in it that makes an
         # array which aborts the process when it is used (pyarrow 26.0.1).
         for plan, values in ((key, array.keys), (item, array.items)):
-            plan.write(
-                values.take(_seen(array, lengths)) if hidden else values.slice(first, last - first),
-                block,
-            )
+            part = _seen(array, values, lengths) if hidden else values.slice(first, last - first)
+            plan.write(part, block)
         block.lengths(lengths)
         block.end(len(array), valid)
 
     return _Plan(b"map{%s,%s}" % (key.type, item.type), write)
 
 
-def _seen(array: Any, lengths: Any) -> Any:
-    """The places of the entries that are not under nulls."""
+def _seen(array: Any, values: Any, lengths: Any) -> Any:
+    """The keys or items of the entries that are not under nulls.
+
+    Not by ``take``, which views in maps do not have (pyarrow 26.0.1).
+    """
     import numpy
     import pyarrow
 
     starts = numpy.frombuffer(array.buffers()[1], "<i4", len(array), array.offset * 4)
-    before = numpy.cumsum(lengths) - lengths
-    places = numpy.repeat(starts - before, lengths) + numpy.arange(int(lengths.sum()))
-    return pyarrow.array(places)
+    spans = zip(starts.tolist(), lengths.tolist(), strict=True)
+    parts = [values.slice(start, length) for start, length in spans if length]
+    return pyarrow.concat_arrays(parts) if parts else values[:0]
 
 
 def _struct(type_: Any) -> _Plan:

@@ -125,13 +125,18 @@ def _polars(value: Any) -> TableDigest:
     frame = value.to_frame() if isinstance(value, pl.Series) else value
     for name, type_ in frame.schema.items():
         _exportable(name, type_)
+    read = _reader
+    if any(_has_decimal(type_) for type_ in frame.dtypes if type_.is_nested()):
+        # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts
+        # the process, and this raises (2.1.0).
+        read = _table_reader
     names = frame.columns
     if any("\0" in name for name in names):
         frame = frame.clone()
         frame.columns = [str(i) for i in range(len(names))]
     # Slice by slice: Polars copies some columns of strings as it exports them (2.1.0).
-    first = _reader(frame[:_SLICE])
-    later = (_reader(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
+    first = read(frame[:_SLICE])
+    later = (read(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
     return batches_digest(
         first.schema, itertools.chain(first, itertools.chain.from_iterable(later)), names
     )
@@ -147,13 +152,34 @@ def _exportable(column: str, type_: Any) -> None:
 
     if type_ == pl.Object:
         raise NoCanonicalForm(f"column {column!r}: Polars type Object has no canonical form")
+    for field in getattr(type_, "fields", ()):
+        if "\0" in field.name:
+            raise NoCanonicalForm(f"column {column!r}: a field's name has a NUL in it")
+    for child in _children(type_):
+        _exportable(column, child)
+
+
+def _children(type_: Any) -> list[Any]:
+    """The types below a Polars type."""
+    import polars as pl
+
     if isinstance(type_, (pl.List, pl.Array)):
-        _exportable(column, type_.inner)
+        return [type_.inner]
     if isinstance(type_, pl.Struct):
-        for field in type_.fields:
-            if "\0" in field.name:
-                raise NoCanonicalForm(f"column {column!r}: a field's name has a NUL in it")
-            _exportable(column, field.dtype)
+        return [field.dtype for field in type_.fields]
+    if isinstance(type_, getattr(pl, "Map", ())):  # since Polars 2.0
+        return [type_.key, type_.value]
+    return []
+
+
+def _has_decimal(type_: Any) -> bool:
+    import polars as pl
+
+    return isinstance(type_, pl.Decimal) or any(map(_has_decimal, _children(type_)))
+
+
+def _table_reader(frame: Any) -> Any:
+    return frame.to_arrow().to_reader()
 
 
 _LAZY: Final = frozenset({"duckdb", "_duckdb", "ibis"})
@@ -181,7 +207,7 @@ def _reader(value: Any) -> Any:
 
     reader = pa.RecordBatchReader
     if not hasattr(value, "__arrow_c_stream__"):  # Polars before 1.3
-        return value.to_arrow().to_reader()
+        return _table_reader(value)
     try:
         if hasattr(reader, "from_stream"):
             return reader.from_stream(value)

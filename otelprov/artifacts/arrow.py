@@ -108,9 +108,9 @@ def _plain(type_: Any) -> Any:
 
     if types.is_dictionary(type_):
         return _plain(type_.value_type)
-    if types.is_string(type_) or types.is_string_view(type_):
+    if types.is_string(type_) or _is_view("string", type_):
         return pa.large_string()
-    if types.is_binary(type_) or types.is_binary_view(type_):
+    if types.is_binary(type_) or _is_view("binary", type_):
         return pa.large_binary()
     if types.is_fixed_size_list(type_):
         return pa.list_(_plain(type_.value_type), type_.list_size)
@@ -129,9 +129,17 @@ def _is_list(type_: Any) -> bool:
     return bool(
         types.is_list(type_)
         or types.is_large_list(type_)
-        or types.is_list_view(type_)
-        or types.is_large_list_view(type_)
+        or _is_view("list", type_)
+        or _is_view("large_list", type_)
     )
+
+
+def _is_view(kind: str, type_: Any) -> bool:
+    """pyarrow has views since version 16."""
+    from pyarrow import types
+
+    check = getattr(types, f"is_{kind}_view", None)
+    return check is not None and bool(check(type_))
 
 
 def _plan(field: Any) -> _Plan:
@@ -191,9 +199,9 @@ def _flat_plan(type_: Any) -> _Plan:
         return _decimal(type_)
     if types.is_temporal(type_):
         return _temporal(type_)
-    if types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_):
+    if types.is_string(type_) or types.is_large_string(type_) or _is_view("string", type_):
         return _flat("string", _write_strings)
-    if types.is_binary(type_) or types.is_large_binary(type_) or types.is_binary_view(type_):
+    if types.is_binary(type_) or types.is_large_binary(type_) or _is_view("binary", type_):
         return _flat("binary", _write_strings)
     if types.is_fixed_size_binary(type_):
         return _fixed(f"binary[{type_.byte_width}]", type_.byte_width)
@@ -448,7 +456,9 @@ def _wide() -> frozenset[int]:
 def _views() -> frozenset[int]:
     import pyarrow as pa
 
-    return frozenset({pa.string_view().id, pa.binary_view().id})
+    return frozenset(
+        getattr(pa, name)().id for name in ("string_view", "binary_view") if hasattr(pa, name)
+    )
 
 
 _INLINE: Final = 12
@@ -632,25 +642,26 @@ def _map(type_: Any) -> _Plan:
         # Not a cast to a list of structs: of a map with nulls of type null in it that makes an
         # array which aborts the process when it is used (pyarrow 26.0.1).
         for plan, values in ((key, array.keys), (item, array.items)):
-            plan.write(
-                values.take(_seen(array, lengths)) if hidden else values.slice(first, last - first),
-                block,
-            )
+            part = _seen(array, values, lengths) if hidden else values.slice(first, last - first)
+            plan.write(part, block)
         block.lengths(lengths)
         block.end(len(array), valid)
 
     return _Plan(b"map{%s,%s}" % (key.type, item.type), write)
 
 
-def _seen(array: Any, lengths: Any) -> Any:
-    """The places of the entries that are not under nulls."""
+def _seen(array: Any, values: Any, lengths: Any) -> Any:
+    """The keys or items of the entries that are not under nulls.
+
+    Not by ``take``, which views in maps do not have (pyarrow 26.0.1).
+    """
     import numpy
     import pyarrow
 
     starts = numpy.frombuffer(array.buffers()[1], "<i4", len(array), array.offset * 4)
-    before = numpy.cumsum(lengths) - lengths
-    places = numpy.repeat(starts - before, lengths) + numpy.arange(int(lengths.sum()))
-    return pyarrow.array(places)
+    spans = zip(starts.tolist(), lengths.tolist(), strict=True)
+    parts = [values.slice(start, length) for start, length in spans if length]
+    return pyarrow.concat_arrays(parts) if parts else values[:0]
 
 
 def _struct(type_: Any) -> _Plan:

@@ -211,10 +211,13 @@ def _series(series: Any, request: _Request) -> ColumnDigest:
         return request.found(key, column, lambda: values.chunks)
     _exportable(name, type_)
     frame = series.to_frame()
-    first = _reader(frame[:_SLICE])
+    # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts the
+    # process, and this raises (2.1.0).
+    read = _table_reader if type_.is_nested() and _has_decimal(type_) else _reader
+    first = read(frame[:_SLICE])
     column = arrow_column(name, first.schema.field(0))
     # Slice by slice: Polars copies such columns as it exports them (2.1.0).
-    later = (_reader(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
+    later = (read(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
     batches = itertools.chain(first, itertools.chain.from_iterable(later))
     return request.hashed(column, (batch.column(0) for batch in batches))
 
@@ -244,13 +247,34 @@ def _exportable(column: str, type_: Any) -> None:
 
     if type_ == pl.Object:
         raise NoCanonicalForm(f"column {column!r}: Polars type Object has no canonical form")
+    for field in getattr(type_, "fields", ()):
+        if "\0" in field.name:
+            raise NoCanonicalForm(f"column {column!r}: a field's name has a NUL in it")
+    for child in _children(type_):
+        _exportable(column, child)
+
+
+def _children(type_: Any) -> list[Any]:
+    """The types below a Polars type."""
+    import polars as pl
+
     if isinstance(type_, (pl.List, pl.Array)):
-        _exportable(column, type_.inner)
+        return [type_.inner]
     if isinstance(type_, pl.Struct):
-        for field in type_.fields:
-            if "\0" in field.name:
-                raise NoCanonicalForm(f"column {column!r}: a field's name has a NUL in it")
-            _exportable(column, field.dtype)
+        return [field.dtype for field in type_.fields]
+    if isinstance(type_, getattr(pl, "Map", ())):  # since Polars 2.0
+        return [type_.key, type_.value]
+    return []
+
+
+def _has_decimal(type_: Any) -> bool:
+    import polars as pl
+
+    return isinstance(type_, pl.Decimal) or any(map(_has_decimal, _children(type_)))
+
+
+def _table_reader(frame: Any) -> Any:
+    return frame.to_arrow().to_reader()
 
 
 _LAZY: Final = frozenset({"duckdb", "_duckdb", "ibis"})
@@ -276,8 +300,13 @@ def _stream(value: Any, request: _Request) -> _Columns:
 def _reader(value: Any) -> Any:
     import pyarrow as pa
 
+    reader = pa.RecordBatchReader
+    if not hasattr(value, "__arrow_c_stream__"):  # Polars before 1.3
+        return _table_reader(value)
     try:
-        return pa.RecordBatchReader.from_stream(value)
+        if hasattr(reader, "from_stream"):
+            return reader.from_stream(value)
+        return reader._import_from_c_capsule(value.__arrow_c_stream__())  # pyarrow 14
     except pa.ArrowException:
         raise NoCanonicalForm("it holds a type that pyarrow cannot import") from None
 
@@ -379,7 +408,8 @@ def _pandas_column(name: str, values: Any, request: _Request) -> ColumnDigest:
 
     if isinstance(values, pd.arrays.SparseArray):
         values = values.to_dense()
-    if type(values) is pd.arrays.NumpyExtensionArray:
+    # Its name before pandas 2.1 was PandasArray, which later ones know too, but warn of.
+    if type(values) is (getattr(pd.arrays, "NumpyExtensionArray", None) or pd.arrays.PandasArray):
         values = values.to_numpy()
     if isinstance(values, numpy.ndarray):
         if values.dtype.kind == "O":
@@ -425,18 +455,27 @@ def _is_plain(values: Any) -> bool:
     """Whether pyarrow keeps apart what differs in these cells.
 
     It takes text for bytes beside bytes, a datetime for a date beside a date, one zone for all
-    datetimes, and lists a set in the order of its hashes (24.0 to 26.0).
+    datetimes, and lists a set in the order of its hashes. It cuts nanoseconds and long doubles
+    off, 0.5 as a float16 beside a whole number becomes 0, and of arrays of durations in several
+    units it takes all for the first (24.0 to 26.0).
     """
-    kinds: set[type] = set()
+    import numpy
+
+    kinds: set[Any] = set()
     zones: set[str] = set()
     try:
         for start in range(0, len(values), BLOCK_ROWS):
             _look(values[start : start + BLOCK_ROWS].tolist(), kinds, zones, 0)
     except NoCanonicalForm:
         return False
+    units = {kind for kind in kinds if isinstance(kind, numpy.dtype)}
+    kinds -= units
     datetimes = any(issubclass(kind, datetime.datetime) for kind in kinds)
     return not (
-        (str in kinds and kinds & {bytes, bytearray})
+        (kinds & {str, numpy.str_} and kinds & {bytes, bytearray, numpy.bytes_})
+        or (numpy.float16 in kinds and len(kinds - {type(None)}) > 1)
+        or len(units) > 1
+        or (units and any(issubclass(kind, _TIMES) for kind in kinds))
         or (datetimes and datetime.date in kinds)
         or len(zones) > 1
         or (datetime.time in kinds and zones - {""})
@@ -450,10 +489,11 @@ _PLAIN: Final = frozenset(
     }
 )  # fmt: skip
 _NESTED: Final = frozenset({list, tuple, dict})
+_TIMES: Final = (datetime.date, datetime.time, datetime.timedelta)
 
 
-def _look(values: Any, kinds: set[type], zones: set[str], depth: int) -> None:
-    """Collect the classes of some cells, and of what they hold.
+def _look(values: Any, kinds: set[Any], zones: set[str], depth: int) -> None:
+    """Collect the classes of some cells, and of what they hold; of arrays of times the type.
 
     Raises:
         NoCanonicalForm: for a class that pyarrow does not know or takes for another.
@@ -470,7 +510,7 @@ def _look(values: Any, kinds: set[type], zones: set[str], depth: int) -> None:
                 if value.dtype.kind == "O":
                     _look(value.tolist(), kinds, zones, depth + 1)
                 else:
-                    kinds.add(value.dtype.type)
+                    kinds.add(value.dtype if value.dtype.kind in "mM" else value.dtype.type)
         found.discard(numpy.ndarray)
     if found & _NESTED:
         for value in values:
@@ -487,8 +527,13 @@ def _look(values: Any, kinds: set[type], zones: set[str], depth: int) -> None:
         return
     known = {pd.Timestamp, pd.Timedelta, type(pd.NaT), type(pd.NA)}
     for kind in found - _PLAIN - known:
-        if not (issubclass(kind, numpy.generic) and kind.__module__ == "numpy"):
+        if not (issubclass(kind, numpy.generic) and kind.__module__ == "numpy") or (
+            kind is numpy.longdouble
+        ):
             raise NoCanonicalForm(f"a cell of class {kind.__qualname__}")
+    for kind, part in ((pd.Timestamp, "nanosecond"), (pd.Timedelta, "nanoseconds")):
+        if kind in found and any(getattr(value, part) for value in values if type(value) is kind):
+            raise NoCanonicalForm("a time with nanoseconds")
     clocks = {datetime.datetime, datetime.time, pd.Timestamp}
     if found & clocks:
         zones |= {zone_name(value.tzinfo) for value in values if type(value) in clocks}

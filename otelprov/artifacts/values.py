@@ -120,8 +120,12 @@ class _Encoder:
 
     def type(self, type_: type) -> None:
         """A class, by name."""
-        self.text(_attribute(type_, "__module__"))
-        self.text(type.__dict__["__qualname__"].__get__(type_))
+        module = _attribute(type_, "__module__")
+        name = type.__dict__["__qualname__"].__get__(type_)
+        if module.startswith("pandas.") and getattr(sys.modules.get("pandas"), name, None) is type_:
+            module = "pandas"  # what pandas 3 says of its public classes
+        self.text(module)
+        self.text(name)
 
 
 _Write = Callable[[_Encoder, Any], None]

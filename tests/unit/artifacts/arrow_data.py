@@ -105,6 +105,8 @@ def array(cells: list[Any], type_: pa.DataType) -> pa.Array:
 
 def _build(cells: list[Any], type_: pa.DataType) -> pa.Array:
     mask = pa.array([cell is None for cell in cells], pa.bool_())
+    if isinstance(type_, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(type_, _build(cells, type_.storage_type))
     if pa.types.is_dictionary(type_):
         return pa.array(cells, type_.value_type).dictionary_encode().cast(type_)
     if pa.types.is_struct(type_):
@@ -129,7 +131,7 @@ def _build(cells: list[Any], type_: pa.DataType) -> pa.Array:
         kind = pa.LargeListArray if large else pa.ListArray
         offsets = _offsets(cells, pa.int64() if large else pa.int32())
         return kind.from_arrays(offsets, _build(flat, type_.value_type), type=type_)
-    if pa.types.is_temporal(type_):
+    if pa.types.is_temporal(type_) and not pa.types.is_interval(type_):
         width = pa.int32() if type_.bit_width == 32 else pa.int64()
         return pa.array(cells, width).view(type_)
     return pa.array(cells, type_)

@@ -619,3 +619,13 @@ def test_empty_columns_of_two_types_differ_unless_the_types_are_one(types: list[
     assert trees[1] is not None
     same_type = trees[0].columns[0].type == trees[1].columns[0].type
     assert (trees[0].id == trees[1].id) == same_type
+
+
+def test_a_polars_frame_that_polars_itself_cannot_export_is_survived() -> None:
+    narrow = pa.decimal32(7, 2)
+    for type_ in (pa.list_(narrow), pa.struct([("a", narrow)]), pa.map_(pa.string(), narrow)):
+        frame = pl.from_arrow(pa.table({"c": pa.nulls(2, type_)}))
+        artifact = identify(frame)  # its stream would abort the process (2.1.0)
+        assert artifact.coverage in ("none", "full")
+        if artifact.coverage == "full":
+            assert artifact.id == table_id(frame.to_arrow())

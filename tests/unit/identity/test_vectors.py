@@ -26,7 +26,7 @@ from specification import arrays, containers, python, tables, values, vectors
 
 from otelprov.artifacts import digest_value, identify, identify_location, identify_path
 from otelprov.artifacts.digest import NoCanonicalForm
-from otelprov.artifacts.files import without_credentials
+from otelprov.artifacts.locations import without_credentials
 from otelprov.artifacts.tables import digest as table_digest
 
 FILES = sorted(vectors.FOLDER.glob("*.json"))

@@ -1,0 +1,58 @@
+"""Other processes that compute ids: ``worker.py``, kept alive for the tests of a session."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[3]
+
+
+class Worker:
+    """A process of any Python that has otelprov's libraries; its hashes of text are others."""
+
+    def __init__(self, python: str | Path = sys.executable, seed: str = "77") -> None:
+        self._process = subprocess.Popen(
+            [str(python), str(HERE / "worker.py")],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def table(self, table: pa.Table) -> str:
+        """The id of a table, which travels as an Arrow stream."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return self._ask(b"a" + sink.getvalue().to_pybytes())
+
+    def pickled(self, value: object) -> str:
+        """The id of a value, which travels as a pickle."""
+        return self._ask(b"p" + pickle.dumps(value))
+
+    def parameter(self, value: object) -> str:
+        """The same of a Python value in its own right: text is text and not a file."""
+        return self._ask(b"p" + pickle.dumps(("parameter", value)))
+
+    def _ask(self, message: bytes) -> str:
+        pipe: Any = self._process.stdin
+        pipe.write(len(message).to_bytes(8, "little") + message)
+        pipe.flush()
+        answer: Any = self._process.stdout
+        head = answer.read(8)
+        assert len(head) == 8, f"the worker ended with exit code {self._process.wait()}"
+        return str(answer.read(int.from_bytes(head, "little")), "utf-8")
+
+    def close(self) -> None:
+        """End the process, and wait for it."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        self._process.wait(timeout=60)

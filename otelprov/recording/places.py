@@ -51,8 +51,8 @@ def written_to(
     if isinstance(place, io.IOBase) and not place.closed:
         place.flush()  # what is still in the buffer of an open file is part of what was written
     added = None
-    if (how.partial or os.path.isdir(found)) and operation.content is not None:
-        added = operation.content.bytes
+    if how.partial or os.path.isdir(found):
+        added = getattr(operation.content, "bytes", None)
     artifacts = [
         with_content(one, operation.content)
         for one in what_was_written(found, added, operation.budget)

@@ -116,16 +116,16 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Artifact | None = None
         """The table that a write is writing, by its content, once that is known."""
+        self._used: dict[str, tuple[str, Artifact]] = {}
+        self._generated: dict[str, tuple[str, Artifact]] = {}
+        self._producers: dict[Producer, None] = {}
+        self._assigned: list[tuple[object, Identity | None]] = []
         self.budget = Budget(run.settings.digest_limit)
         """What may still be digested of files and directories."""
         self.claims: list[claims.Claimed] = []
         """What used files say of themselves; settled when what was read is known."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
-        self._used: dict[str, tuple[str, Artifact]] = {}
-        self._generated: dict[str, tuple[str, Artifact]] = {}
-        self._producers: dict[Producer, None] = {}
-        self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
         self._parameters = parameters
         self._derivation = _start_derivation(call)
@@ -230,16 +230,6 @@ class OpenOperation:
             coverage="derivation",
         )
 
-    def _settle_claims(self) -> None:
-        """Now that it is known what was read: whether what the files say of themselves is true."""
-        known = {artifact.id for _, artifact in self._generated.values()}
-        states, makers = claims.settle(self.claims, known)
-        for artifact_id, state in states.items():
-            role, artifact = self._used[artifact_id]
-            self._used[artifact_id] = (role, replace(artifact, carrier=state))
-        for artifact_id, maker in makers:
-            self.made_by(Producer(artifact_id, maker.trace_id, maker.span_id))
-
     def end(self, error: BaseException | None = None) -> None:
         """Write down what is known and end the span. A failed operation generated nothing."""
         if self.ended:
@@ -304,7 +294,6 @@ class OpenOperation:
             self.use_artifact(name, artifact)
 
     def _write_edges(self, end_time: int, *, failed: bool) -> None:
-        self._settle_claims()
         used = list(self._used.values())
         generated = [] if failed else list(self._generated.values())
         for number, limit, name in (
@@ -313,6 +302,7 @@ class OpenOperation:
         ):
             if number > limit:
                 self.span.set_attribute(name, number - limit)
+        used = self._with_claims(used, generated)
         for number, name in (
             (self.budget.cut, semconv.DROPPED_DIGEST_BYTES),
             (self.files_not_asked, semconv.DROPPED_CARRIERS),
@@ -337,6 +327,17 @@ class OpenOperation:
                 {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)},
                 end_time,
             )
+
+    def _with_claims(
+        self, used: list[tuple[str, Artifact]], generated: list[tuple[str, Artifact]]
+    ) -> list[tuple[str, Artifact]]:
+        """What was used, and whether what it says of itself is true, now that all is known."""
+        states, makers = claims.settle(self.claims, {artifact.id for _, artifact in generated})
+        for artifact_id, maker in makers:
+            self.made_by(Producer(artifact_id, maker.trace_id, maker.span_id))
+        return [
+            (role, replace(artifact, carrier=states.get(artifact.id))) for role, artifact in used
+        ]
 
     def _fail(self, error: BaseException, end_time: int) -> None:
         kind = type(error)

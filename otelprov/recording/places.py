@@ -53,15 +53,13 @@ def written_to(
     added = None
     if how.partial or os.path.isdir(found):
         added = getattr(operation.content, "bytes", None)
-    artifacts = [
-        with_content(one, operation.content)
-        for one in what_was_written(found, added, operation.budget)
-    ]
-    for artifact in artifacts:
+    artifacts = what_was_written(found, added, operation.budget)
+    written = [with_content(artifact, operation.content) for artifact in artifacts]
+    for artifact in written:
         operation.generate(role, artifact)
     if run.settings.carrier and artifacts[0].kind == "file" and artifacts[0].coverage == "full":
         _mark(operation, found, artifacts[0])
-    return artifacts[0]
+    return written[0]
 
 
 def carried(operation: OpenOperation, artifact_id: str, *, part: bool = False) -> carrier.Carrier:

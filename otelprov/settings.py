@@ -49,11 +49,6 @@ SETTINGS: tuple[Setting, ...] = (
         "attributes): 'on' or 'off'.",
     ),
     Setting(
-        "OTELPROV_PARAMETER_LENGTH",
-        "512",
-        "Characters kept of one parameter's value (16 to 2000).",
-    ),
-    Setting(
         "OTELPROV_DIGEST_LIMIT",
         "8GiB",
         "Bytes digested for one operation, such as '500MB' or '4GiB', or 'off' for no limit; what "
@@ -64,6 +59,11 @@ SETTINGS: tuple[Setting, ...] = (
         "1GiB",
         "Bytes of data that may wait to be digested while the program goes on; what is over it, "
         "and with 'off' everything, is digested before the call returns.",
+    ),
+    Setting(
+        "OTELPROV_PARAMETER_LENGTH",
+        "512",
+        "Characters kept of one parameter's value (16 to 2000).",
     ),
     Setting(
         "OTELPROV_CODE_REVISION",
@@ -87,11 +87,11 @@ class Settings:
     journal: Path | None
     tier: Tier = "essential"
     carrier: bool = True
-    parameter_length: int = 512
     digest_limit: int | None = 8 << 30
     """Bytes of one operation; None for no limit."""
     digest_queue: int | None = 1 << 30
     """Bytes; None to put nothing off."""
+    parameter_length: int = 512
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -137,9 +137,9 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
         journal=journal,
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
-        parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),
+        parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -172,19 +172,18 @@ def _switch(text: str) -> bool:
     return text.lower() == "on"
 
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS = {
+    "": 1, "B": 1,
+    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
+}  # fmt: skip
 
 
-def _limit(text: str) -> int | None:
-    if text.lower() == "off":
-        return None
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?) ?(?:([kmgt]?)(i?)b)?", text.lower())
-    if match is None or (match[3] and not match[2]):
-        raise ValueError("expected a number of bytes such as '500MB' or '4GiB', or 'off'")
-    unit = _UNITS[match[2] or ""]
-    if match[3]:
-        unit = 1 << (10 * " kmgt".index(match[2]))
-    return int(float(match[1]) * unit)
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text)
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError("expected a size such as '512MiB', '2GB' or '1000000'")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _length(text: str) -> int:
@@ -195,3 +194,12 @@ def _length(text: str) -> int:
     if not 16 <= value <= 2000:
         raise ValueError("expected a whole number from 16 to 2000")
     return value
+
+
+def _limit(text: str) -> int | None:
+    if text.lower() == "off":
+        return None
+    try:
+        return _bytes(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 'off'") from None

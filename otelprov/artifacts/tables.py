@@ -262,7 +262,8 @@ def _children(type_: Any) -> list[Any]:
         return [type_.inner]
     if isinstance(type_, pl.Struct):
         return [field.dtype for field in type_.fields]
-    if isinstance(type_, getattr(pl, "Map", ())):  # since Polars 2.0
+    map_: Any = getattr(pl, "Map", ())  # since Polars 2.0
+    if isinstance(type_, map_):
         return [type_.key, type_.value]
     return []
 

@@ -79,7 +79,7 @@ def _artifact(artifact_id: str, source: Source) -> Fields:
 
 
 def _known(artifact: Artifact) -> Fields:
-    from otelprov.render.words import clean, size
+    from otelprov.render.words import clean, rests_on, size
 
     fields = [
         ("artifact", artifact.id),
@@ -93,6 +93,7 @@ def _known(artifact: Artifact) -> Fields:
             "" if artifact.bytes is None else f"{artifact.bytes:,} ({size(artifact.bytes)})",
         ),
         ("coverage", artifact.coverage),
+        ("rests on", rests_on(artifact)),
         ("content id", artifact.content_id or ""),
         ("reason", clean(artifact.reason or "")),
     ]
@@ -171,7 +172,7 @@ def _code(code: Code) -> Fields:
 
 
 def _usage(usage: Usage) -> str:
-    from otelprov.render.words import clean, label, shape, size
+    from otelprov.render.words import clean, label, rests_on, shape, size
 
     artifact = usage.artifact
     name = label(artifact)
@@ -182,8 +183,9 @@ def _usage(usage: Usage) -> str:
         shape(artifact),
         "" if artifact.bytes is None else size(artifact.bytes),
         f"content {artifact.content_id}" if artifact.content_id else "",
-        "" if artifact.coverage in ("full", "derivation") else f"coverage {artifact.coverage}",
+        rests_on(artifact),
         clean(artifact.reason or ""),
+        f"carried id {artifact.carrier}" if artifact.carrier else "",
     ]
     return "  ".join(part for part in parts if part)
 

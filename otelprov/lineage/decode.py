@@ -11,6 +11,7 @@ from otelprov.journal.reader import Attributes, Span, Value
 from otelprov.model import (
     Artifact,
     ArtifactKind,
+    CarrierState,
     Code,
     Coverage,
     Link,
@@ -149,7 +150,10 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         kind = prefix if prefix in get_args(ArtifactKind) else "object"
     coverage = _text(attributes, semconv.ARTIFACT_COVERAGE)
     if coverage not in get_args(Coverage):
-        coverage = "derivation" if id_.startswith("derived:") else "full"
+        # Of a version nobody knows by which evidence; the weakest is assumed.
+        without = {"derived": "derivation", "version": "status", "resource": "none"}
+        coverage = without.get(id_.partition(":")[0], "full")
+    carrier = _text(attributes, semconv.ARTIFACT_CARRIER)
     return Artifact(
         id=id_,
         kind=cast(ArtifactKind, kind),
@@ -162,6 +166,7 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         content_id=_text(attributes, semconv.ARTIFACT_CONTENT_ID),
         reason=_text(attributes, semconv.ARTIFACT_REASON),
         maker=_text(attributes, semconv.ARTIFACT_MAKER),
+        carrier=cast(CarrierState, carrier) if carrier in get_args(CarrierState) else None,
         origin="unknown" if attributes.get(semconv.ARTIFACT_ORIGIN) == "unknown" else None,
     )
 

@@ -15,6 +15,14 @@ Direction = Literal["upstream", "downstream"]
 Relation = Literal["used", "generated"]
 
 
+RESTS_ON: Mapping[str, str] = {
+    "footer": "footers, sizes and times",
+    "version": "what its store says of the version",
+    "status": "size and time of modification",
+}
+"""What an id rests on that is neither a content nor a name, by coverage."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One edge, as the data flows: artifact -> operation `used`, operation -> artifact `generated`.
@@ -146,7 +154,15 @@ def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -
             gaps.append(
                 Gap(f"known by name only, its content was not looked at{why}", artifact=artifact.id)
             )
+        elif artifact.coverage in RESTS_ON:
+            why = f": {artifact.reason}" if artifact.reason else ""
+            rests_on = RESTS_ON[artifact.coverage]
+            gaps.append(Gap(f"known by {rests_on}, not by all it holds{why}", artifact=artifact.id))
     for operation in operations:
+        for usage in operation.used:
+            if usage.artifact.carrier == "stale":
+                reason = "says by itself that it is another artifact than it is: that is stale"
+                gaps.append(Gap(reason, artifact=usage.artifact.id))
         if operation.dropped:
             number = operation.dropped
             what = "1 artifact was" if number == 1 else f"{number} artifacts were"

@@ -55,11 +55,12 @@ def written_to(
     if (how.partial or os.path.isdir(found)) and operation.content is not None:
         added = deferred.resolve(operation.content).bytes
     artifacts = what_was_written(found, added, operation.budget)
-    for artifact in artifacts:
-        operation.generate(role, with_content(artifact, operation.content))
+    written = [with_content(artifact, operation.content) for artifact in artifacts]
+    for source in written:
+        operation.generate(role, source)
     if run.settings.carrier and artifacts[0].kind == "file" and artifacts[0].coverage == "full":
         _mark(operation, found, artifacts[0])
-    return with_content(artifacts[0], operation.content)
+    return written[0]
 
 
 def carried(operation: OpenOperation, artifact_id: str, *, part: bool = False) -> carrier.Carrier:

@@ -149,7 +149,7 @@ _VERSIONS = frozenset(
     }
 )  # fmt: skip
 _TIMES = frozenset({"last-modified", "lastmodified", "last_modified", "mtime", "updated"})
-_SIZES = frozenset({"content-length", "size"})
+_SIZES = ("size", "content-length")
 
 
 def _version(uri: str, details: Mapping[str, Any]) -> Artifact:

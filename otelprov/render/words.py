@@ -9,6 +9,7 @@ import re
 from datetime import datetime, timezone
 from urllib.parse import unquote
 
+from otelprov.lineage.graph import RESTS_ON
 from otelprov.model import Artifact, Operation, ParameterValue, Run
 
 IN_MEMORY = ("table", "array", "model", "object", "stream")
@@ -61,6 +62,13 @@ def shape(artifact: Artifact) -> str:
     if artifact.columns is not None:
         return f"{artifact.columns:,} column{'' if artifact.columns == 1 else 's'}"
     return ""
+
+
+def rests_on(artifact: Artifact) -> str:
+    """What the id rests on, where that is not the content: ``identified by its footers``."""
+    if artifact.coverage in ("full", "derivation"):
+        return ""
+    return f"identified by {RESTS_ON.get(artifact.coverage, 'its name only')}"
 
 
 def size(number: int) -> str:

@@ -50,6 +50,10 @@ ONE_OF_EVERYTHING = """
     with pq.ParquetWriter("parts.parquet", pa.schema([("n", pa.int64())])) as writer:
         writer.write_table(pa.table({"n": [1, 2, 3]}))
 
+    pd.DataFrame({"n": range(200_000)}).to_csv("larger.csv")
+    pq.write_to_dataset(pa.table({"k": range(20), "n": range(20)}), "set", partition_cols=["k"])
+    pd.read_parquet("set")
+
     orders.merge(rates, on="missing")
 """
 
@@ -77,6 +81,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         check=False,
         env={
             "OTELPROV_TIER": "full",
+            "OTELPROV_DIGEST_LIMIT": "1MB",
             "TRACEPARENT": f"00-{'ab' * 16}-{'cd' * 8}-01",
             "GITHUB_ACTIONS": "true",
             "GITHUB_SERVER_URL": "https://github.example",

@@ -81,10 +81,19 @@ def limits() -> str:
             (
                 "files of a directory whose carried ids are read",
                 f"{places.MAX_CARRIERS}",
-                "",
+                f"`{semconv.DROPPED_CARRIERS}`",
+            ),
+            (
+                "bytes digested of the files of an operation",
+                f"{_default('OTELPROV_DIGEST_LIMIT')} (`OTELPROV_DIGEST_LIMIT`)",
+                f"`{semconv.DROPPED_DIGEST_BYTES}`",
             ),
         ),
     )
+
+
+def _default(name: str) -> str:
+    return next(one.default for one in settings.SETTINGS if one.name == name)
 
 
 def setting_names() -> str:

@@ -123,7 +123,8 @@ def test_every_kind_of_operation_is_named(kind: str) -> None:
 
 def test_the_keys_that_travel_are_those_of_the_code() -> None:
     keys = [row[0].strip("`") for row in cells(section("Ids that travel with the data"))]
-    assert keys == [carrier.ID_KEY.decode(), carrier.TRACE_KEY.decode()]
+    assert keys == [carrier.ID_KEY.decode(), carrier.TRACE_KEY.decode(), carrier.SCOPE_KEY.decode()]
+    assert {*carrier.KEYS} == {key.encode() for key in keys}
 
 
 # --- what is really written ----------------------------------------------------------------------

@@ -35,7 +35,7 @@ from subjects_values import SUBJECTS as VALUES  # noqa: E402
 
 from otelprov.artifacts import digest_value, identify, identify_location, identify_path  # noqa: E402
 from otelprov.artifacts.digest import NoCanonicalForm  # noqa: E402
-from otelprov.artifacts.files import without_credentials  # noqa: E402
+from otelprov.artifacts.locations import without_credentials  # noqa: E402
 from otelprov.artifacts.tables import digest as table_digest  # noqa: E402
 
 WRITTEN_OUT = 400

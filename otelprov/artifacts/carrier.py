@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from otelprov.artifacts import files, formats
-from otelprov.model import Artifact
+from otelprov.model import Artifact, is_id, is_later_version
 
 ID_KEY: Final = b"otelprov.artifact.id"
 TRACE_KEY: Final = b"traceparent"
 
-_ID: Final = re.compile(rb"[a-z]{1,32}:[0-9a-f]{64}")
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -80,6 +79,8 @@ def _from_attributes(path: str | os.PathLike[str]) -> Carrier | None:
     carrier = _parse({key: os.getxattr(path, b"user." + key) for key in (ID_KEY, TRACE_KEY)})
     if carrier is None:
         return None
+    if is_later_version(carrier.artifact_id):
+        return None  # nobody here can say whether it is still that of the content
     artifact: Artifact | None
     if carrier.artifact_id.startswith("table:"):
         artifact = formats.table_in_file(path)
@@ -89,11 +90,11 @@ def _from_attributes(path: str | os.PathLike[str]) -> Carrier | None:
 
 
 def _parse(found: Mapping[bytes, bytes]) -> Carrier | None:
-    artifact_id = found.get(ID_KEY, b"")
+    artifact_id = found.get(ID_KEY, b"").decode("ascii", "replace")
     parent = _TRACEPARENT.fullmatch(found.get(TRACE_KEY, b""))
-    if parent is None or not _ID.fullmatch(artifact_id):
+    if parent is None or not is_id(artifact_id):
         return None
     trace_id, span_id = parent[1].decode(), parent[2].decode()
     if not int(trace_id, 16) or not int(span_id, 16):
         return None
-    return Carrier(artifact_id.decode(), trace_id, span_id)
+    return Carrier(artifact_id, trace_id, span_id)

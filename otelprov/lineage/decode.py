@@ -20,6 +20,7 @@ from otelprov.model import (
     Run,
     Status,
     Usage,
+    id_prefix,
 )
 
 _RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
@@ -145,11 +146,11 @@ def _usages(span: Span, event_name: str, id_key: str) -> tuple[Usage, ...]:
 def _artifact(id_: str, attributes: Attributes) -> Artifact:
     kind = _text(attributes, semconv.ARTIFACT_KIND)
     if kind not in get_args(ArtifactKind):
-        prefix = id_.partition(":")[0]
+        prefix = id_prefix(id_)
         kind = prefix if prefix in get_args(ArtifactKind) else "object"
     coverage = _text(attributes, semconv.ARTIFACT_COVERAGE)
     if coverage not in get_args(Coverage):
-        coverage = "derivation" if id_.startswith("derived:") else "full"
+        coverage = "derivation" if id_prefix(id_) == "derived" else "full"
     return Artifact(
         id=id_,
         kind=cast(ArtifactKind, kind),

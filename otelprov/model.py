@@ -19,7 +19,8 @@ Coverage = Literal["full", "sampled", "none", "derivation"]
 """What an id rests on: the whole content, a part of it, a name only, or how it was made."""
 
 PREFIXES: Final = (
-    "table", "file", "directory", "array", "model", "object", "stream", "resource", "derived",
+    "table", "file", "directory", "array", "model", "object", "stream", "resource", "version",
+    "derived",
 )  # fmt: skip
 """What an artifact id may begin with."""
 

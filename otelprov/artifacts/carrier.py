@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from otelprov.artifacts import contents, files, formats
-from otelprov.model import Artifact, CarrierState
+from otelprov.model import Artifact, CarrierState, is_id, is_later_version
 
 ID_KEY: Final = b"otelprov.artifact.id"
 TRACE_KEY: Final = b"traceparent"
@@ -24,7 +24,6 @@ KEYS: Final = frozenset({ID_KEY, TRACE_KEY, SCOPE_KEY})
 
 Place = Literal["metadata", "attributes"]
 
-_ID: Final = re.compile(rb"[a-z]{1,32}:[0-9a-f]{64}")
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -100,6 +99,8 @@ def verify(
 
     ``known`` is the file by its content, where that is at hand; else the whole file is read.
     """
+    if is_later_version(carrier.artifact_id):
+        return "unverified"
     artifact: Artifact | None = known
     if carrier.artifact_id.startswith("table:"):
         artifact = formats.table_in_file(path)
@@ -145,11 +146,11 @@ def _attributes(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
 
 
 def _parse(found: Mapping[bytes, bytes]) -> Carrier | None:
-    artifact_id = found.get(ID_KEY, b"")
+    artifact_id = found.get(ID_KEY, b"").decode("ascii", "replace")
     parent = _TRACEPARENT.fullmatch(found.get(TRACE_KEY, b""))
-    if parent is None or not _ID.fullmatch(artifact_id):
+    if parent is None or not is_id(artifact_id):
         return None
     trace_id, span_id = parent[1].decode(), parent[2].decode()
     if not int(trace_id, 16) or not int(span_id, 16):
         return None
-    return Carrier(artifact_id.decode(), trace_id, span_id, found.get(SCOPE_KEY) == PART)
+    return Carrier(artifact_id, trace_id, span_id, found.get(SCOPE_KEY) == PART)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otelprov.journal.index import PREFIXES
 from otelprov.lineage.graph import Gap
 from otelprov.lineage.makers import latest
-from otelprov.model import Artifact, Operation, Run
+from otelprov.model import Artifact, Operation, Run, id_beginning
 from otelprov.render.words import clean, place
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _OPERATION = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
-_ARTIFACT = re.compile(rf"(?:({'|'.join(PREFIXES)}):)?([0-9a-f]+)")
 _FORMS = "an existing path, an artifact id or its beginning, trace:<id>, or an operation's id"
 _LISTED = 20
 
@@ -53,8 +51,8 @@ def resolve(text: str, source: Source) -> Target:
         return Target(trace=match[1])
     if match := _OPERATION.fullmatch(lowered):
         return _operation(match[1], match[2], source)
-    if match := _ARTIFACT.fullmatch(lowered):
-        return Target(artifact=_artifact(match[1], match[2], source))
+    if beginning := id_beginning(lowered):
+        return Target(artifact=_artifact(*beginning, source))
     raise click.ClickException(
         f"there is no file {clean(text)}, and it is no id either; TARGET is {_FORMS}"
         + _known_place(text, source)

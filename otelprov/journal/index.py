@@ -22,6 +22,7 @@ from typing import Any
 from otelprov import semconv
 from otelprov.journal import reader
 from otelprov.journal.reader import Damage, Span
+from otelprov.model import PREFIXES
 
 try:
     import fcntl
@@ -29,10 +30,6 @@ except ImportError:  # Windows has none: there the index is built in memory
     fcntl = None  # type: ignore[assignment]
 
 VERSION = 1
-PREFIXES = (
-    "table", "file", "directory", "array", "model", "object", "stream", "resource", "derived",
-)  # fmt: skip
-"""What an artifact id may begin with."""
 
 _SCHEMA = f"""
 CREATE TABLE files (
@@ -134,14 +131,18 @@ class JournalIndex:
 
     def beginning(self, prefix: str, limit: int) -> list[str]:
         """The artifact ids that begin with ``prefix``, with the kind (``table:4f``) or without."""
-        starts = [prefix] if ":" in prefix else [f"{kind}:{prefix}" for kind in PREFIXES]
+        # From, up to, and how it goes on: an id of a later version has its number before the colon.
+        ranges = [(prefix, prefix + "\x7f", "*")]
+        if ":" not in prefix:
+            ranges = [(f"{kind}:{prefix}", f"{kind}:{prefix}\x7f", "*") for kind in PREFIXES]
+            ranges += [(f"{kind}.v", f"{kind}.w", f"*:{prefix}*") for kind in PREFIXES]
         found: set[str] = set()
-        for start in starts:
+        for start, end, pattern in ranges:
             for column in ("artifact", "content"):
                 rows = self._ask(
                     f"SELECT DISTINCT {column} FROM artifacts "
-                    f"WHERE {column} >= ? AND {column} < ? LIMIT ?",
-                    (start, start + "\x7f", limit),
+                    f"WHERE {column} >= ? AND {column} < ? AND {column} GLOB ? LIMIT ?",
+                    (start, end, pattern, limit),
                 )
                 found.update(row[0] for row in rows)
         return sorted(found)[:limit]

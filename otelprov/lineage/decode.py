@@ -21,6 +21,7 @@ from otelprov.model import (
     Run,
     Status,
     Usage,
+    id_prefix,
 )
 
 _RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
@@ -146,13 +147,13 @@ def _usages(span: Span, event_name: str, id_key: str) -> tuple[Usage, ...]:
 def _artifact(id_: str, attributes: Attributes) -> Artifact:
     kind = _text(attributes, semconv.ARTIFACT_KIND)
     if kind not in get_args(ArtifactKind):
-        prefix = id_.partition(":")[0]
+        prefix = id_prefix(id_)
         kind = prefix if prefix in get_args(ArtifactKind) else "object"
     coverage = _text(attributes, semconv.ARTIFACT_COVERAGE)
     if coverage not in get_args(Coverage):
         # Of a version nobody knows by which evidence; the weakest is assumed.
         without = {"derived": "derivation", "version": "status", "resource": "none"}
-        coverage = without.get(id_.partition(":")[0], "full")
+        coverage = without.get(id_prefix(id_), "full")
     carrier = _text(attributes, semconv.ARTIFACT_CARRIER)
     return Artifact(
         id=id_,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from otelprov.lineage.sources import Source
-from otelprov.model import Artifact, Operation
+from otelprov.model import Artifact, Operation, id_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _from_elsewhere(found: dict[str, Maker], consumer: Operation) -> list[str]:
     candidates = []
     for id_, maker in found.items():
         made = maker.operation
-        if id_.startswith("derived:"):
+        if id_prefix(id_) == "derived":
             continue  # known in one process only
         if made is None or (
             made.trace_id != consumer.trace_id and (made.trace_id, made.span_id) not in linked

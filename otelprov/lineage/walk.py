@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from otelprov.lineage.graph import Direction, Draft, Edge, Gap, Lineage
 from otelprov.lineage.makers import Maker, latest, makers
 from otelprov.lineage.sources import Source
-from otelprov.model import Operation, Usage
+from otelprov.model import Operation, Usage, id_prefix
 
-_RAW = ("file:", "directory:", "resource:")
+_RAW = ("file", "directory", "resource")
 
 
 def upstream(
@@ -194,9 +194,9 @@ class _Walk:
         name = self.source.name
         if made.missing:
             reason = f"made by operation {made.missing}, which is not in {name}"
-        elif artifact_id.startswith("derived:"):
+        elif id_prefix(artifact_id) == "derived":
             reason = f"the operation that made it is not in {name}"
-        elif artifact_id.startswith(_RAW) or self._has_place(artifact_id):
+        elif id_prefix(artifact_id) in _RAW or self._has_place(artifact_id):
             return  # raw data
         else:
             reason = "made in memory by code that was not recorded"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from otelprov.artifacts import carrier, files
 from otelprov.artifacts.carrier import Carrier
-from otelprov.model import Artifact, CarrierState
+from otelprov.model import Artifact, CarrierState, is_later_version
 from otelprov.recording.bounds import SMALL, Reading
 
 
@@ -32,6 +32,8 @@ class Claimed:
         """Whether it is true, if ``known`` are the ids of what the operation made of it."""
         if said.artifact_id in known:
             return "verified"
+        if is_later_version(said.artifact_id):
+            return "unverified"
         if not said.artifact_id.startswith("table:"):
             return self._of_bytes(said)
         # Only a table that was read whole, from one file that holds all of it, can be compared.

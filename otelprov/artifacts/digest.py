@@ -11,9 +11,9 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from blake3 import blake3
 
@@ -31,17 +31,26 @@ _DOMAINS: Final = {
 }
 
 
+Blocks: TypeAlias = tuple[bytes, ...]
+
+
 class NoCanonicalForm(Exception):
     """The data has no canonical form in version 1; the message says which part and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnDigest:
-    """One column of a table; ``digest`` is 64 hex digits and does not depend on the name."""
+    """One column of a table; ``digest`` is 64 hex digits and does not depend on the name.
+
+    ``bytes`` is the size of its canonical values. ``blocks`` are the digests of its blocks of
+    ``BLOCK_ROWS`` rows, 32 bytes each, and are there only if they were asked for.
+    """
 
     name: str
     type: str
     digest: str
+    bytes: int
+    blocks: Blocks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,8 @@ class Column:
             self._pending.append(piece[start:] if start else piece)
             self._waiting = length - start
 
-    def digest(self) -> bytes:
-        """The 32 bytes, after the last piece."""
+    def digest(self, *, blocks: bool = False) -> ColumnDigest:
+        """After the last piece; ``blocks`` asks for the digests of the blocks as well."""
         if self._waiting:
             pending = self._pending
             self._block(pending[0] if len(pending) == 1 else self._join(pending))
@@ -132,7 +141,14 @@ class Column:
         column.update(
             _U64.pack(len(self.type)) + self.type + _U64.pack(self.rows) + bytes(self._blocks)
         )
-        return column.digest()
+        data = bytes(self._blocks) if blocks else b""
+        return ColumnDigest(
+            self.name,
+            self.type.decode("utf-8", "replace"),
+            column.hexdigest(),
+            self.bytes,
+            tuple(data[i : i + 32] for i in range(0, len(data), 32)) if blocks else None,
+        )
 
     def _block(self, values: Any) -> None:
         block = Block()
@@ -203,18 +219,15 @@ class Block:
         self.hasher.update(_HEAD.pack(rows, rows))
 
 
-def table_digest(rows: int, columns: Sequence[Column]) -> TableDigest:
+def table_digest(rows: int, columns: Iterable[Column], *, blocks: bool = False) -> TableDigest:
     """The root of the tree (section 6)."""
+    parts = tuple(column.digest(blocks=blocks) for column in columns)
     root = hasher("table")
-    root.update(_HEAD.pack(rows, len(columns)))
-    parts = []
-    for column in columns:
-        digest = column.digest()
-        root.update(text(column.name) + digest)
-        type_ = column.type.decode("utf-8", "replace")
-        parts.append(ColumnDigest(column.name, type_, digest.hex()))
-    size = sum(column.bytes for column in columns)
-    return TableDigest(f"table:{root.hexdigest()}", rows, tuple(parts), size)
+    root.update(_HEAD.pack(rows, len(parts)))
+    for part in parts:
+        root.update(text(part.name) + bytes.fromhex(part.digest))
+    size = sum(part.bytes for part in parts)
+    return TableDigest(f"table:{root.hexdigest()}", rows, parts, size)
 
 
 # --- rules that Arrow and NumPy share -------------------------------------------------------------

@@ -44,8 +44,8 @@ def shape(value: Any) -> tuple[int | None, int | None]:
     return sizes[0], sizes[1] if len(sizes) == 2 else 1
 
 
-def digest(value: Any) -> TableDigest:
-    """The digests of a table and of its columns.
+def digest(value: Any, *, blocks: bool = False) -> TableDigest:
+    """The digests of a table and of its columns, and with ``blocks`` of their blocks of rows.
 
     Raises:
         NoCanonicalForm: with the column that has none.
@@ -54,6 +54,11 @@ def digest(value: Any) -> TableDigest:
         import pyarrow  # noqa: F401
     except ImportError:
         raise NoCanonicalForm("pyarrow is not installed") from None
+    rows, columns = _columns(value)
+    return table_digest(rows, columns, blocks=blocks)
+
+
+def _columns(value: Any) -> tuple[int, list[Column]]:
     if _is_pandas(value):
         return _pandas(value)
     if _is_arrow(value):
@@ -73,14 +78,14 @@ def _is_arrow(value: object) -> bool:
     return isinstance(value, (pa.Table, pa.RecordBatch, pa.ChunkedArray, pa.Array))
 
 
-def _arrow(value: Any) -> TableDigest:
+def _arrow(value: Any) -> tuple[int, list[Column]]:
     import pyarrow as pa
 
     if isinstance(value, (pa.Table, pa.RecordBatch)):
         fields = zip(value.schema, value.columns, strict=True)
         columns = [_arrow_chunks(field.name, field, chunks) for field, chunks in fields]
-        return table_digest(value.num_rows, columns)
-    return table_digest(len(value), [_arrow_chunks(UNNAMED, pa.field("", value.type), value)])
+        return value.num_rows, columns
+    return len(value), [_arrow_chunks(UNNAMED, pa.field("", value.type), value)]
 
 
 UNNAMED: Final = "0"
@@ -99,6 +104,12 @@ def batches_digest(
     schema: Any, batches: Iterable[Any], names: Sequence[str] | None = None
 ) -> TableDigest:
     """The digest of record batches that arrive one by one; holds a block of each column at most."""
+    return table_digest(*_batches(schema, batches, names))
+
+
+def _batches(
+    schema: Any, batches: Iterable[Any], names: Sequence[str] | None = None
+) -> tuple[int, list[Column]]:
     fields = zip(schema.names if names is None else names, schema, strict=True)
     columns = [arrow_column(name, field) for name, field in fields]
     rows = 0
@@ -106,7 +117,7 @@ def batches_digest(
         rows += batch.num_rows
         for column, array in zip(columns, batch.columns, strict=True):
             column.add(array)
-    return table_digest(rows, columns)
+    return rows, columns
 
 
 # --- Polars and the Arrow stream interface --------------------------------------------------------
@@ -119,7 +130,7 @@ def _is_polars(value: object) -> bool:
     return isinstance(value, (pl.DataFrame, pl.Series))
 
 
-def _polars(value: Any) -> TableDigest:
+def _polars(value: Any) -> tuple[int, list[Column]]:
     import polars as pl
 
     frame = value.to_frame() if isinstance(value, pl.Series) else value
@@ -132,7 +143,7 @@ def _polars(value: Any) -> TableDigest:
     # Slice by slice: Polars copies some columns of strings as it exports them (2.1.0).
     first = _reader(frame[:_SLICE])
     later = (_reader(frame[i : i + _SLICE]) for i in range(_SLICE, len(frame), _SLICE))
-    return batches_digest(
+    return _batches(
         first.schema, itertools.chain(first, itertools.chain.from_iterable(later)), names
     )
 
@@ -171,9 +182,9 @@ def _is_stream(value: object) -> bool:
     )
 
 
-def _stream(value: Any) -> TableDigest:
+def _stream(value: Any) -> tuple[int, list[Column]]:
     reader = _reader(value)
-    return batches_digest(reader.schema, reader)
+    return _batches(reader.schema, reader)
 
 
 def _reader(value: Any) -> Any:
@@ -195,7 +206,7 @@ def _is_pandas(value: object) -> bool:
     return isinstance(value, (pd.DataFrame, pd.Series, pd.Index))
 
 
-def _pandas(value: Any) -> TableDigest:
+def _pandas(value: Any) -> tuple[int, list[Column]]:
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
@@ -217,7 +228,7 @@ def _pandas(value: Any) -> TableDigest:
         for name, vector in _index_columns(index, names):
             names.append(name)
             vectors.append(vector)
-    return table_digest(rows, [_pandas_column(*part) for part in zip(names, vectors, strict=True)])
+    return rows, [_pandas_column(*part) for part in zip(names, vectors, strict=True)]
 
 
 def _frame_column(frame: Any, i: int) -> Any:

@@ -38,7 +38,7 @@ def arrow_column(name: str, field: Any) -> Column:
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
     nested = field.type.num_fields > 0
-    return Column(name, plan.type, _checked(plan.write) if nested else plan.write, _arrow_join)
+    return Column(name, plan.type, _checked(plan.write) if nested else plan.write, join_arrays)
 
 
 def _checked(write: _Write) -> _Write:
@@ -57,7 +57,8 @@ def _checked(write: _Write) -> _Write:
     return checked
 
 
-def _arrow_join(pieces: list[Any]) -> Any:
+def join_arrays(pieces: list[Any]) -> Any:
+    """One array of several of a type, also where their dictionaries differ."""
     import pyarrow
 
     try:

@@ -148,6 +148,9 @@ class Observed:
             data = next(iter(self.parameters.values()), None)
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = identify(data)
+        known = registry.lookup(data)
+        if known is not None and known.artifact is not None:
+            operation.wrote(known.artifact)
         place = self._place(entry.target) if entry.target is not None else None
         if place is not None:
             places.written_to(operation, entry.target or "target", place)

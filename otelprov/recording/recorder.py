@@ -179,6 +179,12 @@ class OpenOperation:
 
     # --- after the call ---
 
+    def wrote(self, artifact: Artifact) -> None:
+        """This used artifact is, as a whole, what was written: its content is known from that."""
+        used = self._used.get(artifact.id)
+        if used is not None and artifact.coverage == "derivation":
+            self._used[artifact.id] = (used[0], with_content(artifact, self.content))
+
     def generate(self, role: str, artifact: Artifact) -> None:
         """The call made this artifact."""
         self._generated.setdefault(artifact.id, (role, artifact))

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from otelprov.artifacts import files, formats
 from otelprov.model import Artifact
 
 ID_KEY: Final = b"otelprov.artifact.id"
 TRACE_KEY: Final = b"traceparent"
+SCOPE_KEY: Final = b"otelprov.artifact.scope"
+PART: Final = b"part"
+KEYS: Final = frozenset({ID_KEY, TRACE_KEY, SCOPE_KEY})
+"""Everything that is written into a file beside its content."""
+
+State = Literal["verified", "stale", "unverified"]
+"""Whether a carried id is that of the data: it is; it is not; that was not looked at in full."""
+Place = Literal["metadata", "attributes"]
 
 _ID: Final = re.compile(rb"[a-z]{1,32}:[0-9a-f]{64}")
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
@@ -31,14 +39,25 @@ class Carrier:
     """32 lowercase hex digits."""
     span_id: str
     """16 lowercase hex digits."""
+    part: bool = False
+    """Whether the file holds only a part of the artifact: one of a partitioned data set's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A carrier and where it was found."""
+
+    carrier: Carrier
+    place: Place
 
 
 def arrow_metadata(carrier: Carrier) -> dict[bytes, bytes]:
     """Key-value metadata for a Parquet footer or an Arrow schema (W3C Trace Context)."""
-    return {
+    metadata = {
         ID_KEY: carrier.artifact_id.encode(),
         TRACE_KEY: f"00-{carrier.trace_id}-{carrier.span_id}-01".encode(),
     }
+    return {**metadata, SCOPE_KEY: PART} if carrier.part else metadata
 
 
 def read(path: str | os.PathLike[str]) -> Carrier | None:
@@ -47,10 +66,50 @@ def read(path: str | os.PathLike[str]) -> Carrier | None:
     Of Parquet and Arrow files only the metadata is read. Extended attributes stay when a file is
     overwritten: they count only if their id is still that of the content.
     """
-    try:
-        return _from_metadata(path) or _from_attributes(path)
-    except Exception:
-        return None
+    for claim in claims(path):
+        if claim.place == "metadata" or verify(path, claim.carrier) == "verified":
+            return claim.carrier
+    return None
+
+
+def claims(path: str | os.PathLike[str]) -> tuple[Claim, ...]:
+    """What a file says of itself, true or not. Never raises.
+
+    Only the metadata of Parquet and Arrow files and the extended attributes are read.
+    """
+    return _claims("metadata", formats.metadata, path) + _claims("attributes", _attributes, path)
+
+
+def check(path: str | os.PathLike[str]) -> State | None:
+    """Whether what a file carries is still true; None if it carries nothing. Never raises.
+
+    The whole file is read.
+    """
+    return settled(verify(path, claim.carrier) for claim in claims(path))
+
+
+def settled(states: Iterable[State]) -> State | None:
+    """What is said of a file with several claims: one that is true is enough."""
+    found = set(states)
+    order: tuple[State, ...] = ("verified", "unverified", "stale")
+    return next((state for state in order if state in found), None)
+
+
+def verify(path: str | os.PathLike[str], carrier: Carrier, known: Artifact | None = None) -> State:
+    """Whether the id in a carrier is that of the file's content. Never raises.
+
+    ``known`` is the file by its content, where that is at hand; else the whole file is read.
+    """
+    artifact: Artifact | None = known
+    if carrier.artifact_id.startswith("table:"):
+        artifact = formats.table_in_file(path)
+    elif artifact is None:
+        artifact = files.identify_path(path)
+    if artifact is not None and artifact.id == carrier.artifact_id:
+        return "verified"
+    if artifact is None or artifact.coverage != "full" or carrier.part:
+        return "unverified"
+    return "stale"
 
 
 def attach(path: str | os.PathLike[str], carrier: Carrier) -> bool:
@@ -67,25 +126,22 @@ def attach(path: str | os.PathLike[str], carrier: Carrier) -> bool:
     return True
 
 
-def _from_metadata(path: str | os.PathLike[str]) -> Carrier | None:
+def _claims(
+    place: Place,
+    look: Callable[[str | os.PathLike[str]], Mapping[bytes, bytes]],
+    path: str | os.PathLike[str],
+) -> tuple[Claim, ...]:
     try:
-        return _parse(formats.metadata(path))
-    except Exception:  # no pyarrow, or a broken footer: the attributes may still say it
-        return None
+        carrier = _parse(look(path))
+    except Exception:  # no pyarrow, a broken footer, no attributes here
+        return ()
+    return () if carrier is None else (Claim(carrier, place),)
 
 
-def _from_attributes(path: str | os.PathLike[str]) -> Carrier | None:
+def _attributes(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
     if not hasattr(os, "getxattr"):
-        return None
-    carrier = _parse({key: os.getxattr(path, b"user." + key) for key in (ID_KEY, TRACE_KEY)})
-    if carrier is None:
-        return None
-    artifact: Artifact | None
-    if carrier.artifact_id.startswith("table:"):
-        artifact = formats.table_in_file(path)
-    else:
-        artifact = files.identify_path(path)
-    return carrier if artifact is not None and artifact.id == carrier.artifact_id else None
+        return {}
+    return {key: os.getxattr(path, b"user." + key) for key in (ID_KEY, TRACE_KEY)}
 
 
 def _parse(found: Mapping[bytes, bytes]) -> Carrier | None:
@@ -96,4 +152,4 @@ def _parse(found: Mapping[bytes, bytes]) -> Carrier | None:
     trace_id, span_id = parent[1].decode(), parent[2].decode()
     if not int(trace_id, 16) or not int(span_id, 16):
         return None
-    return Carrier(artifact_id.decode(), trace_id, span_id)
+    return Carrier(artifact_id.decode(), trace_id, span_id, found.get(SCOPE_KEY) == PART)

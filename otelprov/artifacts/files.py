@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -9,6 +10,8 @@ import stat
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -40,25 +43,127 @@ def identify_path(path: str | os.PathLike[str]) -> Artifact:
     A file has the id ``file:<what b3sum prints>``. A file is read once: its digest is kept by
     path, device, inode, size and times.
     """
+    found = opened(path)
+    return found if isinstance(found, Artifact) else found.artifact()
+
+
+def opened(path: str | os.PathLike[str]) -> OpenFile | OpenDirectory | Artifact:
+    """A file or directory as it is now, to be digested later by ``artifact()``. Never raises.
+
+    An artifact at once where nothing is left to read: the digest is known, or there is no file.
+    """
     try:
         place = os.path.abspath(os.fsencode(path))
+        name, uri = name_and_uri(path)
     except Exception:
         return named("", "not a path")
-    name, uri = name_and_uri(path)
     try:
         status = os.stat(place)
         if stat.S_ISDIR(status.st_mode):
-            digest, size = _directory(place)
-            return Artifact(f"directory:{digest.hex()}", "directory", name, uri, bytes=size)
-        digest = _file(place, status)
-        return Artifact(f"file:{digest.hex()}", "file", name, uri, bytes=status.st_size)
-    except NoCanonicalForm as error:
-        reason = str(error)
-    except OSError as error:
-        reason = _reason(error)
+            return OpenDirectory(place, name, uri)
+        digest = _kept(_key(place, status))
+        if digest is not None:
+            return Artifact(f"file:{digest.hex()}", "file", name, uri, bytes=status.st_size)
+        return OpenFile(place, name, uri)
     except Exception as error:
-        reason = f"digest failed: {type(error).__name__}"
-    return named(uri, reason, name)
+        return named(uri, _reason(error), name)
+
+
+class OpenFile:
+    """A regular file that is open: what it was then, also when it is unlinked or replaced since.
+
+    ``artifact`` may be called from any thread. The file is closed after it, or with the object.
+    """
+
+    __slots__ = ("_artifact", "_descriptor", "_lock", "_place", "name", "status", "uri")
+
+    def __init__(self, place: bytes, name: str, uri: str) -> None:
+        """
+        Raises:
+            OSError: it cannot be opened.
+            NoCanonicalForm: it is not a regular file.
+        """
+        self._artifact: Artifact | None = None
+        self._lock = threading.Lock()
+        self._place = place
+        self.name = name
+        self.uri = uri
+        self._descriptor, self.status = _open(place)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes to read."""
+        return self.status.st_size
+
+    def artifact(self) -> Artifact:
+        """The artifact that the file is, by its bytes. Never raises."""
+        with self._lock:
+            if self._artifact is None:
+                try:
+                    since = time.time_ns()
+                    digest = _read(self._descriptor, self.status)
+                    _keep(self._place, self.status, digest, since)
+                    self._artifact = Artifact(
+                        f"file:{digest.hex()}", "file", self.name, self.uri, bytes=self.bytes
+                    )
+                except Exception as error:
+                    self._artifact = named(self.uri, _reason(error), self.name)
+                self.close()
+            return self._artifact
+
+    def close(self) -> None:
+        """Close it without a digest."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            self.close()
+
+
+class OpenDirectory:
+    """A directory and all that is below it, as it was listed; its files are opened later.
+
+    A file that is no longer what it was then makes ``artifact`` say so.
+    """
+
+    __slots__ = ("_artifact", "_listed", "_lock", "bytes", "files", "name", "uri")
+
+    def __init__(self, place: bytes, name: str, uri: str) -> None:
+        """
+        Raises:
+            OSError: a part of it cannot be listed.
+            NoCanonicalForm: something in it is neither file, link nor directory.
+        """
+        self._artifact: Artifact | None = None
+        self._lock = threading.Lock()
+        self.name = name
+        self.uri = uri
+        self._listed = _list(place)
+        sizes = [entry.status.st_size for entry in self._listed if entry.status is not None]
+        self.bytes = sum(sizes)
+        self.files = len(sizes)
+
+    def artifact(self) -> Artifact:
+        """The artifact that the directory is, by paths and bytes (section 10). Never raises."""
+        with self._lock:
+            if self._artifact is None:
+                try:
+                    digest = _directory(self._listed)
+                    self._artifact = Artifact(
+                        f"directory:{digest.hex()}",
+                        "directory",
+                        self.name,
+                        self.uri,
+                        bytes=self.bytes,
+                    )
+                except Exception as error:
+                    self._artifact = named(self.uri, _reason(error), self.name)
+            return self._artifact
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def identify_location(uri: str) -> Artifact:
@@ -98,15 +203,28 @@ def named(uri: str, reason: str, name: str | None = None) -> Artifact:
 
 
 def _file(place: bytes, status: os.stat_result) -> bytes:
-    key = _key(place, status)
+    """The digest of a file that had this status when it was listed."""
+    digest = _kept(_key(place, status))
+    if digest is not None:
+        return digest
+    descriptor, now = _open(place)
+    try:
+        if _key(place, now) != _key(place, status):
+            raise NoCanonicalForm(f"{_shown(os.path.basename(place))} changed while it was read")
+        since = time.time_ns()
+        digest = _read(descriptor, now)
+    finally:
+        os.close(descriptor)
+    _keep(place, now, digest, since)
+    return digest
+
+
+def _kept(key: _Key) -> bytes | None:
     with _lock:
         digest = _cache.get(key)
         if digest is not None:
             _cache.move_to_end(key)
-            return digest
-    digest, status = _read(place)
-    _keep(place, status, digest)
-    return digest
+        return digest
 
 
 def _key(place: bytes, status: os.stat_result) -> _Key:
@@ -121,12 +239,12 @@ def _key(place: bytes, status: os.stat_result) -> _Key:
     )
 
 
-def _keep(place: bytes, status: os.stat_result, digest: bytes) -> None:
+def _keep(place: bytes, status: os.stat_result, digest: bytes, since: int) -> None:
     # A clock that ticks slower than files are written gives two contents one time: a digest is
-    # kept only of a file that has been still for a tick. Linux ticks every 1 to 10 ms; a time in
-    # whole seconds is that of a file system that has no more.
+    # kept only of a file that had been still for a tick when reading began (``since``). Linux
+    # ticks every 1 to 10 ms; a time in whole seconds is that of a file system that has no more.
     tick = 20_000_000 if status.st_mtime_ns % 1_000_000_000 else 2_000_000_000
-    if time.time_ns() - status.st_mtime_ns < tick:
+    if since - status.st_mtime_ns < tick:
         return
     with _lock:
         _cache[_key(place, status)] = digest
@@ -146,40 +264,64 @@ def touched(path: str | os.PathLike[str], before: os.stat_result) -> None:
             _cache[_key(place, status)] = digest
 
 
-def _read(place: bytes) -> tuple[bytes, os.stat_result]:
-    """The digest of a regular file, and its status when it was read.
-
-    Read, not mapped: a mapped file that another process truncates kills this one (SIGBUS).
-    """
+def _open(place: bytes) -> tuple[int, os.stat_result]:
+    """A descriptor of a regular file, and its status."""
+    # Opening a FIFO would wait for its writer, or let a writer go that waits for its reader.
+    if not stat.S_ISREG(os.stat(place).st_mode):
+        raise NoCanonicalForm("not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    # Opening a FIFO would wait for its writer.
     descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
     try:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise NoCanonicalForm("not a regular file")
-        digest = blake3()
-        buffer = memoryview(bytearray(min(_CHUNK, before.st_size + 1)))
-        size = 0
-        with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])
-                size += count
-        after = os.fstat(descriptor)
-    finally:
+    except BaseException:
         os.close(descriptor)
-    if size != after.st_size or (before.st_size, before.st_mtime_ns) != (
+        raise
+    return descriptor, status
+
+
+def _read(descriptor: int, before: os.stat_result) -> bytes:
+    """The digest of an open file, whose status was ``before`` when it was opened.
+
+    Read, not mapped: a mapped file that another process truncates kills this one (SIGBUS). By
+    position: a forked child shares the descriptor's own.
+    """
+    digest = blake3()
+    buffer = memoryview(bytearray(min(_CHUNK, before.st_size + 1)))
+    size = 0
+    while count := _read_into(descriptor, buffer, size):
+        digest.update(buffer[:count])
+        size += count
+        if size > before.st_size:
+            break
+    after = os.fstat(descriptor)
+    if size != before.st_size or (before.st_size, before.st_mtime_ns) != (
         after.st_size,
         after.st_mtime_ns,
     ):
         raise NoCanonicalForm("the file changed while it was read")
-    return digest.digest(), after
+    return digest.digest()
 
 
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        return "no such file"
-    return (error.strerror or type(error).__name__).lower()
+def _read_into(descriptor: int, buffer: memoryview, position: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], position)
+    os.lseek(descriptor, position, os.SEEK_SET)
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        return file.readinto(buffer) or 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NoCanonicalForm):
+        return str(error)
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOENT:
+            return "no such file"
+        return (error.strerror or type(error).__name__).lower()
+    if isinstance(error, ValueError):  # a path with a null byte in it
+        return "not a path"
+    return f"digest failed: {type(error).__name__}"
 
 
 def _file_uri(place: bytes) -> str:
@@ -196,35 +338,58 @@ def _shown(name: bytes) -> str:
 # --- directories ----------------------------------------------------------------------------------
 
 
-def _directory(place: bytes) -> tuple[bytes, int]:
-    """Section 10: every entry below it, by path and content. Nothing is ignored."""
-    entries: list[tuple[bytes, bytes, bytes]] = []
-    size = 0
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry below a directory."""
+
+    path: bytes
+    """From the directory on, with ``/`` between its parts."""
+    kind: bytes
+    """As in section 10."""
+    place: bytes
+    status: os.stat_result | None
+    """Of a file."""
+
+
+def _list(place: bytes) -> list[_Entry]:
+    """Every entry below a directory. Nothing is ignored, and no link to a directory followed."""
+    entries: list[_Entry] = []
     waiting = [b""]
     while waiting:
         folder = waiting.pop()
         with os.scandir(os.path.join(place, folder)) as found:
             listed = list(found)
         if not listed and folder:
-            entries.append((folder, b"d", b""))
+            entries.append(_Entry(_slashed(folder), b"d", b"", None))
         for entry in listed:
             path = os.path.join(folder, entry.name)
             status = _status(entry)
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
             elif status is not None and stat.S_ISREG(status.st_mode):
-                entries.append((path, b"f", _file(entry.path, status)))
-                size += status.st_size
+                entries.append(_Entry(_slashed(path), b"f", entry.path, status))
             elif entry.is_symlink():  # to a directory, or to nothing: what it says, not what it is
-                entries.append((path, b"l", os.readlink(entry.path)))
+                entries.append(_Entry(_slashed(path), b"l", entry.path, None))
             else:
                 raise NoCanonicalForm(f"{_shown(path)} is not a regular file")
+    entries.sort(key=lambda entry: (entry.path, entry.kind))
+    return entries
+
+
+def _directory(entries: Iterable[_Entry]) -> bytes:
     digest = hasher("directory")
-    for path, kind, content in sorted(
-        (p.replace(b"\\", b"/") if os.sep == "\\" else p, k, c) for p, k, c in entries
-    ):
-        digest.update(b"%s%s%s" % (kind, _sized(path), _sized(content)))
-    return digest.digest(), size
+    for entry in entries:
+        content = b""
+        if entry.status is not None:
+            content = _file(entry.place, entry.status)
+        elif entry.kind == b"l":
+            content = os.readlink(entry.place)
+        digest.update(b"%s%s%s" % (entry.kind, _sized(entry.path), _sized(content)))
+    return digest.digest()
+
+
+def _slashed(path: bytes) -> bytes:
+    return path.replace(b"\\", b"/") if os.sep == "\\" else path
 
 
 def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:

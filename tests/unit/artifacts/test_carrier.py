@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,50 @@ def test_whatever_the_file_is_there_is_no_error(tmp_path: Path) -> None:
     assert artifact is not None
     assert artifact.coverage == "none"
     assert artifact.reason
+
+
+@pytest.mark.parametrize("write", [pq.write_table, feather.write_feather])
+def test_metadata_that_was_copied_to_another_table_is_stale(write: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "data")
+    write(with_carrier(TABLE), path)
+    assert carrier.check(path) == "verified"
+    copied = pa.table({"a": [1, 3]}).replace_schema_metadata(with_carrier(TABLE).schema.metadata)
+    write(copied, path)
+    assert carrier.check(path) == "stale"
+    assert [claim.carrier for claim in carrier.claims(path)] == [CARRIER]
+
+
+def test_attributes_are_checked_against_the_content(attributes: Path) -> None:
+    assert carrier.check(attributes) is None
+    carrier.attach(attributes, Carrier(identify_path(attributes).id, "1" * 32, "1" * 16))
+    assert carrier.check(attributes) == "verified"
+    attributes.write_bytes(b"a\n2\n")
+    assert carrier.check(attributes) == "stale"
+
+
+def test_a_file_of_a_larger_data_set_is_never_called_stale(tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    part = replace(CARRIER, part=True)
+    pq.write_table(TABLE[:1].replace_schema_metadata(carrier.arrow_metadata(part)), path)
+    assert carrier.read(path) == part
+    assert carrier.check(path) == "unverified"
+    pq.write_table(TABLE.replace_schema_metadata(carrier.arrow_metadata(part)), path)
+    assert carrier.check(path) == "verified"
+
+
+def test_one_true_claim_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    pq.write_table(with_carrier(pa.table({"a": [3]})), path)
+    assert carrier.check(path) == "stale"
+    if not carrier.attach(path, Carrier(identify_path(path).id, "1" * 32, "1" * 16)):
+        pytest.skip("no extended attributes here")
+    assert carrier.check(path) == "verified"
+
+
+def test_what_cannot_be_digested_is_neither_true_nor_stale(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    pq.write_table(with_carrier(TABLE), path)
+    content = bytearray(path.read_bytes())
+    content[4:40] = bytes(36)  # the footer is whole, the data is not
+    path.write_bytes(content)
+    assert carrier.check(path) == "unverified"

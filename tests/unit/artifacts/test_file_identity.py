@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_file_is_read_once_until_it_changes(
     settle(path)
     reads = []
     read = files._read
-    monkeypatch.setattr(files, "_read", lambda place: reads.append(place) or read(place))
+    monkeypatch.setattr(files, "_read", lambda *file: reads.append(file) or read(*file))
     first = identify_path(path)
     assert identify_path(path) == first
     assert len(reads) == 1
@@ -83,6 +84,70 @@ def test_the_digests_that_are_kept_are_bounded(
         settle(path)
         identify_path(path)
     assert len(files._cache) == 3
+
+
+def test_an_open_file_is_digested_as_it_was(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for change in (Path.unlink, other.replace):
+        path = tmp_path / "a"
+        path.write_bytes(b"before")
+        other.write_bytes(b"after")
+        found = files.opened(path)
+        assert isinstance(found, files.OpenFile)
+        change(path)
+        assert found.artifact().id == identify(b"before").id
+        assert found.artifact() is found.artifact()
+
+
+def test_an_open_file_that_is_written_to_has_no_content_id(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    for content in (b"longer", b"", b"two"):
+        path.write_bytes(b"one")
+        settle(path)
+        found = files.opened(path)
+        assert isinstance(found, files.OpenFile)
+        path.write_bytes(content)
+        assert found.artifact().reason == "the file changed while it was read"
+
+
+def test_a_file_is_digested_in_another_thread_and_closed(tmp_path: Path) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("no list of descriptors here")
+    path = tmp_path / "a"
+    path.write_bytes(b"content")
+    before = descriptors()
+    found = files.opened(path)
+    assert isinstance(found, files.OpenFile)
+    assert (descriptors(), found.bytes) == (before + 1, 7)
+    with ThreadPoolExecutor(2) as workers:
+        first, second = (workers.submit(found.artifact) for _ in range(2))
+    assert first.result() is second.result()
+    assert first.result().id == identify(b"content").id
+    assert descriptors() == before
+    for use in (lambda _: None, files.OpenFile.close):
+        found = files.opened(path)
+        assert isinstance(found, files.OpenFile)
+        use(found)
+        del found
+        assert descriptors() == before
+
+
+def test_a_directory_whose_files_change_after_it_was_listed_has_no_content_id(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a").write_bytes(b"one")
+    found = files.opened(tmp_path)
+    assert isinstance(found, files.OpenDirectory)
+    assert (found.bytes, found.files) == (3, 1)
+    (tmp_path / "a").write_bytes(b"more")
+    assert found.artifact().reason == "a changed while it was read"
+    found = files.opened(tmp_path)
+    (tmp_path / "a").unlink()
+    assert isinstance(found, files.OpenDirectory)
+    assert found.artifact().reason == "no such file"
 
 
 def test_a_file_that_changes_while_it_is_read_has_no_content_id(

@@ -37,7 +37,8 @@ def identify(
     """Print the id of each PATH, and that of the table in it.
 
     The ids are computed from the content alone; no journal is asked. A file that was written
-    while recording also carries the id and the trace of what wrote it.
+    while recording also carries the id and the trace of what wrote it: verified if that id is
+    still the one of its content, stale if not, unverified if that cannot be known.
 
     \b
       otelprov id out/report.parquet
@@ -112,7 +113,19 @@ def _identify(path: str) -> dict[str, Any]:
         why = f": {table.reason}" if table.reason else ""
         click.echo(f"otelprov: the table in {path} could not be identified{why}", err=True)
         table = None
-    carried = carrier.read(Path(path)) if inside else None
+    claims = carrier.claims(Path(path)) if inside else ()
+    known = {whole.id, table.id if table else None}
+    states = [
+        "verified" if one.carrier.artifact_id in known else carrier.verify(path, one.carrier, whole)
+        for one in claims
+    ]
+    # One that is true is enough: a copy of the metadata, or an attribute, may be left over.
+    order = ("verified", "unverified", "stale")
+    state, carried = min(
+        ((state, one.carrier) for state, one in zip(states, claims, strict=True)),
+        key=lambda pair: order.index(pair[0]),
+        default=(None, None),
+    )
     return {
         "path": path,
         "id": whole.id,
@@ -125,6 +138,7 @@ def _identify(path: str) -> dict[str, Any]:
         and {
             "id": carried.artifact_id,
             "traceparent": f"00-{carried.trace_id}-{carried.span_id}-01",
+            "state": state,
         },
     }
 
@@ -143,5 +157,6 @@ def _print(found: list[dict[str, Any]]) -> None:
         carried = one["carried"]
         if carried:
             click.echo(
-                f"{carried['id']}  {path}  (carried, traceparent {carried['traceparent']})".encode()
+                f"{carried['id']}  {path}  "
+                f"(carried, {carried['state']}, traceparent {carried['traceparent']})".encode()
             )

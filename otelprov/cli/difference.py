@@ -92,11 +92,14 @@ def _table_rows(body: Table, table: TableDifference, found: Explanation) -> None
         "renamed",
         [f"{_name(p.a.name)} → {_name(p.b.name)}, content the same" for p in renamed],
     )
-    _listed(
-        body,
-        "moved",
-        [f"{_name(p.b.name)} from place {p.a.position} to {p.b.position}" for p in table.moved],
-    )
+    names_b = {one.position: one.name for one in (*(p.b for p in table.pairs), *table.only_b)}
+    moved = [
+        f"{_name(pair.b.name)}, now after {_name(names_b[pair.b.position - 1])}"
+        if pair.b.position
+        else f"{_name(pair.b.name)}, now first"
+        for pair in table.moved
+    ]
+    _listed(body, "moved", moved)
     if found.shift is not None:
         return
     counted = {one.column: one for one in found.cells.columns} if found.cells else {}

@@ -178,8 +178,6 @@ def _files_left(report: Report) -> dict[str, str]:
 
     left: dict[str, str] = {}
     for finding in report.findings:
-        if not finding.root:
-            continue
         for content in finding.contents:
             for uri in content.files:
                 path = Path(unquote(urlsplit(uri).path)) if uri.startswith("file://") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,10 +63,6 @@ def _print_finding(report: Report, finding: Finding, left: Left, console: Consol
             console.print(Text("    ").append(_step(operation, console.width - 4, "yellow")))
         if finding.unseen > len(finding.before):
             console.print(Text(f"    … {finding.unseen - len(finding.before):,} more"))
-    files = [left[one.id] for one in finding.contents if one.id in left][:2]
-    if len(files) == 2:
-        names = " ".join(map(_quoted, files))
-        console.print(Text(f"  where they differ: otelprov id {names} --explain"), soft_wrap=True)
     after = report.after(finding)
     if after:
         steps = "1 step" if len(after) == 1 else f"{len(after):,} steps"
@@ -74,6 +71,15 @@ def _print_finding(report: Report, finding: Finding, left: Left, console: Consol
             console.print(Text("    ").append(_finding_step(one, console.width - 4)))
         if len(after) > _LISTED:
             console.print(Text(f"    … {len(after) - _LISTED:,} more", style="bright_black"))
+    files = next(filter(None, (_files(one, left) for one in (finding, *after))), "")
+    if files:
+        console.print(Text(f"  compare: otelprov id {files} --explain"), soft_wrap=True)
+
+
+def _files(finding: Finding, left: Left) -> str:
+    """Two files that hold two of its contents, as a shell takes them."""
+    files = [left[one.id] for one in finding.contents if one.id in left][:2]
+    return " ".join(shlex.quote(words.place(path)) for path in files) if len(files) == 2 else ""
 
 
 def _finding_step(finding: Finding, width: int) -> Text:
@@ -114,12 +120,6 @@ def _making(content: Content | None, making: Making) -> Text:
     run_id = making.operation.run if making.operation else None
     name = words.run_name(making.run, run_id) if run_id else "no run"
     return text.append(f"{words.moment(making.seen)} UTC  {name}", style="magenta")
-
-
-def _quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(words.place(path))
 
 
 def summary(report: Report) -> list[str]:

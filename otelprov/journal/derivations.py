@@ -161,8 +161,10 @@ def contents_used(
         pairs = [maker.partition("-")[::2] for maker in part]
         rows = index.ask(
             "SELECT spans.trace || '-' || spans.span, artifacts.artifact, artifacts.content "
-            "FROM spans JOIN artifacts ON artifacts.span = spans.id AND NOT artifacts.made "
-            f"WHERE (spans.trace, spans.span) IN (VALUES {', '.join(['(?, ?)'] * len(pairs))})",
+            f"FROM (VALUES {', '.join(['(?, ?)'] * len(pairs))}) AS wanted "
+            # CROSS: in this order, by the index. SQLite would look through all spans (3.40).
+            "CROSS JOIN spans ON spans.trace = wanted.column1 AND spans.span = wanted.column2 "
+            "JOIN artifacts ON artifacts.span = spans.id AND NOT artifacts.made",
             [value for pair in pairs for value in pair],
         )
         for maker, artifact, content in rows:

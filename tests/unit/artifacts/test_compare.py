@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otelprov.artifacts import tables
@@ -139,6 +139,7 @@ NAMES = st.lists(st.sampled_from("abcdef"), max_size=6)
 COLUMN = st.tuples(st.sampled_from("abcdef"), st.integers(0, 3))
 
 
+@settings(deadline=None)
 @given(st.lists(COLUMN, max_size=6), st.lists(COLUMN, max_size=6))
 def test_every_column_is_told_once_and_equal_ones_hold_the_same(
     a: list[tuple[str, int]], b: list[tuple[str, int]]

@@ -50,11 +50,11 @@ def arrow_column(name: str, field: Any) -> Column:
         write = _as_joined(type_, write)
     if type_.num_fields:
         write = _checked(write)
-    return Column(name, plan.type, write, _arrow_join, plan.write_all)
+    return Column(name, plan.type, write, join_arrays, plan.write_all)
 
 
 def _as_joined(type_: Any, write: _Write) -> _Write:
-    """Write arrays of this type, and what ``_arrow_join`` may make of pieces of it: wider ones."""
+    """Write arrays of this type, and what ``join_arrays`` may make of pieces of it: wider ones."""
 
     def write_joined(array: Any, block: Block) -> None:
         (write if array.type == type_ else _type_plan(array.type).write)(array, block)
@@ -78,7 +78,8 @@ def _checked(write: _Write) -> _Write:
     return checked
 
 
-def _arrow_join(pieces: list[Any]) -> Any:
+def join_arrays(pieces: list[Any]) -> Any:
+    """One array of several of a type, also where their dictionaries differ."""
     import pyarrow
 
     type_ = pieces[0].type

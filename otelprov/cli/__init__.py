@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from otelprov.cli.check import check
 from otelprov.cli.doctor import doctor
 from otelprov.cli.identify import identify
 from otelprov.cli.lineage import lineage
@@ -60,14 +61,17 @@ def main(context: click.Context) -> None:
       otelprov lineage out/report.csv       walk back to the raw data it was made from
       otelprov show out/report.csv          everything recorded about one file
       otelprov runs                         what ran, newest first
+      otelprov id a.parquet b.parquet --explain   are they equal? where do they differ?
+      otelprov check determinism            which steps make something else each time?
       otelprov doctor                       is everything recorded that should be?
 
     Exit codes: 0 done; 1 not found, not reachable, ambiguous; 2 wrong usage or a bad setting;
-    3 answered, but some of the journal could not be read.
+    3 answered, but some of the journal could not be read. `check` and `id --explain` have
+    their own.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for _command in (run, lineage, show, runs, identify, doctor):
+for _command in (run, lineage, show, runs, identify, check, doctor):
     main.add_command(_command)

@@ -7,27 +7,68 @@ from typing import Any
 
 import click
 
-from otelprov.cli.common import strict_settings
+from otelprov.cli.common import source_option, strict_settings
 
 
-@click.command("id", short_help="Print the ids of files and of the tables in them.")
+@click.command("id", short_help="Print the ids of files and of the tables in them, or compare two.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--explain", is_flag=True, help="Compare two: are they equal, and where do they differ?"
+)
+@click.option("--values", is_flag=True, help="With --explain: show the values that differ.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --explain: tell the first N rows that differ.  [default: 5]",
+)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-def identify(paths: tuple[str, ...], form: str) -> int:
+@source_option
+def identify(
+    paths: tuple[str, ...],
+    explain: bool,
+    values: bool,
+    rows: int | None,
+    form: str,
+    source: str | None,
+) -> int:
     """Print the id of each PATH, and that of the table in it.
 
     The ids are computed from the content alone; no journal is asked. A file that was written
-    while recording also carries the id and the trace of what wrote it.
+    while recording also carries the id and the trace of what wrote it: verified if that id is
+    still the one of its content, stale if not, unverified if that cannot be known.
 
     \b
       otelprov id out/report.parquet
       otelprov id data/*.csv --format json
 
-    Exit codes: 0 done; 1 a path could not be read (the others are printed).
+    With --explain two are compared, A and B: Parquet and Arrow files as tables, directories of
+    Parquet files too, other files by their bytes. It says which columns were added, removed,
+    renamed, moved or have another type, and of those that differ which blocks of rows (65,536
+    each), how many cells, and the first few rows. A or B may be an id: the journal then says
+    which file it was written to.
+
+    \b
+      otelprov id monday.parquet tuesday.parquet --explain
+      otelprov id monday.parquet tuesday.feather --explain --values --rows 20
+      otelprov id out/2025 out/2026 --explain --format json
+      otelprov id table:3f2a91c0 out/report.parquet --explain
+
+    Values are data: they are shown with --values only. The JSON of --explain is a contract,
+    described in docs/difference-json.md.
+
+    Exit codes: 0 done; 1 a path could not be read (the others are printed). With --explain, as
+    those of diff and cmp: 0 they are equal; 1 they differ; 2 they cannot be compared.
     """
     strict_settings()
+    if explain:
+        if len(paths) != 2:
+            raise click.UsageError(f"--explain compares two; {len(paths)} were given")
+        return _explain(paths[0], paths[1], source, 5 if rows is None else rows, values, form)
+    if values or rows is not None or source is not None:
+        raise click.UsageError("--values, --rows and --source go with --explain")
     found = []
     failed = False
     for path in paths:
@@ -46,6 +87,22 @@ def identify(paths: tuple[str, ...], form: str) -> int:
     return int(failed)
 
 
+def _explain(
+    first: str, second: str, source: str | None, rows: int, values: bool, form: str
+) -> int:
+    from otelprov.cli import difference
+    from otelprov.cli.explain import explain
+
+    found = explain(first, second, source=source, rows=rows, values=values)
+    if form == "json":
+        from otelprov.render.json import dump
+
+        click.echo(dump(difference.to_dict(found, values=values)).encode(), nl=False)
+    else:
+        difference.print_explanation(found, values=values)
+    return 0 if found.equal else 1
+
+
 def _identify(path: str) -> dict[str, Any]:
     from otelprov.artifacts import carrier, identify_path, table_in_file
 
@@ -56,7 +113,19 @@ def _identify(path: str) -> dict[str, Any]:
         why = f": {table.reason}" if table.reason else ""
         click.echo(f"otelprov: the table in {path} could not be identified{why}", err=True)
         table = None
-    carried = carrier.read(Path(path)) if inside else None
+    claims = carrier.claims(Path(path)) if inside else ()
+    known = {whole.id, table.id if table else None}
+    states = [
+        "verified" if one.carrier.artifact_id in known else carrier.verify(path, one.carrier, whole)
+        for one in claims
+    ]
+    # One that is true is enough: a copy of the metadata, or an attribute, may be left over.
+    order = ("verified", "unverified", "stale")
+    state, carried = min(
+        ((state, one.carrier) for state, one in zip(states, claims, strict=True)),
+        key=lambda pair: order.index(pair[0]),
+        default=(None, None),
+    )
     return {
         "path": path,
         "id": whole.id,
@@ -69,6 +138,7 @@ def _identify(path: str) -> dict[str, Any]:
         and {
             "id": carried.artifact_id,
             "traceparent": f"00-{carried.trace_id}-{carried.span_id}-01",
+            "state": state,
         },
     }
 
@@ -87,5 +157,6 @@ def _print(found: list[dict[str, Any]]) -> None:
         carried = one["carried"]
         if carried:
             click.echo(
-                f"{carried['id']}  {path}  (carried, traceparent {carried['traceparent']})".encode()
+                f"{carried['id']}  {path}  "
+                f"(carried, {carried['state']}, traceparent {carried['traceparent']})".encode()
             )

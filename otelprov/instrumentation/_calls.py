@@ -162,6 +162,9 @@ class Observed:
         data = self._data()
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = identify(data)
+        known = registry.lookup(data)
+        if known is not None and known.artifact is not None:
+            operation.wrote(known.artifact)
         place = self._place(entry.target) if entry.target is not None else None
         if place is not None:
             how = reading(self.site.call.library, self.parameters)

@@ -29,7 +29,7 @@ try:
 except ImportError:  # Windows has none: there the index is built in memory
     fcntl = None  # type: ignore[assignment]
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = f"""
 CREATE TABLE files (
@@ -40,7 +40,10 @@ CREATE TABLE spans (
   id INTEGER PRIMARY KEY, file INTEGER, offset INTEGER, length INTEGER, position INTEGER,
   trace TEXT, span TEXT, run TEXT, kind TEXT, started INTEGER, ended INTEGER
 );
-CREATE TABLE artifacts (span INTEGER, made INTEGER, artifact TEXT, content TEXT, uri TEXT);
+-- The maker is kept where a write says what content the artifact had that it wrote.
+CREATE TABLE artifacts (
+  span INTEGER, made INTEGER, artifact TEXT, content TEXT, uri TEXT, maker TEXT
+);
 CREATE TABLE damage (file INTEGER, line INTEGER, reason TEXT);
 CREATE INDEX spans_id ON spans (trace, span);
 CREATE INDEX spans_file ON spans (file);
@@ -139,7 +142,7 @@ class JournalIndex:
         found: set[str] = set()
         for start, end, pattern in ranges:
             for column in ("artifact", "content"):
-                rows = self._ask(
+                rows = self.ask(
                     f"SELECT DISTINCT {column} FROM artifacts "
                     f"WHERE {column} >= ? AND {column} < ? AND {column} GLOB ? LIMIT ?",
                     (start, end, pattern, limit),
@@ -157,7 +160,7 @@ class JournalIndex:
 
     def runs(self, limit: int) -> list[RunEntry]:
         """The newest runs."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT run, MIN(started), SUM(kind <> 'run') FROM operations "
             "WHERE run IS NOT NULL GROUP BY run ORDER BY MIN(started) DESC, run LIMIT ?",
             (limit,),
@@ -167,15 +170,23 @@ class JournalIndex:
             for run, started, operations in rows
         ]
 
+    def runs_beginning(self, prefix: str, limit: int) -> list[str]:
+        """The ids of runs that begin so."""
+        rows = self.ask(
+            "SELECT DISTINCT run FROM spans WHERE run >= ? AND run < ? ORDER BY run LIMIT ?",
+            (prefix, prefix + "\x7f", limit),
+        )
+        return [row[0] for row in rows]
+
     def operations_of(self, run: str) -> int:
         """How many operations a run carried out."""
         # A run spans several traces when it is long: its operations are found by its own id.
-        rows = self._ask("SELECT COUNT(*) FROM operations WHERE run = ? AND kind <> 'run'", (run,))
+        rows = self.ask("SELECT COUNT(*) FROM operations WHERE run = ? AND kind <> 'run'", (run,))
         return int(rows[0][0])
 
     def damage(self) -> list[Damage]:
         """The lines that could not be read, by file and line."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT name, line, reason FROM damage JOIN files ON files.id = damage.file "
             "ORDER BY name, line"
         )
@@ -184,7 +195,7 @@ class JournalIndex:
 
     def totals(self) -> Totals:
         """How much the journal holds."""
-        rows = self._ask(
+        rows = self.ask(
             "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(spans), 0) FROM files"
         )
         return Totals(*rows[0])
@@ -204,7 +215,7 @@ class JournalIndex:
         found: dict[str, list[Place]] = {id_: [] for id_ in wanted}
         for start in range(0, len(wanted), 500):  # SQLite before 3.32 takes 999 values
             part = wanted[start : start + 500]
-            rows = self._ask(
+            rows = self.ask(
                 f"SELECT artifacts.artifact, {_PLACE} FROM artifacts "
                 "JOIN operations ON operations.id = artifacts.span "
                 "JOIN files ON files.id = operations.file "
@@ -218,22 +229,24 @@ class JournalIndex:
         return found
 
     def _places(self, where: str, values: tuple[str, ...]) -> list[Place]:
-        rows = self._ask(
+        rows = self.ask(
             f"SELECT {_PLACE} FROM {_AT} WHERE {where} ORDER BY operations.started, operations.id",
             values,
         )
         return [Place(*row) for row in rows]
 
     def _artifacts(self, column: str, values: Sequence[str]) -> list[str]:
-        rows = self._ask(
+        rows = self.ask(
             "SELECT artifact FROM artifacts JOIN spans ON spans.id = artifacts.span "
             f"WHERE {column} IN ({_marks(values)}) "
-            "GROUP BY artifact ORDER BY MAX(spans.started) DESC, artifact",
+            # What was made with this content comes before what was only used with it.
+            "GROUP BY artifact ORDER BY MAX(spans.started) DESC, MAX(made) DESC, artifact",
             tuple(values),
         )
         return [row[0] for row in rows]
 
-    def _ask(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
+    def ask(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The rows that answer a question in SQL."""
         try:
             return self._answer(question, values)
         except sqlite3.DatabaseError:  # damaged where the update did not look
@@ -392,7 +405,12 @@ def _add(database: sqlite3.Connection, place: tuple[Any, ...], span: Span) -> No
         names = (key, semconv.ARTIFACT_CONTENT_ID, semconv.ARTIFACT_URI)
         values = tuple(event.attributes.get(name) for name in names)
         if isinstance(values[0], str):
-            database.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?)", (row, made, *values))
+            maker = None
+            if kind == "write" and not made and isinstance(values[1], str):
+                maker = event.attributes.get(semconv.ARTIFACT_MAKER)
+            database.execute(
+                "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", (row, made, *values, maker)
+            )
 
 
 def _damage(database: sqlite3.Connection, file: int | None, line: int, reason: str) -> None:

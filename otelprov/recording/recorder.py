@@ -187,6 +187,13 @@ class OpenOperation:
 
     # --- after the call ---
 
+    def wrote(self, artifact: Source) -> None:
+        """This used artifact is, as a whole, what was written: its content is known from that."""
+        key = _key(settled(artifact))
+        if key in self._used:
+            role, used = self._used[key]
+            self._used[key] = (role, _as_written(used, self.content))
+
     def generate(self, role: str, artifact: Source) -> None:
         """The call made this artifact."""
         self._generated.setdefault(_key(artifact), (role, artifact))
@@ -406,6 +413,15 @@ def with_content(artifact: Source, content: Source | None) -> Source:
         return found
 
     return Pending(both, pending((artifact, content)))
+
+
+def _as_written(artifact: Source, content: Source | None) -> Source:
+    """A used artifact that is known by how it was made, with the content that was written of it."""
+    if isinstance(artifact, Artifact):
+        return with_content(artifact, content) if artifact.coverage == "derivation" else artifact
+    return Pending(
+        lambda: resolve(_as_written(artifact.result(), content)), pending((artifact, content))
+    )
 
 
 def _key(artifact: Source) -> object:

@@ -31,7 +31,7 @@ def to_dict(lineage: Lineage) -> dict[str, Any]:
         "schema": SCHEMA,
         "target": lineage.target,
         "artifacts": [_artifact(one) for one in lineage.artifacts],
-        "operations": [_operation(one) for one in lineage.operations],
+        "operations": [operation_dict(one) for one in lineage.operations],
         "edges": [
             {"from": edge.source, "to": edge.target, "relation": edge.relation}
             for edge in lineage.edges
@@ -53,7 +53,8 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def operation_dict(operation: Operation) -> dict[str, Any]:
+    """One operation, as docs/lineage-json.md describes it."""
     code = operation.code
     return {
         "id": operation.id,

@@ -99,7 +99,7 @@ class _Tree:
         for part in (result, code):
             room -= cell_len(part) + 2 if part else 0
         room -= 2 if operation.id in self.gaps else 0
-        text.append(_parameters(operation, room))
+        text.append(parameters(operation, room))
         if result:
             text.append(f"  {result}", style="red" if failed else "blue")
         self._marked(text, operation.id)
@@ -186,7 +186,7 @@ class _Tree:
         return lines
 
 
-def _parameters(operation: Operation, room: int) -> str:
+def parameters(operation: Operation, room: int) -> str:
     """The parameters that were given, shortened to fit; two spaces before them."""
     from rich.cells import cell_len
 

@@ -387,7 +387,7 @@ def test_an_unreachable_jaeger_is_an_error_in_words() -> None:
 
 def test_every_command_teaches_with_an_example() -> None:
     assert "otelprov lineage out/report.csv" in call().stdout
-    for name in ("run", "lineage", "show", "runs", "id", "doctor"):
+    for name in ("run", "lineage", "show", "runs", "id", "check", "doctor"):
         result = call(name, "--help")
         assert result.exit_code == 0
         assert f"  otelprov {name} " in result.stdout or f"  otelprov {name}\n" in result.stdout

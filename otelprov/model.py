@@ -64,6 +64,16 @@ ParameterValue = str | bool | int | float
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: ``digest`` says what it holds, and does not depend on the name."""
+
+    name: str
+    type: str
+    digest: str
+    """64 hex digits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """A piece of data: what it is (``id``) and what is known about it.
 
@@ -87,6 +97,8 @@ class Artifact:
     """``<trace id>-<span id>`` of the operation that was seen to make the object that was used."""
     carrier: CarrierState | None = None
     """Of a file that was used and says by itself which artifact it holds: whether that is true."""
+    schema: tuple[Column, ...] | None = field(default=None, compare=False, repr=False)
+    """The columns by content, where they are known: of a table that was digested here."""
 
 
 @dataclass(frozen=True, slots=True)

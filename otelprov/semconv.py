@@ -150,6 +150,15 @@ ARTIFACT_CARRIER: Final = _attribute(
     "its content; `stale`, it is not; `unverified`, not all of the content was looked at.",
 )
 
+ARTIFACT_UNCHANGED: Final = _attribute(
+    "otelprov.artifact.unchanged",
+    "string",
+    ("event",),
+    "On a generated table: the columns that hold exactly what a column of a used table holds, as "
+    "JSON: by id of the used artifact, name there by name here. Two names may differ only where "
+    "the name there is gone and no other column holds the same.",
+)
+
 # --- every operation -----------------------------------------------------------------------------
 
 OPERATION_KIND: Final = _attribute(
@@ -203,6 +212,13 @@ DROPPED_PARAMETERS: Final = _attribute(
     ("span",),
     "Parameters left out for a limit.",
     "{parameter}",
+)
+DROPPED_UNCHANGED: Final = _attribute(
+    "otelprov.dropped.unchanged",
+    "int",
+    ("span",),
+    "Unchanged columns that are not named, because of a limit.",
+    "{column}",
 )
 DROPPED_DIGEST_BYTES: Final = _attribute(
     "otelprov.dropped.digest_bytes",

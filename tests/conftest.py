@@ -12,6 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 from flights import STACK, Pipeline, Servers, run_flights
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something of the machine only.
+settings.register_profile("otelprov", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("otelprov")
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Final
 
 from blake3 import blake3
 
 from otelprov.artifacts import arrays, tables
-from otelprov.artifacts.digest import NoCanonicalForm, unidentified
+from otelprov.artifacts.digest import NoCanonicalForm, TableDigest, unidentified
 from otelprov.artifacts.values import canonical_digest
-from otelprov.model import Artifact, ArtifactKind
+from otelprov.model import Artifact, ArtifactKind, Column
+
+MAX_SCHEMA: Final = 1_000
+"""Columns of a table that are kept with its artifact."""
 
 
 def identify(value: object, *, name: str | None = None) -> Artifact:
@@ -28,7 +31,8 @@ def identify(value: object, *, name: str | None = None) -> Artifact:
             kind = "table"
             tree = tables.digest(value)
             return Artifact(
-                tree.id, kind, name, None, tree.rows, len(tree.columns), tree.bytes
+                tree.id, kind, name, None, tree.rows, len(tree.columns), tree.bytes,
+                schema=_schema(tree),
             )  # fmt: skip
         if arrays.is_array(value):
             kind = "array"
@@ -45,6 +49,12 @@ def identify(value: object, *, name: str | None = None) -> Artifact:
     return Artifact(
         unidentified(), kind, name, None, rows, columns, coverage="none", reason=reason[:300]
     )  # fmt: skip
+
+
+def _schema(tree: TableDigest) -> tuple[Column, ...] | None:
+    if len(tree.columns) > MAX_SCHEMA or not tree.rows:  # columns without rows are all alike
+        return None
+    return tuple(Column(column.name, column.type, column.digest) for column in tree.columns)
 
 
 def _content(value: Any) -> bytes | bytearray | None:

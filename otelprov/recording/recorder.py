@@ -47,6 +47,7 @@ from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller_attributes, function_attributes
 from otelprov.recording.policy import ELLIPSIS, parameter_value, redact, shorten
 from otelprov.recording.run import now, run, tracer
+from otelprov.recording.unchanged import unchanged
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
 MAX_PARAMETERS = 90
@@ -144,6 +145,8 @@ class OpenOperation:
             self._describe(place, given)
             if function is not None:
                 self._functions = (digest_value(function),)
+            elif call.library == "operation":
+                self._functions = (None,)  # a block: nobody knows its code
         self._context_token: Token[Context] | None = None
         self._operation_token: Token[OpenOperation | None] | None = None
 
@@ -348,12 +351,17 @@ class OpenOperation:
                 {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_said(artifact)},
                 end_time,
             )
+        sources = [artifact for _, artifact in used.values()]
+        unnamed = 0
         for role, artifact in generated[:MAX_GENERATED]:
-            self.span.add_event(
-                semconv.GENERATED,
-                {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)},
-                end_time,
-            )
+            attributes = {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
+            same, more = unchanged(artifact, sources)
+            if same is not None:
+                attributes[semconv.ARTIFACT_UNCHANGED] = same
+            unnamed += more
+            self.span.add_event(semconv.GENERATED, attributes, end_time)
+        if unnamed:
+            self.span.set_attribute(semconv.DROPPED_UNCHANGED, unnamed)
 
     def _settle_claims(
         self, used: dict[str, tuple[str, Artifact]], made: set[str]
@@ -405,7 +413,7 @@ def with_content(artifact: Source, content: Source | None) -> Source:
     if isinstance(artifact, Artifact) and isinstance(content, Artifact):
         if content.coverage != "full":
             return artifact
-        return replace(artifact, content_id=content.id)
+        return replace(artifact, content_id=content.id, schema=content.schema)
 
     def both() -> Artifact:
         found = with_content(resolve(artifact), resolve(content))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_specification import table as specified
+from test_specification import specified
 
 from otelprov.artifacts import identify
 from otelprov.artifacts.digest import BLOCK_ROWS

@@ -16,6 +16,8 @@ import pytest
 from arrow_data import array
 from hypothesis import given
 from hypothesis import strategies as st
+
+from otelprov.artifacts import identify
 from zoo.examples import examples
 from zoo.families import (
     FAMILIES,
@@ -26,8 +28,6 @@ from zoo.families import (
     with_nulls,
 )
 from zoo.processes import Worker
-
-from otelprov.artifacts import identify
 
 types = pa.types
 

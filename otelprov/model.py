@@ -14,8 +14,9 @@ ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
 ]
 OperationKind = Literal["read", "transform", "write", "query", "train", "predict", "task", "run"]
-Coverage = Literal["full", "sampled", "none", "derivation"]
-"""What an id rests on: the whole content, a part of it, a name only, or how it was made."""
+Coverage = Literal["full", "state", "sampled", "none", "derivation"]
+"""What an id rests on: the whole content, the state of an object of a class that nobody described,
+a part of the content, a name only, or how it was made."""
 
 Status = Literal["ok", "error", "unknown"]
 ParameterValue = str | bool | int | float

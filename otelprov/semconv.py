@@ -107,8 +107,9 @@ ARTIFACT_COVERAGE: Final = _attribute(
     "otelprov.artifact.coverage",
     "string",
     ("event",),
-    "How much of the content the id rests on: `full`, `sampled`, `none` (a name only), or "
-    "`derivation` (how it was made, not what it holds).",
+    "How much of the content the id rests on: `full`, `state` (the attributes of an object whose "
+    "class nobody described), `sampled`, `none` (a name only), or `derivation` (how it was made, "
+    "not what it holds).",
 )
 ARTIFACT_CONTENT_ID: Final = _attribute(
     "otelprov.artifact.content_id",

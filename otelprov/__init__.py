@@ -14,7 +14,9 @@ what cannot be seen from outside::
 Without an SDK that records they cost next to nothing and change nothing.
 """
 
-from otelprov.api import artifact, enable, generated, operation, used
+from otelprov.api import artifact, enable, generated, operation, register_identity, used
 from otelprov.version import __version__
 
-__all__ = ["__version__", "artifact", "enable", "generated", "operation", "used"]
+__all__ = [
+    "__version__", "artifact", "enable", "generated", "operation", "register_identity", "used",
+]  # fmt: skip

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
 
@@ -30,7 +30,8 @@ def artifact(value: object) -> Artifact:
 
     A ``str`` or path names a file, directory or URL; anything else is taken as the data itself.
     An object that a recorded operation made has the id it was given there; any other gets its
-    content id.
+    content id. A query that was not run yet (a DuckDB relation, a Polars ``LazyFrame``) is run for
+    it, and the files of a pyarrow ``Dataset`` are read.
     """
     from otelprov.artifacts import identify, identify_location, identify_path
     from otelprov.artifacts.deferred import resolve
@@ -42,7 +43,7 @@ def artifact(value: object) -> Artifact:
     identity = registry.lookup(value)
     if identity is not None and identity.artifact is not None:
         return resolve(identity.artifact)
-    return identify(value)
+    return identify(value, query=True)
 
 
 def used(value: object, *, role: str = "used") -> None:
@@ -57,6 +58,39 @@ def generated(value: object, *, role: str = "generated") -> None:
     open_operation = _current()
     if open_operation is not None:
         _generate(open_operation, role, value)
+
+
+def register_identity(
+    class_: type | str,
+    *,
+    kind: Literal["object", "model", "table"] = "object",
+    name: str | None = None,
+) -> Callable[[F], F]:
+    """Say what the objects of a class hold, so that they have ids by content::
+
+        @otelprov.register_identity(Quantity)
+        def _(quantity):
+            return quantity.values, quantity.unit
+
+    The function returns the content: any values that have ids, alone or in a tuple, list or dict.
+    It holds for classes that inherit from ``class_`` too, unless a nearer base is described. It is
+    called whenever an object of the class is identified, by any thread; when it raises, the object
+    has no content id, and the reason says so.
+
+    Args:
+        class_: the class, or its full name (``"torch.nn.Module"``): nothing is imported for it.
+        kind: what the objects are. Of a ``table`` the function returns the table, and the id is
+            that of the table.
+        name: what stands for the class in the id instead of its own name: then the id stays when
+            the class moves, and those that inherit from it count as the same.
+
+    Raises:
+        TypeError: for a class whose form is in the specification, such as ``list``.
+        ValueError: for an unknown kind, or a name without a module.
+    """
+    from otelprov.artifacts.registration import register
+
+    return register(class_, kind=kind, name=name)
 
 
 def enable() -> None:

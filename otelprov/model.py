@@ -15,9 +15,10 @@ ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
 ]
 OperationKind = Literal["read", "transform", "write", "query", "train", "predict", "task", "run"]
-Coverage = Literal["full", "footer", "version", "status", "none", "derivation", "sampled"]
-"""What an id rests on: the whole content; the footers of the files; what a store says of the
-version; sizes and times; a name only; how it was made. ``sampled`` is reserved."""
+Coverage = Literal["full", "state", "footer", "version", "status", "none", "derivation"]
+"""What an id rests on: the whole content; the state of an object of a class that nobody described;
+the footers of the files; what a store says of the version; sizes and times; a name only; how it was
+made."""
 
 CarrierState = Literal["verified", "stale", "unverified"]
 """Whether an id that a file carries is that of its content: it is, it is not, or not all was read.
@@ -57,6 +58,7 @@ def is_later_version(artifact_id: str) -> bool:
 def id_prefix(artifact_id: str) -> str:
     """``table`` of ``table:4f…`` and of ``table.v2:4f…``."""
     return artifact_id.partition(":")[0].partition(".v")[0]
+
 
 
 Status = Literal["ok", "error", "unknown"]

@@ -107,10 +107,10 @@ ARTIFACT_COVERAGE: Final = _attribute(
     "otelprov.artifact.coverage",
     "string",
     ("event",),
-    "What the id rests on: `full` (all of the content), `footer` (the footers, sizes and times of "
-    "Parquet or Arrow files), `version` (what a store says of the version), `status` (size and "
-    "time of modification), `none` (a name only), or `derivation` (how it was made, not what it "
-    "holds).",
+    "What the id rests on: `full` (all of the content), `state` (the attributes of an object whose "
+    "class nobody described), `footer` (the footers, sizes and times of Parquet or Arrow files), "
+    "`version` (what a store says of the version), `status` (size and time of modification), "
+    "`none` (a name only), or `derivation` (how it was made, not what it holds).",
 )
 ARTIFACT_CONTENT_ID: Final = _attribute(
     "otelprov.artifact.content_id",

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
+from otelprov.artifacts import classes
 from otelprov.artifacts.digest import NoCanonicalForm, hasher, text
 
 _U64: Final = struct.Struct("<Q")
@@ -16,11 +17,11 @@ _CHUNK: Final = 65_536
 def is_array(value: object) -> bool:
     """Whether ``digest`` is meant for it. Other subclasses hold more than their elements."""
     kind = type(value)
-    if kind.__module__.partition(".")[0] != "numpy":
+    if classes.module(kind).partition(".")[0] != "numpy":
         return False
     import numpy
 
-    return isinstance(value, numpy.ndarray)
+    return issubclass(kind, numpy.ndarray)
 
 
 def digest(array: Any) -> bytes:
@@ -46,8 +47,8 @@ def digest(array: Any) -> bytes:
         array = numpy.ma.getdata(array).copy()
         array[mask] = numpy.zeros((), array.dtype)[()]  # what is under the mask is not content
         out.update(text("masked"))
-        _elements(mask, out)
-    _elements(numpy.asarray(array), out)
+        write_elements(mask, out)
+    write_elements(numpy.asarray(array), out)
     return out.digest()
 
 
@@ -80,11 +81,12 @@ def _scalar_name(dtype: Any) -> str:
     raise NoCanonicalForm(f"NumPy type {dtype} has no canonical form")
 
 
-def _elements(array: Any, out: Any) -> None:
+def write_elements(array: Any, out: Any) -> None:
+    """The elements of an array into a hasher, in C order."""
     dtype = array.dtype
     if dtype.names is not None:
         for name in dtype.names:
-            _elements(array[name], out)
+            write_elements(array[name], out)
         return
     if dtype.kind in "OT":
         from otelprov.artifacts.values import canonical_digest

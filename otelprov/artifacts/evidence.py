@@ -1,4 +1,4 @@
-"""What is known of data that was not read in full (docs/artifact-identity.md, section 12).
+"""What is known of data that was not read in full (docs/artifact-identity.md, section 17).
 
 Such an id is one of a *version of a location*: it rests on the URI and on some evidence of which
 version stood there. It never is, and never equals, the id of a content.

@@ -7,37 +7,51 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from otelprov.artifacts import arrays, tables
+from otelprov.artifacts import arrays, lazy, objects, sparse, tables
 from otelprov.artifacts.digest import NoCanonicalForm, TableDigest, unidentified
-from otelprov.artifacts.values import canonical_digest
+from otelprov.artifacts.registration import description
+from otelprov.artifacts.values import content_digest
 from otelprov.model import Artifact, ArtifactKind, Column
 
 MAX_SCHEMA: Final = 1_000
 """Columns of a table that are kept with its artifact."""
 
 
-def identify(value: object, *, name: str | None = None) -> Artifact:
+def identify(value: object, *, name: str | None = None, query: bool = False) -> Artifact:
     """The artifact that a value is, by its content. Never raises.
 
     A value without a canonical form gets an id of its own, never equal to another, with coverage
-    ``none`` and a reason.
+    ``none`` and a reason. So does a query (a DuckDB relation, a Polars LazyFrame), unless ``query``
+    says that it may be run.
     """
     kind: ArtifactKind = "object"
     try:
         content = _content(value)
         if content is not None:
             return Artifact(f"file:{blake3(content).hexdigest()}", "file", name, bytes=len(content))
-        if tables.is_table(value):
+        if query:
+            result = lazy.run(value)
+            if result is not value and tables.is_reader(result):
+                return _table(result, name)
+            value = result
+        described = description(type(value))
+        if described is not None:
+            kind = described.kind
+            if kind == "table":
+                value = objects.ask(described, value)
+                if not tables.is_table(value):
+                    raise NoCanonicalForm("it is described as a table, but what it gives is none")
+        if kind == "table" or (described is None and tables.is_table(value)):
             kind = "table"
-            tree = tables.digest(value)
-            return Artifact(
-                tree.id, kind, name, None, tree.rows, len(tree.columns), tree.bytes,
-                schema=_schema(tree),
-            )  # fmt: skip
-        if arrays.is_array(value):
+            return _table(value, name)
+        if described is None and arrays.is_array(value):
             kind = "array"
             return _array(value, name)
-        return Artifact(f"object:{canonical_digest(value).hex()}", kind, name)
+        if described is None and sparse.is_sparse(value):
+            kind = "array"
+            return _sparse(value, name)
+        digest, coverage = content_digest(value)
+        return Artifact(f"{kind}:{digest.hex()}", kind, name, coverage=coverage)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except NoCanonicalForm as error:
@@ -72,9 +86,23 @@ def _content(value: Any) -> bytes | bytearray | None:
     return None
 
 
+def _table(value: object, name: str | None) -> Artifact:
+    tree = tables.digest(value)
+    return Artifact(
+        tree.id, "table", name, None, tree.rows, len(tree.columns), tree.bytes, schema=_schema(tree)
+    )  # fmt: skip
+
+
 def _array(value: Any, name: str | None) -> Artifact:
     rows = value.shape[0] if value.ndim else None
     columns = value.shape[1] if value.ndim == 2 else None
     return Artifact(
         f"array:{arrays.digest(value).hex()}", "array", name, None, rows, columns, value.nbytes
     )
+
+
+def _sparse(value: Any, name: str | None) -> Artifact:
+    """Without a size: the same matrix takes more bytes in one format than in another."""
+    columns = value.shape[1] if len(value.shape) == 2 else None
+    id_ = f"array:{sparse.digest(value).hex()}"
+    return Artifact(id_, "array", name, None, int(value.shape[0]), columns and int(columns))

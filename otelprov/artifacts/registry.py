@@ -27,9 +27,6 @@ MAX_HELD_ITEMS = 64
 MAX_HELD_TEXT = 200
 """Characters of a text in it."""
 
-_COVERED = ("full", "derivation")
-"""What a derivation id may rest on; anything else may be other data another time."""
-
 Parameters = tuple[tuple[str, object], ...]
 
 
@@ -68,7 +65,7 @@ class Identity:
         # Two objects may turn out to be one artifact.
         found = {artifact.id: artifact for artifact in map(resolve, self.sources)}
         return Origin(
-            tuple(id if item.coverage in _COVERED else None for id, item in found.items()), path
+            tuple(id if item.coverage != "none" else None for id, item in found.items()), path
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, MutableMapping, Sequen
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from otelprov.artifacts import classes
 from otelprov.artifacts.arrow import arrow_column
 from otelprov.artifacts.digest import (
     BLOCK_ROWS,
@@ -38,12 +39,21 @@ def is_table(value: object) -> bool:
     return _is_pandas(value) or _is_arrow(value) or _is_polars(value) or _is_stream(value)
 
 
+def is_reader(value: object) -> bool:
+    """Whether it is an Arrow stream that can be read once; ``digest`` reads it."""
+    pa: Any = sys.modules.get("pyarrow")
+    return pa is not None and type(value) is getattr(pa, "RecordBatchReader", None)
+
+
 def shape(value: Any) -> tuple[int | None, int | None]:
     """Rows and columns of a table that has no digest, where they are known."""
-    if not (_is_pandas(value) or _is_polars(value) or _is_arrow(value)):
+    try:
+        if not (_is_pandas(value) or _is_polars(value) or _is_arrow(value)):
+            return None, None
+        sizes: tuple[int, ...] = getattr(value, "shape", (len(value),))
+        return sizes[0], sizes[1] if len(sizes) == 2 else 1
+    except Exception:  # a subclass of the user's
         return None, None
-    sizes: tuple[int, ...] = getattr(value, "shape", (len(value),))
-    return sizes[0], sizes[1] if len(sizes) == 2 else 1
 
 
 Known: TypeAlias = MutableMapping[Hashable, ColumnDigest]
@@ -111,7 +121,7 @@ def _is_arrow(value: object) -> bool:
     pa: Any = sys.modules.get("pyarrow")
     if pa is None or not hasattr(pa, "Table"):
         return False
-    return isinstance(value, (pa.Table, pa.RecordBatch, pa.ChunkedArray, pa.Array))
+    return issubclass(type(value), (pa.Table, pa.RecordBatch, pa.ChunkedArray, pa.Array))
 
 
 def _arrow(value: Any, request: _Request) -> _Columns:
@@ -184,7 +194,7 @@ def _is_polars(value: object) -> bool:
     pl: Any = sys.modules.get("polars")
     if pl is None or not hasattr(pl, "DataFrame"):
         return False
-    return isinstance(value, (pl.DataFrame, pl.Series))
+    return issubclass(type(value), (pl.DataFrame, pl.Series))
 
 
 def _polars(value: Any, request: _Request) -> _Columns:
@@ -286,10 +296,10 @@ def _is_stream(value: object) -> bool:
     """Whether it can be read as an Arrow stream more than once, and holds its data."""
     kind = type(value)
     return (
-        hasattr(kind, "__arrow_c_stream__")
-        and (hasattr(kind, "__len__") or hasattr(kind, "num_rows"))
-        and not hasattr(kind, "__next__")
-        and kind.__module__.partition(".")[0] not in _LAZY
+        classes.defines(kind, frozenset({"__arrow_c_stream__"}))
+        and classes.defines(kind, frozenset({"__len__", "num_rows"}))
+        and not classes.defines(kind, frozenset({"__next__"}))
+        and classes.module(kind).partition(".")[0] not in _LAZY
     )
 
 
@@ -319,7 +329,9 @@ def _is_pandas(value: object) -> bool:
     pd: Any = sys.modules.get("pandas")
     if pd is None or not hasattr(pd, "DataFrame"):
         return False
-    return isinstance(value, (pd.DataFrame, pd.Series, pd.Index))
+    return issubclass(
+        type(value), (pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray)
+    )
 
 
 def _pandas(value: Any, request: _Request) -> _Columns:
@@ -333,6 +345,10 @@ def _pandas(value: Any, request: _Request) -> _Columns:
         names = [UNNAMED if value.name is None else _column_name(value.name)]
         vectors = [value.array]
         index = value.index
+    elif not isinstance(value, pd.Index):  # an extension array is the series of it
+        if value.ndim != 1:
+            raise NoCanonicalForm("an extension array of two dimensions has no canonical form")
+        names, vectors, index = [UNNAMED], [value], None
     else:
         vectors = [value.get_level_values(i).array for i in range(value.nlevels)]
         names = [

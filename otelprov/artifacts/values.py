@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+import array
 import collections
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -13,15 +14,20 @@ import pathlib
 import re
 import struct
 import sys
+import threading
 import types
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from otelprov.artifacts import classes
 from otelprov.artifacts.digest import NoCanonicalForm, hasher
 
 MAX_NODES: Final = 1_000_000
 MAX_DEPTH: Final = 100
+OBJECT_ARRAY_NODES: Final = 50
+"""What an array of objects counts for, by the time it takes: arrays that hold one another can be
+endless to walk."""
 
 _U64: Final = struct.Struct("<Q")
 _DOUBLE: Final = struct.Struct("<d")
@@ -32,11 +38,15 @@ def digest_value(value: object) -> bytes | None:
     """32 bytes that stand for a value by what it holds, or None if it has no canonical form.
 
     Never calls ``__eq__``, ``__hash__``, ``__repr__`` or ``__reduce__`` of a class that is not
-    Python's own or one of NumPy's, pandas' or Arrow's.
+    Python's own or one of a library's that docs/artifact-identity.md names; of the user's code it
+    runs what ``register_identity`` was given. An object that is known by its state only has none:
+    as a parameter it is code as well.
     """
     try:
         return canonical_digest(value)
-    except Exception:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException:  # Polars' panics are no Exception
         return None
 
 
@@ -46,22 +56,75 @@ def canonical_digest(value: object) -> bytes:
     Raises:
         NoCanonicalForm: with what stood in the way.
     """
-    encoder = _Encoder()
-    encoder.value(value)
-    return encoder.digest()
+    walk = getattr(_running, "walk", None)
+    if walk is None or _listed(_LEAVES, type(value)):
+        return _digest_of(value, _Walk())
+    # In an array or a table that is a part of another value.
+    before, walk.by_state_too = walk.by_state_too, False
+    try:
+        return _digest_of(value, walk)
+    finally:
+        walk.by_state_too = before
+
+
+def content_digest(value: object) -> tuple[bytes, Literal["full", "state"]]:
+    """The digest of a value, also where it rests on the state of an object only (section 15).
+
+    Raises:
+        NoCanonicalForm: with what stood in the way.
+    """
+    walk = _Walk(by_state_too=True)
+    digest = _digest_of(value, walk)
+    return digest, "state" if walk.by_state else "full"
+
+
+def has_own_form(kind: type) -> bool:
+    """Whether section 9 says how a value of exactly this class is written."""
+    return bool(_listed(_LEAVES, kind) or _listed(_CONTAINERS, kind))
+
+
+def _listed(forms: dict[type, _Write], kind: type) -> _Write | None:
+    # A class is hashed by its metaclass, and those that are listed have no other than these.
+    return forms.get(kind) if type(kind) is type or type(kind) is abc.ABCMeta else None
+
+
+def _digest_of(value: object, walk: _Walk) -> bytes:
+    before = getattr(_running, "walk", None)
+    _running.walk = walk
+    try:
+        encoder = _Encoder(walk)
+        encoder.value(value)
+        return encoder.digest()
+    finally:
+        _running.walk = before
+
+
+_running: Final = threading.local()
+
+
+class _Walk:
+    """One way through a value and all that it holds, arrays and tables among it included."""
+
+    __slots__ = ("by_state", "by_state_too", "limit", "nodes", "path")
+
+    def __init__(self, *, by_state_too: bool = False) -> None:
+        self.nodes = 0
+        self.limit = MAX_NODES
+        # The objects above the value that is being written: one may hold itself.
+        self.path: dict[int, int] = {}
+        self.by_state_too = by_state_too
+        self.by_state = False
 
 
 class _Encoder:
     """Writes values one after the other, each with its tag and its length, into one digest."""
 
-    __slots__ = ("_buffer", "_depth", "_hasher", "_nodes", "_path")
+    __slots__ = ("_buffer", "_hasher", "_walk")
 
-    def __init__(self, parent: _Encoder | None = None) -> None:
+    def __init__(self, walk: _Walk) -> None:
         self._hasher = hasher("value")
         self._buffer = bytearray()
-        # The objects above the value that is being written: one may hold itself.
-        self._path: dict[int, int] = parent._path if parent else {}
-        self._nodes: list[int] = parent._nodes if parent else [0]
+        self._walk = walk
 
     def digest(self) -> bytes:
         self._hasher.update(self._buffer)
@@ -86,25 +149,39 @@ class _Encoder:
         self.data(text.encode("utf-8", "surrogatepass"))
 
     def value(self, value: object) -> None:
-        self._nodes[0] += 1
-        if self._nodes[0] > MAX_NODES:
-            raise NoCanonicalForm(f"more than {MAX_NODES:,} values")
+        self.count(1)
+        walk = self._walk
         kind = type(value)
-        leaf = _LEAVES.get(kind)
+        leaf = _listed(_LEAVES, kind)
         if leaf is not None:
             leaf(self, value)
             return
         place = id(value)
-        depth = len(self._path)
-        if place in self._path:
+        path = walk.path
+        depth = len(path)
+        if place in path:
             self.tag(b"again")
-            self.number(depth - self._path[place])
+            self.number(depth - path[place])
             return
         if depth >= MAX_DEPTH:
             raise NoCanonicalForm(f"more than {MAX_DEPTH} levels")
-        self._path[place] = depth
-        (_CONTAINERS.get(kind) or _other(value))(self, value)
-        del self._path[place]
+        path[place] = depth
+        write = _listed(_CONTAINERS, kind) or _other(value, walk.by_state_too)
+        write(self, value)
+        del path[place]
+
+    def count(self, nodes: int) -> None:
+        """So many values more."""
+        walk = self._walk
+        walk.nodes += nodes
+        if walk.nodes > walk.limit:
+            raise NoCanonicalForm(f"more than {walk.limit:,} values")
+
+    def by_state(self, limit: int) -> None:
+        """The object that is written is known by its state only; so many values may follow."""
+        if not self._walk.by_state:
+            self._walk.by_state = True
+            self._walk.limit = min(self._walk.limit, self._walk.nodes + limit)
 
     def values(self, values: Iterable[object], length: int) -> None:
         self.number(length)
@@ -113,19 +190,30 @@ class _Encoder:
 
     def aside(self, *values: object) -> bytes:
         """The digest of some values, apart from this one."""
-        encoder = _Encoder(self)
+        encoder = _Encoder(self._walk)
         for value in values:
             encoder.value(value)
         return encoder.digest()
 
     def type(self, type_: type) -> None:
         """A class, by name."""
-        module = _attribute(type_, "__module__")
-        name = type.__dict__["__qualname__"].__get__(type_)
+        module, name = classes.module(type_), classes.qualname(type_)
+        if not module:
+            raise NoCanonicalForm(f"a class {name} without __module__")
         if module.startswith("pandas.") and getattr(sys.modules.get("pandas"), name, None) is type_:
             module = "pandas"  # what pandas 3 says of its public classes
         self.text(module)
         self.text(name)
+
+    def table(self, type_: Any, table: object) -> None:
+        """A table, and of what class: frames of two libraries are not one parameter."""
+        from otelprov.artifacts import tables
+
+        if not tables.is_table(table):
+            raise NoCanonicalForm(f"a {classes.name(type_)} is described as a table, but is none")
+        self.tag(b"table")
+        self.type(type_)
+        self.text(tables.digest(table).id)
 
 
 _Write = Callable[[_Encoder, Any], None]
@@ -329,6 +417,31 @@ def _deque(encoder: _Encoder, value: collections.deque[object]) -> None:
     encoder.values(value, len(value))
 
 
+def _namespace(encoder: _Encoder, value: types.SimpleNamespace) -> None:
+    encoder.tag(b"namespace")
+    encoder.value(classes.attributes(value))
+
+
+def _numbers(encoder: _Encoder, value: array.array[Any]) -> None:
+    encoder.tag(b"array.array")
+    encoder.text(f"{value.typecode}{value.itemsize}")
+    encoder.data(_little_endian(value))
+
+
+def _little_endian(value: array.array[Any]) -> bytes:
+    if sys.byteorder == "big":
+        value = value[:]
+        value.byteswap()
+    return value.tobytes()
+
+
+def _memory(encoder: _Encoder, value: memoryview) -> None:
+    encoder.tag(b"memoryview")
+    encoder.text(value.format)
+    encoder.value(value.shape)
+    encoder.data(value.tobytes())
+
+
 def _slice(encoder: _Encoder, value: slice) -> None:
     encoder.tag(b"slice")
     encoder.values((value.start, value.stop, value.step), 3)
@@ -418,6 +531,9 @@ _CONTAINERS: Final[dict[type, _Write]] = {
     collections.defaultdict: _defaultdict,
     collections.deque: _deque,
     slice: _slice,
+    types.SimpleNamespace: _namespace,
+    array.array: _numbers,
+    memoryview: _memory,
     re.Pattern: _pattern,
     functools.partial: _partial,
     types.MethodType: _method,
@@ -429,25 +545,41 @@ _CONTAINERS: Final[dict[type, _Write]] = {
 }
 
 
-def _other(value: object) -> _Write:
+def _other(value: object, by_state_too: bool) -> _Write:
     """The form of a value whose class is not listed."""
+    from otelprov.artifacts import objects, tables
+
     kind = type(value)
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return _class
+    described = objects.described(kind)
+    if described is not None:
+        return described
     if issubclass(kind, enum.Enum):
         return _enum
-    if issubclass(kind, tuple) and hasattr(kind, "_fields") and not hasattr(value, "__dict__"):
+    if _is_namedtuple(kind):
         return _namedtuple
     if issubclass(kind, datetime.tzinfo):
         return _timezone
-    library = kind.__module__.partition(".")[0]
+    library = classes.module(kind).partition(".")[0]
     if library in _LIBRARIES and library in sys.modules:
         found = _LIBRARIES[library](value)
         if found is not None:
             return found
-    if dataclasses.is_dataclass(kind):
-        return _dataclass
-    raise NoCanonicalForm(f"a {kind.__module__}.{kind.__qualname__} has no canonical form")
+    fields = objects.fields(kind)
+    if fields is not None:
+        return objects.with_fields(*fields)
+    if tables.is_table(value):  # of another library, or a class of the user's
+        return _table
+    return objects.by_state(kind, by_state_too)
+
+
+def _is_namedtuple(kind: type) -> bool:
+    return (
+        issubclass(kind, tuple)
+        and classes.attribute(kind, "_fields") is not None
+        and classes.attribute(kind, "__dict__") is None
+    )
 
 
 def _class(encoder: _Encoder, value: type) -> None:
@@ -458,33 +590,15 @@ def _class(encoder: _Encoder, value: type) -> None:
 def _enum(encoder: _Encoder, value: enum.Enum) -> None:
     encoder.tag(b"enum")
     encoder.type(type(value))
-    encoder.value(value._name_)
-    encoder.value(value._value_)
+    held = classes.instance_dict(value)
+    encoder.value(held["_name_"])
+    encoder.value(held["_value_"])
 
 
 def _namedtuple(encoder: _Encoder, value: tuple[object, ...]) -> None:
     encoder.tag(b"namedtuple")
     encoder.type(type(value))
     encoder.values(tuple.__iter__(value), tuple.__len__(value))
-
-
-def _dataclass(encoder: _Encoder, value: Any) -> None:
-    kind = type(value)
-    names = [field.name for field in dataclasses.fields(kind)]
-    state = getattr(value, "__dict__", {})
-    if issubclass(kind, _STATEFUL) or not state.keys() <= set(names):
-        raise NoCanonicalForm(f"a {kind.__qualname__} holds more than its fields")
-    encoder.tag(b"dataclass")
-    encoder.type(kind)
-    encoder.number(len(names))
-    for name in names:
-        encoder.text(name)
-        encoder.value(object.__getattribute__(value, name))
-
-
-_STATEFUL: Final = (
-    int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, BaseException,
-)  # fmt: skip
 
 
 # --- values of other libraries --------------------------------------------------------------------
@@ -495,19 +609,28 @@ def _numpy(value: Any) -> _Write | None:
 
     from otelprov.artifacts import arrays
 
-    if isinstance(value, numpy.generic):
+    kind = type(value)
+    if issubclass(kind, numpy.generic):
         return lambda encoder, v: _digest(encoder, b"numpy.scalar", arrays.digest(numpy.asarray(v)))
-    if isinstance(value, numpy.ndarray):
-        return lambda encoder, v: _digest(encoder, b"numpy.array", arrays.digest(v))
-    if isinstance(value, numpy.dtype):
+    if issubclass(kind, numpy.ndarray):
+        return _numpy_array
+    if issubclass(kind, numpy.dtype):
         return lambda encoder, v: _digest(encoder, b"numpy.dtype", arrays.type_name(v))
-    if isinstance(value, numpy.ufunc):
+    if issubclass(kind, numpy.ufunc):
         return lambda encoder, v: _named(encoder, b"numpy.ufunc", v.__name__)
-    if type(value).__name__ == "_ArrayFunctionDispatcher":  # numpy.mean and its like
+    if classes.qualname(kind) == "_ArrayFunctionDispatcher":  # numpy.mean and its like
         return lambda encoder, v: _named(
             encoder, b"numpy.function", f"{_attribute(v, '__module__')}.{v.__qualname__}"
         )
     return None
+
+
+def _numpy_array(encoder: _Encoder, value: Any) -> None:
+    from otelprov.artifacts import arrays
+
+    if value.dtype.kind == "O":
+        encoder.count(OBJECT_ARRAY_NODES)
+    _digest(encoder, b"numpy.array", arrays.digest(value))
 
 
 def _pandas(value: Any) -> _Write | None:
@@ -526,7 +649,7 @@ def _pandas(value: Any) -> _Write | None:
         return lambda encoder, v: _pandas_parts(encoder, b"interval", v.left, v.right, v.closed)
     if kind is pandas.CategoricalDtype:
         return lambda encoder, v: _pandas_parts(encoder, b"category", v.categories, v.ordered)
-    if isinstance(value, pandas.api.extensions.ExtensionDtype):
+    if issubclass(kind, pandas.api.extensions.ExtensionDtype):
         return _pandas_dtype
     if tables.is_table(value):
         return _table
@@ -562,13 +685,13 @@ def _pyarrow(value: Any) -> _Write | None:
 
     from otelprov.artifacts import tables
 
-    if isinstance(value, pyarrow.DataType):
+    if issubclass(type(value), pyarrow.DataType):
         return lambda encoder, v: _named(encoder, b"pyarrow.type", str(v))
-    if isinstance(value, pyarrow.Schema):
+    if issubclass(type(value), pyarrow.Schema):
         return lambda encoder, v: _digest(
             encoder, b"pyarrow.schema", encoder.aside(v.serialize().to_pybytes())
         )
-    if isinstance(value, pyarrow.Scalar):
+    if issubclass(type(value), pyarrow.Scalar):
         return lambda encoder, v: _table(encoder, pyarrow.array([v], v.type))
     return _table if tables.is_table(value) else None
 
@@ -578,9 +701,17 @@ def _polars(value: Any) -> _Write | None:
 
     from otelprov.artifacts import tables
 
-    if isinstance(value, polars.DataType):
+    if issubclass(type(value), polars.DataType):
         return lambda encoder, v: _named(encoder, b"polars.type", str(v))
     return _table if tables.is_table(value) else None
+
+
+def _scipy(value: Any) -> _Write | None:
+    from otelprov.artifacts import sparse
+
+    if sparse.is_sparse(value):
+        return lambda encoder, v: _digest(encoder, b"scipy.sparse", sparse.digest(v))
+    return None
 
 
 _LIBRARIES: Final[dict[str, Callable[[Any], _Write | None]]] = {
@@ -588,6 +719,7 @@ _LIBRARIES: Final[dict[str, Callable[[Any], _Write | None]]] = {
     "pandas": _pandas,
     "pyarrow": _pyarrow,
     "polars": _polars,
+    "scipy": _scipy,
 }
 
 
@@ -602,8 +734,4 @@ def _digest(encoder: _Encoder, tag: bytes, digest: bytes) -> None:
 
 
 def _table(encoder: _Encoder, value: Any) -> None:
-    from otelprov.artifacts import tables
-
-    encoder.tag(b"table")
-    encoder.type(type(value))  # a frame and a table of equal content are not one parameter
-    encoder.text(tables.digest(value).id)
+    encoder.table(type(value), value)

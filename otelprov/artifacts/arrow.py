@@ -158,7 +158,8 @@ def _type_plan(type_: Any) -> _Plan:
     import pyarrow as pa
     from pyarrow import types
 
-    if not type_.num_fields and not isinstance(type_, (pa.BaseExtensionType, pa.DictionaryType)):
+    nested = (pa.BaseExtensionType, pa.DictionaryType, pa.StructType)  # a struct may have no fields
+    if not type_.num_fields and not isinstance(type_, nested):
         return _flat_plan(type_)
     if isinstance(type_, pa.BaseExtensionType):
         name, parameters = _extension_metadata(type_)

@@ -60,7 +60,6 @@ def id_prefix(artifact_id: str) -> str:
     return artifact_id.partition(":")[0].partition(".v")[0]
 
 
-
 Status = Literal["ok", "error", "unknown"]
 ParameterValue = str | bool | int | float
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._table import Binder, Entry
@@ -110,7 +110,10 @@ class Observed:
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
         if entry.kind == "write":
-            self.operation.content = observation.look_at_later(self._data())
+            self.operation.content = observation.look_at_later(self.operation, self._data())
+        elif entry.kind == "read" and entry.source is not None:
+            how = reading(self.site.call.library, self.parameters)
+            places.look_ahead(self.operation, self._place(entry.source), how)
         self.operation.enter()
 
     def returned(self, result: object) -> None:
@@ -161,7 +164,7 @@ class Observed:
         entry, operation = self.site.entry, self.operation
         data = self._data()
         if operation.content is None and observation.data_kind(data) is not None:
-            operation.content = identify(data)
+            operation.content = observation.look_at(operation, data)
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:
             operation.wrote(known.artifact)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otelprov.artifacts import carrier, identify
+from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
 from otelprov.instrumentation._wrapping import iterating
-from otelprov.recording import places
+from otelprov.recording import observation, places
 from otelprov.recording.recorder import OpenOperation
 
 
@@ -133,7 +133,9 @@ def _carry(
     if not isinstance(data, pyarrow.Table):
         return arguments, keywords
     if operation.content is None:
-        operation.content = identify(data)
+        operation.content = observation.look_at(operation, data)
+        if operation.content is None:
+            return arguments, keywords
     content = resolve(operation.content)
     if content.coverage != "full":
         return arguments, keywords

@@ -30,6 +30,10 @@ class Budget:
         self.left = limit
         self.cut = 0
 
+    def fits(self, size: int) -> bool:
+        """Whether ``size`` bytes may be digested."""
+        return self.left is None or size <= self.left
+
     def take(self, size: int) -> bool:
         """Whether ``size`` bytes may be digested; if not, they are counted."""
         if self.left is None:
@@ -157,9 +161,14 @@ def what_was_written(path: str, size: int | None, budget: Budget) -> list[Artifa
     return [whole] if part is None or whole.coverage != "full" else [whole, part]
 
 
+def over(limit: int | None) -> str:
+    """Why something was not digested."""
+    return f"more than the {limit} bytes digested for an operation"
+
+
 def _in_full(found: OpenFile | OpenDirectory, unread: int, budget: Budget) -> Artifact:
     if not budget.take(unread):
-        return version(found, f"more than the {budget.limit} bytes digested for an operation")
+        return version(found, over(budget.limit))
     return found.artifact()
 
 

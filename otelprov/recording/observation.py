@@ -9,10 +9,12 @@ from itertools import islice
 from typing import Any
 
 from otelprov.artifacts import identify
-from otelprov.artifacts.deferred import Source, background
+from otelprov.artifacts.deferred import Source, background, with_
+from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
-from otelprov.model import ArtifactKind
+from otelprov.model import Artifact, ArtifactKind
+from otelprov.recording.bounds import over
 from otelprov.recording.policy import MAX_LISTED
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
@@ -141,6 +143,12 @@ def unseen(value: object) -> Source:
     It may be known by its content: an operation made it that could not hold on to the object. Any
     other equal content says nothing about this object's origin.
     """
+    limit = run.settings.digest_limit
+    if limit is not None and size(value) > limit:
+        kind = data_kind(value) or "object"
+        return Artifact(
+            unidentified(), kind, coverage="none", reason=over(limit), origin="unknown"
+        )  # fmt: skip
     artifact = identify(value)
     return registry.content(artifact.id, value) or replace(artifact, origin="unknown")
 
@@ -255,27 +263,39 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
         registry.remember(replace(content, maker=operation.id))
         artifact = content
     elif by_content:
-        artifact = look_at(item)
+        artifact = look_at(operation, item) or _too_large(operation, item)
     else:
         artifact = derived(operation, item)
         if run.settings.tier == "full":
-            artifact = with_content(artifact, look_at(item))
+            artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
     operation.assign(item, artifact)
 
 
-def look_at(value: object) -> Source:
-    """The artifact that a value is, by its content. Of much data it is found out in a thread."""
-    return look_at_later(value) or identify(value)
+def look_at(operation: OpenOperation, value: object) -> Source | None:
+    """The artifact that a value is, by its content. Of much data it is found out in a thread.
 
-
-def look_at_later(value: object) -> Source | None:
-    """As ``look_at``; None where it is little data, or may be another before it is digested."""
+    None where it is more than may be digested for the operation.
+    """
     bytes_ = size(value)
-    if bytes_ < SMALL or not background.limit:
+    if bytes_ < SMALL:
+        return identify(value)
+    if not operation.budget.take(bytes_):
         return None
-    still = snapshot(value)
-    return None if still is None else background.submit(lambda: identify(still), bytes_)
+    still = snapshot(value) if background.limit else None
+    return identify(value) if still is None else background.submit(lambda: identify(still), bytes_)
+
+
+def look_at_later(operation: OpenOperation, value: object) -> Source | None:
+    """As ``look_at``; None where that has to be done after the call."""
+    bytes_ = size(value)
+    if bytes_ < SMALL or not background.limit or not operation.budget.fits(bytes_):
+        return None
+    return None if snapshot(value) is None else look_at(operation, value)
+
+
+def _too_large(operation: OpenOperation, item: object) -> Source:
+    return with_(derived(operation, item), reason=over(operation.budget.limit))
 
 
 def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Source:

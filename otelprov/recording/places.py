@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import registry
+from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact
 from otelprov.recording import claims
 from otelprov.recording.bounds import WHOLE, Reading, what_was_read, what_was_written
@@ -17,12 +20,41 @@ from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
 from otelprov.recording.streams import resolve
 
+STILL = 2_000_000_000
+"""Nanoseconds since a file was written."""
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
 
+def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
+    """Begin to digest the files that a call is about to read as a whole, while it does so."""
+    if not how.whole or not deferred.background.limit:
+        return
+    for item in _each(place):
+        if not isinstance(item, (str, os.PathLike)) or registry.lookup(item) is not None:
+            continue
+        path = resolve(item, how.filesystem)
+        if isinstance(path, Artifact) or not _is_large_and_still(path):
+            continue
+        found = opened(path)
+        if isinstance(found, OpenFile) and operation.budget.fits(found.unread):
+            operation.ahead.append(deferred.background.submit(found.artifact, found.unread))
+
+
+def _is_large_and_still(path: str) -> bool:
+    """Whether a digest is worth a thread, and kept: not that of a file which was just written."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return status.st_size > SMALL and time.time_ns() - status.st_mtime_ns > STILL
+
+
 def read_from(operation: OpenOperation, role: str, place: object, how: Reading = WHOLE) -> None:
     """Say that the operation read ``place``: one path, URL, open file or buffer, or several."""
+    for digest in operation.ahead:
+        digest.result()
+    operation.ahead.clear()
     for item in _each(place):
         identity = registry.lookup(item)
         if identity is not None:

@@ -94,6 +94,7 @@ class OpenOperation:
         "_parameters",
         "_plain",
         "_used",
+        "ahead",
         "budget",
         "call",
         "claims",
@@ -121,6 +122,8 @@ class OpenOperation:
         """The table that a write is writing, by its content."""
         self.budget = Budget(run.settings.digest_limit)
         """What may still be digested of files and directories."""
+        self.ahead: list[Pending[Artifact]] = []
+        """Digests of files that are taken while the call reads them."""
         self.claims: list[claims.Claimed] = []
         """What used files say of themselves; settled when what was read is known."""
         self.files_not_asked = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -186,3 +188,49 @@ def test_a_program_that_forks_at_once_has_recorded_all(path: Path, tmp_path: Pat
     names = [span.name for span in support.journal(tmp_path / "journal")]
     assert names.count("pandas.read_parquet") == 4
     assert names.count("pandas.head") == 3
+
+
+def test_a_file_is_digested_while_it_is_read(
+    spans: Spans, path: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(path, (1_000_000_000, 1_000_000_000))  # a digest of a file just written is not kept
+    submitted: list[int] = []
+    submit = background.submit
+    monkeypatch.setattr(
+        background, "submit", lambda work, size: (submitted.append(size), submit(work, size))[1]
+    )
+    pq.read_table(path)
+    assert submitted[0] == path.stat().st_size
+    held.set()
+    assert spans.one("pyarrow.parquet.read_table").used_ids == {otelprov.artifact(path).id}
+
+
+def test_a_table_over_the_limit_is_known_by_how_it_was_made(
+    spans: Spans, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans.clear()
+    monkeypatch.setattr(run, "settings", replace(run.settings, digest_limit=path.stat().st_size))
+    pq.read_table(path)
+    read = spans.one("pyarrow.parquet.read_table")
+    (artifact,) = read.generated
+    assert artifact["otelprov.artifact.coverage"] == "derivation"
+    assert "bytes digested for an operation" in artifact["otelprov.artifact.reason"]
+    assert read.attributes["otelprov.dropped.digest_bytes"] > 1 << 20
+    assert read.used_ids == {otelprov.artifact(path).id}
+
+
+def test_a_step_says_which_columns_it_passed_on(
+    spans: Spans, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "settings", replace(run.settings, tier="full"))
+    frame = pd.read_parquet(path)
+    frame.assign(b=0).rename(columns={"a": "key"}).to_parquet(path.with_name("out.parquet"))
+
+    def unchanged(name: str) -> dict[str, str]:
+        span = spans.one(name)
+        (used,) = [event["otelprov.used.id"] for event in span.used]
+        return json.loads(span.generated[0]["otelprov.artifact.unchanged"])[used]  # type: ignore[no-any-return]
+
+    assert unchanged("pandas.assign") == {"a": "a", "s": "s", "n": "n"}
+    assert unchanged("pandas.rename") == {"key": "a", "b": "b", "s": "s", "n": "n"}
+    assert unchanged("pandas.to_parquet") == {"key": "key", "b": "b", "s": "s", "n": "n"}

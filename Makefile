@@ -15,7 +15,7 @@ EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPOR
 	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-jaeger stack stack-down lint types unit integration harm e2e test lock clean
+.PHONY: help setup demo demo-jaeger stack stack-down lint types unit integration harm e2e test lock clean benchmark-identity
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -60,11 +60,24 @@ unit: $(READY) ## the quick tests
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
+BENCHMARKS := .venv-benchmarks
+
+benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
+	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)
+
+$(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
+	$(PYTHON) -m venv $(BENCHMARKS)
+	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.lock
+	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
 lock: ## resolve the dependencies again
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --prerelease if-necessary-or-explicit \
-		--quiet --output-file requirements/dev.lock
+	for group in dev benchmarks; do \
+		$(BIN)/uv pip compile pyproject.toml --group $$group --all-extras --universal --python-version 3.10 \
+			--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --prerelease if-necessary-or-explicit \
+			--quiet --output-file requirements/$$group.lock; \
+	done
 
 clean: ## remove what was made, not the virtual environment
 	rm -rf $(OUTPUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

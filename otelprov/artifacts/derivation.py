@@ -8,10 +8,15 @@ are written in its place, so that the id is never equal to another.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from otelprov.artifacts.digest import hasher
+
+_U64: Final = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,7 @@ def derivation_id(derivation: Derivation, output: int) -> str:
 
     Two calls give the same id, unless a part is not known.
     """
-    buffer = bytearray()
-    _operation(buffer, derivation.library, derivation.name, derivation.version)
+    buffer = bytearray(_named(derivation.library, derivation.name, derivation.version))
     _number(buffer, len(derivation.functions))
     for function in derivation.functions:
         _known(buffer, function)
@@ -81,8 +85,7 @@ def step_path(
 
     ``parameters`` is the digest of what the step was given besides data, None if it is not known.
     """
-    buffer = bytearray()
-    _operation(buffer, library, name, version)
+    buffer = bytearray(_named(library, name, version))
     origins = tuple(origins)
     _number(buffer, len(origins))
     for origin in origins:
@@ -93,12 +96,15 @@ def step_path(
     return out.digest()
 
 
-def _operation(buffer: bytearray, library: str, name: str, version: str | None) -> None:
+@lru_cache(maxsize=1024)  # steps are many, and each is taken often
+def _named(library: str, name: str, version: str | None) -> bytes:
+    buffer = bytearray()
     _text(buffer, library)
     _text(buffer, name)
     _number(buffer, 0 if version is None else 1)
     if version is not None:
         _text(buffer, version)
+    return bytes(buffer)
 
 
 def _origin(buffer: bytearray, origin: Origin) -> None:
@@ -119,12 +125,12 @@ def _text(buffer: bytearray, text: str) -> None:
 
 
 def _data(buffer: bytearray, data: bytes) -> None:
-    _number(buffer, len(data))
+    buffer += _U64.pack(len(data))
     buffer += data
 
 
 def _number(buffer: bytearray, number: int) -> None:
-    buffer += number.to_bytes(8, "little")
+    buffer += _U64.pack(number)
 
 
 def _by_name(parameter: tuple[str, bytes | None]) -> bytes:

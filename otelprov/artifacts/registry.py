@@ -52,7 +52,10 @@ class Identity:
     @property
     def pending(self) -> tuple[Pending[Any], ...]:
         """What is not known of it yet."""
-        return pending((*self.sources, self.path))
+        sources, path = self.sources, self.path
+        if type(path) is bytes and len(sources) == 1 and type(sources[0]) is Artifact:
+            return ()  # nearly always
+        return pending((*sources, path))
 
     def settle(self) -> None:
         """Wait for the digests that are still being taken of it: it may change from now on."""
@@ -62,11 +65,10 @@ class Identity:
     def origin(self) -> Origin:
         """What a derivation id rests on; waits for what is not known yet."""
         path = self.path.result() if isinstance(self.path, Pending) else self.path
-        # Two objects may turn out to be one artifact.
-        found = {artifact.id: artifact for artifact in map(resolve, self.sources)}
-        return Origin(
-            tuple(id if item.coverage != "none" else None for id, item in found.items()), path
-        )
+        known = {}  # two objects may turn out to be one artifact
+        for artifact in map(resolve, self.sources):
+            known[artifact.id] = None if artifact.coverage == "none" else artifact.id
+        return Origin(tuple(known.values()), path)
 
 
 class Registry:

@@ -7,7 +7,7 @@ import decimal
 import itertools
 import sys
 import uuid
-from collections.abc import Callable, Hashable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -458,18 +458,34 @@ def _object_column(name: str, values: Any, request: _Request) -> ColumnDigest:
     """As pyarrow infers it, or cell by cell where it cannot or where it would lose what differs."""
     import pyarrow as pa
 
-    if _is_plain(values):
-        try:
-            array = pa.array(values, from_pandas=True)
-        except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
-            return request.hashed(_cells(name), [values])
-        request = replace(request, known=None)
-        return _arrow_chunks(name, array.type, array, request)
-    return request.hashed(_cells(name), [values])
+    kinds: set[Any] = set()
+    if not _is_plain(values, kinds):
+        return request.hashed(_cells(name), [values])
+    try:
+        if str in kinds and kinds <= _TEXT:
+            text = pa.large_string()
+            return request.hashed(arrow_column(name, text), _converted(values, text))
+        array = pa.array(values, from_pandas=True)
+    except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
+        return request.hashed(_cells(name), [values])
+    request = replace(request, known=None)
+    return _arrow_chunks(name, array.type, array, request)
 
 
-def _is_plain(values: Any) -> bool:
-    """Whether pyarrow keeps apart what differs in these cells.
+_TEXT: Final = frozenset({str, type(None), float})
+"""Classes of the cells of text, with None and NaN for what is missing."""
+
+
+def _converted(values: Any, type_: Any) -> Iterator[Any]:
+    """Objects as Arrow arrays, a block at a time."""
+    import pyarrow as pa
+
+    for start in range(0, len(values), BLOCK_ROWS):
+        yield pa.array(values[start : start + BLOCK_ROWS], type_, from_pandas=True)
+
+
+def _is_plain(values: Any, kinds: set[Any]) -> bool:
+    """Whether pyarrow keeps apart what differs in these cells. Collects their classes in ``kinds``.
 
     It takes text for bytes beside bytes, a datetime for a date beside a date, one zone for all
     datetimes, and lists a set in the order of its hashes. It cuts nanoseconds and long doubles
@@ -478,7 +494,6 @@ def _is_plain(values: Any) -> bool:
     """
     import numpy
 
-    kinds: set[Any] = set()
     zones: set[str] = set()
     try:
         for start in range(0, len(values), BLOCK_ROWS):

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_specification import specified
 
-from otelprov.artifacts import identify
+from otelprov.artifacts import identify, tables
 from otelprov.artifacts.digest import BLOCK_ROWS
 
 
@@ -231,3 +231,34 @@ def test_missing_values_of_numpy_are_nulls(dtype: str, missing: int) -> None:
     else:
         expected = pa.table({"0": pa.array(frame["0"], from_pandas=True)})
         assert identify(frame).id == specified(expected)
+
+
+CELLS_OF_TEXT = ["a", "", "äö", "a text of more than twelve bytes"]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.nan])
+def test_text_in_objects_is_the_same_text(missing: Any) -> None:
+    cells = (CELLS_OF_TEXT * (BLOCK_ROWS // 3))[: BLOCK_ROWS + 5]
+    cells[7] = cells[BLOCK_ROWS] = missing
+    expected = pa.array([None if cell is missing else cell for cell in cells])
+    assert identify(pd.Series(cells, dtype=object)).id == identify(expected).id
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [0.5, 1, b"a", "\ud800", True, pd.NaT],
+    ids=["float", "int", "bytes", "surrogate", "bool", "NaT"],
+)
+@pytest.mark.parametrize("place", [0, BLOCK_ROWS])
+def test_text_beside_something_else_is_not_text(cell: Any, place: int) -> None:
+    cells = np.array(["a"] * (BLOCK_ROWS + 1), object)
+    text = identify(pd.Series(cells, dtype=object)).id
+    cells[place] = cell
+    column = tables.digest(pd.Series(cells, dtype=object)).columns[0]
+    assert identify(pd.Series(cells, dtype=object)).id != text
+    assert column.type == ("string" if cell is pd.NaT else "python")
+
+
+def test_columns_of_nothing_are_no_text() -> None:
+    nothing = pd.Series([None, float("nan")], dtype=object)
+    assert tables.digest(nothing).columns[0].type == str(pa.array(nothing, from_pandas=True).type)

@@ -40,7 +40,7 @@ def _elements(dtype: Any, elements: list[Any], value_digest: Any) -> bytes:
     if isinstance(dtype, str):
         if dtype in "OT":
             return b"".join(map(value_digest, elements))
-        return b"".join(_element(dtype, element) for element in elements)
+        return b"".join(element_bytes(dtype, element) for element in elements)
     if "base" in dtype:
         flat = [item for element in elements for item in element]
         return _elements(dtype["base"], flat, value_digest)
@@ -50,7 +50,7 @@ def _elements(dtype: Any, elements: list[Any], value_digest: Any) -> bytes:
     )
 
 
-def _element(dtype: str, element: Any) -> bytes:
+def element_bytes(dtype: str, element: Any) -> bytes:
     kind, width = dtype[0], int(dtype[1:].partition("[")[0])
     if kind == "f":
         return floating(element)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array as array_module
 import builtins
 import collections
 import dataclasses
@@ -20,9 +21,12 @@ import uuid
 import zoneinfo
 from typing import Any
 
+import attrs
 import numpy as np
 
+from otelprov import register_identity
 from specification import binary, utf8
+from specification.sparse import listed
 
 
 class CannotBeBuilt(Exception):
@@ -74,6 +78,15 @@ def _build(notation: Any, above: list[Any]) -> Any:
             inside = [*above, holder]
             holder[_build(key, inside)] = _build(item, inside)
         return holder
+    if tag == "namespace":
+        holder = types.SimpleNamespace()
+        for name, item in content:  # there is a dict between the two
+            setattr(holder, string(name), _build(item, [*above, holder, None]))
+        return holder
+    if tag == "object":
+        holder = _described(content, "object")
+        holder.content = _build(content[2], [*above, holder])
+        return holder
     return _parts(tag, content, lambda part: _build(part, [*above, None]))
 
 
@@ -100,9 +113,45 @@ def _parts(tag: str, content: Any, build: Any) -> Any:
         names = [name for name, _ in content[2]]
         made = _class(content, dataclasses.make_dataclass("D", names))
         return made(*(build(item) for _, item in content[2]))
+    if tag == "attrs":
+        names = [name for name, _ in content[2]]
+        made = _class(content, attrs.make_class("A", names))
+        return made(*(build(item) for _, item in content[2]))
     if tag.startswith("pandas."):
         return _pandas(tag.partition(".")[2], content, build)
     raise CannotBeBuilt(tag)
+
+
+def described(kind: Any, notation: Any) -> Any:
+    """An object whose class is described with a kind, from the notation of its form."""
+    made = _described(notation, kind)
+    made.content = _build(notation[2], [made])
+    return made
+
+
+def _described(content: Any, kind: Any) -> Any:
+    module, name = map(string, content[:2])
+    own = type("Described", (), {})
+    if module:
+        _class((module, name), own)
+    register_identity(own, kind=kind, name=None if module else name)(lambda made: made.content)
+    return own()
+
+
+def _memory(content: Any) -> memoryview:
+    format_, sizes, held = content
+    view = memoryview(binary(held))
+    # What is empty cannot be cast.
+    return view if format_ == "B" and len(sizes) == 1 else view.cast(format_, sizes)
+
+
+def _numbers(content: Any) -> array_module.array[Any]:
+    made = array_module.array(content[0][0], binary(content[1]))
+    if made.itemsize != int(content[0][1:]):
+        raise CannotBeBuilt(f"{content[0]} on this machine")
+    if sys.byteorder == "big":
+        made.byteswap()
+    return made
 
 
 def _class(content: Any, made: Any) -> Any:
@@ -181,6 +230,9 @@ _LEAVES: dict[str, Any] = {
     "class": _found,
     "builtin": _found,
     "descriptor": lambda content: _found([content[0], f"{content[1]}.{content[2]}"]),
+    "array.array": _numbers,
+    "memoryview": _memory,
+    "scipy.sparse": lambda content: sparse(content),
     "numpy.array": lambda content: array(content),
     "numpy.scalar": lambda content: array(content)[()],
     "numpy.dtype": lambda content: dtype(content),
@@ -250,6 +302,20 @@ def array(notation: Any, order: str = "<") -> Any:
     if "mask" in notation:
         return np.ma.MaskedArray(made, np.reshape(notation["mask"], notation["shape"]))
     return made
+
+
+_NATIVE = "<" if sys.byteorder == "little" else ">"
+
+
+def sparse(notation: Any) -> Any:
+    """A sparse matrix of SciPy, with the elements as they are listed."""
+    import scipy.sparse
+
+    shape, elements = notation["shape"], listed(notation)
+    values = {"dtype": notation["dtype"], "shape": [len(elements)]}
+    held = array({**values, "elements": [value for _, value in elements]}, _NATIVE)
+    places = np.array([place for place, _ in elements], "i8").reshape(-1, len(shape)).T
+    return scipy.sparse.coo_array((held, tuple(places)), shape=tuple(shape))
 
 
 def _set(flat: Any, place: int, t: Any, element: Any, order: str) -> None:

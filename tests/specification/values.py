@@ -1,4 +1,4 @@
-"""Section 9: Python values."""
+"""Section 9: Python values, and what sections 12 to 15 add to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from specification import NoCanonicalForm, binary, data, digest, floating, text, u64, utf8, zone
 from specification.arrays import array_digest, type_name
+from specification.sparse import sparse_digest
 
 
 def value_digest(*values: Any) -> bytes:
@@ -75,6 +76,26 @@ class _Reading:
         fields = b"".join(text(name) + self.value(value, level) for name, value in content[2])
         return text(content[0]) + text(content[1]) + u64(len(content[2])) + fields
 
+    _attrs = _dataclass
+
+    def _namespace(self, content: Any, level: int) -> bytes:
+        attributes = sorted(content, key=lambda attribute: utf8(attribute[0]))
+        return self.value({"dict": [[{"str": name}, item] for name, item in attributes]}, level)
+
+    def _array_array(self, content: Any, level: int) -> bytes:
+        return text(content[0]) + data(binary(content[1]))
+
+    def _memoryview(self, content: Any, level: int) -> bytes:
+        format_, sizes, held = content
+        shape = {"tuple": [{"int": size} for size in sizes]}
+        return text(format_) + self.value(shape, level) + data(binary(held))
+
+    def _object(self, content: Any, level: int) -> bytes:
+        return text(content[0]) + text(content[1]) + self.value(content[2], level)
+
+    def _reduced(self, content: Any, level: int) -> bytes:
+        return b"".join(map(text, content[:3])) + self.all(content[3:], level)
+
     def _class(self, content: Any, level: int) -> bytes:
         return text(content[0]) + text(content[1])
 
@@ -98,6 +119,9 @@ class _Reading:
         return data(array_digest(content))
 
     _numpy_scalar = _numpy_array
+
+    def _scipy_sparse(self, content: Any, level: int) -> bytes:
+        return data(sparse_digest(content))
 
     def _numpy_dtype(self, content: Any, level: int) -> bytes:
         return data(type_name(content))

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from otelprov.artifacts import contents, evidence
 from otelprov.artifacts.derivation import Derivation, Origin, derivation_id, step_path
-from specification import binary, utf8
+from otelprov.artifacts.directories import OpenDirectory
+from otelprov.artifacts.files import OpenFile
+from specification import binary, file_bytes, utf8
 from specification.python import string
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "identity"
@@ -43,8 +46,36 @@ def write_directory(folder: bytes, entries: Any) -> None:
             os.mkdir(place)
         elif kind == "f":
             Path(os.fsdecode(place)).write_bytes(binary(content[0]))
+            if len(content) > 1:
+                os.utime(place, ns=(0, int(content[1])))
         else:
             os.symlink(utf8(content[0]), place)
+
+
+def real_version(data: Any, place: Path) -> str:
+    """The id that otelprov gives to a version of a place; what stands there is made at ``place``.
+
+    The times of a file system are not always as exact as those of a vector, so a vector has times
+    of whole microseconds.
+    """
+    uri, kind, found = string(data["uri"]), data["kind"], data["evidence"]
+    if "facts" in found:
+        facts = {string(name): string(value) for name, value in found["facts"]}
+        return evidence.versioned(uri, kind, evidence.of_version(facts), "resource").id
+    contents._cache.clear()
+    opened: OpenFile | OpenDirectory
+    if "file" in found:
+        place.write_bytes(file_bytes(found["file"]))
+        os.utime(place, ns=(0, int(found["modified"])))
+        opened = OpenFile(os.fsencode(place), place.name, uri)
+    else:
+        place.mkdir()
+        write_directory(os.fsencode(place), found["directory"])
+        opened = OpenDirectory(os.fsencode(place), place.name, uri)
+    artifact = opened.by_footer("") if kind == "footer" else opened.by_status("")
+    opened.close()
+    assert artifact.coverage == kind
+    return artifact.id
 
 
 def real_derivation(data: Any) -> str:

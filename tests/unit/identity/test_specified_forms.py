@@ -1,4 +1,7 @@
-"""Sections 12 to 16 of the specification, computed here from their text alone."""
+"""Sections 12 to 16 of the specification: what the forms of living objects are made of.
+
+The frozen vectors have the forms as such; here are objects of libraries and of programs.
+"""
 
 from __future__ import annotations
 
@@ -15,40 +18,13 @@ import pytest
 import scipy.sparse as sp
 import support
 from blake3 import blake3
+from specification.sparse import sparse_digest
+from specification.values import value_digest
 
 import otelprov
 from otelprov.artifacts import identify
 
 SPECIFICATION = Path(__file__).parents[3] / "docs" / "artifact-identity.md"
-
-
-def u64(number: int) -> bytes:
-    return struct.pack("<Q", number)
-
-
-def text(value: str) -> bytes:
-    return u64(len(value.encode())) + value.encode()
-
-
-def tag(name: str) -> bytes:
-    return bytes([len(name)]) + name.encode()
-
-
-def string(value: str) -> bytes:
-    return tag("str") + text(value)
-
-
-def integer(value: int) -> bytes:
-    data = value.to_bytes((value.bit_length() + 7) // 8, "little")
-    return tag("int") + u64(len(data)) + data
-
-
-def dictionary(**items: bytes) -> bytes:
-    return tag("dict") + u64(len(items)) + b"".join(string(k) + v for k, v in items.items())
-
-
-def digest(level: str, data: bytes) -> str:
-    return blake3(data, derive_key_context=f"otelprov artifact 1 {level}").hexdigest()
 
 
 class Point:
@@ -72,47 +48,63 @@ class Box:
     height: int
 
 
+def double(value: float) -> str:
+    return struct.pack(">d", value).hex()
+
+
 otelprov.register_identity(Length, kind="model")(lambda length: length.metres)
 
 
 def test_section_12_sparse_matrices() -> None:
     matrix = sp.coo_matrix(([2.5, 1.0, 0.0], ([1, 0, 0], [0, 2, 1])), shape=(2, 3))
-    form = (
-        text("sparse") + text("f8") + u64(2) + u64(2) + u64(3) + u64(2)
-        + u64(0) + u64(1) + u64(2) + u64(0) + struct.pack("<2d", 1.0, 2.5)
-    )  # fmt: skip
-    assert identify(matrix).id == f"array:{digest('array', form)}"
+    places = [[[0, 2], double(1.0)], [[1, 0], double(2.5)]]
+    form = {"dtype": "f8", "shape": [2, 3], "elements": places}
+    assert identify(matrix).id == f"array:{sparse_digest(form).hex()}"
 
 
 def test_section_13_described_objects() -> None:
-    form = tag("object") + text("somewhere") + text("Length") + integer(300)
-    assert identify(Length(300)).id == f"model:{digest('value', form)}"
+    form = {"object": ["somewhere", "Length", {"int": 300}]}
+    assert identify(Length(300)).id == f"model:{value_digest(form).hex()}"
 
 
-def test_section_9_attrs() -> None:
-    form = (
-        tag("attrs") + text("somewhere") + text("Box") + u64(2)
-        + text("width") + integer(1) + text("height") + integer(2)
-    )  # fmt: skip
-    assert identify(Box(1, 2)).id == f"object:{digest('value', form)}"
+def test_section_13_random_numbers() -> None:
+    seed = np.random.SeedSequence(1)
+    state = [
+        ["entropy", {"int": 1}], ["spawn_key", {"tuple": []}], ["pool_size", {"int": 4}],
+        ["n_children_spawned", {"int": 0}],
+    ]  # fmt: skip
+    form = {"object": ["numpy.random.bit_generator", "SeedSequence", {"dict": state}]}
+    assert identify(seed).id == f"object:{value_digest(form).hex()}"
+    bits = np.random.PCG64(seed)
+    inner = bits.state["state"]
+    drawn = {
+        "dict": [
+            ["bit_generator", "PCG64"],
+            ["state", {"dict": [[name, {"int": inner[name]}] for name in ("state", "inc")]}],
+            ["has_uint32", {"int": 0}],
+            ["uinteger", {"int": 0}],
+        ]
+    }
+    form = {"object": ["numpy.random._pcg64", "PCG64", {"tuple": [drawn, form]}]}
+    assert identify(bits).id == f"object:{value_digest(form).hex()}"
+    form = {"object": ["numpy.random._generator", "Generator", form]}
+    assert identify(np.random.Generator(bits)).id == f"object:{value_digest(form).hex()}"
 
 
 def test_section_14_estimators() -> None:
     from sklearn.preprocessing import Normalizer
 
-    form = (
-        tag("object") + text("sklearn.preprocessing._data") + text("Normalizer")
-        + dictionary(copy=tag("true"), norm=string("l1"))
-    )  # fmt: skip
-    assert identify(Normalizer(norm="l1")).id == f"model:{digest('value', form)}"
+    attributes = {"dict": [["copy", True], ["norm", "l1"]]}
+    form = {"object": ["sklearn.preprocessing._data", "Normalizer", attributes]}
+    assert identify(Normalizer(norm="l1")).id == f"model:{value_digest(form).hex()}"
 
 
 def test_section_15_objects_by_state() -> None:
-    inner = tag("object") + text(__name__) + text("Point")
-    form = inner + dictionary(
-        x=inner + dictionary(x=integer(1), y=tag("none")), y=integer(2)
-    )  # fmt: skip
-    assert identify(Point(2, Point(None, 1))).id == f"object:{digest('value', form)}"
+    def point(x: object, y: object) -> object:
+        return {"object": [__name__, "Point", {"dict": [["x", x], ["y", y]]}]}
+
+    form = point(point({"int": 1}, None), {"int": 2})
+    assert identify(Point(2, Point(None, 1))).id == f"object:{value_digest(form).hex()}"
 
 
 def test_section_16_data_sets(tmp_path: Path) -> None:
@@ -124,30 +116,21 @@ def test_section_16_data_sets(tmp_path: Path) -> None:
         partitioning=["y"], partitioning_flavor="hive",
     )  # fmt: skip
     (file,) = tmp_path.rglob("*.parquet")
-
-    def values(name: str, *parts: bytes) -> bytes:
-        return tag(name) + u64(len(parts)) + b"".join(parts)
-
-    def column(name: str, type_: bytes) -> bytes:
-        return values("tuple", string(name), tag("bytes") + u64(len(type_)) + type_)
-
-    form = (
-        tag("object") + text("") + text("pyarrow.Dataset")
-        + values(
-            "tuple",
-            values("list", column("a", b"string"), column("y", b"int32")),
-            values(
-                "list",
-                values(
-                    "tuple",
-                    dictionary(y=integer(7)),
-                    string(f"file:{blake3(file.read_bytes()).hexdigest()}"),
-                ),
-            ),
-        )
-    )  # fmt: skip
+    id_ = f"file:{blake3(file.read_bytes()).hexdigest()}"
+    schema = [
+        {"tuple": [name, {"bytes": type_.hex()}]}
+        for name, type_ in (("a", b"string"), ("y", b"int32"))
+    ]
+    files = [{"tuple": [{"dict": [["y", {"int": 7}]]}, id_]}]
+    content = {"tuple": [{"list": schema}, {"list": files}]}
     dataset = ds.dataset(str(tmp_path), partitioning="hive")
-    assert identify(dataset).id == f"directory:{digest('value', form)}"
+    form = {"object": ["", "pyarrow.Dataset", content]}
+    assert identify(dataset).id == f"directory:{value_digest(form).hex()}"
+    union = ds.dataset([dataset, dataset])
+    form = {
+        "object": ["", "pyarrow.Dataset", {"tuple": [{"list": schema}, {"list": [content] * 2}]}]
+    }
+    assert identify(union).id == f"directory:{value_digest(form).hex()}"
 
 
 FROZEN: dict[str, tuple[Any, str]] = {

@@ -2,8 +2,9 @@
 
     .venv/bin/python tests/vectors/identity/make.py
 
-Data comes from subjects_tables.py and subjects_values.py. What is expected of it is computed by
-otelprov and by the second reading of the specification (tests/specification), which must agree.
+Data comes from subjects_tables.py, subjects_values.py and subjects_forms.py. What is expected of it
+is computed by otelprov and by the second reading of the specification (tests/specification), which
+must agree.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1])]
 
 import specification  # noqa: E402
-from specification import arrays, containers, python, tables, values  # noqa: E402
+from specification import arrays, containers, python, sparse, tables, values, versions  # noqa: E402
 from specification.vectors import (  # noqa: E402
     FROZEN,
     canonical_json,
     read_frozen,
     real_derivation,
     real_step,
+    real_version,
     write_directory,
 )
+from subjects_forms import SUBJECTS as FORMS  # noqa: E402
 from subjects_tables import SUBJECTS as TABLES  # noqa: E402
 from subjects_values import SUBJECTS as VALUES  # noqa: E402
 
@@ -77,6 +80,26 @@ def array(data: Any) -> dict[str, Any]:
     id_ = identify(python.array(data)).id
     assert id_ == f"array:{arrays.array_digest(data).hex()}", data
     return {"array": data, "id": id_, "type": shown(arrays.type_name(data["dtype"]))}
+
+
+def matrix(data: Any) -> dict[str, Any]:
+    id_ = identify(python.sparse(data)).id
+    assert id_ == f"array:{sparse.sparse_digest(data).hex()}", data
+    return {"sparse": data, "id": id_}
+
+
+def described(data: Any) -> dict[str, Any]:
+    id_ = identify(python.described(data["kind"], data["object"])).id
+    digest = values.value_digest({"object": data["object"]}).hex()
+    assert id_ == f"{data['kind']}:{digest}", data
+    return {"described": data, "id": id_}
+
+
+def version(data: Any) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        id_ = real_version(data, Path(folder, "place"))
+    assert id_ == versions.version_id(data), data
+    return {"version": data, "id": id_}
 
 
 def value(data: Any) -> dict[str, Any]:
@@ -136,11 +159,13 @@ def add(path: Path, title: str, made: list[tuple[str, Any]], expect: Any) -> tup
 def main() -> None:
     expected = {
         "array": array, "value": value, "file": file, "directory": directory,
-        "resource": resource, None: derivation,
+        "resource": resource, "sparse": matrix, "described": described, "version": version,
+        None: derivation,
     }  # fmt: skip
     subjects = [(name, title, make, table) for name, (title, make) in TABLES.items()]
     subjects += [
-        (name, title, make, expected[kind]) for name, (title, kind, make) in VALUES.items()
+        (name, title, make, expected[kind])
+        for name, (title, kind, make) in (VALUES | FORMS).items()
     ]
     texts, frozen = {}, []
     for name, title, make, expect in subjects:

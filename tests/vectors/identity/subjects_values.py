@@ -243,6 +243,38 @@ def values() -> list[Vector]:
         ("Arrow type", {"pyarrow.type": "list<item: int64>"}),
         ("Arrow schema", {"pyarrow.schema": "00ff"}),
         ("Polars type", {"polars.type": "List(Int64)"}),
+        *forms(),
+    ]
+
+
+def forms() -> list[Vector]:
+    """Buffers, attributes and objects."""
+    size = {"object": ["shapes", "Length", {"int": 3}]}
+    sparse = {"dtype": "f8", "shape": [2, 3], "elements": [[[1, 2], ONE], [[0, 0], ONE]]}
+    reduced = ["sklearn.tree._tree", "Tree", "sklearn.tree._tree.Tree"]
+    parts = [{"tuple": [{"int": 1}]}, {"dict": [["a", None]]}, {"list": []}, {"list": []}]
+    return [
+        ("array.array", {"array.array": ["d8", "000000000000f03f"]}),
+        ("array.array of shorts", {"array.array": ["h2", "0100feff"]}),
+        ("array.array, empty", {"array.array": ["B1", ""]}),
+        ("array.array of NaN, as it is", {"array.array": ["d8", "010000000000f8ff"]}),
+        ("memoryview", {"memoryview": ["B", [3], "616263"]}),
+        ("memoryview of two dimensions", {"memoryview": ["h", [2, 3], "010002000300040005000600"]}),
+        ("memoryview, empty", {"memoryview": ["B", [0], ""]}),
+        ("memoryview without dimensions", {"memoryview": ["i", [], "01000000"]}),
+        ("SimpleNamespace", {"namespace": [["a", {"int": 1}], ["b", None]]}),
+        ("SimpleNamespace, turned", {"namespace": [["b", None], ["a", {"int": 1}]]}),
+        ("SimpleNamespace, not ASCII", {"namespace": [["🙂", None], ["ä", None], ["z", None]]}),
+        ("SimpleNamespace, empty", {"namespace": []}),
+        ("a SimpleNamespace that holds itself", {"namespace": [["self", {"again": 2}]]}),
+        ("class of attrs", {"attrs": ["shapes", "Box", [["width", {"int": 1}], ["a", None]]]}),
+        ("class of attrs without fields", {"attrs": ["shapes", "Nothing", []]}),
+        ("sparse matrix", {"scipy.sparse": sparse}),
+        ("object", size),
+        ("object under a given name", {"object": ["", "shapes.Length", {"int": 3}]}),
+        ("objects in a list", {"list": [size, size]}),
+        ("an object that holds itself", {"object": ["shapes", "Node", {"list": [{"again": 2}]}]}),
+        ("reduced object", {"reduced": [*reduced, *parts]}),
     ]
 
 

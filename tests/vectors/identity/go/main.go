@@ -94,6 +94,14 @@ func examine(vector object) (problem string) {
 			expected("id", "array:"+hex.EncodeToString(arrayDigest(data.(object))))
 		case "value":
 			expected("digest", hex.EncodeToString(valueDigest(data)))
+		case "sparse":
+			expected("id", "array:"+hex.EncodeToString(sparseDigest(data.(object))))
+		case "described":
+			kind := data.(object)["kind"].(string)
+			value := object{"object": data.(object)["object"]}
+			expected("id", kind+":"+hex.EncodeToString(valueDigest(value)))
+		case "version":
+			expected("id", "version:"+hex.EncodeToString(version(data.(object))))
 		case "file":
 			expected("id", "file:"+hex.EncodeToString(plain(fileBytes(data.(object)))))
 		case "directory":

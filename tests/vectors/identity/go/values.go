@@ -234,12 +234,35 @@ func after(name string, content any, parts list, level int) []byte {
 		return joined(texts(parts[:2]...), sequence(parts[2].(list), level))
 	case "enum":
 		return joined(texts(parts[:2]...), all(parts[2:], level))
-	case "dataclass":
+	case "dataclass", "attrs":
 		out := joined(texts(parts[:2]...), u64(len(parts[2].(list))))
 		for _, field := range parts[2].(list) {
 			out = joined(out, texts(field.(list)[0]), write(field.(list)[1], level))
 		}
 		return out
+	case "namespace":
+		sorted := slices.Clone(parts)
+		slices.SortFunc(sorted, func(a, b any) int {
+			return bytes.Compare(text(a.(list)[0]), text(b.(list)[0]))
+		})
+		for i, attribute := range sorted {
+			sorted[i] = list{object{"str": attribute.(list)[0]}, attribute.(list)[1]}
+		}
+		return write(object{"dict": sorted}, level)
+	case "array.array":
+		return joined(texts(parts[0]), sized(binaryOf(parts[1])))
+	case "memoryview":
+		shape := list{}
+		for _, size := range parts[1].(list) {
+			shape = append(shape, object{"int": size})
+		}
+		return joined(texts(parts[0]), write(object{"tuple": shape}, level), sized(binaryOf(parts[2])))
+	case "object":
+		return joined(texts(parts[:2]...), write(parts[2], level))
+	case "reduced":
+		return joined(texts(parts[:3]...), all(parts[3:], level))
+	case "scipy.sparse":
+		return sized(sparseDigest(content.(object)))
 	case "class", "builtin", "descriptor", "table":
 		return texts(parts...)
 	case "bound":
@@ -281,10 +304,17 @@ func fileBytes(data object) []byte {
 }
 
 func directory(entries list) []byte {
+	return digest("directory", entriesOf(entries, func(entry list) []byte {
+		return plain(binaryOf(entry[2]))
+	}))
+}
+
+// entriesOf writes the entries below a directory, each file as what stands for it.
+func entriesOf(entries list, ofFile func(entry list) []byte) []byte {
 	files := map[string][]byte{}
 	for _, each := range entries {
 		if entry := each.(list); entry[1] == "f" {
-			files[string(text(entry[0]))] = plain(binaryOf(entry[2]))
+			files[string(text(entry[0]))] = ofFile(entry)
 		}
 	}
 	type written struct{ path, entry []byte }
@@ -307,7 +337,7 @@ func directory(entries list) []byte {
 	for _, one := range found {
 		out = append(out, one.entry...)
 	}
-	return digest("directory", out)
+	return out
 }
 
 var (

@@ -109,7 +109,9 @@ class Observed:
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
-        if entry.kind == "write":
+        if entry.kind == "write" and not entry.typed:
+            # What a typed file carries is the id of the very table that is put into it, which may
+            # be another than the frame (without its index): the library's module sees to it.
             self.operation.content = observation.look_at_later(self.operation, self._data())
         elif entry.kind == "read" and entry.source is not None:
             how = reading(self.site.call.library, self.parameters)

@@ -19,7 +19,7 @@ import support
 from support import Spans
 
 import otelprov
-from otelprov.artifacts import deferred, identify, snapshots
+from otelprov.artifacts import carrier, deferred, identify, snapshots
 from otelprov.artifacts.deferred import background
 from otelprov.recording.run import run
 
@@ -234,3 +234,13 @@ def test_a_step_says_which_columns_it_passed_on(
     assert unchanged("pandas.assign") == {"a": "a", "s": "s", "n": "n"}
     assert unchanged("pandas.rename") == {"key": "a", "b": "b", "s": "s", "n": "n"}
     assert unchanged("pandas.to_parquet") == {"key": "key", "b": "b", "s": "s", "n": "n"}
+
+
+def test_a_large_file_carries_the_id_of_the_table_that_is_in_it(spans: Spans, path: Path) -> None:
+    frame = pd.read_parquet(path).iloc[::2]  # with an index of its own
+    frame.to_parquet(path.with_name("half.parquet"), index=False)
+    assert carrier.check(path.with_name("half.parquet")) == "verified"
+    half = pd.read_parquet(path.with_name("half.parquet"))
+    assert (
+        carrier.claims(path.with_name("half.parquet"))[0].carrier.artifact_id == identify(half).id
+    )

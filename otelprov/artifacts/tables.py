@@ -19,6 +19,7 @@ from otelprov.artifacts.digest import (
     TableDigest,
     table_digest,
 )
+from otelprov.artifacts.inference import inferred
 from otelprov.artifacts.values import canonical_digest, zone_name
 from otelprov.artifacts.vectors import numpy_column
 
@@ -125,7 +126,7 @@ def _polars(value: Any) -> TableDigest:
     frame = value.to_frame() if isinstance(value, pl.Series) else value
     for name, type_ in frame.schema.items():
         _exportable(name, type_)
-    read = _reader
+    read: Any = _reader
     if any(_has_decimal(type_) for type_ in frame.dtypes if type_.is_nested()):
         # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts
         # the process, and this raises (2.1.0).
@@ -167,7 +168,8 @@ def _children(type_: Any) -> list[Any]:
         return [type_.inner]
     if isinstance(type_, pl.Struct):
         return [field.dtype for field in type_.fields]
-    if isinstance(type_, getattr(pl, "Map", ())):  # since Polars 2.0
+    map_: Any = getattr(pl, "Map", ())  # since Polars 2.0
+    if isinstance(type_, map_):
         return [type_.key, type_.value]
     return []
 
@@ -342,7 +344,7 @@ def _object_column(name: str, values: Any) -> Column:
 
     if _is_plain(values):
         try:
-            array = pa.array(values, from_pandas=True)
+            array = inferred(values)
         except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
             return _cells(name, values)
         return _arrow_chunks(name, pa.field("", array.type), array)

@@ -16,6 +16,8 @@ import pytest
 from arrow_data import array
 from hypothesis import given
 from hypothesis import strategies as st
+
+from otelprov.artifacts import identify
 from zoo.examples import examples
 from zoo.families import (
     FAMILIES,
@@ -26,8 +28,6 @@ from zoo.families import (
     with_nulls,
 )
 from zoo.processes import Worker
-
-from otelprov.artifacts import identify
 
 types = pa.types
 
@@ -75,10 +75,8 @@ def layouts(values: pa.Array) -> list[pa.Array]:
         )
         others.append(view)
     # Not floats: Arrow's own encodings take 0.0 and -0.0 for one.
-    if types.is_integer(type_) or types.is_string(type_) or types.is_temporal(type_):
-        if not types.is_interval(type_):
-            others.append(values.dictionary_encode())
-            others.append(pc.run_end_encode(values))
+    if types.is_integer(type_) or types.is_string(type_) or _is_time(type_):
+        others += [values.dictionary_encode(), pc.run_end_encode(values)]
     if types.is_dictionary(type_):
         others.append(values.dictionary_decode())
         turned = values.dictionary[::-1]
@@ -86,6 +84,10 @@ def layouts(values: pa.Array) -> list[pa.Array]:
         indices = pc.subtract(pa.scalar(last, pa.int64()), values.indices.cast(pa.int64()))
         others.append(pa.DictionaryArray.from_arrays(indices, turned))
     return others
+
+
+def _is_time(type_: pa.DataType) -> bool:
+    return bool(types.is_temporal(type_) and not types.is_interval(type_))
 
 
 def stream(table: pa.Table) -> pa.Table:
@@ -176,7 +178,7 @@ def _own_names(type_: pa.DataType) -> bool:
 
 
 def through_pandas(table: pa.Table) -> pd.DataFrame | None:
-    """None where pandas' Arrow types lose something: nested nulls and dictionaries (2.3 and 3.1)."""
+    """None where pandas' Arrow types lose something: nulls and dictionaries (2.3 and 3.1)."""
     if any(holds(t, types.is_null, types.is_dictionary) for t in table.schema.types):
         return None
     return table.to_pandas(types_mapper=pd.ArrowDtype)

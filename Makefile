@@ -15,7 +15,7 @@ EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPOR
 	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-jaeger stack stack-down lint types unit zoo integration harm e2e test lock clean
+.PHONY: help setup demo demo-jaeger stack stack-down lint types unit integration harm e2e test lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,7 +57,8 @@ types: $(READY) ## check the types
 unit: $(READY) ## the quick tests
 	$(BIN)/python -m pytest tests/unit -n 2
 
-zoo: $(READY) ## ids under 10,000 examples of each family of types (two hours on two cores)
+.PHONY: zoo
+zoo: $(READY) ## ids under 10,000 examples of each family of types (hours)
 	OTELPROV_EXAMPLES=10000 nice $(BIN)/python -m pytest tests/unit/identity/zoo -n 2 --timeout 0 -v
 
 test: lint types ## everything: lint, types, all tests
@@ -68,9 +69,14 @@ lock: ## resolve the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --prerelease if-necessary-or-explicit \
 		--quiet --output-file requirements/dev.lock
-	$(BIN)/uv pip compile pyproject.toml requirements/oldest.in --all-extras --universal --python-version 3.10 \
-		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--quiet --output-file requirements/oldest.lock
 
 clean: ## remove what was made, not the virtual environment
 	rm -rf $(OUTPUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+.PHONY: lock-oldest
+lock: lock-oldest
+lock-oldest: # the oldest versions that are supported
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml requirements/oldest.in --all-extras --universal --python-version 3.10 \
+		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--quiet --output-file requirements/oldest.lock

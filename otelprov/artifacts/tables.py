@@ -126,7 +126,7 @@ def _polars(value: Any) -> TableDigest:
     frame = value.to_frame() if isinstance(value, pl.Series) else value
     for name, type_ in frame.schema.items():
         _exportable(name, type_)
-    read: Any = _reader
+    read = _reader
     if any(_has_decimal(type_) for type_ in frame.dtypes if type_.is_nested()):
         # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts
         # the process, and this raises (2.1.0).
@@ -168,8 +168,7 @@ def _children(type_: Any) -> list[Any]:
         return [type_.inner]
     if isinstance(type_, pl.Struct):
         return [field.dtype for field in type_.fields]
-    map_: Any = getattr(pl, "Map", ())  # since Polars 2.0
-    if isinstance(type_, map_):
+    if isinstance(type_, getattr(pl, "Map", ())):  # since Polars 2.0
         return [type_.key, type_.value]
     return []
 

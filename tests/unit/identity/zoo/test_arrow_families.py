@@ -140,7 +140,7 @@ def through_polars(table: pa.Table) -> pl.DataFrame | None:
 
 
 def through_duckdb(table: pa.Table) -> pa.Table | None:
-    """None for what DuckDB has no type for, and makes another type of (2.0).
+    """None for what DuckDB has no type for, and makes another type of (1.5 and 2.0).
 
     Fixed-size binary becomes binary, times in milliseconds become microseconds, zones become the
     session's, durations become intervals; float16 and 256 bits it refuses, and
@@ -156,6 +156,7 @@ def through_duckdb(table: pa.Table) -> pa.Table | None:
             lambda t: types.is_timestamp(t) and t.tz is not None,
             lambda t: isinstance(t, pa.BaseExtensionType),
             lambda t: types.is_struct(t) and not _own_names(t),
+            types.is_null,  # 1.5 makes integers of it
             # A nested dictionary without values breaks the database.
             lambda t: types.is_nested(t) and holds(t, types.is_dictionary),
         )

@@ -57,6 +57,10 @@ types: $(READY) ## check the types
 unit: $(READY) ## the quick tests
 	$(BIN)/python -m pytest tests/unit -n 2
 
+.PHONY: zoo
+zoo: $(READY) ## ids under 10,000 examples of each family of types (hours)
+	OTELPROV_EXAMPLES=10000 nice $(BIN)/python -m pytest tests/unit/identity/zoo -n 2 --timeout 0 -v
+
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
@@ -81,3 +85,11 @@ lock: ## resolve the dependencies again
 
 clean: ## remove what was made, not the virtual environment
 	rm -rf $(OUTPUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+.PHONY: lock-oldest
+lock: lock-oldest
+lock-oldest: # the oldest versions that are supported
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml requirements/oldest.in --all-extras --universal --python-version 3.10 \
+		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--quiet --output-file requirements/oldest.lock

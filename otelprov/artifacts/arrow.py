@@ -504,7 +504,11 @@ def _gather(array: Any, data: Any, block: Block) -> None:
     if array.null_count:
         # A cast reads what lies under nulls, and kills the process if that is no view (26.0.1).
         parts = [None, pa.py_buffer(data), *array.buffers()[2:]]
-        array = pa.Array.from_buffers(array.type, len(array), parts)
+        try:
+            array = pa.Array.from_buffers(array.type, len(array), parts)
+        except ValueError:  # pyarrow 18 wants as many buffers as plain strings have
+            valid = numpy.flatnonzero(array.is_valid()).tolist()
+            array = pa.concat_arrays([array[i : i + 1] for i in valid])
     wide = pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary()
     strings = array.cast(wide)
     _, offsets, gathered = strings.buffers()

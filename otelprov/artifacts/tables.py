@@ -22,6 +22,7 @@ from otelprov.artifacts.digest import (
     TableDigest,
     table_digest,
 )
+from otelprov.artifacts.inference import inferred
 from otelprov.artifacts.values import canonical_digest, zone_name
 from otelprov.artifacts.vectors import numpy_column
 
@@ -244,6 +245,9 @@ _SHARED: Final = frozenset(
 def _exported(series: Any) -> Any:
     import pyarrow as pa
 
+    if not hasattr(series, "__arrow_c_stream__") or int(pa.__version__.partition(".")[0]) < 18:
+        # These would take the series for a sequence of arrays, and each text for a list of letters.
+        return pa.chunked_array([series.to_arrow()])
     try:
         return pa.chunked_array(series)
     except pa.ArrowException:
@@ -465,7 +469,7 @@ def _object_column(name: str, values: Any, request: _Request) -> ColumnDigest:
         if str in kinds and kinds <= _TEXT:
             text = pa.large_string()
             return request.hashed(arrow_column(name, text), _converted(values, text))
-        array = pa.array(values, from_pandas=True)
+        array = inferred(values)
     except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
         return request.hashed(_cells(name), [values])
     request = replace(request, known=None)

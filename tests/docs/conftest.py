@@ -26,6 +26,7 @@ ONE_OF_EVERYTHING = """
     piped["total"] = piped["price"] + piped["taxes"]
     piped.to_csv("out.csv")
 
+    pd.DataFrame({f"a_long_name_{n}": [n] for n in range(200)}).assign(one_more=1)
     parts = [orders.assign(part=number) for number in range(70)]
     pd.concat(parts)
 

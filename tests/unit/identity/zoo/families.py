@@ -1,6 +1,7 @@
 """Hypothesis strategies of one family of Arrow types each, and what their values mean.
 
-A column is a type and a list of cells, as ``arrow_data.array`` builds them: times are plain numbers.
+A column is a type and a list of cells,
+as ``arrow_data.array`` builds them: times are plain numbers.
 ``meaning`` says, without a look at how ids are made, when two such columns are one content.
 """
 
@@ -188,7 +189,7 @@ FAMILIES: dict[str, st.SearchStrategy[Typed]] = {
                 for s in (0, 2)
             ),
         ]
-    ),  # fmt: skip
+    ),
     "dates": st.sampled_from(_DATES),
     "times": st.sampled_from(_time_types()),
     "timestamps": st.sampled_from(

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[3]
+PATH = os.pathsep.join([str(ROOT), str(HERE.parent)])
+"""Where other processes find otelprov and the zoo, whether or not they are installed."""
 
 
 class Worker:
@@ -21,7 +23,7 @@ class Worker:
     def __init__(self, python: str | Path = sys.executable, seed: str = "77") -> None:
         self._process = subprocess.Popen(
             [str(python), str(HERE / "worker.py")],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": PATH},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -75,10 +75,8 @@ def layouts(values: pa.Array) -> list[pa.Array]:
         )
         others.append(view)
     # Not floats: Arrow's own encodings take 0.0 and -0.0 for one.
-    if types.is_integer(type_) or types.is_string(type_) or types.is_temporal(type_):
-        if not types.is_interval(type_):
-            others.append(values.dictionary_encode())
-            others.append(pc.run_end_encode(values))
+    if types.is_integer(type_) or types.is_string(type_) or _is_time(type_):
+        others += [values.dictionary_encode(), pc.run_end_encode(values)]
     if types.is_dictionary(type_):
         others.append(values.dictionary_decode())
         turned = values.dictionary[::-1]
@@ -86,6 +84,10 @@ def layouts(values: pa.Array) -> list[pa.Array]:
         indices = pc.subtract(pa.scalar(last, pa.int64()), values.indices.cast(pa.int64()))
         others.append(pa.DictionaryArray.from_arrays(indices, turned))
     return others
+
+
+def _is_time(type_: pa.DataType) -> bool:
+    return bool(types.is_temporal(type_) and not types.is_interval(type_))
 
 
 def stream(table: pa.Table) -> pa.Table:
@@ -138,7 +140,7 @@ def through_polars(table: pa.Table) -> pl.DataFrame | None:
 
 
 def through_duckdb(table: pa.Table) -> pa.Table | None:
-    """None for what DuckDB has no type for, and makes another type of (2.0).
+    """None for what DuckDB has no type for, and makes another type of (1.5 and 2.0).
 
     Fixed-size binary becomes binary, times in milliseconds become microseconds, zones become the
     session's, durations become intervals; float16 and 256 bits it refuses, and
@@ -154,6 +156,7 @@ def through_duckdb(table: pa.Table) -> pa.Table | None:
             lambda t: types.is_timestamp(t) and t.tz is not None,
             lambda t: isinstance(t, pa.BaseExtensionType),
             lambda t: types.is_struct(t) and not _own_names(t),
+            types.is_null,  # 1.5 makes integers of it
             # A nested dictionary without values breaks the database.
             lambda t: types.is_nested(t) and holds(t, types.is_dictionary),
         )
@@ -176,7 +179,7 @@ def _own_names(type_: pa.DataType) -> bool:
 
 
 def through_pandas(table: pa.Table) -> pd.DataFrame | None:
-    """None where pandas' Arrow types lose something: nested nulls and dictionaries (2.3 and 3.1)."""
+    """None where pandas' Arrow types lose something: nulls and dictionaries (2.3 and 3.1)."""
     if any(holds(t, types.is_null, types.is_dictionary) for t in table.schema.types):
         return None
     return table.to_pandas(types_mapper=pd.ArrowDtype)

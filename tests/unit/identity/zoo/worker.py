@@ -1,8 +1,8 @@
 """A process that says the ids of what it is sent: another one, of other versions at that.
 
-It needs otelprov and the libraries only. Each message has its length in 8 bytes in front: one letter
-for its kind, ``a`` for a table as an Arrow stream and ``p`` for a pickle, then the data. The answer
-is the id, or ``?`` and why there is none.
+It needs otelprov and the libraries only. Each message has its length in 8 bytes in front: one
+letter for its kind, ``a`` for a table as an Arrow stream and ``p`` for a pickle, then the data. The
+answer is the id, or ``?`` and why there is none.
 """
 
 from __future__ import annotations

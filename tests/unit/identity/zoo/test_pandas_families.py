@@ -119,7 +119,7 @@ def test_numpy_backed_frames(worker: Worker, columns: Columns, data: st.DataObje
     swapped = {n: v.astype(v.dtype.newbyteorder(">")) for n, v in columns if v.dtype.kind in "iuf"}
     same = [
         added,
-        pd.concat([frame[:cut], frame[cut:]]),
+        pd.concat([frame.iloc[:cut], frame.iloc[cut:]]),
         pd.concat([frame[[name]] for name, _ in columns], axis=1),
         doubled[::2].reset_index(drop=True),
         frame[::-1][::-1].reset_index(drop=True),
@@ -191,7 +191,7 @@ def test_frames_of_nullable_types(
     cut = data.draw(st.integers(0, len(cells)))
     same = [
         arrow, through_parquet(frame), arrow.to_pandas(types_mapper=pd.ArrowDtype),
-        pd.concat([frame[:cut], frame[cut:]]), pickle.loads(pickle.dumps(frame)),
+        pd.concat([frame.iloc[:cut], frame.iloc[cut:]]), pickle.loads(pickle.dumps(frame)),
         frame[::-1][::-1].reset_index(drop=True), pl.from_arrow(arrow),
         pd.DataFrame({"n": pd.Series(cells, dtype=object).astype(kind)}),
     ]  # fmt: skip
@@ -333,7 +333,7 @@ def test_indexes(worker: Worker, data: st.DataObject) -> None:
     if len(set(names)) == len(names):
         same.append(through_parquet(frame))
     cut = data.draw(st.integers(0, len(values)))
-    same.append(pd.concat([frame[:cut], frame[cut:]]) if 0 < cut < len(values) else frame)
+    same.append(pd.concat([frame.iloc[:cut], frame.iloc[cut:]]) if 0 < cut < len(values) else frame)
     if isinstance(frame.index, pd.MultiIndex):
         turned = pd.MultiIndex(
             levels=[level[::-1] for level in frame.index.levels],

@@ -296,7 +296,7 @@ def test_columns_of_objects(worker: Worker, cells: list[Any], data: st.DataObjec
     for other in (column(*copy.deepcopy(cells)), pickle.loads(pickle.dumps(frame)), frame["c"]):
         assert identify(other).id == artifact.id
     cut = data.draw(st.integers(0, len(cells)))
-    assert identify(pd.concat([frame[:cut], frame[cut:]])).id == artifact.id
+    assert identify(pd.concat([frame.iloc[:cut], frame.iloc[cut:]])).id == artifact.id
     assert worker.pickled(frame) == artifact.id
 
     ids: dict[str, Any] = {}

@@ -146,8 +146,9 @@ def threads_factor(work: Callable[[], Any]) -> float:
         for thread in pair:
             thread.join()
 
-    ones, twos = [], []
-    for _ in range(3):
+    ones: list[float] = []
+    twos: list[float] = []
+    while len(ones) < 3 and sum(ones) < 3:
         ones.append(seconds(work, time.perf_counter))
         twos.append(seconds(both, time.perf_counter))
     return 2 * min(ones) / min(twos)

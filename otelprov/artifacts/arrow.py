@@ -156,11 +156,12 @@ def _plan(field: Any) -> _Plan:
 def _type_plan(type_: Any) -> _Plan:
     """Section 3: the canonical name of a type; section 4: the form of its values."""
     import pyarrow as pa
-    from pyarrow import types
 
     nested = (pa.BaseExtensionType, pa.DictionaryType, pa.StructType)  # a struct may have no fields
     if not type_.num_fields and not isinstance(type_, nested):
         return _flat_plan(type_)
+    from pyarrow import types  # not before: for a small table it counts
+
     if isinstance(type_, pa.BaseExtensionType):
         name, parameters = _extension_metadata(type_)
         storage = _type_plan(type_.storage_type)

@@ -269,8 +269,7 @@ def table_digest(rows: int, columns: Sequence[ColumnDigest]) -> TableDigest:
     """The root of the tree (section 6)."""
     root = hasher("table")
     root.update(_HEAD.pack(rows, len(columns)))
-    for column in columns:
-        root.update(text(column.name) + bytes.fromhex(column.digest))
+    root.update(b"".join(text(column.name) + bytes.fromhex(column.digest) for column in columns))
     size = sum(column.bytes for column in columns)
     return TableDigest(f"table:{root.hexdigest()}", rows, tuple(columns), size)
 

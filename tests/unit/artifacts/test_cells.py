@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.artifacts.arrow_data import TYPES, array
 
@@ -74,7 +74,7 @@ def test_times_with_and_without_a_zone_are_not_compared() -> None:
     assert differing(pa.array([1], pa.timestamp("ms")), pa.array([1000], pa.timestamp("us"))) == []
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_both_ways_of_looking_find_the_same_cells(data: st.DataObject) -> None:
     type_, values = data.draw(TYPES)

@@ -8,9 +8,13 @@ one too: 3 is a time on the first day of 1970, and so is 3.9.
 
 from __future__ import annotations
 
+import decimal
 import uuid
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
+
+_NUMBERS: Final = (int, float, decimal.Decimal)
+"""Numbers that may become times. Those of NumPy are an error beside times already."""
 
 
 def inferred(values: Any) -> Any:
@@ -45,7 +49,7 @@ def _times_alone(type_: Any, values: Any) -> bool:
 
     if types.is_temporal(type_):
         return not any(
-            kind is int or (kind is float and value == value)
+            issubclass(kind, _NUMBERS) and value == value
             for kind, value in zip(map(type, values), values, strict=True)
         )
     if types.is_struct(type_) and _has_time(type_):

@@ -513,8 +513,18 @@ def _is_plain(values: Any, kinds: set[Any]) -> bool:
         or len(units) > 1
         or (units and any(issubclass(kind, _TIMES) for kind in kinds))
         or (datetimes and datetime.date in kinds)
+        or (numpy.datetime64 in kinds and any(map(_is_other_scalar, kinds)))
         or len(zones) > 1
         or (datetime.time in kinds and zones - {""})
+    )
+
+
+def _is_other_scalar(kind: Any) -> bool:
+    """Whether pyarrow dies of it (a segmentation fault) after a NumPy datetime64 (26.0.1)."""
+    import numpy
+
+    return issubclass(kind, numpy.generic) and not issubclass(
+        kind, (numpy.datetime64, str, bytes, float)
     )
 
 

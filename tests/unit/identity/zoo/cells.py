@@ -115,6 +115,27 @@ def units_of_arrays_in_cells() -> Groups:
 
 
 @case()
+def decimals_beside_times() -> Groups:
+    """pyarrow makes a time of a Decimal beside a Timestamp: 1 is a microsecond."""
+    instant = pd.Timestamp(1_000)
+    return columns(
+        (D("1"), instant), (instant, instant), (instant, D("1")), ([D("1"), instant],),
+        ([instant, instant],), (D("1"), pd.Timedelta(1_000)), (pd.Timedelta(1_000),) * 2,
+    )  # fmt: skip
+
+
+@case()
+def numpy_times_beside_numpy_scalars() -> Groups:
+    """pyarrow 26 dies of a NumPy scalar after a datetime64, at any depth."""
+    instant = np.datetime64(1, "us")
+    return columns(
+        (instant, np.True_), (instant, np.int8(1)), (instant, np.float16(1)),
+        (instant, np.complex64(1)), ([instant, np.True_],), ([instant], [np.uint64(1)]),
+        ({"a": instant}, {"a": np.False_}), (np.True_, instant),
+    )  # fmt: skip
+
+
+@case()
 def truth_beside_numbers() -> Groups:
     """True is no 1, in a cell or in a list in a cell."""
     return columns(

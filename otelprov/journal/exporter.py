@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otelprov import settings
 from otelprov.journal.otlp import LineEncoder
-from otelprov.journal.writer import JournalWriter
+from otelprov.journal.writer import journal_writer
 
 _processor_attached = False
 
@@ -29,8 +29,7 @@ class JournalExporter(SpanExporter):
     """Writes spans to the journal, unless the journal's processor has done so already."""
 
     def __init__(self) -> None:
-        directory = settings.load().journal
-        self._writer = None if directory is None else JournalWriter(directory)
+        self._writer = journal_writer(settings.load())
         self._encoder = LineEncoder()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

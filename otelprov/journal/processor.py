@@ -23,7 +23,9 @@ class JournalProcessor(SpanProcessor):
         """Append the span."""
         context = span.get_span_context()
         if context is not None and context.trace_flags.sampled:
-            self.writer.append(self._encoder.encode(span))
+            line = self._encoder.encode(span)
+            self.writer.resource = self._encoder.resource
+            self.writer.append(line)
 
     def shutdown(self) -> None:
         """Close the file."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
@@ -24,6 +27,16 @@ class JournalProcessor(SpanProcessor):
         context = span.get_span_context()
         if context is not None and context.trace_flags.sampled:
             line = self._encoder.encode(span)
+            self.writer.resource = self._encoder.resource
+            self.writer.append(line)
+
+    def note(
+        self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Append a log record about a span that is not here yet (``semconv.LOGS``)."""
+        context = span.get_span_context()
+        if context is not None and context.trace_flags.sampled:
+            line = self._encoder.log_line(span, event_name, attributes)
             self.writer.resource = self._encoder.resource
             self.writer.append(line)
 

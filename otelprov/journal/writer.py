@@ -6,7 +6,17 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: there an open segment cannot be told from a closed one
+    fcntl = None  # type: ignore[assignment]
+
+listeners: list[Callable[[Path], None]] = []
+"""Called with every segment that a writer of this process begins."""
 
 
 class JournalWriter:
@@ -59,6 +69,11 @@ class JournalWriter:
         self._descriptor = os.open(self.directory / name, flags, 0o600)
         self._process = process
         self._torn = False
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for listener in listeners:
+            listener(self.directory / name)
 
     def _fail(self, reason: str) -> None:
         self.lost += 1

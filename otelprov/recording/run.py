@@ -20,8 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
-from otelprov.journal.exporter import processor_attached
-from otelprov.journal.processor import JournalProcessor
+from otelprov.journal.processor import JournalProcessor, attach
 from otelprov.journal.writer import JournalWriter
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
@@ -115,8 +114,7 @@ class Run:
         provider = _provider()
         if provider is not None and self.settings.journal is not None and self._processor is None:
             self._processor = JournalProcessor(JournalWriter(self.settings.journal))
-            provider.add_span_processor(self._processor)
-            processor_attached()
+            attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         if not self.active:
             atexit.register(self._settle)

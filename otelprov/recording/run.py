@@ -23,8 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
-from otelprov.journal.exporter import processor_attached
-from otelprov.journal.processor import JournalProcessor
+from otelprov.journal.processor import JournalProcessor, attach
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
@@ -143,8 +142,7 @@ class Run:
         writer = None if self._processor is not None else journal_writer(self.settings)
         if provider is not None and writer is not None:
             self._processor = JournalProcessor(writer)
-            provider.add_span_processor(self._processor)
-            processor_attached()
+            attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         if not self.active:
             atexit.register(self._settle)

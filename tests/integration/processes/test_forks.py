@@ -112,7 +112,9 @@ def test_a_child_forked_inside_an_operation_is_below_it_and_does_not_end_it(
     )
     assert (parent.parent, child.parent) == (run.span_id, parent.span_id)
     assert child.attributes["process.pid"] != run.attributes["process.pid"]
-    named = [[event["otelprov.artifact.name"] for event in one.generated] for one in (parent, child)]
+    named = [
+        [event["otelprov.artifact.name"] for event in one.generated] for one in (parent, child)
+    ]
     assert named == [["parent.csv"], ["child.csv"]]
     reads = {
         span.parameter("filepath_or_buffer"): span.parent

@@ -15,17 +15,19 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
 from otelprov.journal.exporter import processor_attached
+from otelprov.journal.lines import Part
 from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
 from otelprov.recording.policy import redact, redact_command, shorten
+from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.settings import Settings
 from otelprov.version import __version__
 
@@ -62,12 +64,13 @@ class Run:
         self.program = Program("python", os.getcwd(), has_root=False)
         self.active = False
         """Whether anything is recorded; a look at it is all that an idle wrapper pays."""
-        self._span: Span | None = None
+        self._span: OperationSpan | ForeignSpan | None = None
         self._context: Context | None = None
         self._name: str | None = None
         self._process = 0
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
+        self._facts: tuple[tuple[object, ...], Part] | None = None
 
     def __reduce__(self) -> str:
         # By name: cloudpickle takes some functions of pandas by value, and what stands in for
@@ -81,7 +84,7 @@ class Run:
             if self._name is None or self._process != os.getpid():
                 self._name, self._process = f"process-{uuid4().hex}", os.getpid()
             return self._name
-        context = self._span.get_span_context()
+        context = self._span.visible.get_span_context()
         return f"{context.trace_id:032x}-{context.span_id:016x}"
 
     @property
@@ -90,6 +93,16 @@ class Run:
         if self._code is None:
             self._code = code_version(self.program.directory, self.settings)
         return self._code
+
+    @property
+    def facts(self) -> Part:
+        """What every operation of this run says: tier, code version, run id."""
+        key = (self._span, os.getpid(), self.settings, self._code)
+        if self._facts is None or self._facts[0] != key:
+            attributes = {semconv.TIER: self.settings.tier, **self.code.attributes()}
+            part = Part({**attributes, semconv.RUN_ID: self.id})
+            self._facts = ((self._span, os.getpid(), self.settings, self._code), part)
+        return self._facts[1]
 
     @property
     def journal(self) -> JournalWriter | None:
@@ -129,8 +142,8 @@ class Run:
         self._close()
         background.limit = 0
         self.active = False
-        self._span = self._context = self._code = None
-        tracer.cache_clear()
+        self._span = self._context = self._code = self._facts = None
+        spans_of.cache_clear()
 
     def parent(self) -> Context | None:
         """The context for a new span: the current one, else the run's.
@@ -156,17 +169,12 @@ class Run:
             semconv.PYTHON_VERSION: sys.version.split()[0],
             **ci_attributes(os.environ),
         }
-        self._span = tracer("run").start_span(
-            f"run {self.program.name}",
-            context=parent,
-            kind=SpanKind.INTERNAL,
-            attributes=attributes,
-            start_time=now(),
-        )
-        if not self._span.is_recording():
+        name = f"run {self.program.name}"
+        self._span = spans_of("run").start(name, SpanKind.INTERNAL, parent, now())
+        if not self._span.wanted:
             return
-        self._span.set_attribute(semconv.RUN_ID, self.id)
-        self._context = trace.set_span_in_context(self._span)
+        self._span.describe(Part({**attributes, semconv.RUN_ID: self.id}))
+        self._context = trace.set_span_in_context(self._span.visible)
         context_api.attach(self._context)
         headers: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(headers, context=self._context)
@@ -186,26 +194,26 @@ class Run:
             return
         span, self._process = self._span, 0
         with faults.contained("the end of the run was not recorded"):
-            span.set_attributes({**self.code.attributes()})
+            attributes: dict[str, str | bool] = self.code.attributes()
             if self.code.source:
-                span.set_attribute(semconv.CODE_SOURCE, self.code.source)
+                attributes[semconv.CODE_SOURCE] = self.code.source
             # Set by the interpreter before it prints a traceback; reading it instead of putting
             # a hook in place leaves sys.excepthook to the program.
             error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
-                span.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
-                text = shorten(redact(f"{type(error).__name__}: {error}"), 512)
-                span.set_status(Status(StatusCode.ERROR, text))
-            span.end(end_time=now())
+                attributes[semconv.ERROR_TYPE] = type(error).__qualname__
+                span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
+            span.describe(Part(attributes))
+            span.finish(now())
 
 
 run = Run()
 
 
 @lru_cache(maxsize=64)
-def tracer(library: str) -> Tracer:
-    """The tracer for the operations of one library."""
-    return trace.get_tracer(f"otelprov.{library}", __version__)
+def spans_of(library: str) -> SpanSource:
+    """Where the spans for the operations of one library come from."""
+    return SpanSource(trace.get_tracer(f"otelprov.{library}", __version__), run._processor)
 
 
 def now() -> int:

@@ -300,6 +300,21 @@ OPERATION_PENDING: Final = _attribute(
     "{artifact}",
 )
 
+# --- log records: what happened to the journal itself --------------------------------------------
+
+JOURNAL_LOST: Final = _log(
+    "otelprov.journal.lost",
+    "Lines of the journal could not be written, or were deleted while they were written; said by "
+    "the same process as soon as it can write again.",
+)
+LOST_LINES: Final = _attribute(
+    "otelprov.lost.lines", "int", ("log",), "Lines that are missing.", "{line}"
+)
+LOST_BYTES: Final = _attribute("otelprov.lost.bytes", "int", ("log",), "Their size.", "By")
+LOST_REASON: Final = _attribute(
+    "otelprov.lost.reason", "string", ("log",), "Why the last of them is missing."
+)
+
 # --- code version --------------------------------------------------------------------------------
 
 VCS_REVISION: Final = _attribute(
@@ -350,7 +365,19 @@ CICD_RUN_URL: Final = _attribute(
 
 # --- the run span --------------------------------------------------------------------------------
 
-PROCESS_PID: Final = _attribute("process.pid", "int", ("run",), "Process id.")
+PROCESS_PID: Final = _attribute(
+    "process.pid",
+    "int",
+    ("span", "run"),
+    "Process id. On an operation where another process carried it out than the one whose run it "
+    "belongs to: a forked child, a worker of a pool.",
+)
+RUN_REPLACED: Final = _attribute(
+    "otelprov.run.replaced",
+    "string",
+    ("run",),
+    "Id of the run that this one took the place of, in the same process (`os.exec`).",
+)
 PROCESS_ARGS: Final = _attribute(
     "process.command_args", "string[]", ("run",), "Command line, secrets replaced."
 )

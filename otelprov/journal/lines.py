@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
@@ -41,8 +40,8 @@ class Frame:
     __slots__ = ("logs", "spans")
 
     def __init__(self, resource: Resource, scope: InstrumentationScope | None) -> None:
-        origin = orjson.dumps(otlp.resource(resource))
-        scoped = orjson.dumps(otlp.scope(scope))
+        origin = otlp.line(otlp.resource(resource))[:-1]
+        scoped = otlp.line(otlp.scope(scope))[:-1]
         self.spans = b'{"resourceSpans":[{"resource":%b,"scopeSpans":[{"scope":%b,"spans":[' % (
             origin,
             scoped,
@@ -115,3 +114,32 @@ def span_line(
             parts.append(f',"dropped{key}Count":{number}'.encode())
     parts += (b"}", END)
     return b"".join(parts)
+
+
+def log_line(
+    frame: Frame,
+    context: SpanContext,
+    event_name: str,
+    *,
+    name: str,
+    time: int,
+    attributes: Iterable[bytes],
+) -> bytes:
+    """One line, newline included: a log record about a span of this ``name``, as
+    ``otlp.LineEncoder.log_line`` makes it."""
+    return b"".join(
+        (
+            frame.logs,
+            (
+                f'{{"timeUnixNano":"{time}","severityNumber":{otlp.INFO},'
+                f'"flags":{int(context.trace_flags)},"traceId":"{context.trace_id:032x}",'
+                f'"spanId":"{context.span_id:016x}","eventName":"{event_name}",'
+                '"body":{"stringValue":'
+            ).encode(),
+            otlp.encoded_text(otlp.body(name, event_name)),
+            b'},"attributes":[',
+            b",".join(filter(None, attributes)),
+            b"]}",
+            END,
+        )
+    )

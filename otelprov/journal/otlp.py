@@ -23,6 +23,8 @@ from otelprov import semconv
 
 Json = dict[str, Any]
 
+INFO = 9  # SeverityNumber, OpenTelemetry's data model for logs
+
 _KIND = {
     SpanKind.INTERNAL: 1,
     SpanKind.SERVER: 2,
@@ -50,7 +52,12 @@ class LineEncoder:
                 }
             ]
         }
-        return _dumped(request)
+        return line(request)
+
+    @property
+    def resource(self) -> Json | None:
+        """The ``Resource`` message of the last line; None before the first."""
+        return None if self._resource is None else self._resource[1]
 
     def log_line(
         self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None
@@ -75,7 +82,7 @@ class LineEncoder:
                 }
             ]
         }
-        return _dumped(request)
+        return line(request)
 
     def _encode_resource(self, origin: Resource) -> Json:
         if self._resource is None or self._resource[0] is not origin:
@@ -138,14 +145,19 @@ def encode_log(span: ReadableSpan, event_name: str, attributes: Mapping[str, Any
         "timeUnixNano": str(
             attributes.get(semconv.OPERATION_END, span.end_time) or span.start_time
         ),
-        "severityNumber": 9,  # INFO
-        "body": {"stringValue": f"{span.name} {event_name.rpartition('.')[2]}"},
+        "severityNumber": INFO,
+        "body": {"stringValue": body(span.name, event_name)},
         "attributes": _attributes({**(span.attributes or {}), **about(span), **attributes}),
         "flags": int(context.trace_flags),
         "traceId": f"{context.trace_id:032x}",
         "spanId": f"{context.span_id:016x}",
         "eventName": event_name,
     }
+
+
+def body(name: str, event_name: str) -> str:
+    """The text of a log record for people: ``pandas.to_parquet started``."""
+    return f"{name} {event_name.rpartition('.')[2]}"
 
 
 def about(span: ReadableSpan) -> dict[str, str | int]:
@@ -193,15 +205,16 @@ def scope(origin: InstrumentationScope | None) -> Json:
 
 def encoded_attributes(attributes: Mapping[str, Any]) -> bytes:
     """Attributes as the inside of a JSON list: without brackets around it."""
-    return _dumped(_attributes(attributes))[1:-2]
+    return line(_attributes(attributes))[1:-2]
 
 
 def encoded_text(text: str) -> bytes:
     """A text as JSON."""
-    return _dumped(text)[:-1]
+    return line(text)[:-1]
 
 
-def _dumped(message: Any) -> bytes:
+def line(message: Any) -> bytes:
+    """A message as JSON, newline included."""
     try:
         return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:

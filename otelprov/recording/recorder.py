@@ -8,16 +8,19 @@ digesting the data, that end comes later, with the time at which the call was ov
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterable, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from types import FrameType, FunctionType
+from typing import Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
@@ -51,6 +54,13 @@ MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
 MAX_TEXT = 512
+MAX_STARTED = 10
+"""Used artifacts that a record of the start names; the span names more."""
+
+STARTED: Final = frozenset({"write", "query", "train", "task"})
+"""The kinds of operations whose start is written down: those that are long, or change what
+outlives the process. A query is both, and its database is asked over a network: the record costs
+less than the answer takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +83,27 @@ _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", de
 
 def current_operation() -> OpenOperation | None:
     """The innermost recorded operation that is running in this context."""
-    return _current.get()
+    operation = _current.get()
+    while operation is not None and operation._left:
+        # A task that was started inside goes on when the operation is over.
+        operation = operation._outer
+    return operation
 
 
 class OpenOperation:
     """An operation whose call is running."""
 
     __slots__ = (
+        "_announced",
         "_assigned",
-        "_context_token",
+        "_context",
+        "_forks",
         "_functions",
         "_generated",
         "_inputs",
-        "_operation_token",
+        "_left",
+        "_outer",
+        "_outer_context",
         "_outputs",
         "_plain",
         "_used",
@@ -132,12 +150,7 @@ class OpenOperation:
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
-        self.record: OperationSpan | ForeignSpan = spans_of(call.library).start(
-            f"{call.library}.{call.name}" if call.library != "operation" else call.name,
-            SpanKind.CLIENT if call.client else SpanKind.INTERNAL,
-            run.parent(),
-            now(),
-        )
+        self.record = self._start(run.parent())
         if self.record.wanted:
             self._describe(parameters, given, defaults)
             if function is not None:
@@ -149,8 +162,12 @@ class OpenOperation:
                 if call.library == "operation":
                     self._functions = (None,)  # a block: nobody knows its code
             self.record.describe(run.facts)
-        self._context_token: Token[Context] | None = None
-        self._operation_token: Token[OpenOperation | None] | None = None
+        self._forks = run.forks
+        self._announced = False
+        self._left = True
+        self._outer: OpenOperation | None = None
+        self._context: Context | None = None
+        self._outer_context: Context | None = None
 
     @property
     def span(self) -> Span:
@@ -160,6 +177,7 @@ class OpenOperation:
     @property
     def id(self) -> str:
         """``<trace id>-<span id>``."""
+        self._of_this_process()
         context = self.record.visible.get_span_context()
         return f"{context.trace_id:032x}-{context.span_id:016x}"
 
@@ -167,18 +185,35 @@ class OpenOperation:
 
     def enter(self) -> None:
         """Make it the current operation and its span the current span."""
-        self._context_token = context_api.attach(set_span_in_context(self.span))
-        self._operation_token = _current.set(self)
+        self._of_this_process()
+        if not self._announced:
+            self._announced = True
+            self._announce()
+        self._outer, self._outer_context = _current.get(), context_api.get_current()
+        self._context = set_span_in_context(self.span, self._outer_context)
+        self._left = False
+        context_api.attach(self._context)
+        _current.set(self)
 
     def leave(self) -> None:
-        """The call is over: undo ``enter``."""
+        """The call is over: undo ``enter``.
+
+        By setting what was there before, not with the tokens of ``enter``: those hold only in the
+        context that they are from, and a generator, or a coroutine that is thrown away, may be
+        closed in another one. What is left while something that was entered later still goes on
+        (blocks in two generators, taken in turns) is passed over when that is left.
+        """
         self.end_time = now()
-        if self._operation_token is not None:
-            _current.reset(self._operation_token)
-            self._operation_token = None
-        if self._context_token is not None:
-            context_api.detach(self._context_token)
-            self._context_token = None
+        if self._left:
+            return
+        self._left = True
+        if _current.get() is not self:
+            return
+        inner = self
+        while inner._outer is not None and inner._outer._left:
+            inner = inner._outer
+        _current.set(inner._outer)
+        context_api.attach(inner._outer_context or Context())
 
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
@@ -264,6 +299,7 @@ class OpenOperation:
         """
         if self.ended:
             return
+        self._of_this_process()
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -292,7 +328,39 @@ class OpenOperation:
         finally:
             self.record.finish(end_time)
 
+    def _start(self, context: Context | None) -> OperationSpan | ForeignSpan:
+        call = self.call
+        return spans_of(call.library).start(
+            f"{call.library}.{call.name}" if call.library != "operation" else call.name,
+            SpanKind.CLIENT if call.client else SpanKind.INTERNAL,
+            context,
+            now(),
+        )
+
+    def _of_this_process(self) -> None:
+        """Was the process forked while the operation ran, its span is the parent's to end. What
+        goes on in the child is an operation of its own below it."""
+        if self._forks == run.forks:
+            return
+        self._forks = run.forks
+        begun = self.record.visible
+        if not isinstance(begun, ReadableSpan):
+            return
+        self.record = self._start(set_span_in_context(begun))
+        self.record.describe(Part({**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}))
+
     # --- what is written on the span ---
+
+    def _announce(self) -> None:
+        """Say in the journal that it has begun, should its end never be written."""
+        if self.call.kind not in STARTED or not self.record.wanted:
+            return
+        used = [
+            _used_attributes(role, artifact)
+            for role, artifact in islice(self._used.values(), MAX_STARTED)
+            if isinstance(artifact, Artifact)
+        ]
+        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
@@ -326,11 +394,11 @@ class OpenOperation:
                 if int(maker.trace_id, 16) != own:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         for role, artifact in islice(used.values(), MAX_USED):
-            record.say(semconv.USED, _used(role, artifact), end_time)
+            record.say(semconv.USED, _used_attributes(role, artifact), end_time)
         sources = [artifact for _, artifact in used.values()]
         unnamed = 0
         for role, artifact in generated[:MAX_GENERATED]:
-            attributes = _generated(role, artifact)
+            attributes = _generated_attributes(role, artifact)
             same, more = unchanged(artifact, sources)
             if same is not None:
                 attributes[semconv.ARTIFACT_UNCHANGED] = same
@@ -349,8 +417,8 @@ class OpenOperation:
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
         kinds = (
-            (semconv.OPERATION_USED, self._used, MAX_USED, _used),
-            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, _generated),
+            (semconv.OPERATION_USED, self._used, MAX_USED, _used_attributes),
+            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, _generated_attributes),
         )
         found: dict[str, object] = {}
         waiting = 0
@@ -395,7 +463,7 @@ class OpenOperation:
 
 def note_read(*values: object) -> None:
     """Objects were read inside the running operation, by a function that the caller passed."""
-    operation = _current.get()
+    operation = current_operation()
     if operation is None or not operation.call.holds_nested:
         return
     for value in values:
@@ -453,7 +521,7 @@ def _remote(maker: Carrier) -> SpanContext:
     )
 
 
-def _used(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
+def _used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     """With who made it, and whether what it says of itself is true."""
     found = {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
     if artifact.maker:
@@ -463,7 +531,7 @@ def _used(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     return found
 
 
-def _generated(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
+def _generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     return {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
 
 

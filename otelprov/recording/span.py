@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from otelprov import semconv
 from otelprov.journal import otlp
-from otelprov.journal.lines import Frame, Part, span_line
+from otelprov.journal.lines import Frame, Part, log_line, span_line
 from otelprov.journal.processor import Journaled, JournalProcessor
 from otelprov.recording import faults
 
@@ -107,6 +107,8 @@ class SpanSource:
         """What stands around a span in its line."""
         if self._frame is None or self._frame[0] is not span._resource:
             self._frame = (span._resource, Frame(span._resource, span._instrumentation_scope))
+            if self.journal is not None:
+                self.journal.writer.resource = otlp.resource(span._resource)
         return self._frame[1]
 
 
@@ -212,7 +214,7 @@ class OperationSpan(Journaled, Span):
         journal = self.source.journal
         if journal is not None:
             with faults.contained(f"{self._name} is not in the journal"):
-                journal.writer.append(self.line())
+                journal.append(self.line())
         if self._record_end_metrics is not None:
             self._record_end_metrics()
         if self.handed_on and self.source.others():
@@ -250,6 +252,20 @@ class OperationSpan(Journaled, Span):
             links=[(to, otlp.encoded_attributes(own)) for to, own in links],
             status=(status.status_code.value, status.description),
             dropped=dropped,
+        )
+
+    def log_line(self, event_name: str, attributes: Attributes) -> bytes:
+        """The line of a log record about it."""
+        own = [part.encoded for part in self._parts]
+        if self._added is not None:
+            own = [otlp.encoded_attributes(self._all_attributes())]
+        return log_line(
+            self.source.frame(self),
+            self._context,
+            event_name,
+            name=self.name,
+            time=attributes.get(semconv.OPERATION_END) or self._start_time,
+            attributes=(*own, otlp.encoded_attributes({**otlp.about(self), **attributes})),
         )
 
     # --- what the user's code and other span processors see ---

@@ -33,6 +33,7 @@ from opentelemetry.trace import (
     TraceFlags,
 )
 
+from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.journal.otlp import LineEncoder
 from otelprov.journal.processor import JournalProcessor
@@ -130,6 +131,28 @@ def test_the_line_is_what_the_encoder_makes_of_any_span(
     assert b'"kind":3' in fast
     assert otlp_messages.trace_request(fast) == otlp_messages.trace_request(generic)
     assert stage.lines == [fast.rstrip(b"\n")]
+
+
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("parent", [None, ELSEWHERE])
+def test_the_line_of_a_log_record_is_what_the_encoder_makes_of_any_span(
+    stage: Stage, added: bool, failed: bool, parent: SpanContext | None
+) -> None:
+    context = None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent))
+    span = stage.start(context)
+    fill(span)
+    if added:
+        add(span)
+    if failed:
+        span.fail("KeyError: 'ä'")
+    for event, more in (
+        (semconv.STARTED, {}),
+        (semconv.RETURNED, {semconv.OPERATION_END: 9_000, semconv.OPERATION_USED: [VALUES]}),
+    ):
+        stage.journal.note(span, event, more)
+        fast, generic = stage.lines[-1] + b"\n", LineEncoder().log_line(span, event, more)
+        assert otlp_messages.logs_request(fast) == otlp_messages.logs_request(generic)
 
 
 def test_a_line_begins_and_ends_so_that_lines_can_be_joined(stage: Stage) -> None:

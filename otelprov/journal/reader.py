@@ -215,7 +215,9 @@ def _logs_request(groups: list[Any]) -> tuple[list[Span], list[Lost]]:
                         lost.append(_lost(message))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         detail = f"{type(error).__name__}: {error}"
-        raise DamagedLine(f"an OTLP logs request with a record that is not one ({detail})") from None
+        raise DamagedLine(
+            f"an OTLP logs request with a record that is not one ({detail})"
+        ) from None
     return found, lost
 
 

@@ -365,7 +365,19 @@ CICD_RUN_URL: Final = _attribute(
 
 # --- the run span --------------------------------------------------------------------------------
 
-PROCESS_PID: Final = _attribute("process.pid", "int", ("run",), "Process id.")
+PROCESS_PID: Final = _attribute(
+    "process.pid",
+    "int",
+    ("span", "run"),
+    "Process id. On an operation where another process carried it out than the one whose run it "
+    "belongs to: a forked child, a worker of a pool.",
+)
+RUN_REPLACED: Final = _attribute(
+    "otelprov.run.replaced",
+    "string",
+    ("run",),
+    "Id of the run that this one took the place of, in the same process (`os.exec`).",
+)
 PROCESS_ARGS: Final = _attribute(
     "process.command_args", "string[]", ("run",), "Command line, secrets replaced."
 )

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
+RUN = "OTELPROV_RUN"
+"""No setting: a recorded process says in it, for its workers and for a program that replaces it,
+which run it is and which process."""
+
 Tier = Literal["essential", "full"]
 Durability = Literal["os", "fsync"]
 T = TypeVar("T")
@@ -91,6 +95,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OTELPROV_CODE_BRANCH", "from git or CI", "Branch that goes with it."),
     Setting("OTELPROV_CODE_REPOSITORY", "from git or CI", "Repository that goes with it."),
     Setting(
+        "OTELPROV_EXIT_TIMEOUT",
+        "2",
+        "Seconds, in all, that the exit of a program may be delayed by what is still to be "
+        "delivered; 0 for not at all.",
+    ),
+    Setting(
         "OTELPROV_RAISE_FAULTS",
         "off",
         "For tests: 'on' raises otelprov's own faults instead of passing them by.",
@@ -115,6 +125,8 @@ class Settings:
     digest_queue: int | None = 1 << 30
     """Bytes; None to put nothing off."""
     parameter_length: int = 512
+    exit_timeout: float = 2.0
+    """Seconds."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -167,6 +179,7 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
+        exit_timeout=get("OTELPROV_EXIT_TIMEOUT", _seconds, 2.0),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -224,6 +237,16 @@ def _bytes(text: str) -> int:
     if match is None or match[2].upper() not in _UNITS:
         raise ValueError("expected a size such as '512MiB', '2GB' or '1000000'")
     return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 3600:
+        raise ValueError("expected a number of seconds from 0 to 3600")
+    return value
 
 
 def _length(text: str) -> int:

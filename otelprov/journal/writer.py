@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ LIMIT: int = 10 << 30
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SWEPT_LINE = 256  # of a process that neither fills a segment nor comes to its end
+
+listeners: list[Callable[[Path], None]] = []
+"""Called with every segment that a writer of this process begins."""
 
 
 class JournalWriter:
@@ -159,6 +163,8 @@ class JournalWriter:
     def _take(self, segment: Segment) -> None:
         self._segment, self._process = segment, os.getpid()
         self._rotate_at = self._size
+        for listener in listeners:
+            listener(segment.path)
 
     def _let_go(self) -> None:
         segment, self._segment = self._segment, None

@@ -300,6 +300,21 @@ OPERATION_PENDING: Final = _attribute(
     "{artifact}",
 )
 
+# --- log records: what happened to the journal itself --------------------------------------------
+
+JOURNAL_LOST: Final = _log(
+    "otelprov.journal.lost",
+    "Lines of the journal could not be written, or were deleted while they were written; said by "
+    "the same process as soon as it can write again.",
+)
+LOST_LINES: Final = _attribute(
+    "otelprov.lost.lines", "int", ("log",), "Lines that are missing.", "{line}"
+)
+LOST_BYTES: Final = _attribute("otelprov.lost.bytes", "int", ("log",), "Their size.", "By")
+LOST_REASON: Final = _attribute(
+    "otelprov.lost.reason", "string", ("log",), "Why the last of them is missing."
+)
+
 # --- code version --------------------------------------------------------------------------------
 
 VCS_REVISION: Final = _attribute(

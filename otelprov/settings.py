@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 Tier = Literal["essential", "full"]
+Durability = Literal["os", "fsync"]
 T = TypeVar("T")
 
 
@@ -36,6 +37,23 @@ SETTINGS: tuple[Setting, ...] = (
         "OTELPROV_JOURNAL",
         "the user's state directory",
         "Directory of the journal; 'off' keeps none.",
+    ),
+    Setting(
+        "OTELPROV_JOURNAL_SEGMENT",
+        "16MiB",
+        "Size at which a process begins its next file of the journal.",
+    ),
+    Setting(
+        "OTELPROV_JOURNAL_LIMIT",
+        "10GiB",
+        "Size of the whole journal; over it the oldest files are deleted, which is written down. "
+        "'off' keeps everything.",
+    ),
+    Setting(
+        "OTELPROV_DURABILITY",
+        "os",
+        "When a line of the journal counts as written: 'os' when the kernel has it (it survives "
+        "the process), 'fsync' when the disk has it (it survives the machine).",
     ),
     Setting(
         "OTELPROV_TIER",
@@ -91,6 +109,11 @@ class Settings:
     """The settings in force."""
 
     journal: Path | None
+    journal_segment: int = 16 << 20
+    """Bytes."""
+    journal_limit: int | None = 10 << 30
+    """Bytes; None for no limit."""
+    durability: Durability = "os"
     tier: Tier = "essential"
     carrier: bool = True
     digest_limit: int | None = 8 << 30
@@ -141,8 +164,12 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
     journal = get("OTELPROV_JOURNAL", _journal, default)
     default_limit: int | None = 8 << 30
     default_queue: int | None = 1 << 30
+    default_size: int | None = 10 << 30
     return Settings(
         journal=journal,
+        journal_segment=get("OTELPROV_JOURNAL_SEGMENT", _segment, 16 << 20),
+        journal_limit=get("OTELPROV_JOURNAL_LIMIT", _limit, default_size),
+        durability=get("OTELPROV_DURABILITY", _durability, "os"),
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
@@ -173,6 +200,19 @@ def _tier(text: str) -> Tier:
     if text not in ("essential", "full"):
         raise ValueError("expected 'essential' or 'full'")
     return cast(Tier, text)
+
+
+def _durability(text: str) -> Durability:
+    if text not in ("os", "fsync"):
+        raise ValueError("expected 'os' or 'fsync'")
+    return cast(Durability, text)
+
+
+def _segment(text: str) -> int:
+    value = _bytes(text)
+    if value < 1 << 12:
+        raise ValueError("expected 4KiB or more")
+    return value
 
 
 def _switch(text: str) -> bool:

@@ -51,6 +51,11 @@ class LineEncoder:
         }
         return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
 
+    @property
+    def resource(self) -> Json | None:
+        """The ``Resource`` message of the last line; None before the first."""
+        return None if self._resource is None else self._resource[1]
+
     def log_line(
         self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None
     ) -> bytes:

@@ -20,8 +20,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
-from otelprov.journal.processor import JournalProcessor, attach
-from otelprov.journal.writer import JournalWriter
+from otelprov.journal.attachment import attach
+from otelprov.journal.processor import JournalProcessor
+from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
 from otelprov.recording.policy import redact, redact_command, shorten
@@ -112,8 +113,9 @@ class Run:
             return
         self.program = current_program()
         provider = _provider()
-        if provider is not None and self.settings.journal is not None and self._processor is None:
-            self._processor = JournalProcessor(JournalWriter(self.settings.journal))
+        writer = None if self._processor is not None else journal_writer(self.settings)
+        if provider is not None and writer is not None:
+            self._processor = JournalProcessor(writer)
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         if not self.active:

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otelprov import settings
+from otelprov.journal.attachment import WritesJournal
 from otelprov.journal.otlp import LineEncoder
-from otelprov.journal.processor import WritesJournal
-from otelprov.journal.writer import JournalWriter
+from otelprov.journal.writer import journal_writer
 from otelprov.shipping import worker
 
 
@@ -24,7 +24,7 @@ class JournalExporter(SpanExporter, WritesJournal):
 
     def __init__(self) -> None:
         loaded = settings.load()
-        self._writer = None if loaded.journal is None else JournalWriter(loaded.journal)
+        self._writer = journal_writer(loaded)
         self._encoder = LineEncoder()
         self._worker = None
         if loaded.journal is not None:

@@ -15,7 +15,7 @@ from opentelemetry.sdk._logs import export
 from otelprov import settings
 from otelprov.journal import otlp
 from otelprov.journal.otlp import Json
-from otelprov.journal.writer import JournalWriter
+from otelprov.journal.writer import journal_writer
 from otelprov.shipping import worker
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class JournalLogExporter(_Exporter):
 
     def __init__(self) -> None:
         loaded = settings.load()
-        self._writer = None if loaded.journal is None else JournalWriter(loaded.journal)
+        self._writer = journal_writer(loaded)
         self._encoder = LogEncoder()
         if loaded.journal is not None:
             worker.ship(loaded.journal, "logs", loaded.exit_timeout)

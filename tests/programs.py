@@ -103,7 +103,9 @@ def compared(
         where.mkdir()
         for name, content in {"program.py": text, **(files or {})}.items():
             (where / name).write_text(textwrap.dedent(content))
-        environment = support.environment(journal if start else None, **(env or {}))
+        environment = support.environment(journal, **(env or {}))
+        if not start:
+            environment["OTELPROV_JOURNAL"] = "off"
         words = [*start, sys.executable, *(command or ["program.py", *arguments])]
         results.append(run(words, where, environment, timeout))
     plain, recorded = results

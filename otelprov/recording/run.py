@@ -206,7 +206,7 @@ class Run:
         if name is None or multiprocessing is None or multiprocessing.parent_process() is None:
             # A forked worker of a server is a process like any other; one of multiprocessing's
             # (in a notebook, say) does a part of what its parent does.
-            name = f"process-{uuid4().hex}"
+            name, self.worker = f"process-{uuid4().hex}", None
         os.environ[settings.RUN] = f"{name} {_process()}"
         return name
 

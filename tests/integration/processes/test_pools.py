@@ -1,4 +1,4 @@
-"""Workers of multiprocessing, concurrent.futures and joblib: a part of the run that started them."""
+"""Workers of multiprocessing, concurrent.futures and joblib: a part of their starter's run."""
 
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ def test_joblib_workers_are_a_part_of_the_run(tmp_path: Path, backend: str) -> N
             table = pd.read_csv(path)
             return table.assign(total=table.a + table.b)
 
-        parts = Parallel(n_jobs=2, backend=sys.argv[1])(delayed(load)(path) for path in sys.argv[2:])
+        backend, *files = sys.argv[1:]
+        parts = Parallel(n_jobs=2, backend=backend)(delayed(load)(path) for path in files)
         pd.concat(parts).to_csv("out.csv")
         print(len(parts))
         """,

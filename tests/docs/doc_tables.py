@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from otelprov import semconv, settings
-from otelprov.recording import observation, places, policy, recorder
+from otelprov.recording import observation, parameters, places, policy, recorder
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
@@ -68,7 +68,7 @@ def limits() -> str:
             ),
             (
                 "parameters of an operation",
-                f"{recorder.MAX_PARAMETERS}",
+                f"{parameters.MAX_PARAMETERS}",
                 f"`{semconv.DROPPED_PARAMETERS}`",
             ),
             ("links of a span", f"{recorder.MAX_LINKS}", ""),

@@ -111,10 +111,13 @@ class _State:
     """What the threads of this process share."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition(threading.Lock())
+        # Reentrant: a signal handler of the program may record something while this is held.
+        self.changed = threading.Condition(threading.RLock())
         self.tasks: deque[tuple[Callable[[], object], int]] = deque()
-        self.threads = 0
+        self.threads: set[threading.Thread] = set()
         self.idle = 0
+        self.leave = False
+        """Whether the threads are to end when there is nothing to do."""
         self.running = 0
         self.bytes = 0
         """Of the data that waits to be digested or is."""
@@ -153,11 +156,11 @@ class Background:
         state.bytes += size
         if state.idle:
             state.changed.notify_all()
-        elif state.threads < _threads():
+        elif len(state.threads) < _threads():
             thread = threading.Thread(
-                target=_work, args=(state,), name=f"otelprov-{state.threads}", daemon=True
+                target=_work, args=(state,), name=f"otelprov-{len(state.threads)}", daemon=True
             )
-            state.threads += 1
+            state.threads.add(thread)
             thread.start()
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -209,15 +212,18 @@ def _work(state: _State) -> None:
     while True:
         with state.changed:
             state.idle += 1
-            while not state.tasks:
+            while not state.tasks and not state.leave:
                 state.changed.wait()
             state.idle -= 1
+            if not state.tasks:
+                state.threads.discard(threading.current_thread())
+                return
             task = _take(state)
         try:
             _do(state, task)
         except BaseException:
             with state.changed:
-                state.threads -= 1
+                state.threads.discard(threading.current_thread())
             raise
         del task
 
@@ -227,11 +233,21 @@ def _work(state: _State) -> None:
 
 def _before_fork() -> None:
     # A thread that this one waits for may itself wait for a lock that this one holds: not for ever.
-    background.flush(FORK_WAIT)
-    _state.changed.acquire()
+    state = _state
+    if background.flush(FORK_WAIT):
+        # A fork of a program with several threads is a risk, and Python 3.12 warns of it: without
+        # ours it has no more than it would have had.
+        with state.changed:
+            state.leave = True
+            state.changed.notify_all()
+            threads = [*state.threads]
+        for thread in threads:
+            thread.join(FORK_WAIT)
+    state.changed.acquire()
 
 
 def _after_in_parent() -> None:
+    _state.leave = False
     _state.changed.release()
 
 

@@ -8,14 +8,18 @@ digesting the data, that end comes later, with the time at which the call was ov
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterable, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import FrameType, FunctionType
+from typing import Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import (
     Span,
     SpanContext,
@@ -55,6 +59,13 @@ MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
 MAX_TEXT = 512
+MAX_STARTED = 10
+"""Used artifacts that a record of the start names; the span names more."""
+
+STARTED: Final = frozenset({"write", "query", "train", "task"})
+"""The kinds of operations whose start is written down: those that are long, or change what
+outlives the process. A query is both, and its database is asked over a network: the record costs
+less than the answer takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +88,27 @@ _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", de
 
 def current_operation() -> OpenOperation | None:
     """The innermost recorded operation that is running in this context."""
-    return _current.get()
+    operation = _current.get()
+    while operation is not None and operation._left:
+        # A task that was started inside goes on when the operation is over.
+        operation = operation._outer
+    return operation
 
 
 class OpenOperation:
     """An operation whose call is running."""
 
     __slots__ = (
+        "_announced",
         "_assigned",
-        "_context_token",
+        "_context",
+        "_forks",
         "_functions",
         "_generated",
         "_inputs",
-        "_operation_token",
+        "_left",
+        "_outer",
+        "_outer_context",
         "_outputs",
         "_parameters",
         "_plain",
@@ -150,12 +169,17 @@ class OpenOperation:
                 self._functions = (digest_value(function),)
             elif call.library == "operation":
                 self._functions = (None,)  # a block: nobody knows its code
-        self._context_token: Token[Context] | None = None
-        self._operation_token: Token[OpenOperation | None] | None = None
+        self._forks = run.forks
+        self._announced = False
+        self._left = True
+        self._outer: OpenOperation | None = None
+        self._context: Context | None = None
+        self._outer_context: Context | None = None
 
     @property
     def id(self) -> str:
         """``<trace id>-<span id>``."""
+        self._of_this_process()
         context = self.span.get_span_context()
         return f"{context.trace_id:032x}-{context.span_id:016x}"
 
@@ -163,18 +187,35 @@ class OpenOperation:
 
     def enter(self) -> None:
         """Make it the current operation and its span the current span."""
-        self._context_token = context_api.attach(set_span_in_context(self.span))
-        self._operation_token = _current.set(self)
+        self._of_this_process()
+        if not self._announced:
+            self._announced = True
+            self._announce()
+        self._outer, self._outer_context = _current.get(), context_api.get_current()
+        self._context = set_span_in_context(self.span, self._outer_context)
+        self._left = False
+        context_api.attach(self._context)
+        _current.set(self)
 
     def leave(self) -> None:
-        """The call is over: undo ``enter``."""
+        """The call is over: undo ``enter``.
+
+        By setting what was there before, not with the tokens of ``enter``: those hold only in the
+        context that they are from, and a generator, or a coroutine that is thrown away, may be
+        closed in another one. What is left while something that was entered later still goes on
+        (blocks in two generators, taken in turns) is passed over when that is left.
+        """
         self.end_time = now()
-        if self._operation_token is not None:
-            _current.reset(self._operation_token)
-            self._operation_token = None
-        if self._context_token is not None:
-            context_api.detach(self._context_token)
-            self._context_token = None
+        if self._left:
+            return
+        self._left = True
+        if _current.get() is not self:
+            return
+        inner = self
+        while inner._outer is not None and inner._outer._left:
+            inner = inner._outer
+        _current.set(inner._outer)
+        context_api.attach(inner._outer_context or Context())
 
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
@@ -260,6 +301,7 @@ class OpenOperation:
         """
         if self.ended:
             return
+        self._of_this_process()
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -286,7 +328,36 @@ class OpenOperation:
         finally:
             self.span.end(end_time=end_time)
 
+    def _of_this_process(self) -> None:
+        """Was the process forked while the operation ran, its span is the parent's to end. What
+        goes on in the child is an operation of its own below it."""
+        if self._forks == run.forks:
+            return
+        self._forks = run.forks
+        begun = self.span
+        if not isinstance(begun, ReadableSpan):
+            return
+        self.span = tracer(self.call.library).start_span(
+            begun.name,
+            context=set_span_in_context(begun),
+            kind=begun.kind,
+            attributes=begun.attributes,
+            start_time=now(),
+        )
+        self.span.set_attribute(semconv.PROCESS_PID, os.getpid())
+
     # --- what is written on the span ---
+
+    def _announce(self) -> None:
+        """Say in the journal that it has begun, should its end never be written."""
+        if self.call.kind not in STARTED or not self.span.is_recording():
+            return
+        used = [
+            {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
+            for role, artifact in islice(self._used.values(), MAX_STARTED)
+            if isinstance(artifact, Artifact)
+        ]
+        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(self, place: Mapping[str, str | int], given: Iterable[str]) -> None:
         length = run.settings.parameter_length
@@ -306,6 +377,8 @@ class OpenOperation:
         attributes.update(place)
         attributes.update(run.code.attributes())
         attributes[semconv.RUN_ID] = run.id
+        if run.worker is not None:
+            attributes[semconv.PROCESS_PID] = run.worker
         self.span.set_attributes(attributes)
         self._derive_parameters(attributes)
 
@@ -399,7 +472,7 @@ class OpenOperation:
 
 def note_read(*values: object) -> None:
     """Objects were read inside the running operation, by a function that the caller passed."""
-    operation = _current.get()
+    operation = current_operation()
     if operation is None or not operation.call.holds_nested:
         return
     for value in values:

@@ -161,6 +161,8 @@ class Operation:
     error: str | None = None
     dropped: int = 0
     """Artifacts that a limit left out of ``used`` and ``generated``."""
+    calls: int = 1
+    """How many calls from one line it stands for."""
 
     @property
     def id(self) -> str:

@@ -129,6 +129,8 @@ def _operation(operation: Operation, source: Source) -> Fields:
     for link in operation.links:
         made = f"  made {link.artifact_id}" if link.artifact_id else ""
         fields.append(("link", f"{link.trace_id}-{link.span_id}{made}"))
+    if operation.calls > 1:
+        fields.append(("calls", f"{operation.calls:,} from this line, summed up"))
     if operation.dropped:
         fields.append(("left out", f"{operation.dropped} artifacts, for a limit"))
     return [(name, value) for name, value in fields if value]

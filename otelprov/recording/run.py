@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 from uuid import uuid4
 
 from opentelemetry import context as context_api
@@ -23,8 +23,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
+from otelprov.journal.attachment import attach
 from otelprov.journal.lines import Part
-from otelprov.journal.processor import JournalProcessor, attach
+from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
@@ -33,6 +34,9 @@ from otelprov.recording.policy import redact, redact_command, shorten
 from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.settings import Settings
 from otelprov.version import __version__
+
+FORK_WAIT: Final = 10.0
+"""Seconds that a fork waits at most for what is being digested."""
 
 # Programs that serve or work until they are told to stop: a root span over their whole life would
 # make one trace of everything they ever do.
@@ -220,7 +224,7 @@ class Run:
         if name is None or multiprocessing is None or multiprocessing.parent_process() is None:
             # A forked worker of a server is a process like any other; one of multiprocessing's
             # (in a notebook, say) does a part of what its parent does.
-            name = f"process-{uuid4().hex}"
+            name, self.worker = f"process-{uuid4().hex}", None
         os.environ[settings.RUN] = f"{name} {_process()}"
         return name
 
@@ -280,6 +284,12 @@ class Run:
                 span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
             span.finish(now())
 
+    def _before_fork(self) -> None:
+        # A thread that this one waits for may itself wait for a lock that this one holds: not for
+        # ever.
+        with faults.contained("what was still being digested was not recorded"):
+            background.rest(FORK_WAIT)
+
     def _forked(self) -> None:
         """In a forked child: what it does belongs to the run, whose end is the parent's to tell."""
         self.forks += 1
@@ -292,7 +302,9 @@ class Run:
 
 run = Run()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=run._forked)
+    # What is registered last is called first before a fork: the threads have to come to an end
+    # before the journal's lock is taken, which they need.
+    os.register_at_fork(before=run._before_fork, after_in_child=run._forked)
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def _change(directory: str, untracked: list[bytes]) -> str | None:
     for name in sorted(untracked):
         digest.update(b"\0" + name + b"\0")
         try:
-            with open(os.path.join(top.strip(), name.strip(b'"')), "rb") as file:
+            with io.FileIO(os.path.join(top.strip(), name.strip(b'"'))) as file:
                 digest.update(file.read())
         except OSError:
             continue

@@ -23,8 +23,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
+from otelprov.journal.attachment import attach
 from otelprov.journal.lines import Part
-from otelprov.journal.processor import JournalProcessor, attach
+from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version

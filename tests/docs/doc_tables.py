@@ -55,6 +55,23 @@ def run_attributes() -> str:
     return _attributes(lambda one: {*one.places} == {"run"})
 
 
+def metrics() -> str:
+    """The metrics of the convention."""
+    return _table(
+        ("metric", "instrument", "unit", "attributes", "meaning"),
+        (
+            (
+                f"`{one.name}`",
+                one.instrument,
+                f"`{one.unit}`",
+                ", ".join(f"`{name}`" for name in one.attributes),
+                one.brief,
+            )
+            for one in semconv.METRICS.values()
+        ),
+    )
+
+
 def limits() -> str:
     """What is kept of each kind."""
     return _table(
@@ -120,6 +137,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes of runs": run_attributes,
     "log records": logs,
     "attributes of log records": log_attributes,
+    "metrics": metrics,
     "limits": limits,
     "settings": setting_names,
 }

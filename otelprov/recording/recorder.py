@@ -346,8 +346,10 @@ class OpenOperation:
         begun = self.record.visible
         if not isinstance(begun, ReadableSpan):
             return
-        self.record = self._start(set_span_in_context(begun))
-        self.record.describe(Part({**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}))
+        with faults.contained(f"{self.call.name} was not recorded in a forked child"):
+            self.record = self._start(set_span_in_context(begun))
+            own = {**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}
+            self.record.describe(Part(own))
 
     # --- what is written on the span ---
 
@@ -355,12 +357,13 @@ class OpenOperation:
         """Say in the journal that it has begun, should its end never be written."""
         if self.call.kind not in STARTED or not self.record.wanted:
             return
-        used = [
-            _used_attributes(role, artifact)
-            for role, artifact in islice(self._used.values(), MAX_STARTED)
-            if isinstance(artifact, Artifact)
-        ]
-        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
+        with faults.contained(f"the start of {self.call.name} was not recorded"):
+            used = [
+                _used_attributes(role, artifact)
+                for role, artifact in islice(self._used.values(), MAX_STARTED)
+                if isinstance(artifact, Artifact)
+            ]
+            run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None

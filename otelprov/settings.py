@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
+RUN = "OTELPROV_RUN"
+"""No setting: a recorded process says in it, for its workers and for a program that replaces it,
+which run it is and which process."""
+
 Tier = Literal["essential", "full"]
 Durability = Literal["os", "fsync"]
 T = TypeVar("T")

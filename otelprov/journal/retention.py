@@ -29,6 +29,7 @@ Delivered = Callable[[str, int], bool | None]
 
 LEDGER: Final = "pruned.json"
 _LOCK: Final = "pruned.lock"
+_EVERY: Final = 60.0  # seconds
 _KEPT: Final = 1000  # segments that the ledger names one by one
 _CHUNK: Final = 1 << 20
 _TAIL: Final = 1 << 16
@@ -93,39 +94,46 @@ def pruned(directory: Path) -> Pruned:
         return Pruned(complete=False)
 
 
-def stale(directory: Path, every: float) -> bool:
-    """Whether nobody has looked at the journal's size for ``every`` seconds."""
+def due(directory: Path, limit: int, written: int) -> bool:
+    """Whether the journal's size is to be looked at, which costs a look at every file.
+
+    Not within a minute of the last look, by whichever process, unless the journal was so close to
+    its limit then that the ``written`` bytes of this process alone may bring it there.
+    """
     try:
-        age = time.time() - (directory / _LOCK).stat().st_mtime
-    except OSError:
+        with (directory / _LOCK).open("rb") as lock:
+            age = time.time() - os.fstat(lock.fileno()).st_mtime
+            size = int(lock.read(32) or 0)
+    except (OSError, ValueError):
         return True
-    return not 0 <= age < every  # a clock that jumped counts as stale
+    # A clock that jumped counts as a minute.
+    return not 0 <= age < _EVERY or size + written > limit
 
 
-def sweep(
-    directory: Path, limit: int, *, every: float = 0.0, delivered: Delivered | None = None
-) -> None:
+def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> None:
     """Delete closed segments until the journal has ``limit`` bytes or less.
 
-    Does nothing while another process does it, or if one did in the last ``every`` seconds.
+    Does nothing while another process does it.
 
     Raises:
         OSError: the directory cannot be read or written.
     """
-    if fcntl is None or (every and not stale(directory, every)):
+    if fcntl is None:
         return
     lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.utime(lock)
-        _sweep(directory, limit, delivered)
+        size = _sweep(directory, limit, delivered)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, b"%d\n" % size, 0)
     except BlockingIOError:
         pass
     finally:
         os.close(lock)
 
 
-def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> None:
+def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
+    """Delete what is too much; the journal's size in bytes after that."""
     # By the time in the name, and within a second by that of the last line.
     segments: list[tuple[str, int, str, int]] = []
     with os.scandir(directory) as entries:
@@ -137,9 +145,9 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> None:
                     segments.append((begun, status.st_mtime_ns, entry.name, status.st_size))
                 elif entry.name.endswith(SUFFIX + UNFINISHED):
                     _remove_unfinished(entry)
-    excess = sum(size for *_, size in segments) - limit
-    if excess <= 0:
-        return
+    total = sum(size for *_, size in segments)
+    if total <= limit:
+        return total
     ranked = [
         (delivered(name, size) if delivered else None, name, size)
         for *_, name, size in sorted(segments)
@@ -148,14 +156,14 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> None:
     ledger = pruned(directory)
     known = {one.name for one in ledger.last}
     for state, name, size in ranked:
-        if excess <= 0:
+        if total <= limit:
             break
         try:
             descriptor = os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # somebody else has deleted it
             continue
         try:
-            if not lock_closed(descriptor):
+            if lock_closed(descriptor) is not True:
                 continue
             # Written down first: if the process ends in between, the same name is not added twice.
             if name not in known:
@@ -164,7 +172,8 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> None:
             os.unlink(directory / name)
         finally:
             os.close(descriptor)
-        excess -= size
+        total -= size
+    return total
 
 
 def _contents(descriptor: int, name: str, size: int, delivered: bool | None) -> PrunedSegment:

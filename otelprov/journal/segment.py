@@ -154,31 +154,38 @@ class Segment:
                 self.bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
 
 
-def is_open(path: Path) -> bool:
-    """Whether a process has this segment open; False too where that cannot be told.
+def is_open(path: Path) -> bool | None:
+    """Whether a process has this segment open; None where that cannot be told.
 
     Raises:
         OSError: the file cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return not lock_closed(descriptor)
+        closed = lock_closed(descriptor)
+        return None if closed is None else not closed
     finally:
         os.close(descriptor)
 
 
-def lock_closed(descriptor: int) -> bool:
+def lock_closed(descriptor: int) -> bool | None:
     """Take a shared lock on a segment for as long as the descriptor is open.
 
-    False where a process has it open; True where file systems have no locks.
+    False where a process has it open; None where the file system has no locks.
     """
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
     return True
+
+
+def process_of(name: str) -> int | None:
+    """The id of the process that wrote the segment of this name."""
+    parts = name.removesuffix(SUFFIX).split("-")
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None
 
 
 def _lock(descriptor: int) -> None:

@@ -29,7 +29,6 @@ LIMIT: int = 10 << 30
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SWEPT_LINE = 256  # of a process that neither fills a segment nor comes to its end
-_SWEPT_EVERY = 60.0  # seconds
 
 listeners: list[Callable[[Path], None]] = []
 """Called with every segment that a writer of this process begins."""
@@ -70,6 +69,7 @@ class JournalWriter:
         self._stamp = ""
         self._unsaid = Losses()
         self._told = False
+        self._unswept = 0
         self._sweep_due = False
         _writers.add(self)
 
@@ -90,7 +90,7 @@ class JournalWriter:
                 self._say()
         if self._sweep_due:
             self._sweep_due = False
-            self._sweep(0.0)
+            self._sweep()
         return True
 
     def close(self) -> None:
@@ -107,7 +107,8 @@ class JournalWriter:
                     self._open()
                     self._say()
                 self._let_go()
-        self._sweep(_SWEPT_EVERY)
+            self._unswept += segment.bytes
+        self._sweep()
 
     # --- the segment -------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ class JournalWriter:
             self._open().write(line, fsync=self._fsync)
             return
         if segment.lines == _SWEPT_LINE:
-            self._sweep_due = self._sweep_due or retention.stale(self.directory, _SWEPT_EVERY)
+            self._sweep_due = True
 
     def _current(self, size: int) -> Segment:
         """The segment for a line of this size."""
@@ -143,6 +144,7 @@ class JournalWriter:
                 # No descriptor is left, or no room for a new file: this one goes on growing.
                 self._rotate_at = segment.bytes + self._size // 16
                 return segment
+            self._unswept += segment.bytes
             self._let_go()
             self._take(new)
             self._sweep_due = True
@@ -170,15 +172,13 @@ class JournalWriter:
         if segment is not None:
             segment.close()
 
-    def _sweep(self, every: float) -> None:
-        if self._limit is not None:
-            with suppress(OSError):
-                retention.sweep(
-                    self.directory,
-                    self._limit,
-                    every=every,
-                    delivered=KnownDeliveries(self.directory),
-                )
+    def _sweep(self) -> None:
+        """Keep the journal within its limit, where it may have come to that."""
+        if self._limit is None or not retention.due(self.directory, self._limit, self._unswept):
+            return
+        with suppress(OSError):
+            retention.sweep(self.directory, self._limit, delivered=KnownDeliveries(self.directory))
+        self._unswept = 0
 
     # --- what was lost -----------------------------------------------------------------------
 

@@ -302,7 +302,9 @@ def test_a_joined_request_holds_what_its_lines_hold(journal: Path) -> None:
     two = b'{"resourceSpans":[{"resource":{},"scopeSpans":[]},{"resource":{},"scopeSpans":[]}]}'
     from otelprov.shipping.batches import join
 
-    lines = [line for path in sorted(journal.iterdir()) for line in path.read_bytes().split(b"\n")]
+    lines = [
+        line for path in sorted(journal.glob("*.jsonl")) for line in path.read_bytes().split(b"\n")
+    ]
     lines = [line for line in lines if line]
     mixed = [two, *lines[:2], two, two, *lines[2:], lines[0]]
     joined = json.loads(join(mixed, "traces"))

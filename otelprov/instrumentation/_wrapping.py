@@ -111,6 +111,7 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
+        fills=entry.fills,
     )
     binder = Binder(function, method=method)
     return Site(entry, library, owner, attribute, original, function, method, binder, call)

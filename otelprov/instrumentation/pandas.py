@@ -77,16 +77,16 @@ def _sets_data(parameters: Mapping[str, Any], target: Any) -> bool:
 
 
 def _reads() -> Iterable[Entry]:
-    yield read("read_csv", source="filepath_or_buffer")
-    yield read("read_table", source="filepath_or_buffer")
-    yield read("read_fwf", source="filepath_or_buffer")
-    yield read("read_excel", source="io")
-    yield read("read_json", source="path_or_buf")
+    yield read("read_csv", source="filepath_or_buffer", fills=True)
+    yield read("read_table", source="filepath_or_buffer", fills=True)
+    yield read("read_fwf", source="filepath_or_buffer", fills=True)
+    yield read("read_excel", source="io", fills=True)
+    yield read("read_json", source="path_or_buf", fills=True)
     yield read("read_html", source="io")
     yield read("read_xml", source="path_or_buffer")
-    yield read("read_parquet", source="path")
+    yield read("read_parquet", source="path", fills=True)
     yield read("read_feather", source="path")
-    yield read("read_orc", source="path")
+    yield read("read_orc", source="path", fills=True)
     yield read("read_pickle", source="filepath_or_buffer")
     yield read("read_hdf", source="path_or_buf")
     yield read("read_stata", source="filepath_or_buffer")

@@ -76,6 +76,8 @@ class Call:
     """Whether transforms made by the caller's own functions inside belong to this operation."""
     client: bool = False
     """Whether it talks to another system (a database, an object store)."""
+    fills: bool = False
+    """Whether what it reads lies in memory that nothing else writes to."""
 
 
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)

@@ -23,12 +23,15 @@ class JournalProcessor(SpanProcessor):
         """Nothing is written for a span that is still open."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Append the span."""
-        context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled:
-            line = self._encoder.encode(span)
-            self.writer.resource = self._encoder.resource
-            self.writer.append(line)
+        """Append the span. Nothing raises: this may be a span of the program's own."""
+        try:
+            context = span.get_span_context()
+            if context is not None and context.trace_flags.sampled:
+                line = self._encoder.encode(span)
+                self.writer.resource = self._encoder.resource
+                self.writer.append(line)
+        except Exception as error:
+            self.writer.failed(error)
 
     def note(
         self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from types import TracebackType
 
 logger = logging.getLogger("otelprov")
@@ -49,6 +50,12 @@ def tell(what: str, error: Exception) -> None:
     count += 1
     if raise_faults:
         raise error
+    # Logging runs code of the program's (filters, handlers), and an error's text may be one's own.
+    with suppress(Exception):
+        _log(what, error)
+
+
+def _log(what: str, error: Exception) -> None:
     place, line = _place(error)
     if (place, line) in _told or sys.is_finalizing():
         return
@@ -57,7 +64,7 @@ def tell(what: str, error: Exception) -> None:
         "otelprov: %s: %s: %s (%s:%d); the program is not affected",
         what,
         type(error).__name__,
-        error,
+        " ".join(str(error).split()),
         os.path.basename(place),
         line,
     )

@@ -17,7 +17,6 @@ from typing import Final
 from otelprov.artifacts.digest import hasher
 
 
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where an input comes from: the ids of its sources, and the steps between (section 3).

@@ -14,8 +14,9 @@ from typing import Final, Literal
 AttributeType = Literal["string", "boolean", "int", "double", "string[]", "any"]
 """``any`` is used for templates only: the type is that of the value that was passed."""
 
-Place = Literal["span", "event", "link", "run", "resource"]
-"""Where a name appears. ``run`` is the span of a whole run and nothing else."""
+Place = Literal["span", "event", "link", "run", "resource", "log"]
+"""Where a name appears. ``run`` is the span of a whole run and nothing else; ``log`` a line that
+the program logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,14 @@ ARTIFACT_UNCHANGED: Final = _attribute(
     "the name there is gone and no other column holds the same.",
 )
 
+ARTIFACT_ID: Final = _attribute(
+    "otelprov.artifact.id",
+    "string",
+    ("log",),
+    "Ids of the data that a log line is about, separated by commas: what the operation that was "
+    "running had used until then, and the tables among the values that were logged.",
+)
+
 # --- every operation -----------------------------------------------------------------------------
 
 OPERATION_KIND: Final = _attribute(
@@ -170,7 +179,7 @@ OPERATION_KIND: Final = _attribute(
 RUN_ID: Final = _attribute(
     "otelprov.run.id",
     "string",
-    ("span", "run"),
+    ("span", "run", "log"),
     "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span, "
     "or `process-<32 hex digits>` where a process has none (a server, a notebook).",
 )
@@ -233,6 +242,14 @@ DROPPED_CARRIERS: Final = _attribute(
     ("span",),
     "Files of directories in which no id was looked for, because of a limit.",
     "{file}",
+)
+
+DROPPED_ARTIFACTS: Final = _attribute(
+    "otelprov.dropped.artifacts",
+    "int",
+    ("log",),
+    "Ids that a log line does not name, because of a limit.",
+    "{artifact}",
 )
 
 # --- code version --------------------------------------------------------------------------------

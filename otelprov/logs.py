@@ -13,18 +13,21 @@ logged.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import SpanContext
 
 from otelprov import semconv
-from otelprov.artifacts.deferred import Source, settled
+from otelprov.artifacts.deferred import Source, pending, settled
 from otelprov.artifacts.registry import registry
 from otelprov.model import Artifact
 from otelprov.recording import faults
-from otelprov.recording.recorder import current_operation
+from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.run import run
 
 # The names that OpenTelemetry specifies for logs that are not OTLP, at the top level of a line
@@ -39,10 +42,8 @@ FIELDS = (*TRACE_FIELDS, semconv.RUN_ID, semconv.ARTIFACT_ID, semconv.DROPPED_AR
 MAX_ARTIFACTS = 8
 """Ids of data in one line; those beyond are counted."""
 
+_RUN_ID = semconv.RUN_ID
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, list, tuple, dict, set})
-
-# The last span's ids as text: a program logs many lines in one span.
-_shown: tuple[SpanContext | None, dict[str, str]] = (None, {})
 
 
 def correlate(logger: Any, method_name: str, event_dict: Any) -> Any:
@@ -57,8 +58,9 @@ def correlate(logger: Any, method_name: str, event_dict: Any) -> Any:
 
 def correlate_record(record: logging.LogRecord) -> None:
     """Add what the line is about to a record of the standard library, as attributes."""
+    args = record.args
     try:
-        _add(record.__dict__, record.args.values() if isinstance(record.args, dict) else record.args)
+        _add(record.__dict__, args.values() if isinstance(args, Mapping) else args or ())
     except Exception as error:
         faults.tell("a log line does not name its trace", error)
 
@@ -111,11 +113,10 @@ def artifact_ids(values: Iterable[object]) -> tuple[list[str], int]:
         for source in operation.used_so_far():
             _take(found, source)
     for value in values:
-        if type(value) in _PLAIN:
-            continue
-        identity = registry.lookup(value)
-        if identity is not None and identity.artifact is not None:
-            _take(found, identity.artifact)
+        if type(value) not in _PLAIN:
+            identity = registry.lookup(value)
+            if identity is not None and identity.artifact is not None:
+                _take(found, identity.artifact)
     ids = list(found)
     return ids[:MAX_ARTIFACTS], max(len(ids) - MAX_ARTIFACTS, 0)
 
@@ -126,28 +127,85 @@ def _take(found: dict[str, None], source: Source) -> None:
         found[artifact.id] = None
 
 
-def _add(event: MutableMapping[str, Any], values: Iterable[object] | None) -> None:
-    ids, more = artifact_ids(values or ())
-    if TRACE_ID not in event:  # a trace_id that the program gives is its own affair
-        context = span_context()
-        if context is not None:
-            event.update(_fields(context))
-    if run.active and semconv.RUN_ID not in event:
-        event[semconv.RUN_ID] = run.id
+@dataclass(slots=True)
+class _Shown:
+    """What was shown last, as text: a program logs many lines in one span."""
+
+    context: Context | None
+    active: bool
+    fields: dict[str, str]
+    used: tuple[int, int] = (0, -1)
+    """The operation and the number of artifacts that ``ids`` are about."""
+    ids: str = ""
+    more: int = 0
+
+
+_NOTHING = _Shown(None, False, {})
+_shown = _NOTHING
+
+
+def _add(event: MutableMapping[str, Any], values: Iterable[object]) -> None:
+    # This is paid by every line: hence no call more than it takes.
+    global _shown
+    data: list[object] | None = None
+    for value in values:
+        if type(value) not in _PLAIN:
+            if data is None:
+                data = []
+            data.append(value)
+    shown = _shown
+    context = get_current()
+    if context is not shown.context or run.active is not shown.active:
+        shown = _shown = _show(context)
+    if TRACE_ID not in event:
+        event.update(shown.fields)
+    elif _RUN_ID in shown.fields:  # a trace_id that the program gives is its own affair
+        event.setdefault(_RUN_ID, shown.fields[_RUN_ID])
+    operation = current_operation()
+    if operation is not None or data is not None:
+        _name_data(event, operation, data, shown)
+
+
+def _name_data(
+    event: MutableMapping[str, Any],
+    operation: OpenOperation | None,
+    data: list[object] | None,
+    shown: _Shown,
+) -> None:
+    used = (id(operation), operation.used_count) if operation is not None and not data else None
+    if used is not None and used == shown.used:
+        ids, more = shown.ids, shown.more
+    else:
+        named, more = artifact_ids(data or ())
+        ids = ",".join(named)
+        if used is not None and operation and not pending(operation.used_so_far()):
+            shown.used, shown.ids, shown.more = used, ids, more
     if ids and semconv.ARTIFACT_ID not in event:
-        event[semconv.ARTIFACT_ID] = ",".join(ids)
+        event[semconv.ARTIFACT_ID] = ids
         if more:
             event[semconv.DROPPED_ARTIFACTS] = more
 
 
-def _fields(context: SpanContext) -> dict[str, str]:
-    global _shown
-    known, fields = _shown
-    if known is not context:
+def _show(current: Context) -> _Shown:
+    fields = {}
+    context = span_context()
+    if context is not None:
         fields = {
             TRACE_ID: f"{context.trace_id:032x}",
             SPAN_ID: f"{context.span_id:016x}",
             TRACE_FLAGS: f"{int(context.trace_flags):02x}",
         }
-        _shown = (context, fields)
-    return fields
+    if run.active:
+        fields[_RUN_ID] = run.id
+    # Without a span, the run may still begin or end: that is looked at each time.
+    has_span = trace.get_current_span(current).get_span_context().is_valid
+    return _Shown(current if has_span else None, run.active, fields)
+
+
+def _after_fork() -> None:
+    global _shown
+    _shown = _NOTHING  # the run of a process without a root span is another in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

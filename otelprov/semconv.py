@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-AttributeType = Literal["string", "boolean", "int", "double", "string[]", "any"]
+AttributeType = Literal["string", "boolean", "int", "double", "string[]", "map[]", "any"]
 """``any`` is used for templates only: the type is that of the value that was passed."""
 
-Place = Literal["span", "event", "link", "run", "resource", "log"]
-"""Where a name appears. ``run`` is the span of a whole run and nothing else; ``log`` a line that
-the program logs."""
+Place = Literal["span", "event", "link", "run", "resource", "log", "line"]
+"""Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
+record about a span; it has the attributes of that span as well. ``line`` is a line that the program
+itself logs."""
+"""Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
+record about a span; it has the attributes of that span as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One span event of the convention."""
+    """One span event of the convention, or one log record with an event name."""
 
     name: str
     brief: str
@@ -41,6 +44,8 @@ class Event:
 
 ATTRIBUTES: Final[dict[str, Attribute]] = {}
 EVENTS: Final[dict[str, Event]] = {}
+LOGS: Final[dict[str, Event]] = {}
+"""Log records, by their event name."""
 
 
 def _attribute(
@@ -52,6 +57,11 @@ def _attribute(
 
 def _event(name: str, brief: str) -> str:
     EVENTS[name] = Event(name, brief)
+    return name
+
+
+def _log(name: str, brief: str) -> str:
+    LOGS[name] = Event(name, brief)
     return name
 
 
@@ -163,7 +173,7 @@ ARTIFACT_UNCHANGED: Final = _attribute(
 ARTIFACT_ID: Final = _attribute(
     "otelprov.artifact.id",
     "string",
-    ("log",),
+    ("line",),
     "Ids of the data that a log line is about, separated by commas: what the operation that was "
     "running had used until then, and the tables among the values that were logged.",
 )
@@ -179,7 +189,7 @@ OPERATION_KIND: Final = _attribute(
 RUN_ID: Final = _attribute(
     "otelprov.run.id",
     "string",
-    ("span", "run", "log"),
+    ("span", "run", "line"),
     "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span, "
     "or `process-<32 hex digits>` where a process has none (a server, a notebook).",
 )
@@ -243,12 +253,68 @@ DROPPED_CARRIERS: Final = _attribute(
     "Files of directories in which no id was looked for, because of a limit.",
     "{file}",
 )
-
 DROPPED_ARTIFACTS: Final = _attribute(
     "otelprov.dropped.artifacts",
     "int",
-    ("log",),
+    ("line",),
     "Ids that a log line does not name, because of a limit.",
+    "{artifact}",
+)
+
+# --- log records: what is known of a span that has not been written yet -------------------------
+
+STARTED: Final = _log(
+    "otelprov.operation.started",
+    "A run, or an operation that is long or writes, has begun: what was going on when a machine "
+    "died is known by it.",
+)
+RETURNED: Final = _log(
+    "otelprov.operation.returned",
+    "The call is over, and the ids of some of its data are still being computed: the span follows "
+    "when they are known, and counts instead of this.",
+)
+OPERATION_NAME: Final = _attribute(
+    "otelprov.operation.name", "string", ("log",), "Name of the span."
+)
+OPERATION_PARENT: Final = _attribute(
+    "otelprov.operation.parent",
+    "string",
+    ("log",),
+    "Id of the parent of the span: 16 hex digits; absent where it has none.",
+)
+OPERATION_START: Final = _attribute(
+    "otelprov.operation.start", "int", ("log",), "When the span began, since the epoch.", "ns"
+)
+OPERATION_END: Final = _attribute(
+    "otelprov.operation.end",
+    "int",
+    ("log",),
+    "When the span ended, since the epoch; absent while it goes on.",
+    "ns",
+)
+OPERATION_ERROR: Final = _attribute(
+    "otelprov.operation.error",
+    "string",
+    ("log",),
+    "The message of the span's status, where it failed.",
+)
+OPERATION_USED: Final = _attribute(
+    "otelprov.operation.used",
+    "map[]",
+    ("log",),
+    "The used artifacts whose ids are known, each with the attributes of its event.",
+)
+OPERATION_GENERATED: Final = _attribute(
+    "otelprov.operation.generated",
+    "map[]",
+    ("log",),
+    "The generated artifacts whose ids are known, each with the attributes of its event.",
+)
+OPERATION_PENDING: Final = _attribute(
+    "otelprov.operation.pending",
+    "int",
+    ("log",),
+    "Artifacts whose ids are still being computed.",
     "{artifact}",
 )
 

@@ -64,8 +64,11 @@ def attributes(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def decode(line: str | bytes) -> list[Recorded]:
-    spans = []
-    for resource in json.loads(line)["resourceSpans"]:
+    spans: list[Recorded] = []
+    request = json.loads(line)
+    if "resourceLogs" in request:
+        return spans
+    for resource in request["resourceSpans"]:
         for scope in resource["scopeSpans"]:
             for span in scope["spans"]:
                 recorded = Recorded(

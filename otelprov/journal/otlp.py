@@ -1,8 +1,9 @@
-"""An ended span as one line of OTLP/JSON.
+"""A span, or a log record about one, as one line of OTLP/JSON.
 
 The format is the protobuf JSON mapping with OpenTelemetry's exception for ids (lowercase hex), as
 in https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding. A line is one whole
-``ExportTraceServiceRequest``, so the Collector's otlpjsonfile receiver reads the journal too.
+``ExportTraceServiceRequest`` or ``ExportLogsServiceRequest``, so the Collector's otlpjsonfile
+receiver reads the journal too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind
+
+from otelprov import semconv
 
 Json = dict[str, Any]
 
@@ -43,6 +46,31 @@ class LineEncoder:
                 {
                     "resource": self._encode_resource(span.resource),
                     "scopeSpans": [{"scope": _scope(scope), "spans": [encode_span(span)]}],
+                }
+            ]
+        }
+        return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
+
+    def log_line(
+        self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """One line, newline included: a log record about a span that is not in the journal yet.
+
+        ``event_name`` is ``semconv.STARTED`` or ``semconv.RETURNED``. The record has the span's
+        trace and span id, its attributes as they are now, its name, parent and times as
+        ``otelprov.operation.*``, and then ``attributes``. Its time is that of the span's end, or
+        of its start while the span goes on.
+        """
+        request = {
+            "resourceLogs": [
+                {
+                    "resource": self._encode_resource(span.resource),
+                    "scopeLogs": [
+                        {
+                            "scope": _scope(span.instrumentation_scope),
+                            "logRecords": [encode_log(span, event_name, attributes or {})],
+                        }
+                    ],
                 }
             ]
         }
@@ -99,6 +127,35 @@ def encode_span(span: ReadableSpan) -> Json:
         if dropped:
             message[key] = dropped
     return message
+
+
+def encode_log(span: ReadableSpan, event_name: str, attributes: Mapping[str, Any]) -> Json:
+    """The ``LogRecord`` message about a span; see ``LineEncoder.log_line``."""
+    context = span.get_span_context()
+    assert context is not None
+    return {
+        "timeUnixNano": str(span.end_time or span.start_time or 0),
+        "severityNumber": 9,  # INFO
+        "body": {"stringValue": f"{span.name} {event_name.rpartition('.')[2]}"},
+        "attributes": _attributes({**(span.attributes or {}), **about(span), **attributes}),
+        "flags": int(context.trace_flags),
+        "traceId": f"{context.trace_id:032x}",
+        "spanId": f"{context.span_id:016x}",
+        "eventName": event_name,
+    }
+
+
+def about(span: ReadableSpan) -> dict[str, str | int]:
+    """What a log record says of a span that is no attribute there."""
+    found: dict[str, str | int] = {semconv.OPERATION_NAME: span.name}
+    if span.parent is not None:
+        found[semconv.OPERATION_PARENT] = f"{span.parent.span_id:016x}"
+    found[semconv.OPERATION_START] = span.start_time or 0
+    if span.end_time is not None:
+        found[semconv.OPERATION_END] = span.end_time
+    if span.status.description:
+        found[semconv.OPERATION_ERROR] = span.status.description
+    return found
 
 
 def _flags(context: SpanContext, parent: SpanContext | None) -> int:

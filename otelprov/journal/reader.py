@@ -123,7 +123,7 @@ def lines(path: Path, offset: int = 0, number: int = 0) -> Iterator[Line]:
 
 
 def spans(data: bytes) -> list[Span]:
-    """The spans of one line.
+    """The spans of one line; a line of log records has none.
 
     Raises:
         DamagedLine: the line is not an OTLP/JSON ``ExportTraceServiceRequest``.
@@ -132,6 +132,8 @@ def spans(data: bytes) -> list[Span]:
         request = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise DamagedLine(f"not JSON ({error})") from None
+    if isinstance(request, dict) and request.get("resourceLogs"):
+        return []
     if not isinstance(request, dict) or not isinstance(request.get("resourceSpans"), list):
         raise DamagedLine("JSON, but not an OTLP trace request (no resourceSpans)")
     found = []

@@ -20,13 +20,29 @@ from otelprov.recording import observation, places, policy, recorder
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
 
-_PLACES = {"run": "run span"}
+_PLACES = {"run": "run span", "log": "log record", "line": "log line"}
 
 
 def events() -> str:
     """The events of the convention."""
     rows = ((f"`{one.name}`", one.brief) for one in semconv.EVENTS.values())
     return _table(("event", "meaning"), rows)
+
+
+def logs() -> str:
+    """The log records of the convention."""
+    rows = ((f"`{one.name}`", one.brief) for one in semconv.LOGS.values())
+    return _table(("event name", "meaning"), rows)
+
+
+def log_attributes() -> str:
+    """What only a log record about a span says."""
+    return _attributes(lambda one: {*one.places} == {"log"})
+
+
+def line_attributes() -> str:
+    """What only a line that the program logs says."""
+    return _attributes(lambda one: {*one.places} == {"line"})
 
 
 def artifact_attributes() -> str:
@@ -107,6 +123,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes of artifacts": artifact_attributes,
     "attributes of operations": operation_attributes,
     "attributes of runs": run_attributes,
+    "log records": logs,
+    "attributes of log records": log_attributes,
+    "attributes of log lines": line_attributes,
     "limits": limits,
     "settings": setting_names,
 }

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from otelprov import semconv
-from otelprov import semconv
 from otelprov.artifacts import contents, files, formats
 from otelprov.model import Artifact, CarrierState, is_id, is_later_version
 

@@ -56,6 +56,8 @@ def _value(value: Mapping[str, Any]) -> Any:
         return int(content)
     if kind == "arrayValue":
         return [_value(item) for item in content.get("values", [])]
+    if kind == "kvlistValue":
+        return attributes(content.get("values", []))
     return content
 
 
@@ -96,6 +98,29 @@ def decode(line: str | bytes) -> list[Recorded]:
     return spans
 
 
+def decode_started(line: str | bytes) -> list[Recorded]:
+    """The start records of one line, as the spans that they announce."""
+    found: list[Recorded] = []
+    for resource in json.loads(line).get("resourceLogs", []):
+        for scope in resource["scopeLogs"]:
+            for record in scope["logRecords"]:
+                if record["eventName"] != "otelprov.operation.started":
+                    continue
+                said = attributes(record["attributes"])
+                found.append(
+                    Recorded(
+                        name=said["otelprov.operation.name"],
+                        span_id=record["spanId"],
+                        trace_id=record["traceId"],
+                        parent=said.get("otelprov.operation.parent"),
+                        attributes=said,
+                        used=said.get("otelprov.operation.used", []),
+                        start=said["otelprov.operation.start"],
+                    )
+                )
+    return found
+
+
 class Spans:
     """The spans of one test."""
 
@@ -126,6 +151,15 @@ def journal(directory: Path) -> list[Recorded]:
         for line in path.read_bytes().splitlines():
             spans.extend(decode(line))
     return sorted(spans, key=lambda span: (span.start, -span.end))
+
+
+def started(directory: Path) -> list[Recorded]:
+    """Every start record of a journal, in the order in which they were begun."""
+    found: list[Recorded] = []
+    for path in sorted(directory.glob("*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            found.extend(decode_started(line))
+    return sorted(found, key=lambda one: one.start)
 
 
 def upstream(spans: list[Recorded], artifact_id: str) -> tuple[set[str], set[str]]:

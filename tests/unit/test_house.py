@@ -27,11 +27,12 @@ ALLOWED: dict[str, set[str]] = {
     "journal": FREE,
     "recording": FREE | {"artifacts", "journal"},
     "logs": FREE | {"artifacts", "recording"},
+    "shipping": FREE | {"journal", "recording"},
     "instrumentation": FREE | {"artifacts", "recording", "logs"},
     "api": FREE | {"artifacts", "recording"},
     "lineage": FREE | FORMAT,
     "render": FREE | {"lineage"},
-    "cli": FREE | FORMAT | {"lineage", "render", "artifacts"},
+    "cli": FREE | FORMAT | {"lineage", "render", "artifacts", "shipping"},
     "__init__": {"api", "version"},
 }
 

@@ -245,6 +245,15 @@ class OpenOperation:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
 
+    @property
+    def used_count(self) -> int:
+        """How many artifacts the call has read until now."""
+        return len(self._used)
+
+    def used_so_far(self) -> list[Source]:
+        """What the call has read until now, in the order in which it was noted."""
+        return [artifact for _, artifact in tuple(self._used.values())]
+
     # --- after the call ---
 
     def wrote(self, artifact: Source) -> None:

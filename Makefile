@@ -58,13 +58,22 @@ unit: $(READY) ## the quick tests
 	$(BIN)/python -m pytest tests/unit -n 2
 
 .PHONY: zoo
-zoo: $(READY) ## ids under 10,000 examples of each family of types (hours)
-	OTELPROV_EXAMPLES=10000 nice $(BIN)/python -m pytest tests/unit/identity/zoo -n 2 --timeout 0 -v
+zoo: $(READY) ## ids under 10,000 examples of each family of types; FAMILY=... for some (resumes)
+	for process in $$(seq $(ZOO_PROCESSES)); do \
+		PYTHONPATH=tests/unit/identity:tests/unit/artifacts:tests nice -n 19 $(BIN)/python -m zoo.depth $(if $(FAMILY),"$(FAMILY)") & \
+		pids="$${pids:-} $$!"; \
+	done; \
+	failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
+
+.PHONY: zoo-status
+zoo-status: $(READY) ## how many examples of each family passed, and on which code
+	@PYTHONPATH=tests/unit/identity:tests/unit/artifacts:tests $(BIN)/python -m zoo.depth --status
 
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
 BENCHMARKS := .venv-benchmarks
+ZOO_PROCESSES ?= 2
 
 benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
 	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)

@@ -276,8 +276,11 @@ def _wrap_async_generator(self: Operation, function: Callable[..., Any]) -> Call
             try:
                 sent = yield item
             except GeneratorExit:
-                await generator.aclose()
-                if call is not None:
+                if call is None:
+                    await generator.aclose()
+                else:
+                    with call.running():
+                        await generator.aclose()
                     call.returned(None)
                 raise
             except BaseException as error:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-AttributeType = Literal["string", "boolean", "int", "double", "string[]", "any"]
+AttributeType = Literal["string", "boolean", "int", "double", "string[]", "map[]", "any"]
 """``any`` is used for templates only: the type is that of the value that was passed."""
 
-Place = Literal["span", "event", "link", "run", "resource"]
-"""Where a name appears. ``run`` is the span of a whole run and nothing else."""
+Place = Literal["span", "event", "link", "run", "resource", "log"]
+"""Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
+record about a span; it has the attributes of that span as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One span event of the convention."""
+    """One span event of the convention, or one log record with an event name."""
 
     name: str
     brief: str
@@ -40,6 +41,8 @@ class Event:
 
 ATTRIBUTES: Final[dict[str, Attribute]] = {}
 EVENTS: Final[dict[str, Event]] = {}
+LOGS: Final[dict[str, Event]] = {}
+"""Log records, by their event name."""
 
 
 def _attribute(
@@ -51,6 +54,11 @@ def _attribute(
 
 def _event(name: str, brief: str) -> str:
     EVENTS[name] = Event(name, brief)
+    return name
+
+
+def _log(name: str, brief: str) -> str:
+    LOGS[name] = Event(name, brief)
     return name
 
 
@@ -235,6 +243,78 @@ DROPPED_CARRIERS: Final = _attribute(
     "{file}",
 )
 
+# --- log records: what is known of a span that has not been written yet -------------------------
+
+STARTED: Final = _log(
+    "otelprov.operation.started",
+    "A run, or an operation that is long or writes, has begun: what was going on when a machine "
+    "died is known by it.",
+)
+RETURNED: Final = _log(
+    "otelprov.operation.returned",
+    "The call is over, and the ids of some of its data are still being computed: the span follows "
+    "when they are known, and counts instead of this.",
+)
+OPERATION_NAME: Final = _attribute(
+    "otelprov.operation.name", "string", ("log",), "Name of the span."
+)
+OPERATION_PARENT: Final = _attribute(
+    "otelprov.operation.parent",
+    "string",
+    ("log",),
+    "Id of the parent of the span: 16 hex digits; absent where it has none.",
+)
+OPERATION_START: Final = _attribute(
+    "otelprov.operation.start", "int", ("log",), "When the span began, since the epoch.", "ns"
+)
+OPERATION_END: Final = _attribute(
+    "otelprov.operation.end",
+    "int",
+    ("log",),
+    "When the span ended, since the epoch; absent while it goes on.",
+    "ns",
+)
+OPERATION_ERROR: Final = _attribute(
+    "otelprov.operation.error",
+    "string",
+    ("log",),
+    "The message of the span's status, where it failed.",
+)
+OPERATION_USED: Final = _attribute(
+    "otelprov.operation.used",
+    "map[]",
+    ("log",),
+    "The used artifacts whose ids are known, each with the attributes of its event.",
+)
+OPERATION_GENERATED: Final = _attribute(
+    "otelprov.operation.generated",
+    "map[]",
+    ("log",),
+    "The generated artifacts whose ids are known, each with the attributes of its event.",
+)
+OPERATION_PENDING: Final = _attribute(
+    "otelprov.operation.pending",
+    "int",
+    ("log",),
+    "Artifacts whose ids are still being computed.",
+    "{artifact}",
+)
+
+# --- log records: what happened to the journal itself --------------------------------------------
+
+JOURNAL_LOST: Final = _log(
+    "otelprov.journal.lost",
+    "Lines of the journal could not be written, or were deleted while they were written; said by "
+    "the same process as soon as it can write again.",
+)
+LOST_LINES: Final = _attribute(
+    "otelprov.lost.lines", "int", ("log",), "Lines that are missing.", "{line}"
+)
+LOST_BYTES: Final = _attribute("otelprov.lost.bytes", "int", ("log",), "Their size.", "By")
+LOST_REASON: Final = _attribute(
+    "otelprov.lost.reason", "string", ("log",), "Why the last of them is missing."
+)
+
 # --- code version --------------------------------------------------------------------------------
 
 VCS_REVISION: Final = _attribute(
@@ -285,7 +365,19 @@ CICD_RUN_URL: Final = _attribute(
 
 # --- the run span --------------------------------------------------------------------------------
 
-PROCESS_PID: Final = _attribute("process.pid", "int", ("run",), "Process id.")
+PROCESS_PID: Final = _attribute(
+    "process.pid",
+    "int",
+    ("span", "run"),
+    "Process id. On an operation where another process carried it out than the one whose run it "
+    "belongs to: a forked child, a worker of a pool.",
+)
+RUN_REPLACED: Final = _attribute(
+    "otelprov.run.replaced",
+    "string",
+    ("run",),
+    "Id of the run that this one took the place of, in the same process (`os.exec`).",
+)
 PROCESS_ARGS: Final = _attribute(
     "process.command_args", "string[]", ("run",), "Command line, secrets replaced."
 )
@@ -336,12 +428,10 @@ def _metric(
     return name
 
 
-METRIC_OPERATION_NAME: Final = "otelprov.operation.name"
-"""On a metric: the name of the span, which is one of few."""
 DIRECTION: Final = "otelprov.direction"
 """On a metric: `used` or `generated`."""
 
-_OPERATION: Final = (METRIC_OPERATION_NAME, OPERATION_KIND)
+_OPERATION: Final = (OPERATION_NAME, OPERATION_KIND)
 
 OPERATION_DURATION: Final = _metric(
     "otelprov.operation.duration",
@@ -388,7 +478,7 @@ ARTIFACT_MODIFIED: Final = _metric(
 JOURNAL_SIZE: Final = _metric(
     "otelprov.journal.size", "gauge", "By", (), "Size of the journal on this host."
 )
-JOURNAL_LOST: Final = _metric(
+JOURNAL_LOSSES: Final = _metric(
     "otelprov.journal.lost",
     "counter",
     "{line}",

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
+RUN = "OTELPROV_RUN"
+"""No setting: a recorded process says in it, for its workers and for a program that replaces it,
+which run it is and which process."""
+
 Tier = Literal["essential", "full"]
+Durability = Literal["os", "fsync"]
 T = TypeVar("T")
 
 
@@ -36,6 +41,23 @@ SETTINGS: tuple[Setting, ...] = (
         "OTELPROV_JOURNAL",
         "the user's state directory",
         "Directory of the journal; 'off' keeps none.",
+    ),
+    Setting(
+        "OTELPROV_JOURNAL_SEGMENT",
+        "16MiB",
+        "Size at which a process begins its next file of the journal.",
+    ),
+    Setting(
+        "OTELPROV_JOURNAL_LIMIT",
+        "10GiB",
+        "Size of the whole journal; over it the oldest files are deleted, which is written down. "
+        "'off' keeps everything.",
+    ),
+    Setting(
+        "OTELPROV_DURABILITY",
+        "os",
+        "When a line of the journal counts as written: 'os' when the kernel has it (it survives "
+        "the process), 'fsync' when the disk has it (it survives the machine).",
     ),
     Setting(
         "OTELPROV_TIER",
@@ -73,6 +95,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OTELPROV_CODE_BRANCH", "from git or CI", "Branch that goes with it."),
     Setting("OTELPROV_CODE_REPOSITORY", "from git or CI", "Repository that goes with it."),
     Setting(
+        "OTELPROV_EXIT_TIMEOUT",
+        "2",
+        "Seconds, in all, that the exit of a program may be delayed by what is still to be "
+        "delivered; 0 for not at all.",
+    ),
+    Setting(
         "OTELPROV_RAISE_FAULTS",
         "off",
         "For tests: 'on' raises otelprov's own faults instead of passing them by.",
@@ -85,6 +113,11 @@ class Settings:
     """The settings in force."""
 
     journal: Path | None
+    journal_segment: int = 16 << 20
+    """Bytes."""
+    journal_limit: int | None = 10 << 30
+    """Bytes; None for no limit."""
+    durability: Durability = "os"
     tier: Tier = "essential"
     carrier: bool = True
     digest_limit: int | None = 8 << 30
@@ -92,6 +125,8 @@ class Settings:
     digest_queue: int | None = 1 << 30
     """Bytes; None to put nothing off."""
     parameter_length: int = 512
+    exit_timeout: float = 2.0
+    """Seconds."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -133,13 +168,18 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
     journal = get("OTELPROV_JOURNAL", _journal, default)
     default_limit: int | None = 8 << 30
     default_queue: int | None = 1 << 30
+    default_size: int | None = 10 << 30
     return Settings(
         journal=journal,
+        journal_segment=get("OTELPROV_JOURNAL_SEGMENT", _segment, 16 << 20),
+        journal_limit=get("OTELPROV_JOURNAL_LIMIT", _limit, default_size),
+        durability=get("OTELPROV_DURABILITY", _durability, "os"),
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
+        exit_timeout=get("OTELPROV_EXIT_TIMEOUT", _seconds, 2.0),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -166,6 +206,19 @@ def _tier(text: str) -> Tier:
     return cast(Tier, text)
 
 
+def _durability(text: str) -> Durability:
+    if text not in ("os", "fsync"):
+        raise ValueError("expected 'os' or 'fsync'")
+    return cast(Durability, text)
+
+
+def _segment(text: str) -> int:
+    value = _bytes(text)
+    if value < 1 << 12:
+        raise ValueError("expected 4KiB or more")
+    return value
+
+
 def _switch(text: str) -> bool:
     if text.lower() not in ("on", "off"):
         raise ValueError("expected 'on' or 'off'")
@@ -184,6 +237,16 @@ def _bytes(text: str) -> int:
     if match is None or match[2].upper() not in _UNITS:
         raise ValueError("expected a size such as '512MiB', '2GB' or '1000000'")
     return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 3600:
+        raise ValueError("expected a number of seconds from 0 to 3600")
+    return value
 
 
 def _length(text: str) -> int:

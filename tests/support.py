@@ -56,6 +56,8 @@ def _value(value: Mapping[str, Any]) -> Any:
         return int(content)
     if kind == "arrayValue":
         return [_value(item) for item in content.get("values", [])]
+    if kind == "kvlistValue":
+        return attributes(content.get("values", []))
     return content
 
 
@@ -64,8 +66,11 @@ def attributes(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def decode(line: str | bytes) -> list[Recorded]:
-    spans = []
-    for resource in json.loads(line)["resourceSpans"]:
+    spans: list[Recorded] = []
+    request = json.loads(line)
+    if "resourceLogs" in request:
+        return spans
+    for resource in request["resourceSpans"]:
         for scope in resource["scopeSpans"]:
             for span in scope["spans"]:
                 recorded = Recorded(
@@ -91,6 +96,29 @@ def decode(line: str | bytes) -> list[Recorded]:
                         recorded.generated.append(found)
                 spans.append(recorded)
     return spans
+
+
+def decode_started(line: str | bytes) -> list[Recorded]:
+    """The start records of one line, as the spans that they announce."""
+    found: list[Recorded] = []
+    for resource in json.loads(line).get("resourceLogs", []):
+        for scope in resource["scopeLogs"]:
+            for record in scope["logRecords"]:
+                if record["eventName"] != "otelprov.operation.started":
+                    continue
+                said = attributes(record["attributes"])
+                found.append(
+                    Recorded(
+                        name=said["otelprov.operation.name"],
+                        span_id=record["spanId"],
+                        trace_id=record["traceId"],
+                        parent=said.get("otelprov.operation.parent"),
+                        attributes=said,
+                        used=said.get("otelprov.operation.used", []),
+                        start=said["otelprov.operation.start"],
+                    )
+                )
+    return found
 
 
 class Spans:
@@ -125,6 +153,15 @@ def journal(directory: Path) -> list[Recorded]:
 def journal_lines(path: Path) -> list[Recorded]:
     """Every span of one file of a journal, in the order in which they were written."""
     return [span for line in path.read_bytes().splitlines() for span in decode(line)]
+
+
+def started(directory: Path) -> list[Recorded]:
+    """Every start record of a journal, in the order in which they were begun."""
+    found: list[Recorded] = []
+    for path in sorted(directory.glob("*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            found.extend(decode_started(line))
+    return sorted(found, key=lambda one: one.start)
 
 
 def upstream(spans: list[Recorded], artifact_id: str) -> tuple[set[str], set[str]]:

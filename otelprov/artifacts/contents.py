@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import threading
@@ -125,7 +126,7 @@ def read_at(descriptor: int, buffer: memoryview, position: int) -> int:
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [buffer], position)
     os.lseek(descriptor, position, os.SEEK_SET)
-    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+    with io.FileIO(descriptor, closefd=False) as file:
         return file.readinto(buffer) or 0
 
 

@@ -19,8 +19,6 @@ from otelprov.model import Artifact
 T = TypeVar("T")
 
 MAX_THREADS: Final = 4
-FORK_WAIT: Final = 10.0
-"""Seconds that a fork waits for what is being digested."""
 
 
 class Pending(Generic[T]):
@@ -111,10 +109,13 @@ class _State:
     """What the threads of this process share."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition(threading.Lock())
+        # Reentrant: a signal handler of the program may record something while this is held.
+        self.changed = threading.Condition(threading.RLock())
         self.tasks: deque[tuple[Callable[[], object], int]] = deque()
-        self.threads = 0
+        self.threads: set[threading.Thread] = set()
         self.idle = 0
+        self.leave = False
+        """Whether the threads are to end when there is nothing to do."""
         self.running = 0
         self.bytes = 0
         """Of the data that waits to be digested or is."""
@@ -153,11 +154,11 @@ class Background:
         state.bytes += size
         if state.idle:
             state.changed.notify_all()
-        elif state.threads < _threads():
+        elif len(state.threads) < _threads():
             thread = threading.Thread(
-                target=_work, args=(state,), name=f"otelprov-{state.threads}", daemon=True
+                target=_work, args=(state,), name=f"otelprov-{len(state.threads)}", daemon=True
             )
-            state.threads += 1
+            state.threads.add(thread)
             thread.start()
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -178,6 +179,22 @@ class Background:
                     return False
                 task = _take(state)
             _do(state, task)
+
+    def rest(self, timeout: float) -> None:
+        """Do everything that there is to do and end the threads, within ``timeout`` seconds.
+
+        For a fork: of a program with several threads that is a risk, and Python 3.12 warns of it.
+        """
+        state = _state
+        if not self.flush(timeout):
+            return
+        with state.changed:
+            state.leave = True
+            state.changed.notify_all()
+            threads = [*state.threads]
+        for thread in threads:
+            thread.join(timeout)
+        state.leave = False
 
 
 background = Background()
@@ -209,15 +226,18 @@ def _work(state: _State) -> None:
     while True:
         with state.changed:
             state.idle += 1
-            while not state.tasks:
+            while not state.tasks and not state.leave:
                 state.changed.wait()
             state.idle -= 1
+            if not state.tasks:
+                state.threads.discard(threading.current_thread())
+                return
             task = _take(state)
         try:
             _do(state, task)
         except BaseException:
             with state.changed:
-                state.threads -= 1
+                state.threads.discard(threading.current_thread())
             raise
         del task
 
@@ -226,8 +246,6 @@ def _work(state: _State) -> None:
 
 
 def _before_fork() -> None:
-    # A thread that this one waits for may itself wait for a lock that this one holds: not for ever.
-    background.flush(FORK_WAIT)
     _state.changed.acquire()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
@@ -53,7 +54,7 @@ def detect(path: str | os.PathLike[str]) -> Format | None:
         # Anything but a regular file may wait for its writer when it is opened.
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
-        with open(path, "rb", buffering=0) as file:
+        with io.FileIO(path) as file:  # a program may have an `open` of its own in builtins
             magic = file.read(len(_ARROW_MAGIC))
     except (OSError, ValueError):
         return None

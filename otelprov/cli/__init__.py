@@ -14,6 +14,7 @@ from otelprov.cli.identify import identify
 from otelprov.cli.lineage import lineage
 from otelprov.cli.run import run
 from otelprov.cli.runs import runs
+from otelprov.cli.ship import ship
 from otelprov.cli.show import show
 
 
@@ -63,15 +64,16 @@ def main(context: click.Context) -> None:
       otelprov runs                         what ran, newest first
       otelprov id a.parquet b.parquet --explain   are they equal? where do they differ?
       otelprov check determinism            which steps make something else each time?
+      otelprov ship                         deliver the journal to a Collector
       otelprov doctor                       is everything recorded that should be?
 
     Exit codes: 0 done; 1 not found, not reachable, ambiguous; 2 wrong usage or a bad setting;
-    3 answered, but some of the journal could not be read. `check` and `id --explain` have
-    their own.
+    3 answered, but some of the journal could not be read. `check`, `ship` and `id --explain`
+    have their own.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for _command in (run, lineage, show, runs, identify, check, doctor):
+for _command in (run, lineage, show, runs, identify, check, ship, doctor):
     main.add_command(_command)

@@ -18,10 +18,12 @@ State = Literal["ok", "note", "problem"]
 _VARIABLES = (
     "OTEL_SDK_DISABLED",
     "OTEL_TRACES_EXPORTER",
+    "OTEL_LOGS_EXPORTER",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
@@ -50,6 +52,7 @@ class Report:
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     collector: dict[str, Any] | None = None
+    delivery: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, topic: str, state: State, text: str) -> None:
         self.findings.append(Finding(topic, state, text))
@@ -68,7 +71,8 @@ def doctor(form: str) -> int:
     """Say what is recorded, what is not and why, and whether it arrives.
 
     Looks at the instrumented libraries, the journal, the settings, the OTEL_* variables that
-    matter, the Collector (when an OTLP exporter is chosen) and git in the current directory.
+    matter, the Collector and what waits for it (when an exporter is chosen) and git in the
+    current directory.
 
     \b
       otelprov doctor
@@ -81,6 +85,7 @@ def doctor(form: str) -> int:
     _look_at_settings(report)
     _look_at_journal(report)
     _look_at_environment(report)
+    _look_at_delivery(report)
     _look_at_git(report)
     if form == "json":
         from otelprov.render.json import dump
@@ -257,21 +262,34 @@ def _look_at_environment(report: Report) -> None:
         _look_at_collector(report, otlp[0])
 
 
+def _look_at_delivery(report: Report) -> None:
+    from otelprov import settings
+    from otelprov.cli import delivery
+
+    for signal in delivery.chosen():
+        figures: dict[str, Any] = {}
+        for state, text in delivery.look(settings.load().journal, signal, figures):
+            report.add("delivery", state, text)
+        report.delivery.append(figures)
+
+
 def _look_at_sampler(report: Report, values: dict[str, str]) -> None:
-    sampler = values.get("OTEL_TRACES_SAMPLER", "").removeprefix("parentbased_")
-    if sampler == "always_off":
-        report.add("OpenTelemetry", "problem", "OTEL_TRACES_SAMPLER: no span is recorded")
-    elif sampler == "traceidratio":
+    sampler = values.get("OTEL_TRACES_SAMPLER", "")
+    if not sampler:
+        return
+    ratio = 0.0 if sampler.endswith("always_off") else 1.0
+    if sampler.endswith("traceidratio"):
         try:
             ratio = float(values.get("OTEL_TRACES_SAMPLER_ARG", "1"))
         except ValueError:
             ratio = 1.0
-        if ratio < 1:
-            report.add(
-                "OpenTelemetry",
-                "problem",
-                f"OTEL_TRACES_SAMPLER: only {ratio:.0%} of the runs are recorded",
-            )
+    share = "all" if ratio >= 1 else "none" if ratio <= 0 else f"{ratio:.0%}"
+    report.add(
+        "OpenTelemetry",
+        "ok" if ratio >= 1 else "note",
+        f"sampler {sampler}: exporters get {share} of the traces; the journal keeps every run and "
+        "operation",
+    )
 
 
 def _look_at_collector(report: Report, exporter: str) -> None:

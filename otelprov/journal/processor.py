@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
@@ -9,8 +12,16 @@ from otelprov.journal.otlp import LineEncoder
 from otelprov.journal.writer import JournalWriter
 
 
+class Journaled:
+    """What a span is too that is put into the journal by who made it, sampled or not."""
+
+    def log_line(self, event_name: str, attributes: Mapping[str, Any]) -> bytes:
+        """A log record about it, as ``LineEncoder.log_line`` gives it."""
+        raise NotImplementedError
+
+
 class JournalProcessor(SpanProcessor):
-    """Appends every ended span of the process, otelprov's and others', to the journal."""
+    """Appends the ended spans of others to the journal; otelprov's own are there already."""
 
     def __init__(self, writer: JournalWriter) -> None:
         self.writer = writer
@@ -22,8 +33,25 @@ class JournalProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Append the span."""
         context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled:
-            self.writer.append(self._encoder.encode(span))
+        if context is None or not context.trace_flags.sampled or isinstance(span, Journaled):
+            return
+        self.append(self._encoder.encode(span))
+
+    def note(
+        self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Append a log record about a span that is not here yet (``semconv.LOGS``)."""
+        context = span.get_span_context()
+        if isinstance(span, Journaled):
+            self.append(span.log_line(event_name, attributes or {}))
+        elif context is not None and context.trace_flags.sampled:
+            self.append(self._encoder.log_line(span, event_name, attributes))
+
+    def append(self, line: bytes) -> None:
+        """Append a line."""
+        if self._encoder.resource is not None:
+            self.writer.resource = self._encoder.resource
+        self.writer.append(line)
 
     def shutdown(self) -> None:
         """Close the file."""

@@ -1,7 +1,8 @@
 """The read side of the journal: files into lines, lines into spans.
 
-Nothing here is fatal. A line that is not a whole OTLP/JSON trace request is passed over and told
-as :class:`Damage`, so that what surrounds it can still be read.
+Nothing here is fatal. A line that is not a whole OTLP/JSON request is passed over and told as
+:class:`Damage`, so that what surrounds it can still be read. A log record about an operation that
+began, or whose call is over, is read as a span that is not complete.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+from otelprov import semconv
 
 Value = str | bool | int | float | list["Value"]
 Attributes = Mapping[str, Value]
@@ -39,7 +42,8 @@ class SpanLink:
 class Span:
     """A span as it was recorded, before anything is read into it.
 
-    ``start`` and ``end`` are nanoseconds since the epoch; ``end`` is 0 while the span goes on.
+    ``start`` and ``end`` are nanoseconds since the epoch; ``end`` is 0 where only the beginning is
+    recorded.
     """
 
     trace_id: str
@@ -54,6 +58,24 @@ class Span:
     links: tuple[SpanLink, ...] = ()
     failed: bool = False
     message: str | None = None
+    pending: int | None = None
+    """Of a call that is over and whose span is not written yet: artifacts without an id so far."""
+
+    @property
+    def rank(self) -> int:
+        """How much is known: 0 its beginning, 1 that its call was over, 2 all."""
+        return 0 if not self.end else 2 if self.pending is None else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a process could not write to the journal."""
+
+    lines: int
+    bytes: int
+    reason: str
+    time: int
+    """When it was said, nanoseconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +85,10 @@ class Line:
     offset: int
     number: int
     data: bytes
-
-    @property
-    def complete(self) -> bool:
-        """Whether the line was written to its end."""
-        return self.data.endswith(b"\n")
+    """Empty where the line is longer than ``LONGEST``."""
+    length: int
+    complete: bool
+    """Whether the line was written to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +105,16 @@ class Damage:
 
 
 class DamagedLine(ValueError):
-    """A line is not a trace request; the message says why."""
+    """A line is not a request; the message says why."""
 
 
 TORN = "the line was not written to its end"
+LONGEST = 16 << 20
+"""Bytes of a line that are read; a longer one is passed over."""
+TOO_LONG = f"the line is longer than {LONGEST >> 20} MiB"
+
+_PIECE = 1 << 20
+_TIMES = 1 << 63  # what SQLite and the clocks of this world can hold
 
 
 def files(directory: Path) -> list[Path]:
@@ -116,35 +143,123 @@ def lines(path: Path, offset: int = 0, number: int = 0) -> Iterator[Line]:
     """
     with path.open("rb") as file:
         file.seek(offset)
-        for data in file:
+        while data := file.readline(LONGEST):
             number += 1
-            yield Line(offset, number, data)
-            offset += len(data)
+            length = len(data)
+            complete = data.endswith(b"\n")
+            if not complete and length == LONGEST:
+                data = b""
+                while piece := file.readline(_PIECE):
+                    length += len(piece)
+                    complete = piece.endswith(b"\n")
+                    if complete:
+                        break
+            yield Line(offset, number, data, length, complete)
+            offset += length
 
 
 def spans(data: bytes) -> list[Span]:
-    """The spans of one line.
+    """The spans of one line, those that are not complete among them.
 
     Raises:
-        DamagedLine: the line is not an OTLP/JSON ``ExportTraceServiceRequest``.
+        DamagedLine: the line is not an OTLP/JSON request.
+    """
+    return contents(data)[0]
+
+
+def contents(data: bytes) -> tuple[list[Span], list[Lost]]:
+    """What one line holds: spans, and what could not be written.
+
+    Raises:
+        DamagedLine: the line is not an OTLP/JSON ``ExportTraceServiceRequest`` or
+            ``ExportLogsServiceRequest``.
     """
     try:
         request = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise DamagedLine(f"not JSON ({error})") from None
-    if not isinstance(request, dict) or not isinstance(request.get("resourceSpans"), list):
-        raise DamagedLine("JSON, but not an OTLP trace request (no resourceSpans)")
+    if isinstance(request, dict):
+        if isinstance(request.get("resourceSpans"), list):
+            return _trace_request(request["resourceSpans"]), []
+        if isinstance(request.get("resourceLogs"), list):
+            return _logs_request(request["resourceLogs"])
+    raise DamagedLine("JSON, but not an OTLP request (no resourceSpans, no resourceLogs)")
+
+
+def _trace_request(groups: list[Any]) -> list[Span]:
     found = []
     try:
-        for group in request["resourceSpans"]:
+        for group in groups:
             service = _service((group.get("resource") or {}).get("attributes"))
             for scope in group.get("scopeSpans") or ():
                 for message in scope.get("spans") or ():
                     found.append(_span(message, service))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         detail = f"{type(error).__name__}: {error}"
         raise DamagedLine(f"an OTLP trace request with a span that is not one ({detail})") from None
     return found
+
+
+def _logs_request(groups: list[Any]) -> tuple[list[Span], list[Lost]]:
+    found: list[Span] = []
+    lost: list[Lost] = []
+    try:
+        for group in groups:
+            service = _service((group.get("resource") or {}).get("attributes"))
+            for scope in group.get("scopeLogs") or ():
+                for message in scope.get("logRecords") or ():
+                    event = message.get("eventName")
+                    if event in (semconv.STARTED, semconv.RETURNED):
+                        found.append(_incomplete(message, event, service))
+                    elif event == semconv.JOURNAL_LOST:
+                        lost.append(_lost(message))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise DamagedLine(
+            f"an OTLP logs request with a record that is not one ({detail})"
+        ) from None
+    return found, lost
+
+
+def _incomplete(message: dict[str, Any], event: str, service: str) -> Span:
+    """A span out of a log record about it."""
+    attributes = _attributes(message.get("attributes"))
+    used = attributes.pop(semconv.OPERATION_USED, None)
+    made = attributes.pop(semconv.OPERATION_GENERATED, None)
+    error = attributes.pop(semconv.OPERATION_ERROR, None)
+    parent = attributes.pop(semconv.OPERATION_PARENT, None)
+    returned = event == semconv.RETURNED
+    end = attributes.pop(semconv.OPERATION_END, 0)
+    pending = attributes.pop(semconv.OPERATION_PENDING, 0)
+    return Span(
+        trace_id=_hex(message["traceId"], 32),
+        span_id=_hex(message["spanId"], 16),
+        parent_span_id=str(parent) if parent else None,
+        name=str(attributes.pop(semconv.OPERATION_NAME, "")),
+        start=_time(attributes.pop(semconv.OPERATION_START, 0)),
+        end=_time(end) if returned else 0,
+        service=service,
+        attributes=attributes,
+        events=(*_edges(semconv.USED, used), *_edges(semconv.GENERATED, made)),
+        failed=error is not None or semconv.ERROR_TYPE in attributes,
+        message=None if error is None else str(error),
+        pending=int(str(pending)) if returned else None,
+    )
+
+
+def _edges(name: str, artifacts: Value | None) -> Iterator[Event]:
+    for text in artifacts if isinstance(artifacts, list) else ():
+        yield Event(name, orjson.loads(str(text)))  # as `_value` gives a map
+
+
+def _lost(message: dict[str, Any]) -> Lost:
+    attributes = _attributes(message.get("attributes"))
+    return Lost(
+        lines=_time(attributes.get(semconv.LOST_LINES, 0)),
+        bytes=_time(attributes.get(semconv.LOST_BYTES, 0)),
+        reason=str(attributes.get(semconv.LOST_REASON, "")),
+        time=_time(message.get("timeUnixNano")),
+    )
 
 
 def _span(message: dict[str, Any], service: str) -> Span:
@@ -154,8 +269,8 @@ def _span(message: dict[str, Any], service: str) -> Span:
         span_id=_hex(message["spanId"], 16),
         parent_span_id=message.get("parentSpanId") or None,
         name=str(message.get("name", "")),
-        start=int(message.get("startTimeUnixNano") or 0),
-        end=int(message.get("endTimeUnixNano") or 0),
+        start=_time(message.get("startTimeUnixNano")),
+        end=_time(message.get("endTimeUnixNano")),
         service=service,
         attributes=_attributes(message.get("attributes")),
         events=tuple(
@@ -186,6 +301,13 @@ def _hex(text: Any, digits: int) -> str:
         raise ValueError(f"{text!r} is not an id of {digits} hex digits")
     int(text, 16)
     return text.lower()
+
+
+def _time(value: Any) -> int:
+    number = int(value or 0)
+    if not 0 <= number < _TIMES:
+        raise ValueError(f"{number} is out of range")
+    return number
 
 
 def _attributes(pairs: Any) -> dict[str, Value]:

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final, Literal
 from uuid import uuid4
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
-from otelprov.journal.exporter import processor_attached
+from otelprov.journal.attachment import attach
+from otelprov.journal.lines import Part
 from otelprov.journal.processor import JournalProcessor
-from otelprov.journal.writer import JournalWriter
+from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
+from otelprov.recording.ids import with_own_ids
 from otelprov.recording.policy import redact, redact_command, shorten
+from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.settings import Settings
 from otelprov.version import __version__
+
+FORK_WAIT: Final = 10.0
+"""Seconds that a fork waits at most for what is being digested."""
 
 # Programs that serve or work until they are told to stop: a root span over their whole life would
 # make one trace of everything they ever do.
@@ -39,8 +48,21 @@ _SERVERS = frozenset(
         "supervisord uvicorn uwsgi waitress waitress-serve"
     ).split()
 )
-# Helper processes of the standard library's multiprocessing: no user code runs in them.
-_HELPERS = ("from multiprocessing.resource_tracker", "from multiprocessing.semaphore_tracker")
+# Programs that only start others, or read what was recorded: nothing of the user's runs in them.
+_LAUNCHERS = frozenset(("opentelemetry-instrument", "otelprov"))
+# Helper processes of multiprocessing and of loky: no user code runs in them.
+_HELPERS = (
+    "from multiprocessing.resource_tracker",
+    "from multiprocessing.semaphore_tracker",
+    "from joblib.externals.loky.backend.resource_tracker",
+    "from loky.backend.resource_tracker",
+)
+_RUN_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
+
+Role = Literal["program", "server", "worker", "helper"]
+"""Of a process. A ``program`` is one run, and one trace. A ``server`` works until it is told to
+stop: no root span. A ``worker`` carries out a part of the run that started it. A ``helper`` has
+no work of the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +72,12 @@ class Program:
     name: str
     directory: str
     """Where its code is: the script's directory, else the working directory."""
-    has_root: bool
-    """Whether its run is one trace."""
+    role: Role
+
+    @property
+    def has_root(self) -> bool:
+        """Whether its run is one trace."""
+        return self.role == "program"
 
 
 class Run:
@@ -59,15 +85,22 @@ class Run:
 
     def __init__(self) -> None:
         self.settings: Settings = settings.load({})
-        self.program = Program("python", os.getcwd(), has_root=False)
+        self.program = Program("python", os.getcwd(), "helper")
         self.active = False
         """Whether anything is recorded; a look at it is all that an idle wrapper pays."""
-        self._span: Span | None = None
+        self.forks = 0
+        """How often this process, or those that it was forked from, were: what was begun with
+        another number belongs to the parent."""
+        self.worker: int | None = None
+        """The process id, where this process works for the run of another."""
+        self._span: OperationSpan | ForeignSpan | None = None
         self._context: Context | None = None
-        self._name: str | None = None
+        self._id: str | None = None
+        self._parents: str | None = None
         self._process = 0
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
+        self._facts: tuple[tuple[object, ...], Part] | None = None
 
     def __reduce__(self) -> str:
         # By name: cloudpickle takes some functions of pandas by value, and what stands in for
@@ -76,13 +109,13 @@ class Run:
 
     @property
     def id(self) -> str:
-        """``<trace id>-<span id>`` of the run span, or a name of the process where it has none."""
-        if self._span is None:
-            if self._name is None or self._process != os.getpid():
-                self._name, self._process = f"process-{uuid4().hex}", os.getpid()
-            return self._name
-        context = self._span.get_span_context()
-        return f"{context.trace_id:032x}-{context.span_id:016x}"
+        """``<trace id>-<span id>`` of the run span, or a name of the process where it has none.
+
+        A worker has the id of the run that it works for.
+        """
+        if self._id is None:
+            self._id = self._name_process()
+        return self._id
 
     @property
     def code(self) -> CodeVersion:
@@ -90,6 +123,20 @@ class Run:
         if self._code is None:
             self._code = code_version(self.program.directory, self.settings)
         return self._code
+
+    @property
+    def facts(self) -> Part:
+        """What every operation of this run says: tier, code version, run id."""
+        if self._facts is None or self._facts[0] != (self._id, self.worker, self.settings):
+            attributes: dict[str, str | bool | int] = {
+                semconv.TIER: self.settings.tier,
+                **self.code.attributes(),
+                semconv.RUN_ID: self.id,
+            }
+            if self.worker is not None:
+                attributes[semconv.PROCESS_PID] = self.worker
+            self._facts = ((self._id, self.worker, self.settings), Part(attributes))
+        return self._facts[1]
 
     @property
     def journal(self) -> JournalWriter | None:
@@ -103,8 +150,8 @@ class Run:
         program is (a server or a notebook has no such root).
         """
         if self.active:
-            if root is not False and self._span is None and self.program.has_root:
-                self._open()
+            if root is not False:
+                self._begin(self.program.has_root)
             return
         self.settings = settings.load()
         settings.report(self.settings)
@@ -113,24 +160,31 @@ class Run:
             return
         self.program = current_program()
         provider = _provider()
-        if provider is not None and self.settings.journal is not None and self._processor is None:
-            self._processor = JournalProcessor(JournalWriter(self.settings.journal))
-            provider.add_span_processor(self._processor)
-            processor_attached()
+        writer = None if self._processor is not None else journal_writer(self.settings)
+        if provider is not None and writer is not None:
+            self._processor = JournalProcessor(writer)
+            attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         if not self.active:
             atexit.register(self._settle)
         self.active = True
-        if self.program.has_root if root is None else root:
-            self._open()
+        if root is not False:
+            self._begin(self.program.has_root if root is None else root)
 
     def stop(self) -> None:
         """End the run span and stop recording."""
         self._close()
         background.limit = 0
         self.active = False
-        self._span = self._context = self._code = None
-        tracer.cache_clear()
+        self._span = self._context = self._code = self._id = self._facts = None
+        spans_of.cache_clear()
+
+    def note(
+        self, span: Span, event_name: str, attributes: Mapping[str, object] | None = None
+    ) -> None:
+        """Put a log record about a span that has not ended into the journal, at once."""
+        if self._processor is not None and isinstance(span, ReadableSpan):
+            self._processor.note(span, event_name, attributes)
 
     def parent(self) -> Context | None:
         """The context for a new span: the current one, else the run's.
@@ -141,13 +195,44 @@ class Run:
             return self._context
         return None
 
+    def _begin(self, root: bool) -> None:
+        """Find the run that this process's operations belong to."""
+        if self._id is not None:
+            return
+        if self.program.role == "worker" and self._join():
+            return
+        if root or self.program.role == "worker":
+            self._open()
+        if self._id is None and self.program.role != "helper":
+            self._id = self._name_process()
+
+    def _join(self) -> bool:
+        """Be a part of the run that started this worker; False when it was not recorded."""
+        run_id = os.environ.get(settings.RUN, "").partition(" ")[0]
+        if not _RUN_ID.fullmatch(run_id):
+            return False
+        self._id, self.worker = run_id, os.getpid()
+        if not run_id.startswith("process-"):
+            self._context = _handed_on()
+            context_api.attach(self._context)
+        return True
+
+    def _name_process(self) -> str:
+        """A name for a process without a run span; its workers are told."""
+        multiprocessing = sys.modules.get("multiprocessing.process")
+        name = self._parents
+        if name is None or multiprocessing is None or multiprocessing.parent_process() is None:
+            # A forked worker of a server is a process like any other; one of multiprocessing's
+            # (in a notebook, say) does a part of what its parent does.
+            name, self.worker = f"process-{uuid4().hex}", None
+        os.environ[settings.RUN] = f"{name} {_process()}"
+        return name
+
     def _open(self) -> None:
-        carrier = {
-            key.lower(): os.environ[key]
-            for key in ("TRACEPARENT", "TRACESTATE")
-            if key in os.environ
-        }
-        parent = TraceContextTextMapPropagator().extract(carrier, context=Context())
+        # What git says now is what is loaded from now on; and no handler of the program's for
+        # SIGCHLD is there yet to find a child that it does not know.
+        started, code = now(), self.code
+        parent = _handed_on()
         attributes: dict[str, str | int | list[str]] = {
             semconv.OPERATION_KIND: "run",
             semconv.PROCESS_PID: os.getpid(),
@@ -155,22 +240,27 @@ class Run:
             semconv.PROCESS_DIRECTORY: os.getcwd(),
             semconv.PYTHON_VERSION: sys.version.split()[0],
             **ci_attributes(os.environ),
+            **code.attributes(),
         }
-        self._span = tracer("run").start_span(
-            f"run {self.program.name}",
-            context=parent,
-            kind=SpanKind.INTERNAL,
-            attributes=attributes,
-            start_time=now(),
-        )
-        if not self._span.is_recording():
+        if code.source:
+            attributes[semconv.CODE_SOURCE] = code.source
+        before, _, process = os.environ.get(settings.RUN, "").partition(" ")
+        if process == _process() and _RUN_ID.fullmatch(before):
+            attributes[semconv.RUN_REPLACED] = before
+        name = f"run {self.program.name}"
+        self._span = spans_of("run").start(name, SpanKind.INTERNAL, parent, started)
+        if not self._span.wanted:
             return
-        self._span.set_attribute(semconv.RUN_ID, self.id)
-        self._context = trace.set_span_in_context(self._span)
+        context = self._span.visible.get_span_context()
+        self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
+        self._span.describe(Part({**attributes, semconv.RUN_ID: self._id}))
+        self._context = trace.set_span_in_context(self._span.visible)
         context_api.attach(self._context)
+        self.note(self._span.visible, semconv.STARTED)
         headers: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(headers, context=self._context)
         os.environ.update({key.upper(): value for key, value in headers.items()})
+        os.environ[settings.RUN] = f"{self._id} {_process()}"
         self._process = os.getpid()
         atexit.register(self._close)
 
@@ -186,26 +276,42 @@ class Run:
             return
         span, self._process = self._span, 0
         with faults.contained("the end of the run was not recorded"):
-            span.set_attributes({**self.code.attributes()})
-            if self.code.source:
-                span.set_attribute(semconv.CODE_SOURCE, self.code.source)
             # Set by the interpreter before it prints a traceback; reading it instead of putting
             # a hook in place leaves sys.excepthook to the program.
             error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
-                span.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
-                text = shorten(redact(f"{type(error).__name__}: {error}"), 512)
-                span.set_status(Status(StatusCode.ERROR, text))
-            span.end(end_time=now())
+                span.describe(Part({semconv.ERROR_TYPE: type(error).__qualname__}))
+                span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
+            span.finish(now())
+
+    def _before_fork(self) -> None:
+        # A thread that this one waits for may itself wait for a lock that this one holds: not for
+        # ever.
+        with faults.contained("what was still being digested was not recorded"):
+            background.rest(FORK_WAIT)
+
+    def _forked(self) -> None:
+        """In a forked child: what it does belongs to the run, whose end is the parent's to tell."""
+        self.forks += 1
+        if not self.active:
+            return
+        self.worker = os.getpid()
+        if self._context is None:
+            self._parents, self._id = self._id, None
 
 
 run = Run()
+if hasattr(os, "register_at_fork"):
+    # What is registered last is called first before a fork: the threads have to come to an end
+    # before the journal's lock is taken, which they need.
+    os.register_at_fork(before=run._before_fork, after_in_child=run._forked)
 
 
 @lru_cache(maxsize=64)
-def tracer(library: str) -> Tracer:
-    """The tracer for the operations of one library."""
-    return trace.get_tracer(f"otelprov.{library}", __version__)
+def spans_of(library: str) -> SpanSource:
+    """Where the spans for the operations of one library come from."""
+    tracer = with_own_ids(trace.get_tracer(f"otelprov.{library}", __version__))
+    return SpanSource(tracer, run._processor)
 
 
 def now() -> int:
@@ -218,27 +324,53 @@ def current_program() -> Program:
     arguments = list(sys.orig_argv[1:])
     script = sys.argv[0] if sys.argv else ""
     working = os.getcwd()
+    code = arguments[arguments.index("-c") + 1] if "-c" in arguments[:-1] else ""
+    module = arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
+    # Not by sys.argv, which a spawned worker takes over from its parent before it runs anything.
+    if (
+        "--multiprocessing-fork" in arguments
+        or code.startswith("from multiprocessing.forkserver ")
+        or "loky.backend.popen_loky" in module
+    ):
+        return Program("worker", working, "worker")
     if script == "-c":
-        code = arguments[arguments.index("-c") + 1] if "-c" in arguments[:-1] else ""
-        if code.startswith(_HELPERS):
-            return Program("multiprocessing helper", working, has_root=False)
-        if "--multiprocessing-fork" in arguments:
-            return Program("multiprocessing worker", working, has_root=True)
-        return Program("-c", working, has_root=True)
+        return Program("-c", working, "helper" if code.startswith(_HELPERS) else "program")
     if script == "-m":
-        module = arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else ""
         served = module.partition(".")[0] in _SERVERS
-        return Program(f"-m {module}", working, has_root=not served)
+        return Program(f"-m {module}", working, "server" if served else "program")
     if not script:  # a REPL: its life is not one piece of work
-        return Program("python", working, has_root=False)
+        return Program("python", working, "server")
     name = os.path.basename(script)
     directory = os.path.dirname(os.path.abspath(script))
-    # gunicorn is a server's command; a script that somebody calls celery.py is not.
-    served = name in _SERVERS or name == "ipykernel_launcher.py"
     # A command installed as an entry point lies in bin/, which says nothing about the code.
     if os.path.basename(directory) in ("bin", "Scripts") and not name.endswith(".py"):
         directory = working
-    return Program(name, directory, has_root=not served)
+    if name in _LAUNCHERS:
+        return Program(name, directory, "helper")
+    # gunicorn is a server's command; a script that somebody calls celery.py is not.
+    served = name in _SERVERS or name == "ipykernel_launcher.py"
+    return Program(name, directory, "server" if served else "program")
+
+
+def _handed_on() -> Context:
+    """The span that the environment names as the parent; an empty context without one."""
+    carrier = {
+        key.lower(): os.environ[key] for key in ("TRACEPARENT", "TRACESTATE") if key in os.environ
+    }
+    return TraceContextTextMapPropagator().extract(carrier, context=Context())
+
+
+def _process() -> str:
+    """This process in a way that no other has: its id, and when the kernel started it.
+
+    A program that replaces another (``os.exec``) has both from it.
+    """
+    try:
+        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
+            # proc(5): the 22nd field, and the second is the name, which may have anything in it.
+            return f"{os.getpid()}.{file.read().rpartition(')')[2].split()[19]}"
+    except (OSError, IndexError):
+        return str(os.getpid())
 
 
 def _has_span(context: Context) -> bool:

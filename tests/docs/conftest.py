@@ -11,6 +11,7 @@ from flights import Pipeline
 
 # A program that does one of everything that has an attribute of its own, and then fails.
 ONE_OF_EVERYTHING = """
+    import os, subprocess, sys
     import otelprov
     import pandas as pd
     import pyarrow as pa
@@ -54,6 +55,14 @@ ONE_OF_EVERYTHING = """
     pd.DataFrame({"n": range(200_000)}).to_csv("larger.csv")
     pq.write_to_dataset(pa.table({"k": range(20), "n": range(20)}), "set", partition_cols=["k"])
     pd.read_parquet("set")
+
+    child = os.fork()
+    if child == 0:
+        orders.tail(3)
+        os._exit(0)
+    os.waitpid(child, 0)
+    again = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'pass'])"
+    subprocess.run([sys.executable, "-c", again], check=True)
 
     orders.merge(rates, on="missing")
 """

@@ -15,18 +15,29 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from otelprov import semconv, settings
-from otelprov.recording import observation, places, policy, recorder
+from otelprov.recording import observation, parameters, places, policy, recorder
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
 
-_PLACES = {"run": "run span"}
+_PLACES = {"run": "run span", "log": "log record"}
 
 
 def events() -> str:
     """The events of the convention."""
     rows = ((f"`{one.name}`", one.brief) for one in semconv.EVENTS.values())
     return _table(("event", "meaning"), rows)
+
+
+def logs() -> str:
+    """The log records of the convention."""
+    rows = ((f"`{one.name}`", one.brief) for one in semconv.LOGS.values())
+    return _table(("event name", "meaning"), rows)
+
+
+def log_attributes() -> str:
+    """What only a log record about a span says."""
+    return _attributes(lambda one: {*one.places} == {"log"})
 
 
 def artifact_attributes() -> str:
@@ -74,7 +85,7 @@ def limits() -> str:
             ),
             (
                 "parameters of an operation",
-                f"{recorder.MAX_PARAMETERS}",
+                f"{parameters.MAX_PARAMETERS}",
                 f"`{semconv.DROPPED_PARAMETERS}`",
             ),
             ("links of a span", f"{recorder.MAX_LINKS}", ""),
@@ -124,6 +135,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes of artifacts": artifact_attributes,
     "attributes of operations": operation_attributes,
     "attributes of runs": run_attributes,
+    "log records": logs,
+    "attributes of log records": log_attributes,
     "metrics": metrics,
     "limits": limits,
     "settings": setting_names,

@@ -26,11 +26,12 @@ ALLOWED: dict[str, set[str]] = {
     "artifacts": FREE,
     "journal": FREE,
     "recording": FREE | {"artifacts", "journal"},
+    "shipping": FREE | {"journal", "recording"},
     "instrumentation": FREE | {"artifacts", "recording"},
     "api": FREE | {"artifacts", "recording"},
     "lineage": FREE | FORMAT,
     "render": FREE | {"lineage"},
-    "cli": FREE | FORMAT | {"lineage", "render", "artifacts"},
+    "cli": FREE | FORMAT | {"lineage", "render", "artifacts", "shipping"},
     "__init__": {"api", "version"},
 }
 

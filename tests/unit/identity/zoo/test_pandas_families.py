@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otelprov.artifacts import identify
-from zoo.examples import examples
+from zoo.examples import family
 from zoo.families import WORDS
 from zoo.processes import Worker
 
@@ -105,7 +105,7 @@ def frame_of(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(dict(columns))
 
 
-@examples
+@family("pandas: numpy")
 @given(numpy_columns(), st.data())
 def test_numpy_backed_frames(worker: Worker, columns: Columns, data: st.DataObject) -> None:
     frame = frame_of(columns)
@@ -135,7 +135,7 @@ def test_numpy_backed_frames(worker: Worker, columns: Columns, data: st.DataObje
             same.append(pl.from_arrow(arrow))
     for i, other in enumerate(same):
         assert table_id(other) == expected, i
-    assert worker.pickled(frame) == expected
+    worker.expect_pickled(frame, expected)
 
     seen = Seen()
     i = data.draw(st.integers(0, len(columns) - 1))
@@ -179,7 +179,7 @@ def build(kind: str, cells: list[Any]) -> pd.DataFrame:
     return pd.DataFrame({"n": pd.array(cells, dtype=kind)})
 
 
-@examples
+@family("pandas: nullable")
 @given(nullable(), st.data())
 def test_frames_of_nullable_types(
     worker: Worker, column: tuple[str, list[Any]], data: st.DataObject
@@ -209,7 +209,7 @@ def test_frames_of_nullable_types(
         same.append(pd.DataFrame({"n": make(filled, mask)}))
     for i, other in enumerate(same):
         assert table_id(other) == expected, i
-    assert worker.pickled(frame) == expected
+    worker.expect_pickled(frame, expected)
 
     seen = Seen()
     other_kind = data.draw(st.sampled_from(NULLABLE))
@@ -228,7 +228,7 @@ def test_frames_of_nullable_types(
 # --- categoricals ---------------------------------------------------------------------------------
 
 
-@examples
+@family("pandas: categoricals")
 @given(
     st.sampled_from([["p", "q", "r"], [1, 2, 3], [0.5, 1.5, -0.0], [True, False]]),
     st.lists(st.integers(-1, 1), max_size=ROWS),
@@ -255,7 +255,7 @@ def test_categoricals(
     ]  # fmt: skip
     for i, other in enumerate(same):
         assert table_id(other) == expected, i
-    assert worker.pickled(frame) == expected
+    worker.expect_pickled(frame, expected)
     seen = Seen()
     for variant in (
         codes,
@@ -322,7 +322,7 @@ def index_content(columns: list[Any], names: list[str | None], values: list[int]
     return tuple(values), tuple(found)
 
 
-@examples
+@family("pandas: indexes")
 @given(st.data())
 def test_indexes(worker: Worker, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(0, 2), max_size=ROWS))
@@ -346,7 +346,7 @@ def test_indexes(worker: Worker, data: st.DataObject) -> None:
         same += [frame.set_axis(turned), frame.set_axis(frame.index.remove_unused_levels())]
     for i, other in enumerate(same):
         assert table_id(other) == expected, i
-    assert worker.pickled(frame) == expected
+    worker.expect_pickled(frame, expected)
 
     seen = Seen()
     others, other_names = data.draw(indexes(len(values)))

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otelprov.artifacts import digest_value, identify
-from zoo.examples import examples
+from zoo.examples import family
 from zoo.families import WORDS
 from zoo.peers import column
 from zoo.processes import Worker
@@ -59,7 +59,7 @@ def array_id(array: Any) -> str:
     return artifact.id
 
 
-@examples
+@family("values: arrays")
 @given(arrays(), st.data())
 def test_arrays(worker: Worker, array: np.ndarray[Any, Any], data: st.DataObject) -> None:
     expected = array_id(array)
@@ -77,7 +77,7 @@ def test_arrays(worker: Worker, array: np.ndarray[Any, Any], data: st.DataObject
         same.append(np.where(nans, bits | 1, bits).astype(bits.dtype).view(array.dtype))
     for i, other in enumerate(same):
         assert array_id(other) == expected, i
-    assert worker.pickled(array) == expected
+    worker.expect_pickled(array, expected)
 
     seen = Seen()
     variants = [array, data.draw(arrays()), array[None], array.T, np.flip(array), array.reshape(-1)]
@@ -174,13 +174,13 @@ def nearly(draw: Any, value: Any) -> list[Any]:
     return others
 
 
-@examples
+@family("values: python")
 @given(VALUES, st.data())
 def test_python_values(worker: Worker, value: Any, data: st.DataObject) -> None:
     expected = digest(value)
     assert digest(copy.deepcopy(value)) == expected
     assert digest(pickle.loads(pickle.dumps(value))) == expected
-    assert worker.parameter(value) == f"object:{expected}"
+    worker.expect_parameter(value, f"object:{expected}")
     if isinstance(value, (set, frozenset)):
         assert digest(type(value)(sorted(value, key=repr, reverse=True))) == expected
     seen = Seen()
@@ -287,7 +287,7 @@ def _coarse(value: Any, kinds: set[str]) -> Any:
     return type(value).__name__, str(value)
 
 
-@examples
+@family("values: objects")
 @given(rows_of_objects(), st.data())
 def test_columns_of_objects(worker: Worker, cells: list[Any], data: st.DataObject) -> None:
     frame = column(*cells)
@@ -297,7 +297,7 @@ def test_columns_of_objects(worker: Worker, cells: list[Any], data: st.DataObjec
         assert identify(other).id == artifact.id
     cut = data.draw(st.integers(0, len(cells)))
     assert identify(pd.concat([frame.iloc[:cut], frame.iloc[cut:]])).id == artifact.id
-    assert worker.pickled(frame) == artifact.id
+    worker.expect_pickled(frame, artifact.id)
 
     ids: dict[str, Any] = {}
     variants = [cells, cells[::-1], cells[1:], [*cells, None], data.draw(rows_of_objects())]
@@ -313,7 +313,7 @@ def test_columns_of_objects(worker: Worker, cells: list[Any], data: st.DataObjec
         assert ids.setdefault(found.id, what) == what, "two contents, one id"
 
 
-@examples
+@family("values: inferred")
 @given(rows_of_objects())
 def test_a_column_of_objects_that_arrow_infers_has_the_id_of_the_file_written_from_it(
     cells: list[Any],

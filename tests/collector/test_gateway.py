@@ -229,6 +229,23 @@ def test_the_record_is_a_journal_that_lineage_reads(pair: Pair, tmp_path: Path) 
     assert [one["name"] for one in from_record["operations"]].count("pandas.read_csv") == 1
 
 
+def test_the_record_has_what_is_known_of_a_run_that_was_killed(pair: Pair) -> None:
+    trace, span_id = secrets.token_hex(16), secrets.token_hex(8)
+    body = collectors.logs(
+        "", {semconv.OPERATION_NAME: "run etl.py"}, trace_id=trace, span_id=span_id
+    )
+    record = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
+    record["eventName"] = semconv.STARTED
+    assert post(pair.agent.http, body) == 200
+    other = secrets.token_hex(16)
+    assert post(pair.agent.http, collectors.logs("x", {}, trace_id=other)) == 200
+    directory = pair.gateway.state / "record"
+    eventually("the other line", lambda: other in collectors.record(directory / "logs"))
+    file = directory / "provenance.jsonl"
+    eventually("the start", lambda: f'"traceId":"{trace}"' in file.read_text())
+    assert other not in file.read_text()
+
+
 def lineage_count(pair: Pair, service: str) -> int:
     """How many spans of a service are recorded."""
     count = 0
@@ -365,19 +382,21 @@ def test_failures_and_durations_are_counted_by_step_from_the_spans(pair: Pair) -
 
 
 def names_in_rules_and_dashboards() -> dict[str, set[str]]:
-    """Every metric that a rule or a panel asks for, and where."""
-    found: dict[str, set[str]] = {}
-    files = [support.ROOT / "collector-config" / "prometheus" / "rules.yml"]
-    files += (support.ROOT / "collector-config" / "grafana" / "dashboards").glob("*.json")
+    """Every metric and label that a rule or a panel asks for, and where."""
+    config = support.ROOT / "collector-config"
+    texts = [("rules.yml", (config / "prometheus" / "rules.yml").read_text())]
+    for file in (config / "grafana" / "dashboards").glob("*.json"):
+        for panel in json.loads(file.read_text())["panels"]:
+            if panel["datasource"]["type"] == "prometheus":
+                texts += [(file.name, target["expr"]) for target in panel["targets"]]
     pattern = re.compile(
         r"(?<![:\w.])(otelprov_\w+|traces_span_metrics_\w+|otelcol_exporter_queue\w+)"
     )
-    for file in files:
-        text = "\n".join(
-            line for line in file.read_text().splitlines() if not line.lstrip().startswith("#")
-        )
-        for name in pattern.findall(text):
-            found.setdefault(name, set()).add(file.name)
+    found: dict[str, set[str]] = {}
+    for file_name, text in texts:
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+        for name in pattern.findall("\n".join(lines)):
+            found.setdefault(name, set()).add(file_name)
     return found
 
 

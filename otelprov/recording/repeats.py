@@ -165,7 +165,9 @@ class Repeats:
         self._due = sys.float_info.max
 
     def _close(self, key: tuple[object, ...]) -> None:
-        window = self.windows.pop(key)
+        window = self.windows.pop(key, None)
+        if window is None:
+            return  # closed with the one that it is below
         window.closed = True
         if not window.running:
             self._finish(window)

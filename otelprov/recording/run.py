@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -169,6 +169,7 @@ class Run:
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         repeats.limit, traces.limit = self.settings.repeats, self.settings.trace_limit
+        background.failed = partial(faults.tell, "what was to be digested was not")
         if not self.active:
             atexit.register(self._settle)
         self.active = True

@@ -20,7 +20,7 @@ from otelprov.recording import observation, parameters, places, policy, recorder
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
 
-_PLACES = {"run": "run span", "log": "log record"}
+_PLACES = {"run": "run span", "log": "log record", "line": "log line"}
 
 
 def events() -> str:
@@ -40,6 +40,11 @@ def log_attributes() -> str:
     return _attributes(lambda one: {*one.places} == {"log"})
 
 
+def line_attributes() -> str:
+    """What only a line that the program logs says."""
+    return _attributes(lambda one: {*one.places} == {"line"})
+
+
 def artifact_attributes() -> str:
     """What an event says about its artifact, and what a link says."""
     return _attributes(lambda one: bool({"event", "link"} & {*one.places}))
@@ -53,6 +58,23 @@ def operation_attributes() -> str:
 def run_attributes() -> str:
     """What only the span of a run says."""
     return _attributes(lambda one: {*one.places} == {"run"})
+
+
+def metrics() -> str:
+    """The metrics of the convention."""
+    return _table(
+        ("metric", "instrument", "unit", "attributes", "meaning"),
+        (
+            (
+                f"`{one.name}`",
+                one.instrument,
+                f"`{one.unit}`",
+                ", ".join(f"`{name}`" for name in one.attributes),
+                one.brief,
+            )
+            for one in semconv.METRICS.values()
+        ),
+    )
 
 
 def limits() -> str:
@@ -120,6 +142,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes of runs": run_attributes,
     "log records": logs,
     "attributes of log records": log_attributes,
+    "attributes of log lines": line_attributes,
+    "metrics": metrics,
     "limits": limits,
     "settings": setting_names,
 }

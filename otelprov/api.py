@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
@@ -50,14 +50,14 @@ def used(value: object, *, role: str = "used") -> None:
     """Say that the operation that is running read ``value`` (see ``artifact``)."""
     open_operation = _current()
     if open_operation is not None:
-        _use(open_operation, role, value)
+        _declared().use(open_operation, role, value)
 
 
 def generated(value: object, *, role: str = "generated") -> None:
     """Say that the operation that is running made ``value`` (see ``artifact``)."""
     open_operation = _current()
     if open_operation is not None:
-        _generate(open_operation, role, value)
+        _declared().generate(open_operation, role, value)
 
 
 def register_identity(
@@ -157,16 +157,17 @@ class Operation:
     def used(self, value: object, *, role: str = "used") -> None:
         """The block read ``value``: an object, a path or a URL."""
         if self._open is not None:
-            _use(self._open, role, value)
+            _declared().use(self._open, role, value)
 
     def generated(self, value: object, *, role: str = "generated") -> None:
         """The block made ``value``: an object, a path or a URL."""
         if self._open is not None:
-            _generate(self._open, role, value)
+            _declared().generate(self._open, role, value)
 
     def __enter__(self) -> Operation:
         if _records():
-            self._open = _begin(self, self.name or "operation", self.parameters, sys._getframe(1))
+            name, frame = self.name or "operation", sys._getframe(1)
+            self._open = _declared().begin(self.kind, name, self.parameters, frame)
         return self
 
     def __exit__(
@@ -310,7 +311,7 @@ class _Call:
         except (TypeError, ValueError):  # the call itself will raise
             pass
         name = made_by.name or function.__qualname__
-        self._open = _begin(made_by, name, parameters, None, function)
+        self._open = _declared().begin(made_by.kind, name, parameters, None, function)
 
     @contextmanager
     def running(self, keep: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:
@@ -332,11 +333,11 @@ class _Call:
 
     def yielded(self, item: object) -> None:
         if self._open is not None:
-            _generate(self._open, "yield", item, plain=False)
+            _declared().generate(self._open, "yield", item, plain=False)
 
     def returned(self, result: object) -> None:
         if self._open is not None:
-            _generate(self._open, "return", result, plain=False)
+            _declared().generate(self._open, "return", result, plain=False)
             self._open.end()
 
 
@@ -345,9 +346,30 @@ class _Call:
 
 def _records() -> bool:
     """Whether an SDK is there that records."""
-    return not isinstance(
-        trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-    )
+    global _recording_provider
+    provider = trace.get_tracer_provider()
+    if provider is _recording_provider:
+        return True
+    if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
+        return False
+    _recording_provider = provider
+    return True
+
+
+_recording_provider: trace.TracerProvider | None = None
+
+
+def _declared() -> Any:
+    """What does the recording; loaded when there is something to record."""
+    global _loaded
+    if _loaded is None:
+        from otelprov.recording import declared
+
+        _loaded = declared
+    return _loaded
+
+
+_loaded: Any = None
 
 
 def _current() -> OpenOperation | None:
@@ -356,57 +378,3 @@ def _current() -> OpenOperation | None:
     from otelprov.recording.recorder import current_operation
 
     return current_operation()
-
-
-def _begin(
-    made_by: Operation,
-    name: str,
-    parameters: Mapping[str, object],
-    frame: FrameType | None,
-    function: Any = None,
-) -> OpenOperation | None:
-    from otelprov.recording import faults, observation
-    from otelprov.recording.recorder import Call, OpenOperation
-
-    with faults.contained(f"{name} was not recorded"):
-        found, data = observation.inputs(parameters)
-        plain = {key: value for key, value in parameters.items() if key not in data}
-        call = Call("operation", name, made_by.kind)
-        opened = OpenOperation(call, frame, plain, parameters, function=function)
-        for role, identity in found:
-            opened.use(role, identity)
-        if function is None:
-            opened.enter()
-        return opened
-    return None
-
-
-def _use(opened: OpenOperation, role: str, value: object) -> None:
-    from otelprov.recording import faults, observation, places
-
-    with faults.contained("a used artifact was not recorded"):
-        if isinstance(value, (str, os.PathLike)):
-            places.read_from(opened, role, value)
-            return
-        found, _ = observation.inputs({role: value})
-        for _, identity in found:
-            opened.use(role, identity)
-        if not found:
-            opened.use_content(role, observation.unseen(value))
-
-
-def _generate(opened: OpenOperation, role: str, value: object, *, plain: bool = True) -> None:
-    """``plain``: whether strings and numbers are meant as data (or as a path), too."""
-    from otelprov.recording import faults, observation, places
-
-    with faults.contained("a generated artifact was not recorded"):
-        if isinstance(value, (str, os.PathLike)):
-            if plain:
-                places.written_to(opened, role, value)
-            return
-        if observation.outputs(opened, value, by_content=False, role=role):
-            return
-        if value is None or (not plain and isinstance(value, (bytes, int, float, complex))):
-            return
-        if not observation.adopt(opened, role, value):
-            opened.generate_content(role, value)

@@ -78,6 +78,10 @@ ZOO_PROCESSES ?= 2
 benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
 	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)
 
+.PHONY: benchmark-overhead
+benchmark-overhead: $(BENCHMARKS)/.ready ## what recording costs: one operation, start, memory, a pipeline
+	$(BENCHMARKS)/bin/python benchmarks/overhead.py $(ARGS)
+
 $(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)
 	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.lock

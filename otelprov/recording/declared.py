@@ -19,35 +19,30 @@ def begin(
     parameters: Mapping[str, object],
     frame: FrameType | None,
     function: Any = None,
-) -> OpenOperation | None:
-    """Open an operation; a block (without ``function``) is entered as well."""
-    with faults.contained(f"{name} was not recorded"):
-        found, data = observation.inputs(parameters)
-        plain = {key: value for key, value in parameters.items() if key not in data}
-        opened = OpenOperation(_call(name, kind), frame, plain, parameters, function=function)
-        for role, identity in found:
-            opened.use(role, identity)
-        if function is None:
-            opened.enter()
-        return opened
-    return None
+) -> OpenOperation:
+    """Open an operation: a block, or a call of ``function``."""
+    found, data = observation.inputs(parameters)
+    plain = {key: value for key, value in parameters.items() if key not in data}
+    opened = OpenOperation(_call(name, kind), frame, plain, parameters, function=function)
+    for role, identity in found:
+        opened.use(role, identity)
+    return opened
 
 
 def use(opened: OpenOperation, role: str, value: object) -> None:
     """The operation read ``value``: an object, a path or a URL."""
-    with faults.contained("a used artifact was not recorded"):
-        known = observation.known(value)
-        if known is not None:
-            opened.use(role, known)
-            return
-        if isinstance(value, (str, os.PathLike)):
-            places.read_from(opened, role, value)
-            return
-        found, _ = observation.inputs({role: value})
-        for _, identity in found:
-            opened.use(role, identity)
-        if not found:
-            opened.use_content(role, observation.unseen(value))
+    known = observation.known(value)
+    if known is not None:
+        opened.use(role, known)
+        return
+    if isinstance(value, (str, os.PathLike)):
+        places.read_from(opened, role, value)
+        return
+    found, _ = observation.inputs({role: value})
+    for _, identity in found:
+        opened.use(role, identity)
+    if not found:
+        opened.use_content(role, observation.unseen(value))
 
 
 def generate(opened: OpenOperation, role: str, value: object, *, plain: bool = True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from otelprov.model import Operation, Run
@@ -14,6 +15,21 @@ class SourceError(Exception):
 
 class AddressError(SourceError):
     """The text that names a source is not understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are asked for: those that meet every condition that is set."""
+
+    since: int = 0
+    """That began then or later, nanoseconds since the epoch."""
+    name: str | None = None
+    """With this in their name."""
+    operation: str | None = None
+    """That carried out an operation of this name."""
+
+
+ALL = Wanted()
 
 
 class Source(Protocol):
@@ -41,7 +57,7 @@ class Source(Protocol):
     def run(self, trace_id: str, span_id: str) -> Run | None:
         """One run, when the source has it."""
 
-    def runs(self, limit: int) -> list[Run]:
+    def runs(self, limit: int, wanted: Wanted = ALL) -> list[Run]:
         """The newest runs, newest first."""
 
     def complete(self, prefix: str) -> list[str]:
@@ -55,6 +71,12 @@ class Source(Protocol):
 
     def problems(self) -> list[str]:
         """What could not be read, one line each."""
+
+    def absences(self, before: int | None) -> list[str]:
+        """What an operation that is missing may be among, in words: "5 lines that were lost".
+
+        ``before`` is when it must have begun at the latest, in nanoseconds since the epoch.
+        """
 
 
 def open_source(address: str) -> Source:

@@ -28,7 +28,7 @@ def source_option(command: F) -> F:
     return click.option(
         "--source",
         metavar="SOURCE",
-        help="Where to look: journal:PATH or jaeger+http://HOST:PORT.  "
+        help="Where to look: journal:PATH, jaeger+http://HOST:PORT or tempo+http://HOST:PORT.  "
         "[default: the journal named by OTELPROV_JOURNAL, or that in the user's state directory]",
     )(command)
 

@@ -142,6 +142,10 @@ class _Walk:
     roots: list[tuple[str, str, Operation | None]] = field(default_factory=list)
     """Artifacts where the walk ended too early: id, reason, and the operation that used it."""
 
+    @property
+    def unsearched(self) -> str:
+        return f" ({self.source.unsearched})" if self.source.unsearched else ""
+
     def look_up(self, ids: Iterable[str]) -> None:
         unknown = sorted({id_ for id_ in ids if id_ not in self.producers})
         if unknown:
@@ -152,7 +156,8 @@ class _Walk:
         found = makers(self.source, operation, self.producers)
         for missing in found.unassigned:
             reason = f"one of its inputs was made by operation {missing}, which is not in "
-            self.draft.gaps.append(Gap(reason + self.source.name, operation=operation.id))
+            reason += self.source.name + self.unsearched
+            self.draft.gaps.append(Gap(reason, operation=operation.id))
         return found.by_artifact
 
     def remember(self, artifact_id: str) -> None:
@@ -193,9 +198,9 @@ class _Walk:
         """Note why the walk ends at an artifact that was used, when it should not."""
         name = self.source.name
         if made.missing:
-            reason = f"made by operation {made.missing}, which is not in {name}"
+            reason = f"made by operation {made.missing}, which is not in {name}" + self.unsearched
         elif id_prefix(artifact_id) == "derived":
-            reason = f"the operation that made it is not in {name}"
+            reason = f"the operation that made it is not in {name}" + self.unsearched
         elif id_prefix(artifact_id) in _RAW or self._has_place(artifact_id):
             return  # raw data
         else:

@@ -26,6 +26,10 @@ class Source(Protocol):
     def name(self) -> str:
         """What people call it: ``journal:/path`` or an address."""
 
+    @property
+    def unsearched(self) -> str:
+        """What it may have and not find, in words; empty when there is no such thing."""
+
     def producers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
         """The operations that generated each artifact; one call for a level of a walk."""
 
@@ -58,7 +62,7 @@ class Source(Protocol):
 
 
 def open_source(address: str) -> Source:
-    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``jaeger+https://HOST:PORT``.
+    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``tempo+http://HOST:PORT`` (or https).
 
     Raises:
         AddressError: the address is of no known form.
@@ -73,6 +77,11 @@ def open_source(address: str) -> Source:
         from otelprov.lineage.sources.jaeger import JaegerSource
 
         return JaegerSource(address.removeprefix("jaeger+"))
+    if scheme in ("tempo+http", "tempo+https") and rest.strip("/"):
+        from otelprov.lineage.sources.tempo import TempoSource
+
+        return TempoSource(address.removeprefix("tempo+"))
     raise AddressError(
-        f"{address!r} is no source; expected journal:PATH or jaeger+http://HOST:PORT"
+        f"{address!r} is no source; expected journal:PATH, jaeger+http://HOST:PORT "
+        "or tempo+http://HOST:PORT"
     )

@@ -23,6 +23,8 @@ class JournalSource:
         SourceError: there is no journal there, or it holds nothing.
     """
 
+    unsearched = ""
+
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self._directory = Path(os.path.abspath(os.path.expanduser(directory)))
         self.name = f"journal:{self._directory}"

@@ -15,7 +15,7 @@ EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPOR
 	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-jaeger stack stack-down lint types unit integration harm e2e test lock clean benchmark-identity
+.PHONY: help setup demo demo-jaeger stack stack-full stack-down validate lint types unit integration harm e2e test lock clean benchmark-identity benchmark-journal
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,8 +41,14 @@ demo: $(READY) ## record a real pipeline and print where its report comes from
 stack: ## build (once) and start a real Collector and a real Jaeger on loopback
 	$(STACK) up
 
+stack-full: ## the same with Loki and Prometheus
+	$(STACK) up --full
+
 stack-down: ## end them
 	$(STACK) down
+
+validate: ## have every file of collector-config/ checked by the program that reads it
+	$(STACK) validate
 
 demo-jaeger: $(READY) ## the same pipeline through the Collector to Jaeger (after `make stack`)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/through_jaeger.py
@@ -69,6 +75,10 @@ zoo: $(READY) ## ids under 10,000 examples of each family of types; FAMILY=... f
 zoo-status: $(READY) ## how many examples of each family passed, and on which code
 	@PYTHONPATH=tests/unit/identity:tests/unit/artifacts:tests $(BIN)/python -m zoo.depth --status
 
+.PHONY: kills
+kills: $(READY) ## 1,000 processes are killed at random moments: what had returned is in the journal
+	OTELPROV_KILLS=1000 $(BIN)/python -m pytest tests/integration/test_kills.py -s --timeout 3600
+
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
@@ -77,6 +87,9 @@ ZOO_PROCESSES ?= 2
 
 benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
 	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)
+
+benchmark-journal: $(READY) ## the journal at 1,000,000 operations: appends, index, lineage
+	$(BIN)/python benchmarks/journal.py $(ARGS)
 
 $(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)

@@ -175,20 +175,20 @@ def _add(
         "started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*place, *ids, span.rank, span.start, span.end),
     ).lastrowid
+    rows = []
     for event in span.events:
         made = event.name == semconv.GENERATED
         if not made and event.name != semconv.USED:
             continue
-        key = semconv.GENERATED_ID if made else semconv.USED_ID
-        known = (key, semconv.ARTIFACT_CONTENT_ID, semconv.ARTIFACT_URI)
-        values = tuple(event.attributes.get(one) for one in known)
-        if isinstance(values[0], str):
+        said = event.attributes
+        artifact = said.get(semconv.GENERATED_ID if made else semconv.USED_ID)
+        content, uri = said.get(semconv.ARTIFACT_CONTENT_ID), said.get(semconv.ARTIFACT_URI)
+        if isinstance(artifact, str):
             maker = None
-            if kind == "write" and not made and isinstance(values[1], str):
-                maker = event.attributes.get(semconv.ARTIFACT_MAKER)
-            database.execute(
-                "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", (added, made, *values, maker)
-            )
+            if kind == "write" and not made and isinstance(content, str):
+                maker = said.get(semconv.ARTIFACT_MAKER)
+            rows.append((added, made, artifact, content, uri, maker))
+    database.executemany("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _damage(database: sqlite3.Connection, file: int | None, line: int, reason: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from otelprov import semconv
 from otelprov.journal.reader import Attributes, Event, Span, SpanLink, Value
 from otelprov.lineage import decode
-from otelprov.lineage.sources import SourceError
+from otelprov.lineage.sources import ALL, SourceError, Wanted
 from otelprov.lineage.sources.http import Refused, Server
 from otelprov.model import Operation, Run
 
@@ -26,8 +26,6 @@ _WORKERS = 8
 
 class JaegerSource:
     """The operations in the Jaeger whose query service is at ``url``."""
-
-    unsearched = ""
 
     def __init__(self, url: str, *, timeout: float = 30) -> None:
         self._server = Server(url, "Jaeger", "jaeger+http://HOST:PORT", timeout=timeout)
@@ -59,11 +57,18 @@ class JaegerSource:
         span = self._trace(trace_id).get(span_id)
         return self._run(span) if span and decode.is_run(span) else None
 
-    def runs(self, limit: int) -> list[Run]:
+    def runs(self, limit: int, wanted: Wanted = ALL) -> list[Run]:
         """The newest runs."""
         self._search([(semconv.OPERATION_KIND, "run")])
-        spans = [span for trace in self._spans.values() for span in trace.values()]
-        runs = [self._run(span) for span in spans if decode.is_run(span)]
+        spans = [span for trace in list(self._spans.values()) for span in trace.values()]
+        runs = [
+            self._run(span)
+            for span in spans
+            if decode.is_run(span)
+            and span.start >= wanted.since
+            and (wanted.name is None or wanted.name in span.name)
+            and (wanted.operation is None or self._carried_out(span, wanted.operation))
+        ]
         return sorted(runs, key=lambda run: (-run.start, run.id))[:limit]
 
     def complete(self, prefix: str) -> list[str]:
@@ -117,6 +122,17 @@ class JaegerSource:
                     if event.attributes.get(key) in values and isinstance(id_, str):
                         newest[id_] = max(span.start, newest.get(id_, 0))
         return sorted(newest, key=lambda id_: (-newest[id_], id_))
+
+    def absences(self, before: int | None) -> list[str]:
+        """Jaeger does not say what it has deleted."""
+        return []
+
+    def _carried_out(self, run: Span, operation: str) -> bool:
+        id_ = f"{run.trace_id}-{run.span_id}"
+        return any(
+            one.name == operation and one.attributes.get(semconv.RUN_ID) == id_
+            for one in self._trace(run.trace_id).values()
+        )
 
     def _run(self, span: Span) -> Run:
         id_ = f"{span.trace_id}-{span.span_id}"

@@ -27,7 +27,7 @@ from otelprov import semconv
 from otelprov.journal import reader
 from otelprov.journal.reader import DamagedLine, Span
 from otelprov.lineage import decode
-from otelprov.lineage.sources import AddressError, SourceError
+from otelprov.lineage.sources import ALL, AddressError, SourceError, Wanted
 from otelprov.lineage.sources.http import Refused, Server
 from otelprov.model import Operation, Run
 
@@ -35,19 +35,18 @@ DAYS = 15
 """How far back searches go, unless the address says so; Tempo keeps 14 days by default."""
 CUT = 2048
 """Bytes at which Tempo cuts a text."""
-UNSEARCHED = "Tempo does not search its newest 30 seconds, unless query_end_cutoff says otherwise"
+UNSEARCHED = "the spans of the newest 30 seconds, which Tempo does not search by default"
 
 _LIMIT = 1000  # traces in one answer
 _TOGETHER = 64  # values in one question: below 8 kB of address, what proxies take
 _HOUR = 3600
+_SETTLED = 60  # seconds after which a search sees a span: the cutoff, and clocks that differ
 _WORKERS = 8
 _SINCE = re.compile(r"(\d{1,5})([hd])")
 
 
 class TempoSource:
     """The operations in the Tempo at ``url``, which may end in ``?since=90d`` (or hours, ``h``)."""
-
-    unsearched = UNSEARCHED
 
     def __init__(self, url: str, *, timeout: float = 30) -> None:
         url, _, query = url.partition("?")
@@ -59,6 +58,7 @@ class TempoSource:
             self._back = int(since[1]) * (24 if since[2] == "d" else 1) * _HOUR
         self._server = Server(url, "Tempo", "tempo+http://HOST:PORT", timeout=timeout)
         self.name = self._server.url
+        self._asked = time.time()
         self._limit = _LIMIT
         self._longest: int | None = None
         self._spans: dict[str, dict[str, Span]] = {}
@@ -86,11 +86,18 @@ class TempoSource:
         span = self._trace(trace_id).get(span_id)
         return self._run(span) if span and decode.is_run(span) else None
 
-    def runs(self, limit: int) -> list[Run]:
+    def runs(self, limit: int, wanted: Wanted = ALL) -> list[Run]:
         """The newest runs."""
         traces = self._search([f'span.{semconv.OPERATION_KIND} = "run"'])
         spans = [span for trace_id in traces for span in self._spans[trace_id].values()]
-        runs = [self._run(span) for span in spans if decode.is_run(span)]
+        runs = [
+            self._run(span)
+            for span in spans
+            if decode.is_run(span)
+            and span.start >= wanted.since
+            and (wanted.name is None or wanted.name in span.name)
+            and (wanted.operation is None or self._carried_out(span, wanted.operation))
+        ]
         return sorted(runs, key=lambda run: (-run.start, run.id))[:limit]
 
     def complete(self, prefix: str) -> list[str]:
@@ -120,6 +127,18 @@ class TempoSource:
     def problems(self) -> list[str]:
         """What was not looked at, and what Tempo has cut."""
         return sorted(self._problems)
+
+    def absences(self, before: int | None) -> list[str]:
+        """What is too new to be searched."""
+        newest = (self._asked - _SETTLED) * 10**9
+        return [UNSEARCHED] if before is None or before >= newest else []
+
+    def _carried_out(self, run: Span, operation: str) -> bool:
+        id_ = f"{run.trace_id}-{run.span_id}"
+        return any(
+            one.name == operation and one.attributes.get(semconv.RUN_ID) == id_
+            for one in self._trace(run.trace_id).values()
+        )
 
     # --- answers into operations ---------------------------------------------------------------
 

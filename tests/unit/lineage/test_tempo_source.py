@@ -45,11 +45,11 @@ def test_journal_and_tempo_give_the_same_graph(journal: Journal, tempo: FakeTemp
     for target in ("delays.csv", "bill (1).parquet", "flights.csv"):
         for walk in (upstream, downstream):
             one, other = (walk(source, digest(target, "file")) for source in (ours, theirs))
-            assert (one.artifacts, one.edges, one.gaps) == (
-                other.artifacts,
-                other.edges,
-                other.gaps,
-            )
+            assert (one.artifacts, one.edges) == (other.artifacts, other.edges)
+            # Of a file that nobody is known to have used, Tempo may have a maker that is too new.
+            hidden = [gap for gap in other.gaps if "newest 30 seconds" in gap.reason]
+            assert len(hidden) == (target == "flights.csv" and walk is upstream)
+            assert one.gaps == tuple(gap for gap in other.gaps if gap not in hidden)
             for mine, its in zip(one.operations, other.operations, strict=True):
                 assert (mine.id, mine.name, mine.links, mine.parameters, mine.code) == (
                     its.id,

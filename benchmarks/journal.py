@@ -4,8 +4,8 @@
 
 Lines are those of real operations in size and form: 15 attributes, 2 or 3 artifacts, 2.9 kB. A run
 has 1,000 operations: every second one a chain of 1,000 steps, the others 30 inputs of 32 steps each
-that are joined step by step. Appends are timed in pieces, in turn with the same lines in a bare
-``os.write`` to one file and in a write and ``fstat``; the ratio of medians is what counts.
+that are joined step by step. Appends are timed by runs, in turn with the same lines in a bare
+``os.write`` to one file; the ratio of medians is what counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The server programs, Jaeger and the Collector: what each is built from, how, and where it goes.
+"""The server programs: what each is made from, how, and where it goes.
 
-Both are built with Go, from modules whose hashes are committed beside this file, once, into the
-cache directory: never into the repository.
+The Collector, Jaeger and Loki are built with Go, from modules whose hashes are committed beside
+this file; Prometheus is taken out of Debian's package. Each is made once, into the cache
+directory: never into the repository, and nothing is installed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ class Server:
     sources: tuple[str, ...]
     build: Callable[[Path, Path], None]
     """Build in the first directory, logging to the second: the result is <directory>/<name>."""
+    companions: tuple[str, ...] = ()
+    """Further programs that the build leaves in the same directory."""
+    minutes: int = 5
+    """About how long the build takes on two cores that do nothing else."""
 
     def key(self) -> str:
         """16 hex digits that stand for everything the binary is built from.
@@ -53,6 +58,11 @@ class Server:
 
     def binary(self) -> Path:
         """Where the binary is, or will be once it is built."""
+        if self.companions:
+            # A package of the system's own, with all that belongs together, is as good.
+            found = [shutil.which(name) for name in (self.name, *self.companions)]
+            if found[0] and all(found):
+                return Path(found[0])
         return cache_directory() / "servers" / f"{self.name}-{self.key()}" / self.name
 
 
@@ -104,8 +114,41 @@ def build_collector(work: Path, log: Path) -> None:
     run_go("collector", [*GO_BUILD, "-o", str(work / "collector"), "."], program, log)
 
 
+def build_loki(work: Path, log: Path) -> None:
+    """Loki is a Go program as it is, like Jaeger."""
+    copy_modules("loki", work)
+    package = "github.com/grafana/loki/v3/cmd/loki"
+    run_go("loki", [*GO_BUILD, "-o", str(work / "loki"), package], work, log)
+
+
+def unpack_prometheus(work: Path, log: Path) -> None:
+    """Prometheus and promtool out of Debian's package, which apt-get fetches and verifies.
+
+    It is unpacked and not installed: installing it would start a service on port 9090 of every
+    interface, and needs root. Both programs link to nothing but libc.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise StackError(
+            "prometheus and promtool are not on PATH, and there is no apt-get here to fetch them "
+            "with: install Prometheus 2.42 or later, or use compose.yaml with a container engine"
+        )
+    fetch = ["apt-get", "-qq", "download", "prometheus"]
+    with log.open("wb") as output:
+        if subprocess.run(fetch, cwd=work, stdout=output, stderr=output, check=False).returncode:
+            # The list of packages is missing, or older than what the archive holds now.
+            for command in (["apt-get", "-qq", "update"], fetch):
+                subprocess.run(command, cwd=work, stdout=output, stderr=output, check=False)
+        packages = list(work.glob("prometheus_*.deb"))
+        if len(packages) != 1:
+            raise StackError(f"apt-get cannot fetch Prometheus; the end of {log}:\n{tail(log)}")
+        unpack = ["dpkg-deb", "--extract", str(packages[0]), str(work / "package")]
+        subprocess.run(unpack, stdout=output, stderr=output, check=True)
+    for name in ("prometheus", "promtool"):
+        (work / "package" / "usr" / "bin" / name).rename(work / name)
+
+
 def copy_modules(name: str, directory: Path) -> None:
-    """Copy the go.mod and go.sum of one of the three Go programs."""
+    """Copy the go.mod and go.sum of one of the Go programs."""
     directory.mkdir(exist_ok=True)
     for file in ("go.mod", "go.sum"):
         shutil.copy(HERE / name / file, directory)
@@ -123,6 +166,10 @@ COLLECTOR = Server(
     ),
     build_collector,
 )
+LOKI = Server("loki", ("loki/go.mod", "loki/go.sum"), build_loki, minutes=10)
+PROMETHEUS = Server("prometheus", (), unpack_prometheus, companions=("promtool",), minutes=1)
+
+SERVERS = {server.name: server for server in (JAEGER, COLLECTOR, LOKI, PROMETHEUS)}
 
 
 def built(server: Server) -> Path:
@@ -139,7 +186,8 @@ def built(server: Server) -> Path:
     with locked(directory.with_name(f"{directory.name}.lock"), waiting):
         if binary.exists():
             return binary
-        say(f"{server.name}: building, once; about 5 minutes on two cores")
+        about = f"about {server.minutes} minute{'s' * (server.minutes > 1)}"
+        say(f"{server.name}: building, once; {about} on two cores")
         started = time.monotonic()
         work = directory.with_name(f"{directory.name}.building")
         log = directory.with_name(f"{directory.name}.log")
@@ -151,7 +199,8 @@ def built(server: Server) -> Path:
             server.build(work, log)
             finished = work / "finished"
             finished.mkdir()
-            (work / server.name).rename(finished / server.name)
+            for name in (server.name, *server.companions):
+                (work / name).rename(finished / name)
             # All or nothing: whoever sees the directory sees the whole binary.
             finished.rename(directory)
         finally:
@@ -175,7 +224,8 @@ def run_go(label: str, arguments: list[str], directory: Path, log: Path) -> None
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [go, *arguments],
+            # Two cores for minutes: whatever else runs on the machine goes first.
+            [*(["nice"] if shutil.which("nice") else []), go, *arguments],
             cwd=directory,
             env={**os.environ, **GO_ENVIRONMENT},
             stdin=subprocess.DEVNULL,

@@ -1,44 +1,41 @@
 """Build and run the servers otelprov is tried and tested with: a Collector, and Jaeger behind it.
 
-Needs Python 3.10, Linux or macOS and, the first time, Go; nothing else, so that it can run before
-there is any virtual environment. Whatever it makes is in the cache directory, never in the
-repository. README.md beside this file says what the files here are.
+With ``--full`` Loki for logs and Prometheus for metrics as well. Needs Python 3.10, Linux or macOS
+and, the first time, Go; nothing else, so that it can run before there is any virtual environment.
+Whatever it makes is in the cache directory, never in the repository. README.md beside this file
+says what the files here are.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from servers import (
-    COLLECTOR,
-    HERE,
-    JAEGER,
-    StackError,
-    built,
-    cache_directory,
-    locked,
-    say,
-    tail,
+from checks import validate
+from processes import (
+    NO_SPANS,
+    PortTakenError,
+    Process,
+    answers_http,
+    answers_tcp,
+    listening,
+    pick_free_ports,
+    start,
+    stop,
+    wait_until_it_answers,
 )
+from servers import HERE, SERVERS, StackError, built, cache_directory, locked, say
 
-READY_SECONDS = 30.0
-"""How long a server may take until it answers. Both together take half a second when idle."""
+SMALL = ("jaeger", "collector")
+"""The servers of the stack, in the order in which they start: what others send to comes first."""
 
-STOP_SECONDS = 10.0
-"""How long a server may take to end after SIGTERM, before it gets SIGKILL."""
+FULL = ("jaeger", "loki", "prometheus", "collector")
+"""Those of ``up --full``."""
 
 PORTS = {
     "otlp_grpc": ("OTELPROV_OTLP_GRPC_PORT", 4317),
@@ -50,22 +47,18 @@ PORTS = {
 }
 """Every port of the stack: the variable by which the YAML files learn of it, and its default."""
 
+FULL_PORTS = {
+    **PORTS,
+    "loki": ("OTELPROV_LOKI_PORT", 3100),
+    "loki_grpc": ("OTELPROV_LOKI_GRPC_PORT", 9096),
+    "prometheus": ("OTELPROV_PROMETHEUS_PORT", 9090),
+    "metrics": ("OTELPROV_METRICS_PORT", 9464),
+}
+"""Those of ``up --full``."""
+
 
 # ---------------------------------------------------------------------------------------------
 # Running
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A server that was started: enough to find it again, and to know it from any other."""
-
-    pid: int
-    birth: str
-    log: str
-
-    def runs(self) -> bool:
-        """Whether the process of this number is still the one that was started."""
-        return birth(self.pid) == self.birth
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +70,13 @@ class Stack:
 
     def runs(self) -> bool:
         """Whether all of it runs. Less was started when `up` itself was killed."""
-        return self.processes.keys() == ANSWERS.keys() and all(
+        return self.processes.keys() == set(self.servers()) and all(
             process.runs() for process in self.processes.values()
         )
+
+    def servers(self) -> tuple[str, ...]:
+        """The servers that the ports are for."""
+        return FULL if "loki" in self.ports else SMALL
 
     def save(self, state: Path) -> None:
         """Write the state file: the old one or the new one is there, never half of one."""
@@ -105,69 +102,96 @@ def load(state: Path) -> Stack | None:
         ) from None
 
 
-def up(state: Path, *, free_ports: bool, storage: str) -> Stack:
-    """Start Jaeger and the Collector, and come back when both answer.
+def up(state: Path, *, free_ports: bool, storage: str, full: bool) -> Stack:
+    """Start the servers, and come back when all of them answer.
 
-    Harmless when they run already. Raises StackError when one does not come up; then neither is
+    Harmless when they run already. Raises StackError when one does not come up; then none is
     left running.
     """
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    binaries = {server.name: built(server) for server in (JAEGER, COLLECTOR)}
+    names, variables = (FULL, FULL_PORTS) if full else (SMALL, PORTS)
+    binaries = {name: built(SERVERS[name]) for name in names}
     with locked(state / "lock", f"another process is at work in {state}; waiting for that"):
         found = load(state)
         if found is not None and found.runs():
+            if full and found.servers() != FULL:
+                raise StackError("it runs already, but without Loki and Prometheus: `down` first")
             for name, process in found.processes.items():
-                wait_until_it_answers(name, process, found.ports)
+                wait_until_it_answers(name, process, answering(name, found.ports))
             say("already running")
             return found
         if found is not None:
             say("not all of it was running any more; starting anew")
             end(found, state)
         if not free_ports:
-            return launch(binaries, state, configured_ports(), storage)
+            return launch(binaries, state, configured_ports(variables), storage)
         for _ in range(4):
             try:
-                return launch(binaries, state, pick_free_ports(), storage)
+                return launch(binaries, state, pick_free_ports(variables), storage)
             except PortTakenError:
                 say("a port that was free has just been taken; trying with others")
-        return launch(binaries, state, pick_free_ports(), storage)
+        return launch(binaries, state, pick_free_ports(variables), storage)
 
 
 def launch(binaries: Mapping[str, Path], state: Path, ports: dict[str, int], storage: str) -> Stack:
-    """Start both servers on these ports: both answer in the end, or neither runs."""
+    """Start the servers on these ports: all answer in the end, or none runs."""
     environment = {
         **os.environ,
-        **{variable: str(ports[name]) for name, (variable, _) in PORTS.items()},
+        **{FULL_PORTS[name][0]: str(port) for name, port in ports.items()},
         "OTELPROV_BIND": "127.0.0.1",
         "OTELPROV_JAEGER_HOST": "127.0.0.1",
         "OTELPROV_JAEGER_UI": str(HERE / "jaeger" / "ui.json"),
         "OTELPROV_JAEGER_DATA": str(state / "badger"),
+        "OTELPROV_LOKI_HOST": "127.0.0.1",
+        "OTELPROV_LOKI_DATA": str(state / "loki"),
     }
-    # Jaeger first, so that the Collector finds it at its first attempt.
-    configurations = {
-        "jaeger": [HERE / "jaeger" / "config.yaml"],
-        "collector": [HERE / "local.yaml"],
+    arguments = {
+        "jaeger": config_arguments([HERE / "jaeger" / "config.yaml"]),
+        "collector": config_arguments([HERE / "local.yaml"]),
     }
     if storage == "badger":
-        configurations["jaeger"].append(HERE / "jaeger" / "config-badger.yaml")
+        arguments["jaeger"] += config_arguments([HERE / "jaeger" / "config-badger.yaml"])
+    if "loki" in binaries:
+        arguments["collector"] += config_arguments([HERE / "local-full.yaml"])
+        arguments["loki"] = loki_arguments()
+        arguments["prometheus"] = prometheus_arguments(state, ports)
     stack = Stack(ports, {})
     try:
-        for name, files in configurations.items():
-            command = [str(binaries[name]), *config_arguments(files)]
-            process = start(command, environment, state / f"{name}.log")
+        for name, binary in binaries.items():
+            log = state / f"{name}.log"
+            process = start([str(binary), *arguments[name]], environment, log)
             stack.processes[name] = process
             # At once: if this program dies now, `down` still finds what it started.
             stack.save(state)
-            wait_until_it_answers(name, process, ports)
+            wait_until_it_answers(name, process, answering(name, ports))
     except BaseException:
         end(stack, state)
         raise
     return stack
 
 
-def config_arguments(files: list[Path]) -> list[str]:
+def config_arguments(files: Iterable[Path]) -> list[str]:
     """Several files are laid one over the other, the last on top."""
     return [argument for file in files for argument in ("--config", str(file))]
+
+
+def loki_arguments() -> list[str]:
+    """How Loki is started: its file may name variables of the environment."""
+    return [f"-config.file={HERE / 'loki' / 'loki.yaml'}", "-config.expand-env=true"]
+
+
+def prometheus_arguments(state: Path, ports: Mapping[str, int]) -> list[str]:
+    """How Prometheus is started, on a copy of its file: that cannot name variables."""
+    text = (HERE / "prometheus" / "prometheus.yml").read_text()
+    text = text.replace("127.0.0.1:9464", f"127.0.0.1:{ports['metrics']}")
+    # Relative names in it are relative to where the file is.
+    text = text.replace("rules.yml", str(HERE / "prometheus" / "rules.yml"))
+    (state / "prometheus.yml").write_text(text)
+    return [
+        f"--config.file={state / 'prometheus.yml'}",
+        f"--storage.tsdb.path={state / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
+    ]
 
 
 def down(state: Path) -> bool:
@@ -185,96 +209,16 @@ def down(state: Path) -> bool:
         return True
 
 
-def start(command: list[str], environment: Mapping[str, str], log: Path) -> Process:
-    """Start a server that lives on after this program, in a session of its own."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=log.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    # None only if it died within the microseconds since; then nothing ever runs under "".
-    return Process(pid=process.pid, birth=birth(process.pid) or "", log=str(log))
-
-
 def end(stack: Stack, state: Path) -> None:
     """End the stack's processes and forget them: the last started first.
 
-    So the Collector ends while Jaeger is still there to take what the Collector holds.
+    So the Collector ends while the others are still there to take what it holds.
     """
     for name, process in reversed(stack.processes.items()):
         if not process.runs():
             say(f"{name}: process {process.pid} had ended already")
-        for signal_number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
-            if not process.runs():
-                break
-            with suppress(ProcessLookupError):  # it ended just now, by itself
-                os.kill(process.pid, signal_number)
-            deadline = time.monotonic() + seconds
-            while process.runs() and time.monotonic() < deadline:
-                time.sleep(0.02)
-        if process.runs():
-            raise StackError(f"{name}, process {process.pid}, does not end, not even by SIGKILL")
+        stop(name, process)
     (state / "state.json").unlink(missing_ok=True)
-
-
-def birth(pid: int) -> str | None:
-    """What tells this process from every other that ever had its number; None when it is gone.
-
-    On Linux the boot and the clock tick it was started in, elsewhere what `ps` says of its start
-    and command. A zombie is gone: it has ended, and only its parent has not noticed yet.
-    """
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    if boot.exists():
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        # proc(5): the second field is the name, in parentheses, and may hold anything; then
-        # comes the state, field 3. The start time is field 22.
-        fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else f"{boot.read_text().strip()} {fields[19]}"
-    told = subprocess.run(
-        ["ps", "-o", "stat=,lstart=,command=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    condition, _, rest = told.stdout.strip().partition(" ")
-    return None if told.returncode != 0 or condition.startswith("Z") else rest
-
-
-def wait_until_it_answers(name: str, process: Process, ports: Mapping[str, int]) -> None:
-    """Come back when the server takes real requests on each of its ports.
-
-    Raises StackError when it ends before, PortTakenError if for want of a port, or takes longer
-    than READY_SECONDS.
-    """
-    deadline = time.monotonic() + READY_SECONDS
-    while process.runs():
-        if ANSWERS[name](ports):
-            return
-        if time.monotonic() > deadline:
-            why = f"did not answer within {READY_SECONDS:.0f} s"
-            break
-        time.sleep(0.05)
-    else:
-        why = "ended at its start"
-    log = tail(Path(process.log))
-    error = PortTakenError if "address already in use" in log else StackError
-    raise error(f"{name} {why}; the end of {process.log}:\n{log}")
-
-
-class PortTakenError(StackError):
-    """Another program took a port between our choice of it and the server's start."""
-
-
-# An export of no spans at all is a valid OTLP request, and leaves nothing behind.
-NO_SPANS = b"{}"
 
 
 def jaeger_answers(ports: Mapping[str, int]) -> bool:
@@ -293,38 +237,37 @@ def collector_answers(ports: Mapping[str, int]) -> bool:
     return answers_http(traces, NO_SPANS) and answers_tcp(ports["otlp_grpc"])
 
 
-ANSWERS = {"jaeger": jaeger_answers, "collector": collector_answers}
+def loki_answers(ports: Mapping[str, int]) -> bool:
+    """Whether Loki takes logs and queries."""
+    return answers_http(f"http://127.0.0.1:{ports['loki']}/ready")
 
 
-def answers_http(url: str, body: bytes | None = None) -> bool:
-    """Whether a GET, or with a body a POST of JSON, is answered with 200 within 2 seconds."""
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    # A proxy from the environment has no business between two processes of one machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=2) as response:
-            return bool(response.status == 200)
-    except (OSError, http.client.HTTPException):  # URLError and HTTPError are OSErrors
-        return False
+def prometheus_answers(ports: Mapping[str, int]) -> bool:
+    """Whether Prometheus takes queries."""
+    return answers_http(f"http://127.0.0.1:{ports['prometheus']}/-/ready")
 
 
-def answers_tcp(port: int) -> bool:
-    """Whether something accepts connections on the port."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except OSError:
-        return False
-    return True
+ANSWERS = {
+    "jaeger": jaeger_answers,
+    "collector": collector_answers,
+    "loki": loki_answers,
+    "prometheus": prometheus_answers,
+}
 
 
-def configured_ports() -> dict[str, int]:
+def answering(name: str, ports: Mapping[str, int]) -> Callable[[], bool]:
+    """The question to a server of this name on these ports."""
+    return lambda: ANSWERS[name](ports)
+
+
+def configured_ports(variables: Mapping[str, tuple[str, int]]) -> dict[str, int]:
     """The ports the variables or the defaults say, each checked to be free.
 
     Without the check a stranger on the port would answer in our server's place. Raises
     StackError when one is taken or not a number.
     """
     ports = {}
-    for name, (variable, default) in PORTS.items():
+    for name, (variable, default) in variables.items():
         given = os.environ.get(variable) or str(default)
         if not given.isdecimal() or not 0 < int(given) < 65536:
             raise StackError(f"{variable} is {given!r}; expected a port, 1 to 65535")
@@ -338,52 +281,6 @@ def configured_ports() -> dict[str, int]:
                 f"there, set {variable}, or use --free-ports"
             ) from None
     return ports
-
-
-def pick_free_ports() -> dict[str, int]:
-    """As many different free ports as there are in PORTS."""
-    with ExitStack() as held:
-        sockets = {name: held.enter_context(listening(0)) for name in PORTS}
-        return {name: int(taken.getsockname()[1]) for name, taken in sockets.items()}
-
-
-@contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
-    """Hold a port of 127.0.0.1, any free one for 0. Raises OSError when it cannot be had."""
-    with socket.socket() as taken:
-        # As Go does: a port is not taken because of connections that were closed lately.
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
-        yield taken
-
-
-# ---------------------------------------------------------------------------------------------
-# Checking
-
-
-def validate() -> bool:
-    """Have each configuration checked by the server that is to run it. Starts nothing.
-
-    Returns whether all are valid. Every YAML file of this directory is a Collector's, but for
-    the manifest and compose.yaml; Jaeger is a Collector with a `validate` of its own.
-    """
-    others = {"collector-builder.yaml", "compose.yaml"}
-    collector, jaeger = built(COLLECTOR), built(JAEGER)
-    configurations = [file for file in sorted(HERE.glob("*.yaml")) if file.name not in others]
-    memory, badger = HERE / "jaeger" / "config.yaml", HERE / "jaeger" / "config-badger.yaml"
-    checks = [(collector, [file]) for file in configurations]
-    checks += [(jaeger, [memory]), (jaeger, [memory, badger])]
-    valid = True
-    for binary, files in checks:
-        command = [str(binary), "validate", *config_arguments(files)]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        names = " + ".join(str(file.relative_to(HERE)) for file in files)
-        print(f"{names}: {'valid' if told.returncode == 0 else 'NOT VALID'}", flush=True)
-        if told.returncode != 0:
-            valid = False
-            say((told.stderr or told.stdout).strip())
-    return valid
 
 
 # ---------------------------------------------------------------------------------------------
@@ -410,7 +307,10 @@ def show(stack: Stack | None, state: Path, *, as_json: bool) -> None:
         print(f"Collector, OTLP/HTTP   {at['otlp_http']}")
         print(f"Collector, OTLP/gRPC   {at['otlp_grpc']}")
         print(f"Jaeger, page and API   {at['jaeger']}")
-        for name in ANSWERS:
+        if "loki" in at:
+            print(f"Loki                   {at['loki']}")
+            print(f"Prometheus             {at['prometheus']}")
+        for name in stack.servers():
             process = stack.processes.get(name)
             if process is None or not process.runs():
                 print(f"{name:<10} NOT RUNNING")
@@ -427,7 +327,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; on a wrong one, explain and exit with code 2."""
     parser = argparse.ArgumentParser(
         prog="stack.py",
-        description="Build and run an OpenTelemetry Collector, and Jaeger behind it, on loopback.",
+        description=(
+            "Build and run an OpenTelemetry Collector, and Jaeger behind it, on loopback; with "
+            "--full, Loki and Prometheus too."
+        ),
         epilog=(
             "first steps:\n"
             "  python collector-config/stack.py up       # builds both, the first time\n"
@@ -438,7 +341,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             "environment:\n"
             "  OTELPROV_CACHE                   where binaries, logs and state go; "
             "default ~/.cache/otelprov\n"
-            + "".join(f"  {name:<31}  default {port}\n" for name, port in PORTS.values())
+            + "".join(f"  {name:<31}  default {port}\n" for name, port in FULL_PORTS.values())
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -448,15 +351,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description = f"{summary[0].upper()}{summary[1:]}. {detail}"
         return commands.add_parser(name, help=summary, description=description)
 
-    command(
+    building = command(
         "build",
-        "build both servers",
+        "build the servers",
         "Each is built once and kept in the cache under a digest of everything it is built from; "
         "later calls only print where the binaries are.",
     )
     starting = command(
         "up",
-        "start both servers, and come back when they answer",
+        "start the servers, and come back when they answer",
         "Builds them if need be. They listen on 127.0.0.1 only, and outlive this command. "
         "Harmless when they run already.",
     )
@@ -472,18 +375,20 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     stopping = command(
         "down",
         "end what `up` started",
-        "Ends those two processes and no other. Harmless when nothing runs.",
+        "Ends those processes and no other. Harmless when nothing runs.",
     )
     asking = command(
         "status",
         "say whether the servers run, and where",
-        "Exit code 0 when both run, 3 when not.",
+        "Exit code 0 when all run, 3 when not.",
     )
     command(
         "validate",
-        "have every configuration file checked by the server that runs it",
-        "Starts nothing. Exit code 1 when one is not valid.",
+        "have every configuration file checked by the program that reads it",
+        "Starts no server. Exit code 1 when one is not valid.",
     )
+    for subparser in (building, starting):
+        subparser.add_argument("--full", action="store_true", help="Loki and Prometheus as well")
     for subparser in (starting, stopping, asking):
         subparser.add_argument(
             "--state",
@@ -502,14 +407,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         if options.command == "build":
-            for server in (JAEGER, COLLECTOR):
-                print(built(server), flush=True)
+            for name in FULL if options.full else SMALL:
+                print(built(SERVERS[name]), flush=True)
             return 0
         if options.command == "validate":
             return 0 if validate() else 1
         state = options.state.expanduser().absolute()
         if options.command == "up":
-            stack = up(state, free_ports=options.free_ports, storage=options.storage)
+            choices = {"free_ports": options.free_ports, "storage": options.storage}
+            stack = up(state, full=options.full, **choices)
             show(stack, state, as_json=options.json)
             return 0
         if options.command == "down":

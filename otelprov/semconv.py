@@ -390,3 +390,126 @@ PYTHON_VERSION: Final = _attribute(
 ERROR_TYPE: Final = _attribute(
     "error.type", "string", ("span", "run"), "Class of the exception that ended the operation."
 )
+
+# --- what is marked ------------------------------------------------------------------------------
+
+SENSITIVE: Final = "otelprov.sensitive"
+"""`true` on a span, an event or a log record whose details are for few eyes: collector-config's
+gateway sends them to a restricted store, and to all others no more than what connects it."""
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the convention."""
+
+    name: str
+    instrument: Literal["counter", "gauge", "histogram"]
+    unit: str
+    """UCUM unit."""
+    attributes: tuple[str, ...]
+    """Names of what its points are told apart by: each of few values."""
+    brief: str
+
+
+METRICS: Final[dict[str, Metric]] = {}
+
+
+def _metric(
+    name: str,
+    instrument: Literal["counter", "gauge", "histogram"],
+    unit: str,
+    attributes: tuple[str, ...],
+    brief: str,
+) -> str:
+    METRICS[name] = Metric(name, instrument, unit, attributes, brief)
+    return name
+
+
+DIRECTION: Final = "otelprov.direction"
+"""On a metric: `used` or `generated`."""
+
+_OPERATION: Final = (OPERATION_NAME, OPERATION_KIND)
+
+OPERATION_DURATION: Final = _metric(
+    "otelprov.operation.duration",
+    "histogram",
+    "s",
+    (*_OPERATION, ERROR_TYPE),
+    "How long operations took, from call to return.",
+)
+OPERATION_ROWS: Final = _metric(
+    "otelprov.operation.rows",
+    "counter",
+    "{row}",
+    (*_OPERATION, DIRECTION),
+    "Rows of the tables that operations used and generated.",
+)
+OPERATION_BYTES: Final = _metric(
+    "otelprov.operation.bytes",
+    "counter",
+    "By",
+    (*_OPERATION, DIRECTION),
+    "Bytes of the files that operations used and generated.",
+)
+OPERATION_FAILURES: Final = _metric(
+    "otelprov.operation.failures",
+    "counter",
+    "{operation}",
+    (*_OPERATION, ERROR_TYPE),
+    "Operations that ended by an exception.",
+)
+ARTIFACT_ROWS_METRIC: Final = _metric(
+    "otelprov.artifact.rows",
+    "gauge",
+    "{row}",
+    (ARTIFACT_NAME,),
+    "Rows of a named artifact when it was last written.",
+)
+ARTIFACT_MODIFIED: Final = _metric(
+    "otelprov.artifact.modified",
+    "gauge",
+    "s",
+    (ARTIFACT_NAME,),
+    "When a named artifact was last written, since the epoch: its age is now minus this.",
+)
+JOURNAL_SIZE: Final = _metric(
+    "otelprov.journal.size", "gauge", "By", (), "Size of the journal on this host."
+)
+JOURNAL_LOSSES: Final = _metric(
+    "otelprov.journal.lost",
+    "counter",
+    "{line}",
+    (),
+    "Lines that could not be written to the journal, or were removed from it undelivered.",
+)
+DELIVERY_WAITING: Final = _metric(
+    "otelprov.delivery.waiting",
+    "gauge",
+    "By",
+    (),
+    "What of the journal waits to be delivered.",
+)
+DELIVERY_DELIVERED: Final = _metric(
+    "otelprov.delivery.delivered", "counter", "{line}", (), "Lines that the receiver took."
+)
+DELIVERY_REFUSED: Final = _metric(
+    "otelprov.delivery.refused",
+    "counter",
+    "{line}",
+    (),
+    "Lines that the receiver refused for good.",
+)
+DIGEST_DURATION: Final = _metric(
+    "otelprov.digest.duration", "histogram", "s", (), "How long digesting took."
+)
+DIGEST_BYTES: Final = _metric("otelprov.digest.bytes", "counter", "By", (), "Bytes digested.")
+FAULTS: Final = _metric(
+    "otelprov.faults",
+    "counter",
+    "{fault}",
+    (),
+    "Errors of otelprov's own that it kept from the program.",
+)

@@ -8,8 +8,10 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 from otelprov.artifacts.digest import (
+    FEW,
     Block,
     Column,
+    Form,
     NoCanonicalForm,
     little_endian,
     scaled,
@@ -32,8 +34,8 @@ class _Plan:
     write_all: _WriteAll | None = None
 
 
-def arrow_column(name: str, field: Any) -> Column:
-    """A column for arrays of a ``pyarrow.Field``, or of a type if nothing more is known.
+def arrow_form(name: str, field: Any) -> Form:
+    """The form of a column of arrays of a ``pyarrow.Field``, or of a type if nothing more is known.
 
     Raises:
         NoCanonicalForm: for a type that has none.
@@ -42,15 +44,38 @@ def arrow_column(name: str, field: Any) -> Column:
 
     type_ = field.type if isinstance(field, pyarrow.Field) else field
     try:
+        if type_ is field or not field.metadata:
+            form = _flat_forms.get(type_)
+            if form is not None:
+                return form
+            if not _is_nested(type_):
+                form = _flat_form(type_)
+                if len(_flat_forms) < 1_000:
+                    _flat_forms[type_] = form
+                return form
         plan = _type_plan(type_) if type_ is field else _plan(field)
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
-    write = plan.write
-    if not pyarrow.types.is_primitive(type_):
-        write = _as_joined(type_, write)
+    write = _as_joined(type_, plan.write)
     if type_.num_fields:
         write = _checked(write)
-    return Column(name, plan.type, write, join_arrays, plan.write_all)
+    return Form(plan.type, write, join_arrays, plan.write_all)
+
+
+def arrow_column(name: str, field: Any) -> Column:
+    """A column of such arrays."""
+    return Column(name, arrow_form(name, field))
+
+
+_flat_forms: dict[Any, Form] = {}
+
+
+def _flat_form(type_: Any) -> Form:
+    from pyarrow import types
+
+    plan = _flat_plan(type_)
+    write = plan.write if types.is_primitive(type_) else _as_joined(type_, plan.write)
+    return Form(plan.type, write, join_arrays, plan.write_all)
 
 
 def _as_joined(type_: Any, write: _Write) -> _Write:
@@ -157,8 +182,7 @@ def _type_plan(type_: Any) -> _Plan:
     """Section 3: the canonical name of a type; section 4: the form of its values."""
     import pyarrow as pa
 
-    nested = (pa.BaseExtensionType, pa.DictionaryType, pa.StructType)  # a struct may have no fields
-    if not type_.num_fields and not isinstance(type_, nested):
+    if not _is_nested(type_):
         return _flat_plan(type_)
     from pyarrow import types  # not before: for a small table it counts
 
@@ -182,6 +206,14 @@ def _type_plan(type_: Any) -> _Plan:
     if types.is_struct(type_):
         return _struct(type_)
     return _flat_plan(type_)  # a union, which has none
+
+
+def _is_nested(type_: Any) -> bool:
+    """Whether a type has others in it, or is made of another."""
+    import pyarrow as pa
+
+    nested = (pa.BaseExtensionType, pa.DictionaryType, pa.StructType)  # a struct may have no fields
+    return bool(type_.num_fields) or isinstance(type_, nested)
 
 
 @lru_cache(maxsize=512)  # not for nested types: two are equal that differ in their fields' metadata
@@ -319,11 +351,15 @@ def _flat(name: str, write_values: _WriteAll) -> _Plan:
 
     def write(array: Any, block: Block) -> None:
         rows, nulls = len(array), array.null_count
+        if not nulls and rows:
+            write_values((array,), block)
+            block.counts(rows)
+            return
         if nulls == rows:
             block.nothing(rows)
             return
         write_values((array,), block)
-        block.counts(rows, nulls, _validity(array) if nulls else None)
+        block.counts(rows, nulls, _validity(array))
 
     def write_all(arrays: Sequence[Any], block: Block) -> None:
         rows, nulls = sum(map(len, arrays)), sum(array.null_count for array in arrays)
@@ -481,7 +517,8 @@ def _write_views(array: Any, block: Block) -> Any:
         data = _zeroed(data, array, 16)  # a view of zeros is an empty string
     views = data.view("<u4").reshape(rows, 4)
     lengths = views[:, 0].copy()
-    longest, shortest = int(lengths.max()), int(lengths.min())
+    few = lengths.tolist() if rows <= FEW else (int(lengths.max()), int(lengths.min()))
+    longest, shortest = max(few), min(few)
     if shortest == longest <= _INLINE:
         if longest:
             block.write(_inline(data, rows, longest))

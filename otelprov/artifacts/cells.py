@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from otelprov.artifacts.arrow import arrow_column, join_arrays
+from otelprov.artifacts.arrow import arrow_column, arrow_form, join_arrays
 
 _KINDS: Final = (("is_integer", "is_floating", "is_decimal"), ("is_timestamp", "is_date"))
 """Types whose values can be compared although the types differ, by ``pyarrow.types``."""
@@ -27,7 +27,7 @@ def differing(a: list[Any], b: list[Any], field_a: Any, field_b: Any) -> Any:
         NoCanonicalForm: for values that have no canonical form.
     """
     first, second = _joined(a), _joined(b)
-    if arrow_column("", field_a).type != arrow_column("", field_b).type:
+    if arrow_form("", field_a).type != arrow_form("", field_b).type:
         first, second = _converted(first, second)
         field_a = field_b = _field(first)
     flat = _flat(first, second)

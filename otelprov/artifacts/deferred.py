@@ -19,8 +19,6 @@ from otelprov.model import Artifact
 T = TypeVar("T")
 
 MAX_THREADS: Final = 4
-FORK_WAIT: Final = 10.0
-"""Seconds that a fork waits for what is being digested."""
 
 
 class Pending(Generic[T]):
@@ -184,6 +182,22 @@ class Background:
                 task = _take(state)
             _do(state, task)
 
+    def rest(self, timeout: float) -> None:
+        """Do everything that there is to do and end the threads, within ``timeout`` seconds.
+
+        For a fork: of a program with several threads that is a risk, and Python 3.12 warns of it.
+        """
+        state = _state
+        if not self.flush(timeout):
+            return
+        with state.changed:
+            state.leave = True
+            state.changed.notify_all()
+            threads = [*state.threads]
+        for thread in threads:
+            thread.join(timeout)
+        state.leave = False
+
 
 def _ignore(error: Exception) -> None:
     """Nobody listens."""
@@ -244,22 +258,10 @@ def _work(state: _State) -> None:
 
 
 def _before_fork() -> None:
-    # A thread that this one waits for may itself wait for a lock that this one holds: not for ever.
-    state = _state
-    if background.flush(FORK_WAIT):
-        # A fork of a program with several threads is a risk, and Python 3.12 warns of it: without
-        # ours it has no more than it would have had.
-        with state.changed:
-            state.leave = True
-            state.changed.notify_all()
-            threads = [*state.threads]
-        for thread in threads:
-            thread.join(FORK_WAIT)
-    state.changed.acquire()
+    _state.changed.acquire()
 
 
 def _after_in_parent() -> None:
-    _state.leave = False
     _state.changed.release()
 
 

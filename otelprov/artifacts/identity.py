@@ -68,7 +68,7 @@ def identify(value: object, *, name: str | None = None, query: bool = False) -> 
 def _schema(tree: TableDigest) -> tuple[Column, ...] | None:
     if len(tree.columns) > MAX_SCHEMA or not tree.rows:  # columns without rows are all alike
         return None
-    return tuple(Column(column.name, column.type, column.digest) for column in tree.columns)
+    return tree.columns
 
 
 def _content(value: Any) -> bytes | bytearray | None:

@@ -90,11 +90,11 @@ def _files(dataset: Any, limit: int | None) -> object:
     """Its schema, and its files in their order with their partitions; its rows are not scanned."""
     import pyarrow.dataset as ds
 
-    from otelprov.artifacts.arrow import arrow_column
+    from otelprov.artifacts.arrow import arrow_form
 
     if getattr(dataset, "_scan_options", None):
         raise NoCanonicalForm("a data set with a filter is a query, and was not run")
-    schema = [(field.name, arrow_column(field.name, field).type) for field in dataset.schema]
+    schema = [(field.name, arrow_form(field.name, field).type) for field in dataset.schema]
     if isinstance(dataset, ds.UnionDataset):
         return schema, [_files(child, limit) for child in dataset.children]
     if not isinstance(dataset, ds.FileSystemDataset):

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from otelprov.artifacts.digest import (
     Block,
-    Column,
+    Form,
     NoCanonicalForm,
+    has_nan,
     little_endian,
     scaled,
     timestamp_type,
 )
 
 
-def numpy_column(name: str, values: Any, *, zone: str | None = None) -> Column:
-    """A column of a NumPy vector, with pandas' meaning: NaN and NaT are null (section 7).
+def numpy_form(name: str, dtype: Any, *, zone: str | None = None) -> Form:
+    """The form of NumPy vectors, with pandas' meaning: NaN and NaT are null (section 7).
 
     ``zone`` makes a timestamp of UTC instants of it.
 
     Raises:
         NoCanonicalForm: for a type that has none.
     """
+    try:
+        return _form(dtype, zone)
+    except NoCanonicalForm as error:
+        raise NoCanonicalForm(f"column {name!r}: {error}") from None
+
+
+@lru_cache(maxsize=512)
+def _form(dtype: Any, zone: str | None) -> Form:
     little_endian()
-    dtype = values.dtype
     kind, width = dtype.kind, dtype.itemsize
     write: Callable[[Any, Block], None]
     if kind == "b":
@@ -38,10 +47,8 @@ def numpy_column(name: str, values: Any, *, zone: str | None = None) -> Column:
     elif kind in "mM":
         type_, write = _numpy_time(dtype, zone)
     else:
-        raise NoCanonicalForm(f"column {name!r}: NumPy type {dtype} has no canonical form")
-    column = Column(name, type_.encode(), write, _numpy_join)
-    column.add(values)
-    return column
+        raise NoCanonicalForm(f"NumPy type {dtype} has no canonical form")
+    return Form(type_.encode(), write, _numpy_join)
 
 
 def _numpy_join(pieces: list[Any]) -> Any:
@@ -50,32 +57,33 @@ def _numpy_join(pieces: list[Any]) -> Any:
     return numpy.concatenate(pieces)
 
 
-def _numpy_fixed(values: Any, block: Block) -> None:
+def _little(values: Any) -> Any:
+    """The values side by side, in little-endian order."""
+    if values.dtype.isnative and values.flags.c_contiguous:  # see ``little_endian``
+        return values
     import numpy
 
-    block.write(numpy.ascontiguousarray(values, values.dtype.newbyteorder("<")))
-    block.end(len(values))
+    return numpy.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+
+
+def _numpy_fixed(values: Any, block: Block) -> None:
+    block.write(_little(values))
+    block.counts(len(values))
 
 
 def _numpy_bool(values: Any, block: Block) -> None:
     import numpy
 
     block.write(numpy.packbits(values, bitorder="little"))
-    block.end(len(values))
+    block.counts(len(values))
 
 
 def _numpy_float(values: Any, block: Block) -> None:
-    import numpy
-
-    values = numpy.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    values = _little(values)
     valid = None
-    # The maximum is NaN if there is one, and is four times as fast as looking at each; float16
-    # has no hardware for it.
-    half = values.dtype.itemsize == 2
-    largest = None if half or not len(values) else values.max()
-    if half or largest != largest:
-        valid = values == values
     width = values.dtype.itemsize
+    if len(values) and (width == 2 or has_nan(values)):  # for float16 there is no hardware
+        valid = values == values
     if width == 16:
         _some(values.view("<i8").reshape(-1, 2), valid, block)
     else:
@@ -83,9 +91,7 @@ def _numpy_float(values: Any, block: Block) -> None:
 
 
 def _numpy_instants(values: Any, block: Block, *, scale: int = 1) -> None:
-    import numpy
-
-    values = numpy.ascontiguousarray(values, values.dtype.newbyteorder("<")).view("<i8")
+    values = _little(values).view("<i8")
     valid = None
     if len(values) and int(values.min()) == _NAT:
         valid = values != _NAT
@@ -104,7 +110,7 @@ def _some(values: Any, valid: Any, block: Block) -> None:
             valid = None
         else:
             values = values * (valid[:, None] if values.ndim == 2 else valid)
-    block.write(values.reshape(-1))
+    block.write(values if values.ndim == 1 else values.reshape(-1))
     block.end(rows, valid)
 
 

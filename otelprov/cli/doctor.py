@@ -274,20 +274,22 @@ def _look_at_delivery(report: Report) -> None:
 
 
 def _look_at_sampler(report: Report, values: dict[str, str]) -> None:
-    sampler = values.get("OTEL_TRACES_SAMPLER", "").removeprefix("parentbased_")
-    if sampler == "always_off":
-        report.add("OpenTelemetry", "problem", "OTEL_TRACES_SAMPLER: no span is recorded")
-    elif sampler == "traceidratio":
+    sampler = values.get("OTEL_TRACES_SAMPLER", "")
+    if not sampler:
+        return
+    ratio = 0.0 if sampler.endswith("always_off") else 1.0
+    if sampler.endswith("traceidratio"):
         try:
             ratio = float(values.get("OTEL_TRACES_SAMPLER_ARG", "1"))
         except ValueError:
             ratio = 1.0
-        if ratio < 1:
-            report.add(
-                "OpenTelemetry",
-                "problem",
-                f"OTEL_TRACES_SAMPLER: only {ratio:.0%} of the runs are recorded",
-            )
+    share = "all" if ratio >= 1 else "none" if ratio <= 0 else f"{ratio:.0%}"
+    report.add(
+        "OpenTelemetry",
+        "ok" if ratio >= 1 else "note",
+        f"sampler {sampler}: exporters get {share} of the traces; the journal keeps every run and "
+        "operation",
+    )
 
 
 def _look_at_collector(report: Report, exporter: str) -> None:

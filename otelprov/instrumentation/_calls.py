@@ -109,7 +109,7 @@ class Observed:
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))
-        self.operation = OpenOperation(call, frame, plain, given)
+        self.operation = OpenOperation(call, frame, plain, given, defaults=site.binder.defaults)
         for role, identity in found:
             self.operation.use(role, identity)
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):

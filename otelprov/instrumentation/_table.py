@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from otelprov.model import OperationKind
+from otelprov.recording.parameters import Defaults
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
@@ -109,7 +110,7 @@ class Binder:
     the function's own to refuse.
     """
 
-    __slots__ = ("_defaults", "_positional", "_variadic")
+    __slots__ = ("_defaults", "_positional", "_variadic", "defaults")
 
     def __init__(self, function: Callable[..., Any], *, method: bool) -> None:
         self._positional: list[str] = []
@@ -130,6 +131,7 @@ class Binder:
                     self._positional.append(parameter.name)
                 if parameter.default is not inspect.Parameter.empty:
                     self._defaults[parameter.name] = parameter.default
+        self.defaults = Defaults(self._defaults)
 
     def bind(
         self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]

@@ -142,6 +142,11 @@ class Delivery:
             found.st_ino,
         )
 
+    def delivered_size(self, name: str) -> int | None:
+        """Bytes of a segment that was delivered as a whole; None for others."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.size
+
     def progress(self, segment: Path) -> Progress:
         """How far a segment is, without a claim on it."""
         self.refresh()
@@ -280,33 +285,25 @@ def destinations(journal: Path) -> list[Delivery]:
     return found
 
 
-def delivered_everywhere(journal: Path) -> frozenset[str]:
-    """The names of the segments that every destination has taken; empty where there is none."""
-    known = destinations(journal)
-    names: set[str] | None = None
-    for delivery in known:
-        delivery.refresh()
-        own = set(delivery._entries)
-        names = own if names is None else names & own
-    return frozenset(names or ())
+class KnownDeliveries:
+    """Says whether a segment was delivered to every destination; looked up at the first question.
 
-
-def is_closed(segment: Path) -> bool:
-    """Whether nobody writes a segment any more: its writer holds a lock on it.
-
-    Raises:
-        OSError: it cannot be opened.
+    That is what the bound on the journal's size asks before it deletes (``retention.Delivered``).
     """
-    if fcntl is None:
-        return True
-    descriptor = os.open(segment, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._known: list[Delivery] | None = None
+
+    def __call__(self, name: str, size: int) -> bool | None:
+        """None where nothing delivers."""
+        if self._known is None:
+            self._known = destinations(self._journal)
+            for delivery in self._known:
+                delivery.refresh()
+        if not self._known:
+            return None
+        return all(delivery.delivered_size(name) == size for delivery in self._known)
 
 
 def head_of(segment: Path) -> str:

@@ -30,7 +30,7 @@ FROM (
   SELECT artifacts.artifact AS artifact, artifacts.content AS content, spans.started AS started,
     CASE WHEN artifacts.made THEN 'made' ELSE 'written' END AS stage,
     CASE WHEN artifacts.made THEN spans.trace || '-' || spans.span ELSE artifacts.maker END AS maker
-  FROM artifacts JOIN spans ON spans.id = artifacts.span
+  FROM artifacts JOIN operations AS spans ON spans.id = artifacts.span
   WHERE artifacts.content IS NOT NULL AND artifacts.artifact >= 'derived:'
     AND artifacts.artifact < 'derived;' AND (artifacts.made OR artifacts.maker IS NOT NULL){where}
 )
@@ -91,7 +91,7 @@ def totals(index: JournalIndex, scope: Scope) -> Totals:
         )[0]
         made = index.ask(
             "SELECT COUNT(DISTINCT artifacts.artifact) FROM artifacts "
-            "JOIN spans ON spans.id = artifacts.span WHERE artifacts.made "
+            "JOIN operations AS spans ON spans.id = artifacts.span WHERE artifacts.made "
             f"AND artifacts.artifact >= 'derived:' AND artifacts.artifact < 'derived;'{where}",
             values,
         )[0]
@@ -182,7 +182,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, tuple[Any, ...]]]:
     if scope.run is not None:
         where += (
             " AND artifacts.artifact IN (SELECT own.artifact FROM artifacts AS own "
-            "JOIN spans AS its ON its.id = own.span WHERE its.run = ? AND own.made)"
+            "JOIN operations AS its ON its.id = own.span WHERE its.run = ? AND own.made)"
         )
         values = (*values, scope.run)
     if scope.artifacts is None:

@@ -16,69 +16,22 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from otelprov import semconv
 from otelprov.journal import reader
-from otelprov.journal.reader import Damage, Span
+from otelprov.journal.indexing import bring_up_to_date
+from otelprov.journal.locks import Lock
+from otelprov.journal.places import Place, Segments
+from otelprov.journal.reader import Damage, Lost, Span
+from otelprov.journal.segment import is_open, process_of
 from otelprov.model import PREFIXES
 
-try:
-    import fcntl
-except ImportError:  # Windows has none: there the index is built in memory
-    fcntl = None  # type: ignore[assignment]
-
-VERSION = 2
-
-_SCHEMA = f"""
-CREATE TABLE files (
-  id INTEGER PRIMARY KEY, name TEXT UNIQUE, inode INTEGER, size INTEGER, changed INTEGER,
-  offset INTEGER, lines INTEGER, spans INTEGER, tail BLOB
-);
-CREATE TABLE spans (
-  id INTEGER PRIMARY KEY, file INTEGER, offset INTEGER, length INTEGER, position INTEGER,
-  trace TEXT, span TEXT, run TEXT, kind TEXT, started INTEGER, ended INTEGER
-);
--- The maker is kept where a write says what content the artifact had that it wrote.
-CREATE TABLE artifacts (
-  span INTEGER, made INTEGER, artifact TEXT, content TEXT, uri TEXT, maker TEXT
-);
-CREATE TABLE damage (file INTEGER, line INTEGER, reason TEXT);
-CREATE INDEX spans_id ON spans (trace, span);
-CREATE INDEX spans_file ON spans (file);
-CREATE INDEX spans_started ON spans (started);
-CREATE INDEX spans_run ON spans (run);
-CREATE INDEX artifacts_span ON artifacts (span);
-CREATE INDEX artifacts_id ON artifacts (artifact, made);
-CREATE INDEX artifacts_content ON artifacts (content) WHERE content IS NOT NULL;
-CREATE INDEX artifacts_uri ON artifacts (uri) WHERE uri IS NOT NULL;
--- A long operation may stand in the journal twice: as it began and as it ended. The end counts.
-CREATE VIEW operations AS SELECT * FROM spans AS one WHERE NOT EXISTS (
-  SELECT 1 FROM spans AS other WHERE other.trace = one.trace AND other.span = one.span
-  AND (other.ended > 0, other.id) > (one.ended > 0, one.id)
-);
-PRAGMA user_version = {VERSION};
-"""
 _PLACE = (
     "operations.trace, operations.span, files.name, "
     "operations.offset, operations.length, operations.position"
 )
 _AT = "operations JOIN files ON files.id = operations.file"
-_TAIL = 64  # bytes before the offset that must be unchanged for a file to be read on from there
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an operation's line stands in the journal."""
-
-    trace_id: str
-    span_id: str
-    file: str
-    offset: int
-    length: int
-    position: int
-    """The span's place among those of its line."""
+_LATEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +42,8 @@ class RunEntry:
     started: int
     operations: int
     place: Place | None
+    open: bool | None
+    """Whether the process that wrote it still has its segment open; None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +53,11 @@ class Totals:
     files: int
     bytes: int
     spans: int
+    lost_lines: int
+    """What processes say that they could not write."""
+    lost_bytes: int
+    oldest: int | None
+    """When the oldest operation began, nanoseconds since the epoch."""
 
 
 class JournalIndex:
@@ -110,6 +70,10 @@ class JournalIndex:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._memory: sqlite3.Connection | None = None
+        self._kept: sqlite3.Connection | None = None
+        self._inode = 0
+        self._lock = Lock(directory)
+        self._segments = Segments(directory)
         self._unreadable: list[Damage] = []
         self.update()
 
@@ -158,17 +122,102 @@ class JournalIndex:
         """The ids of artifacts read from or written to one of these places, newest first."""
         return self._artifacts("uri", uris)
 
-    def runs(self, limit: int) -> list[RunEntry]:
-        """The newest runs."""
-        rows = self.ask(
-            "SELECT run, MIN(started), SUM(kind <> 'run') FROM operations "
-            "WHERE run IS NOT NULL GROUP BY run ORDER BY MIN(started) DESC, run LIMIT ?",
-            (limit,),
+    def runs(
+        self,
+        limit: int,
+        *,
+        since: int = 0,
+        name: str | None = None,
+        operation: str | None = None,
+    ) -> list[RunEntry]:
+        """The newest runs that began at ``since`` (nanoseconds since the epoch) or later.
+
+        ``name`` is a part of the run's name, ``operation`` the name of one that it carried out.
+        """
+        # From one run to the next by the index: the time it takes depends on their number only.
+        found = self.ask(
+            "WITH RECURSIVE ids (run) AS (SELECT MIN(run) FROM spans UNION ALL "
+            "SELECT (SELECT MIN(run) FROM spans WHERE run > ids.run) FROM ids "
+            "WHERE ids.run IS NOT NULL) "
+            "SELECT run, (SELECT MIN(started) FROM spans WHERE spans.run = ids.run) AS began "
+            "FROM ids WHERE run IS NOT NULL AND began >= ? ORDER BY began DESC, run",
+            (since,),
         )
-        return [
-            RunEntry(run, started, operations, self.span(*_split(run)))
-            for run, started, operations in rows
-        ]
+        entries: list[RunEntry] = []
+        for run, started in found:
+            if len(entries) == limit:
+                break
+            if name is not None and not self._has_name(run, name):
+                continue
+            if operation is not None and not self._carried_out(run, operation):
+                continue
+            place = self.span(*_split(run))
+            count = self.operations_of(run)
+            entries.append(RunEntry(run, started, count, place, self.is_open(run)))
+        return entries
+
+    def named(self, name: str, since: int | None, until: int | None, limit: int) -> list[Place]:
+        """The newest operations of this name that began in a time, in nanoseconds."""
+        rows = self.ask(
+            f"SELECT {_PLACE} FROM {_AT} WHERE operations.name = "
+            "(SELECT id FROM names WHERE names.name = ?) "
+            "AND operations.started >= ? AND operations.started < ? "
+            "ORDER BY operations.started DESC LIMIT ?",
+            (name, since or 0, _LATEST if until is None else until, limit),
+        )
+        return [Place(*row) for row in rows]
+
+    def unfinished(self, run: str) -> list[Place]:
+        """The operations of a run that began, and whose end is not recorded."""
+        return self._places(
+            "operations.run = ? AND operations.rank = 0 AND operations.kind <> 'run'", (run,)
+        )
+
+    def is_open(self, run: str) -> bool | None:
+        """Whether the process of this run still has a segment open.
+
+        That of the run's own beginning counts: a child may write for the same run.
+        """
+        rows = self.ask(
+            "SELECT DISTINCT files.name FROM spans JOIN files ON files.id = spans.file "
+            "WHERE spans.run = ? ORDER BY spans.kind <> 'run', spans.id DESC",
+            (run,),
+        )
+        if not rows:
+            return None
+        process = process_of(rows[0][0])
+        if process is None:
+            return None
+        # The last segment may hold nothing of this run yet, but never something of another.
+        names = self.ask(
+            "SELECT files.name FROM files WHERE files.name GLOB ? AND NOT EXISTS ("
+            "SELECT 1 FROM spans WHERE spans.file = files.id AND spans.run <> ?)",
+            (f"*-{process}-*", run),
+        )
+        states = [self._state(name) for (name,) in {*rows[:1], *names}]
+        return True if True in states else None if None in states else False
+
+    def _state(self, name: str) -> bool | None:
+        try:
+            return is_open(self.directory / name)
+        except OSError:
+            return False  # deleted meanwhile: only what is closed is
+
+    def _has_name(self, run: str, part: str) -> bool:
+        rows = self.ask(
+            "SELECT names.name FROM spans JOIN names ON names.id = spans.name "
+            "WHERE spans.trace = ? AND spans.span = ?",
+            _split(run),
+        )
+        return any(part in name for (name,) in rows)
+
+    def _carried_out(self, run: str, operation: str) -> bool:
+        rows = self.ask(
+            "SELECT 1 FROM spans WHERE run = ? AND name = (SELECT id FROM names WHERE name = ?) "
+            "LIMIT 1",
+            (run, operation),
+        )
+        return bool(rows)
 
     def runs_beginning(self, prefix: str, limit: int) -> list[str]:
         """The ids of runs that begin so."""
@@ -196,16 +245,23 @@ class JournalIndex:
     def totals(self) -> Totals:
         """How much the journal holds."""
         rows = self.ask(
-            "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(spans), 0) FROM files"
+            "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(spans), 0), "
+            "(SELECT COALESCE(SUM(lines), 0) FROM lost), "
+            "(SELECT COALESCE(SUM(bytes), 0) FROM lost), "
+            "(SELECT MIN(started) FROM spans WHERE started > 0) FROM files"
         )
         return Totals(*rows[0])
+
+    def lost(self) -> list[Lost]:
+        """What processes say that they could not write, oldest first."""
+        rows = self.ask("SELECT lines, bytes, reason, said FROM lost ORDER BY said")
+        return [Lost(*row) for row in rows]
 
     def read(self, place: Place) -> Span | None:
         """The span at a place; None when its file has gone or changed meanwhile."""
         try:
-            with (self.directory / place.file).open("rb") as file:
-                file.seek(place.offset)
-                span = reader.spans(file.read(place.length))[place.position]
+            data = self._segments.read(place.file, place.offset, place.length)
+            span = reader.spans(data)[place.position]
         except (OSError, reader.DamagedLine, IndexError):
             return None
         return span if (span.trace_id, span.span_id) == (place.trace_id, place.span_id) else None
@@ -249,22 +305,32 @@ class JournalIndex:
         """The rows that answer a question in SQL."""
         try:
             return self._answer(question, values)
-        except sqlite3.DatabaseError:  # damaged where the update did not look
-            with suppress(OSError), _Lock(self.directory, exclusive=True):
-                self._remove()
-            self.update()
+        except (sqlite3.DatabaseError, FileNotFoundError):  # damaged where no update looked
+            self._repair()
             return self._answer(question, values)
 
     def _answer(self, question: str, values: Sequence[Any]) -> list[Any]:
         if self._memory is not None:
             return self._memory.execute(question, values).fetchall()
-        # A connection for one question, under a shared lock: nobody writes meanwhile.
-        with _Lock(self.directory, exclusive=False):
-            database = self._connect()
-            try:
-                return database.execute(question, values).fetchall()
-            finally:
-                database.close()
+        with self._lock.shared():  # nobody writes, or puts another file in its place, meanwhile
+            inode = self._path.stat().st_ino
+            if self._kept is None or inode != self._inode:
+                self._disconnect()
+                self._kept, self._inode = self._connect(), inode
+            return self._kept.execute(question, values).fetchall()
+
+    def _repair(self) -> None:
+        damaged = self._inode
+        self._disconnect()
+        with suppress(OSError), self._lock.exclusive():
+            if self._path.stat().st_ino == damaged:  # nobody else has done it
+                self._remove()
+        self.update()
+
+    def _disconnect(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
 
     # --- keeping up --------------------------------------------------------------------------
 
@@ -272,7 +338,7 @@ class JournalIndex:
         """Read what was appended since the index was last up to date."""
         paths = reader.files(self.directory)
         try:
-            with _Lock(self.directory, exclusive=True):
+            with self._lock.exclusive():
                 try:
                     self._update_file(paths)
                 except sqlite3.DatabaseError as error:
@@ -282,44 +348,16 @@ class JournalIndex:
                     self._update_file(paths)
         except (OSError, sqlite3.Error):
             self._memory = sqlite3.connect(":memory:", isolation_level=None)
-            self._bring_up_to_date(self._memory, paths)
+            self._unreadable = bring_up_to_date(self._memory, paths)
 
     def _update_file(self, paths: list[Path]) -> None:
         # Created here and not by SQLite, so that nobody else can ever read it.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         database = self._connect()
         try:
-            self._bring_up_to_date(database, paths)
+            self._unreadable = bring_up_to_date(database, paths)
         finally:
             database.close()
-
-    def _bring_up_to_date(self, database: sqlite3.Connection, paths: list[Path]) -> None:
-        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            for kind, name in database.execute(
-                "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view')"
-            ).fetchall():
-                database.execute(f'DROP {kind} "{name}"')
-            database.executescript(_SCHEMA)
-        self._unreadable = []
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            known = {row[1]: row for row in database.execute("SELECT * FROM files")}
-            for path in paths:
-                row = known.pop(path.name, None)
-                try:
-                    _bring_file_up_to_date(database, path, row)
-                except OSError as error:
-                    reason = f"cannot be read: {error.strerror or error}"
-                    self._unreadable.append(Damage(path, 0, reason))
-                    if row is not None:
-                        _forget(database, row[0])
-            for row in known.values():
-                _forget(database, row[0])
-            database.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
-            raise
 
     @property
     def _path(self) -> Path:
@@ -330,100 +368,11 @@ class JournalIndex:
             (self.directory / name).unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        database = sqlite3.connect(
+            self._path, timeout=10, isolation_level=None, check_same_thread=False
+        )
         database.execute("PRAGMA cell_size_check = ON")
         return database
-
-
-def _bring_file_up_to_date(database: sqlite3.Connection, path: Path, row: Any) -> None:
-    status = path.stat()
-    offset = lines = spans = 0
-    file: int | None = None
-    tail = b""
-    if row is not None:
-        file, _, inode, size, changed, offset, lines, spans, tail = row
-        if (inode, size, changed) == (status.st_ino, status.st_size, status.st_mtime_ns):
-            return
-        # An append makes a file longer. Anything else is another file under the same name.
-        grown = inode == status.st_ino and status.st_size > size
-        if not grown or not _ends_with(path, offset, tail):
-            _forget(database, file)
-            file, offset, lines, spans, tail = None, 0, 0, 0, b""
-    if file is None:
-        file = database.execute("INSERT INTO files (name) VALUES (?)", (path.name,)).lastrowid
-    # The last line may have been torn when it was seen first, and have its end now.
-    database.execute("DELETE FROM damage WHERE file = ? AND line > ?", (file, lines))
-    size = offset
-    for line in reader.lines(path, offset, lines):
-        size = line.offset + len(line.data)
-        if not line.complete:
-            _damage(database, file, line.number, reader.TORN)
-            break
-        offset, lines = size, line.number
-        tail = (tail + line.data[-_TAIL:])[-_TAIL:]
-        if not line.data.strip():
-            continue
-        try:
-            found = reader.spans(line.data)
-        except reader.DamagedLine as error:
-            _damage(database, file, line.number, str(error))
-            continue
-        spans += len(found)
-        for position, span in enumerate(found):
-            _add(database, (file, line.offset, len(line.data), position), span)
-    # The size is what was read: a line appended meanwhile is found the next time.
-    database.execute(
-        "UPDATE files SET inode = ?, size = ?, changed = ?, offset = ?, lines = ?, spans = ?, "
-        "tail = ? WHERE id = ?",
-        (status.st_ino, size, status.st_mtime_ns, offset, lines, spans, tail, file),
-    )
-
-
-def _ends_with(path: Path, offset: int, tail: bytes) -> bool:
-    with path.open("rb") as file:
-        file.seek(offset - len(tail))
-        return file.read(len(tail)) == tail
-
-
-def _add(database: sqlite3.Connection, place: tuple[Any, ...], span: Span) -> None:
-    kind = span.attributes.get(semconv.OPERATION_KIND)
-    if not isinstance(kind, str):
-        return  # another library's span: none of the lineage's business
-    run = span.attributes.get(semconv.RUN_ID)
-    if kind == "run":
-        run = f"{span.trace_id}-{span.span_id}"
-    row = database.execute(
-        "INSERT INTO spans (file, offset, length, position, trace, span, run, kind, started, ended)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*place, span.trace_id, span.span_id, run, kind, span.start, span.end),
-    ).lastrowid
-    for event in span.events:
-        made = event.name == semconv.GENERATED
-        if not made and event.name != semconv.USED:
-            continue
-        key = semconv.GENERATED_ID if made else semconv.USED_ID
-        names = (key, semconv.ARTIFACT_CONTENT_ID, semconv.ARTIFACT_URI)
-        values = tuple(event.attributes.get(name) for name in names)
-        if isinstance(values[0], str):
-            maker = None
-            if kind == "write" and not made and isinstance(values[1], str):
-                maker = event.attributes.get(semconv.ARTIFACT_MAKER)
-            database.execute(
-                "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", (row, made, *values, maker)
-            )
-
-
-def _damage(database: sqlite3.Connection, file: int | None, line: int, reason: str) -> None:
-    database.execute("INSERT INTO damage VALUES (?, ?, ?)", (file, line, reason))
-
-
-def _forget(database: sqlite3.Connection, file: int | None) -> None:
-    database.execute(
-        "DELETE FROM artifacts WHERE span IN (SELECT id FROM spans WHERE file = ?)", (file,)
-    )
-    database.execute("DELETE FROM spans WHERE file = ?", (file,))
-    database.execute("DELETE FROM damage WHERE file = ?", (file,))
-    database.execute("DELETE FROM files WHERE id = ?", (file,))
 
 
 def _is_damage(error: sqlite3.OperationalError) -> bool:
@@ -438,36 +387,3 @@ def _split(run: str) -> tuple[str, str]:
 
 def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
-
-
-class _Lock:
-    """A lock on the index for as long as the block runs.
-
-    SQLite's own locks do not cover the replacement of a damaged file.
-
-    Raises:
-        OSError: the directory is read-only, or the file system has no locks.
-    """
-
-    def __init__(self, directory: Path, *, exclusive: bool) -> None:
-        self._path = directory / "index.lock"
-        self._exclusive = exclusive
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        if fcntl is None:
-            raise OSError("no file locks on this platform")
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX if self._exclusive else fcntl.LOCK_SH)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        os.close(self._descriptor)

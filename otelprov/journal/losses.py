@@ -10,9 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from otelprov import semconv
+from otelprov.journal import otlp
 from otelprov.version import __version__
 
 _ERROR = 17  # SeverityNumber of ERROR, OpenTelemetry's data model for logs
@@ -53,4 +52,4 @@ def lost_line(losses: Losses, resource: dict[str, Any] | None = None) -> bytes:
         "resource": resource or {"attributes": []},
         "scopeLogs": [{"scope": scope, "logRecords": [record]}],
     }
-    return orjson.dumps({"resourceLogs": [group]}, option=orjson.OPT_APPEND_NEWLINE)
+    return otlp.line({"resourceLogs": [group]})

@@ -23,6 +23,8 @@ from otelprov import semconv
 
 Json = dict[str, Any]
 
+INFO = 9  # SeverityNumber, OpenTelemetry's data model for logs
+
 _KIND = {
     SpanKind.INTERNAL: 1,
     SpanKind.SERVER: 2,
@@ -40,16 +42,17 @@ class LineEncoder:
 
     def encode(self, span: ReadableSpan) -> bytes:
         """One line, newline included."""
-        scope = span.instrumentation_scope
         request = {
             "resourceSpans": [
                 {
                     "resource": self._encode_resource(span.resource),
-                    "scopeSpans": [{"scope": _scope(scope), "spans": [encode_span(span)]}],
+                    "scopeSpans": [
+                        {"scope": scope(span.instrumentation_scope), "spans": [encode_span(span)]}
+                    ],
                 }
             ]
         }
-        return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
+        return line(request)
 
     @property
     def resource(self) -> Json | None:
@@ -72,18 +75,18 @@ class LineEncoder:
                     "resource": self._encode_resource(span.resource),
                     "scopeLogs": [
                         {
-                            "scope": _scope(span.instrumentation_scope),
+                            "scope": scope(span.instrumentation_scope),
                             "logRecords": [encode_log(span, event_name, attributes or {})],
                         }
                     ],
                 }
             ]
         }
-        return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
+        return line(request)
 
-    def _encode_resource(self, resource: Resource) -> Json:
-        if self._resource is None or self._resource[0] is not resource:
-            self._resource = (resource, {"attributes": _attributes(resource.attributes)})
+    def _encode_resource(self, origin: Resource) -> Json:
+        if self._resource is None or self._resource[0] is not origin:
+            self._resource = (origin, resource(origin))
         return self._resource[1]
 
 
@@ -94,7 +97,7 @@ def encode_span(span: ReadableSpan) -> Json:
     message: Json = {
         "traceId": f"{context.trace_id:032x}",
         "spanId": f"{context.span_id:016x}",
-        "flags": _flags(context, span.parent),
+        "flags": flags(context, span.parent),
         "name": span.name,
         "kind": _KIND[span.kind],
         "startTimeUnixNano": str(span.start_time or 0),
@@ -139,15 +142,22 @@ def encode_log(span: ReadableSpan, event_name: str, attributes: Mapping[str, Any
     context = span.get_span_context()
     assert context is not None
     return {
-        "timeUnixNano": str(span.end_time or span.start_time or 0),
-        "severityNumber": 9,  # INFO
-        "body": {"stringValue": f"{span.name} {event_name.rpartition('.')[2]}"},
+        "timeUnixNano": str(
+            attributes.get(semconv.OPERATION_END, span.end_time) or span.start_time
+        ),
+        "severityNumber": INFO,
+        "body": {"stringValue": body(span.name, event_name)},
         "attributes": _attributes({**(span.attributes or {}), **about(span), **attributes}),
         "flags": int(context.trace_flags),
         "traceId": f"{context.trace_id:032x}",
         "spanId": f"{context.span_id:016x}",
         "eventName": event_name,
     }
+
+
+def body(name: str, event_name: str) -> str:
+    """The text of a log record for people: ``pandas.to_parquet started``."""
+    return f"{name} {event_name.rpartition('.')[2]}"
 
 
 def about(span: ReadableSpan) -> dict[str, str | int]:
@@ -163,8 +173,8 @@ def about(span: ReadableSpan) -> dict[str, str | int]:
     return found
 
 
-def _flags(context: SpanContext, parent: SpanContext | None) -> int:
-    # Bits 8 and 9 say whether the parent is remote; the low byte holds the W3C trace flags.
+def flags(context: SpanContext, parent: SpanContext | None) -> int:
+    """The low byte holds the W3C trace flags; bits 8 and 9 say whether the parent is remote."""
     remote = 0x100 | (0x200 if parent is not None and parent.is_remote else 0)
     return int(context.trace_flags) | remote
 
@@ -178,35 +188,74 @@ def _status(span: ReadableSpan) -> Json:
     return status
 
 
-def _scope(scope: InstrumentationScope | None) -> Json:
-    if scope is None:
+def resource(origin: Resource) -> Json:
+    """The ``Resource`` message."""
+    return {"attributes": _attributes(origin.attributes)}
+
+
+def scope(origin: InstrumentationScope | None) -> Json:
+    """The ``InstrumentationScope`` message."""
+    if origin is None:
         return {}
-    message: Json = {"name": scope.name}
-    if scope.version:
-        message["version"] = scope.version
+    message: Json = {"name": origin.name}
+    if origin.version:
+        message["version"] = origin.version
+    return message
+
+
+def encoded_attributes(attributes: Mapping[str, Any]) -> bytes:
+    """Attributes as the inside of a JSON list: without brackets around it."""
+    return line(_attributes(attributes))[1:-2]
+
+
+def encoded_text(text: str) -> bytes:
+    """A text as JSON."""
+    return line(text)[:-1]
+
+
+def line(message: Any) -> bytes:
+    """A message as JSON, newline included."""
+    try:
+        return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return orjson.dumps(_utf8(message), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _utf8(message: Any) -> Any:
+    """A lone surrogate (a file name that is not UTF-8) has no UTF-8 form, and protobuf strings must
+    be UTF-8: it is written as the escape that Python shows."""
+    if isinstance(message, str):
+        return message.encode("utf-8", "backslashreplace").decode()
+    if isinstance(message, list):
+        return [_utf8(item) for item in message]
+    if isinstance(message, dict):
+        return {_utf8(key): _utf8(value) for key, value in message.items()}
     return message
 
 
 def _attributes(attributes: Mapping[str, Any] | None) -> list[Json]:
-    return [{"key": key, "value": _value(value)} for key, value in (attributes or {}).items()]
+    found: list[Json] = []
+    for key, value in (attributes or {}).items():
+        kind = type(value)
+        if kind is str:  # nearly always
+            found.append({"key": key, "value": {"stringValue": value}})
+        elif kind is int:
+            found.append({"key": key, "value": {"intValue": str(value)}})
+        else:
+            found.append({"key": key, "value": _value(value)})
+    return found
 
 
 def _value(value: Any) -> Json:
     if isinstance(value, str):
-        # A lone surrogate (a file name that is not UTF-8) has no UTF-8 form, and protobuf
-        # strings must be UTF-8: it is written as the escape that Python shows.
-        return {
-            "stringValue": value
-            if _is_utf8(value)
-            else value.encode("utf-8", "backslashreplace").decode()
-        }
+        return {"stringValue": str.__str__(value)}
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):
-        return {"intValue": str(value)}
+        return {"intValue": str(int(value))}
     if isinstance(value, float):
         if math.isfinite(value):
-            return {"doubleValue": value}
+            return {"doubleValue": float(value)}
         return {
             "doubleValue": "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
         }
@@ -217,13 +266,3 @@ def _value(value: Any) -> Json:
     if isinstance(value, Sequence):
         return {"arrayValue": {"values": [_value(item) for item in value]}}
     return {}
-
-
-def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

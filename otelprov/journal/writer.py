@@ -19,6 +19,7 @@ from typing import Any
 from weakref import WeakSet
 
 from otelprov.journal import retention
+from otelprov.journal.delivery import KnownDeliveries
 from otelprov.journal.losses import Losses, lost_line
 from otelprov.journal.segment import Segment
 from otelprov.settings import Settings
@@ -181,7 +182,7 @@ class JournalWriter:
         if self._limit is None or not retention.due(self.directory, self._limit, self._unswept):
             return
         with suppress(OSError):
-            retention.sweep(self.directory, self._limit)
+            retention.sweep(self.directory, self._limit, delivered=KnownDeliveries(self.directory))
         self._unswept = 0
 
     # --- what was lost -----------------------------------------------------------------------

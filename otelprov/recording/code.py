@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 
 from blake3 import blake3
 
 from otelprov import semconv
+from otelprov.journal.lines import Part
 from otelprov.recording.policy import redact
 from otelprov.settings import Settings
 
@@ -203,10 +204,24 @@ def _absolute(path: str) -> str:
     return path if path.startswith("<") else os.path.abspath(path)
 
 
-def caller_attributes(frame: FrameType | None) -> dict[str, str | int]:
+_places: dict[tuple[int, int, object], tuple[CodeType, Part]] = {}
+_MAX_PLACES = 4096
+
+
+def caller(frame: FrameType) -> Part:
     """The place of a call: function, file and line of ``frame``."""
-    if frame is None:
-        return {}
+    code, module = frame.f_code, frame.f_globals.get("__name__")
+    # By the instruction: to know the line takes a walk through the function's table of lines.
+    key = (id(code), frame.f_lasti, module if isinstance(module, str) else None)
+    found = _places.get(key)
+    if found is None:
+        if len(_places) >= _MAX_PLACES:  # a program that makes functions as it goes
+            _places.clear()
+        found = _places[key] = (code, Part(_caller_attributes(frame)))  # held, so the id stays its
+    return found[1]
+
+
+def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
     code = frame.f_code
     name = getattr(code, "co_qualname", code.co_name)  # co_qualname: Python 3.11
     module = frame.f_globals.get("__name__")
@@ -219,13 +234,15 @@ def caller_attributes(frame: FrameType | None) -> dict[str, str | int]:
     }
 
 
-def function_attributes(function: FunctionType) -> dict[str, str | int]:
+def definition(function: FunctionType) -> Part:
     """The place of a function of the user's: its name, file and first line."""
     code = function.__code__
     module = function.__module__
     name = function.__qualname__
-    return {
-        semconv.CODE_FUNCTION: name if module in (None, "__main__") else f"{module}.{name}",
-        semconv.CODE_FILE: _absolute(code.co_filename),
-        semconv.CODE_LINE: code.co_firstlineno,
-    }
+    return Part(
+        {
+            semconv.CODE_FUNCTION: name if module in (None, "__main__") else f"{module}.{name}",
+            semconv.CODE_FILE: _absolute(code.co_filename),
+            semconv.CODE_LINE: code.co_firstlineno,
+        }
+    )

@@ -15,7 +15,7 @@ count = 0
 raise_faults = False
 """Set by the tests, so that no fault hides."""
 
-_told: set[tuple[str, int]] = set()
+_told: set[object] = set()
 
 
 class contained:
@@ -57,9 +57,11 @@ def tell(what: str, error: Exception) -> None:
 
 def _log(what: str, error: Exception) -> None:
     place, line = _place(error)
-    if (place, line) in _told or sys.is_finalizing():
+    # Wherever the stack happens to end is one thing to tell, not one for each place.
+    key = RecursionError if isinstance(error, RecursionError) else (place, line)
+    if key in _told or sys.is_finalizing():
         return
-    _told.add((place, line))
+    _told.add(key)
     logger.warning(
         "otelprov: %s: %s: %s (%s:%d); the program is not affected",
         what,

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from types import FrameType, FunctionType
 from typing import Final
@@ -20,15 +21,7 @@ from typing import Final
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import (
-    Span,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
+from opentelemetry.trace import Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
@@ -45,16 +38,18 @@ from otelprov.artifacts.deferred import (
 )
 from otelprov.artifacts.derivation import Derivation, derivation_id
 from otelprov.artifacts.registry import Identity, registry
-from otelprov.model import Artifact, ArtifactKind, OperationKind
+from otelprov.journal.lines import Part
+from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
-from otelprov.recording.code import caller_attributes, function_attributes
-from otelprov.recording.policy import ELLIPSIS, parameter_value, redact, shorten
-from otelprov.recording.run import now, run, tracer
+from otelprov.recording.code import caller, definition
+from otelprov.recording.parameters import Defaults, show
+from otelprov.recording.policy import ELLIPSIS, redact, shorten
+from otelprov.recording.run import now, run, spans_of
+from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
-MAX_PARAMETERS = 90
 MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
@@ -110,7 +105,6 @@ class OpenOperation:
         "_outer",
         "_outer_context",
         "_outputs",
-        "_parameters",
         "_plain",
         "_used",
         "ahead",
@@ -121,7 +115,7 @@ class OpenOperation:
         "end_time",
         "ended",
         "files_not_asked",
-        "span",
+        "record",
     )
 
     def __init__(
@@ -131,8 +125,10 @@ class OpenOperation:
         parameters: Mapping[str, object],
         given: Iterable[str],
         function: FunctionType | None = None,
+        defaults: Defaults | None = None,
     ) -> None:
-        """``frame`` is the caller's; ``function`` the user's own, where the operation is one."""
+        """``frame`` is the caller's; ``function`` the user's own, where the operation is one;
+        ``defaults`` are those of the parameters."""
         self.call = call
         self.ended = False
         self.end_time: int | None = None
@@ -151,24 +147,21 @@ class OpenOperation:
         self._generated: dict[object, tuple[str, Source]] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
-        self._parameters = parameters
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
-        parent: Context | None = run.parent()
-        self.span: Span = tracer(call.library).start_span(
-            f"{call.library}.{call.name}" if call.library != "operation" else call.name,
-            context=parent,
-            kind=SpanKind.CLIENT if call.client else SpanKind.INTERNAL,
-            start_time=now(),
-        )
-        if self.span.is_recording():
-            place = function_attributes(function) if function else caller_attributes(frame)
-            self._describe(place, given)
+        self.record = self._start(run.parent())
+        if self.record.wanted:
+            self._describe(parameters, given, defaults)
             if function is not None:
+                self.record.describe(definition(function))
                 self._functions = (digest_value(function),)
-            elif call.library == "operation":
-                self._functions = (None,)  # a block: nobody knows its code
+            else:
+                if frame is not None:
+                    self.record.describe(caller(frame))
+                if call.library == "operation":
+                    self._functions = (None,)  # a block: nobody knows its code
+            self.record.describe(run.facts)
         self._forks = run.forks
         self._announced = False
         self._left = True
@@ -177,10 +170,15 @@ class OpenOperation:
         self._outer_context: Context | None = None
 
     @property
+    def span(self) -> Span:
+        """Its span, as the user's code sees it."""
+        return self.record.visible
+
+    @property
     def id(self) -> str:
         """``<trace id>-<span id>``."""
         self._of_this_process()
-        context = self.span.get_span_context()
+        context = self.record.visible.get_span_context()
         return f"{context.trace_id:032x}-{context.span_id:016x}"
 
     # --- while the call runs ---
@@ -219,8 +217,6 @@ class OpenOperation:
             self.end_time = now()
 
     def _leave(self) -> None:
-        if self._left and _current.get() is not self:
-            return
         self._left = True
         if _current.get() is not self:
             return
@@ -327,10 +323,12 @@ class OpenOperation:
                     registry.assign(value, before)
             self._generated.clear()
         self._assigned.clear()
-        if error is not None and self.span.is_recording():
+        if error is not None and self.record.wanted:
             self._fail(error, end_time)
         artifacts = (*self._used.values(), *self._generated.values())
         if pending(artifact for _, artifact in artifacts):
+            with faults.contained(f"the end of {self.call.name} is in the journal later only"):
+                self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time)
@@ -339,10 +337,19 @@ class OpenOperation:
         with faults.contained(f"the end of {self.call.name} was not recorded"):
             try:
                 with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
-                    if self.span.is_recording():
+                    if self.record.wanted:
                         self._write_edges(end_time)
             finally:
-                self.span.end(end_time=end_time)
+                self.record.finish(end_time)
+
+    def _start(self, context: Context | None) -> OperationSpan | ForeignSpan:
+        call = self.call
+        return spans_of(call.library).start(
+            f"{call.library}.{call.name}" if call.library != "operation" else call.name,
+            SpanKind.CLIENT if call.client else SpanKind.INTERNAL,
+            context,
+            now(),
+        )
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -350,65 +357,38 @@ class OpenOperation:
         if self._forks == run.forks:
             return
         self._forks = run.forks
-        begun = self.span
+        begun = self.record.visible
         if not isinstance(begun, ReadableSpan):
             return
-        self.span = tracer(self.call.library).start_span(
-            begun.name,
-            context=set_span_in_context(begun),
-            kind=begun.kind,
-            attributes=begun.attributes,
-            start_time=now(),
-        )
-        self.span.set_attribute(semconv.PROCESS_PID, os.getpid())
+        self.record = self._start(set_span_in_context(begun))
+        self.record.describe(Part({**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}))
 
     # --- what is written on the span ---
 
     def _announce(self) -> None:
         """Say in the journal that it has begun, should its end never be written."""
-        if self.call.kind not in STARTED or not self.span.is_recording():
+        if self.call.kind not in STARTED or not self.record.wanted:
             return
         used = [
-            {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
+            _used_attributes(role, artifact)
             for role, artifact in islice(self._used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
         ]
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
-    def _describe(self, place: Mapping[str, str | int], given: Iterable[str]) -> None:
-        length = run.settings.parameter_length
-        attributes: dict[str, AttributeValue] = {}
-        for name, value in self._parameters.items():
-            if len(attributes) >= MAX_PARAMETERS:
-                dropped = len(self._parameters) - MAX_PARAMETERS
-                attributes[semconv.DROPPED_PARAMETERS] = dropped
-                break
-            key = semconv.PARAMETER_PREFIX + name
-            attributes[key] = parameter_value(name, value, length)
-        attributes[semconv.PARAMETERS_GIVEN] = [name for name in given if name in self._parameters]
-        attributes[semconv.OPERATION_KIND] = self.call.kind
-        attributes[semconv.TIER] = run.settings.tier
-        if self.call.version:
-            attributes[semconv.LIBRARY_VERSION] = self.call.version
-        attributes.update(place)
-        attributes.update(run.code.attributes())
-        attributes[semconv.RUN_ID] = run.id
-        if run.worker is not None:
-            attributes[semconv.PROCESS_PID] = run.worker
-        self.span.set_attributes(attributes)
-        self._derive_parameters(attributes)
-
-    def _derive_parameters(self, shown: Mapping[str, AttributeValue]) -> None:
-        plain = []
-        for name, value in self._parameters.items():
-            digest = digest_value(value)
-            plain.append((name, digest))
-            if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
-                self._use_container(name, value, digest, shown.get(semconv.PARAMETER_PREFIX + name))
-        self._plain = tuple(plain)
+    def _describe(
+        self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
+    ) -> None:
+        shown = show(parameters, given, run.settings.parameter_length, defaults)
+        self._plain = shown.digests
+        for name, value, digest, text in shown.containers:
+            self._use_container(name, value, digest, text)
+        for part in shown.parts:
+            self.record.describe(part)
+        self.record.describe(_facts(self.call.kind, self.call.version))
 
     def _use_container(
-        self, name: str, value: object, digest: bytes | None, text: AttributeValue | None
+        self, name: str, value: object, digest: bytes | None, text: ParameterValue | None
     ) -> None:
         """A dict or list may be data: what ``to_dict`` gave, or more than a parameter can show."""
         artifact = registry.container(value, digest)
@@ -420,40 +400,49 @@ class OpenOperation:
     def _write_edges(self, end_time: int) -> None:
         used = _known(self._used.values())
         generated = list(_known(self._generated.values()).values())
-        makers = self._settle_claims(used, {artifact.id for _, artifact in generated})
-        for number, limit, name in (
-            (len(used), MAX_USED, semconv.DROPPED_USED),
-            (len(generated), MAX_GENERATED, semconv.DROPPED_GENERATED),
-        ):
-            if number > limit:
-                self.span.set_attribute(name, number - limit)
-        for number, name in (
-            (self.budget.cut, semconv.DROPPED_DIGEST_BYTES),
-            (self.files_not_asked, semconv.DROPPED_CARRIERS),
-        ):
-            if number:
-                self.span.set_attribute(name, number)
-        own = self.span.get_span_context().trace_id
-        for artifact_id, maker in makers[:MAX_LINKS]:
-            if int(maker.trace_id, 16) != own:
-                self.span.add_link(_remote(maker), attributes={semconv.USED_ID: artifact_id})
-        for role, artifact in list(used.values())[:MAX_USED]:
-            self.span.add_event(
-                semconv.USED,
-                {semconv.USED_ID: artifact.id, **_artifact(role, artifact), **_said(artifact)},
-                end_time,
-            )
+        record = self.record
+        if self.claims:
+            own = record.visible.get_span_context().trace_id
+            makers = self._settle_claims(used, {artifact.id for _, artifact in generated})
+            for artifact_id, maker in makers[:MAX_LINKS]:
+                if int(maker.trace_id, 16) != own:
+                    record.point(_remote(maker), {semconv.USED_ID: artifact_id})
+        for role, artifact in islice(used.values(), MAX_USED):
+            record.say(semconv.USED, _used_attributes(role, artifact), end_time)
         sources = [artifact for _, artifact in used.values()]
         unnamed = 0
         for role, artifact in generated[:MAX_GENERATED]:
-            attributes = {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
+            attributes = _generated_attributes(role, artifact)
             same, more = unchanged(artifact, sources)
             if same is not None:
                 attributes[semconv.ARTIFACT_UNCHANGED] = same
             unnamed += more
-            self.span.add_event(semconv.GENERATED, attributes, end_time)
-        if unnamed:
-            self.span.set_attribute(semconv.DROPPED_UNCHANGED, unnamed)
+            record.say(semconv.GENERATED, attributes, end_time)
+        dropped = {
+            semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
+            semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
+            semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
+            semconv.DROPPED_CARRIERS: self.files_not_asked,
+            semconv.DROPPED_UNCHANGED: unnamed,
+        }
+        if any(dropped.values()):
+            record.describe(Part({name: number for name, number in dropped.items() if number}))
+
+    def _known_by_now(self) -> dict[str, object]:
+        """The artifacts whose ids are known before all of them are."""
+        kinds = (
+            (semconv.OPERATION_USED, self._used, MAX_USED, _used_attributes),
+            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, _generated_attributes),
+        )
+        found: dict[str, object] = {}
+        waiting = 0
+        for name, artifacts, limit, describe in kinds:
+            sources = [(role, settled(source)) for role, source in artifacts.values()]
+            known = [(role, one) for role, one in sources if isinstance(one, Artifact)]
+            waiting += len(sources) - len(known)
+            if known:
+                found[name] = [describe(role, one) for role, one in known[:limit]]
+        return {**found, semconv.OPERATION_PENDING: waiting}
 
     def _settle_claims(
         self, used: dict[str, tuple[str, Artifact]], made: set[str]
@@ -473,8 +462,8 @@ class OpenOperation:
             name = f"{kind.__module__}.{name}"
         message = shorten(redact(_message(error)), MAX_TEXT)
         stack = "".join(traceback.format_exception(kind, error, error.__traceback__, limit=-8))
-        self.span.set_attribute(semconv.ERROR_TYPE, name)
-        self.span.add_event(
+        self.record.describe(Part({semconv.ERROR_TYPE: name}))
+        self.record.say(
             "exception",
             {
                 "exception.type": name,
@@ -483,7 +472,7 @@ class OpenOperation:
             },
             end_time,
         )
-        self.span.set_status(Status(StatusCode.ERROR, shorten(f"{name}: {message}", MAX_TEXT)))
+        self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
 
 
 def note_read(*values: object) -> None:
@@ -546,6 +535,20 @@ def _remote(maker: Carrier) -> SpanContext:
     )
 
 
+def _used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
+    """With who made it, and whether what it says of itself is true."""
+    found = {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
+    if artifact.maker:
+        found[semconv.ARTIFACT_MAKER] = artifact.maker
+    if artifact.carrier:
+        found[semconv.ARTIFACT_CARRIER] = artifact.carrier
+    return found
+
+
+def _generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
+    return {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
+
+
 def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     pairs: dict[str, AttributeValue | None] = {
         semconv.ARTIFACT_ROLE: role,
@@ -565,10 +568,10 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     return {name: value for name, value in pairs.items() if value is not None}
 
 
-def _said(artifact: Artifact) -> dict[str, AttributeValue]:
-    """Of what was used: who made it, and whether what it says of itself is true."""
-    pairs = ((semconv.ARTIFACT_MAKER, artifact.maker), (semconv.ARTIFACT_CARRIER, artifact.carrier))
-    return {name: value for name, value in pairs if value}
+@lru_cache(maxsize=1024)
+def _facts(kind: OperationKind, version: str | None) -> Part:
+    attributes = {semconv.OPERATION_KIND: kind}
+    return Part({**attributes, semconv.LIBRARY_VERSION: version} if version else attributes)
 
 
 def _message(error: BaseException) -> str:

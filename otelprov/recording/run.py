@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Final, Literal
 from uuid import uuid4
 
 from opentelemetry import context as context_api
@@ -18,19 +18,25 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelprov import semconv, settings
 from otelprov.artifacts.deferred import background
-from otelprov.journal.processor import JournalProcessor, attach
+from otelprov.journal.attachment import attach
+from otelprov.journal.lines import Part
+from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
 from otelprov.recording.ids import with_own_ids
 from otelprov.recording.policy import redact, redact_command, shorten
+from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.settings import Settings
 from otelprov.version import __version__
+
+FORK_WAIT: Final = 10.0
+"""Seconds that a fork waits at most for what is being digested."""
 
 # Programs that serve or work until they are told to stop: a root span over their whole life would
 # make one trace of everything they ever do.
@@ -87,13 +93,14 @@ class Run:
         another number belongs to the parent."""
         self.worker: int | None = None
         """The process id, where this process works for the run of another."""
-        self._span: Span | None = None
+        self._span: OperationSpan | ForeignSpan | None = None
         self._context: Context | None = None
         self._id: str | None = None
         self._parents: str | None = None
         self._process = 0
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
+        self._facts: tuple[tuple[object, ...], Part] | None = None
 
     def __reduce__(self) -> str:
         # By name: cloudpickle takes some functions of pandas by value, and what stands in for
@@ -116,6 +123,20 @@ class Run:
         if self._code is None:
             self._code = code_version(self.program.directory, self.settings)
         return self._code
+
+    @property
+    def facts(self) -> Part:
+        """What every operation of this run says: tier, code version, run id."""
+        if self._facts is None or self._facts[0] != (self._id, self.worker, self.settings):
+            attributes: dict[str, str | bool | int] = {
+                semconv.TIER: self.settings.tier,
+                **self.code.attributes(),
+                semconv.RUN_ID: self.id,
+            }
+            if self.worker is not None:
+                attributes[semconv.PROCESS_PID] = self.worker
+            self._facts = ((self._id, self.worker, self.settings), Part(attributes))
+        return self._facts[1]
 
     @property
     def journal(self) -> JournalWriter | None:
@@ -156,8 +177,8 @@ class Run:
         self._close()
         background.limit = 0
         self.active = False
-        self._span = self._context = self._code = self._id = None
-        tracer.cache_clear()
+        self._span = self._context = self._code = self._id = self._facts = None
+        spans_of.cache_clear()
 
     def note(
         self, span: Span, event_name: str, attributes: Mapping[str, object] | None = None
@@ -204,7 +225,7 @@ class Run:
         if name is None or multiprocessing is None or multiprocessing.parent_process() is None:
             # A forked worker of a server is a process like any other; one of multiprocessing's
             # (in a notebook, say) does a part of what its parent does.
-            name = f"process-{uuid4().hex}"
+            name, self.worker = f"process-{uuid4().hex}", None
         os.environ[settings.RUN] = f"{name} {_process()}"
         return name
 
@@ -227,21 +248,16 @@ class Run:
         before, _, process = os.environ.get(settings.RUN, "").partition(" ")
         if process == _process() and _RUN_ID.fullmatch(before):
             attributes[semconv.RUN_REPLACED] = before
-        self._span = tracer("run").start_span(
-            f"run {self.program.name}",
-            context=parent,
-            kind=SpanKind.INTERNAL,
-            attributes=attributes,
-            start_time=started,
-        )
-        if not self._span.is_recording():
+        name = f"run {self.program.name}"
+        self._span = spans_of("run").start(name, SpanKind.INTERNAL, parent, started)
+        if not self._span.wanted:
             return
-        context = self._span.get_span_context()
+        context = self._span.visible.get_span_context()
         self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
-        self._span.set_attribute(semconv.RUN_ID, self._id)
-        self._context = trace.set_span_in_context(self._span)
+        self._span.describe(Part({**attributes, semconv.RUN_ID: self._id}))
+        self._context = trace.set_span_in_context(self._span.visible)
         context_api.attach(self._context)
-        self.note(self._span, semconv.STARTED)
+        self.note(self._span.visible, semconv.STARTED)
         headers: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(headers, context=self._context)
         os.environ.update({key.upper(): value for key, value in headers.items()})
@@ -265,10 +281,15 @@ class Run:
             # a hook in place leaves sys.excepthook to the program.
             error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
-                span.set_attribute(semconv.ERROR_TYPE, type(error).__qualname__)
-                text = shorten(redact(f"{type(error).__name__}: {error}"), 512)
-                span.set_status(Status(StatusCode.ERROR, text))
-            span.end(end_time=now())
+                span.describe(Part({semconv.ERROR_TYPE: type(error).__qualname__}))
+                span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
+            span.finish(now())
+
+    def _before_fork(self) -> None:
+        # A thread that this one waits for may itself wait for a lock that this one holds: not for
+        # ever.
+        with faults.contained("what was still being digested was not recorded"):
+            background.rest(FORK_WAIT)
 
     def _forked(self) -> None:
         """In a forked child: what it does belongs to the run, whose end is the parent's to tell."""
@@ -282,13 +303,16 @@ class Run:
 
 run = Run()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=run._forked)
+    # What is registered last is called first before a fork: the threads have to come to an end
+    # before the journal's lock is taken, which they need.
+    os.register_at_fork(before=run._before_fork, after_in_child=run._forked)
 
 
 @lru_cache(maxsize=64)
-def tracer(library: str) -> Tracer:
-    """The tracer for the operations of one library."""
-    return with_own_ids(trace.get_tracer(f"otelprov.{library}", __version__))
+def spans_of(library: str) -> SpanSource:
+    """Where the spans for the operations of one library come from."""
+    tracer = with_own_ids(trace.get_tracer(f"otelprov.{library}", __version__))
+    return SpanSource(tracer, run._processor)
 
 
 def now() -> int:

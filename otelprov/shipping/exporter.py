@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otelprov import settings
+from otelprov.journal.attachment import WritesJournal
 from otelprov.journal.otlp import LineEncoder
-from otelprov.journal.processor import WritesJournal
 from otelprov.journal.writer import journal_writer
 from otelprov.shipping import worker
 

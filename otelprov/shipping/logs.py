@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from opentelemetry.sdk._logs import export
 
 from otelprov import settings
@@ -64,7 +63,7 @@ class LogEncoder:
         resource = getattr(data, "resource", None) or record.resource
         if self._resource is None or self._resource[0] is not resource:
             self._resource = (resource, {"attributes": otlp._attributes(resource.attributes)})
-        scope = otlp._scope(data.instrumentation_scope)
+        scope = otlp.scope(data.instrumentation_scope)
         request = {
             "resourceLogs": [
                 {
@@ -73,7 +72,7 @@ class LogEncoder:
                 }
             ]
         }
-        return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
+        return otlp.line(request)
 
 
 def _record(data: Any, record: Any) -> Json:

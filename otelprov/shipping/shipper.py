@@ -10,8 +10,9 @@ from time import time_ns
 from typing import Literal
 
 from otelprov.journal.cursors import Cursor
-from otelprov.journal.delivery import Delivery, Trouble, head_of, is_closed
+from otelprov.journal.delivery import Delivery, Trouble, head_of
 from otelprov.journal.reader import files
+from otelprov.journal.segment import is_open
 from otelprov.shipping import batches
 from otelprov.shipping.batches import Batch, Item
 from otelprov.shipping.endpoint import Endpoint
@@ -97,7 +98,7 @@ class Shipper:
         """
         cursor = self._held.get(segment.name)
         if cursor is None:
-            if not head_of(segment) and not is_closed(segment):
+            if not head_of(segment) and is_open(segment):
                 return "open"
             self.delivery.prepare()
             cursor = self.delivery.claim(segment)
@@ -146,7 +147,7 @@ class Shipper:
         with segment.open("rb") as file:
             while True:
                 # Asked before the end is looked for: what is closed does not grow any more.
-                closed = is_closed(segment)
+                closed = not is_open(segment)
                 batch = batches.read(
                     file,
                     cursor.progress.offset,

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from otelprov.journal import writer
-from otelprov.journal.delivery import SIGNALS, Signal, is_closed
+from otelprov.journal.delivery import SIGNALS, Signal
+from otelprov.journal.segment import is_open
 from otelprov.recording import faults
 from otelprov.shipping import guest
 from otelprov.shipping.backoff import Backoff
@@ -229,7 +230,7 @@ class Worker:
         if final:
             # The exit waits for this process and its children, not for a week of others.
             found = [path for path in found if path.stat().st_mtime >= self._began - 1]
-        return [path for path in found if is_closed(path)]
+        return [path for path in found if not is_open(path)]
 
 
 _worker: Worker | None = None

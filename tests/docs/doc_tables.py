@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from otelprov import semconv, settings
-from otelprov.recording import observation, places, policy, recorder
+from otelprov.recording import observation, parameters, places, policy, recorder
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
@@ -55,6 +55,23 @@ def run_attributes() -> str:
     return _attributes(lambda one: {*one.places} == {"run"})
 
 
+def metrics() -> str:
+    """The metrics of the convention."""
+    return _table(
+        ("metric", "instrument", "unit", "attributes", "meaning"),
+        (
+            (
+                f"`{one.name}`",
+                one.instrument,
+                f"`{one.unit}`",
+                ", ".join(f"`{name}`" for name in one.attributes),
+                one.brief,
+            )
+            for one in semconv.METRICS.values()
+        ),
+    )
+
+
 def limits() -> str:
     """What is kept of each kind."""
     return _table(
@@ -68,7 +85,7 @@ def limits() -> str:
             ),
             (
                 "parameters of an operation",
-                f"{recorder.MAX_PARAMETERS}",
+                f"{parameters.MAX_PARAMETERS}",
                 f"`{semconv.DROPPED_PARAMETERS}`",
             ),
             ("links of a span", f"{recorder.MAX_LINKS}", ""),
@@ -120,6 +137,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes of runs": run_attributes,
     "log records": logs,
     "attributes of log records": log_attributes,
+    "metrics": metrics,
     "limits": limits,
     "settings": setting_names,
 }

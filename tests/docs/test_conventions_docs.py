@@ -213,7 +213,7 @@ def test_every_operation_belongs_to_its_run(spans: list[support.Recorded]) -> No
         for span in spans
         if span.attributes[semconv.OPERATION_KIND] == "run"
     }
-    assert len(runs) == 4
+    assert len(runs) == 5
     for span in spans:
         run = runs[span.attributes[semconv.RUN_ID]]
         assert span.trace_id == run.trace_id

@@ -6,7 +6,8 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from otelprov.journal.index import JournalIndex, Place, RunEntry
+from otelprov.journal.index import JournalIndex, RunEntry
+from otelprov.journal.places import Place
 from otelprov.journal.reader import Span
 from otelprov.lineage import decode
 from otelprov.lineage.sources import SourceError

@@ -213,8 +213,6 @@ def test_what_is_not_recorded_is_told_with_its_reason(installed: Path) -> None:
     ("name", "value", "problem"),
     [
         ("OTEL_SDK_DISABLED", "true", "OTEL_SDK_DISABLED: nothing at all is recorded"),
-        ("OTEL_TRACES_SAMPLER", "always_off", "OTEL_TRACES_SAMPLER: no span is recorded"),
-        ("OTEL_TRACES_SAMPLER", "parentbased_always_off", "no span is recorded"),
         (
             "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
             "x, otelprov_fake_good",
@@ -235,13 +233,27 @@ def test_what_stops_the_recording_is_a_problem(
     assert any(problem in one for one in problems), problems
 
 
-def test_a_sampler_that_drops_runs_is_a_problem(
-    installed: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("sampler", "ratio", "share"),
+    [
+        ("always_off", "", "none"),
+        ("parentbased_always_off", "", "none"),
+        ("parentbased_always_on", "", "all"),
+        ("traceidratio", "0.25", "25%"),
+        ("traceidratio", "1", "all"),
+        ("parentbased_traceidratio", "0", "none"),
+        ("parentbased_traceidratio", "no number", "all"),
+    ],
+)
+def test_it_says_which_sampler_is_in_force_and_what_that_means(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, ratio: str, share: str
 ) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.25")
-    assert report()[2] == ["OTEL_TRACES_SAMPLER: only 25% of the runs are recorded"]
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "1")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+    assert (
+        f"sampler {sampler}: exporters get {share} of the traces; "
+        "the journal keeps every run and operation"
+    ) in call("doctor").stdout
     assert report()[2] == []
 
 

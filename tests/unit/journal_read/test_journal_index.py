@@ -131,12 +131,12 @@ def test_a_file_changed_in_its_middle_is_read_again(journal: Journal) -> None:
 def test_damaged_lines_are_told_by_file_and_line_and_passed_over(journal: Journal) -> None:
     path = journal.file("ingest.py")
     lines = path.read_text().splitlines(keepends=True)
-    lines[1:2] = ["garbage\n", "\n", '{"resourceLogs":[]}\n']
+    lines[1:2] = ["garbage\n", "\n", '{"resourceMetrics":[]}\n']
     path.write_text("".join(lines) + lines[0][:100])
     index = JournalIndex(journal.directory)
     assert [(one.line, one.reason.split(" (")[0]) for one in index.damage()] == [
         (2, "not JSON"),
-        (4, "JSON, but not an OTLP trace request"),
+        (4, "JSON, but not an OTLP request"),
         (9, "the line was not written to its end"),
     ]
     assert str(index.damage()[0]).startswith(f"{path}:2: not JSON")

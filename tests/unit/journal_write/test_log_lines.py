@@ -76,5 +76,8 @@ def test_a_returned_record_says_when_the_call_ended_and_which_ids_are_known() ->
 
 
 @pytest.mark.parametrize("event", [semconv.STARTED, semconv.RETURNED])
-def test_a_line_of_log_records_is_no_damage_for_who_reads_spans(event: str) -> None:
-    assert reader.spans(LineEncoder().log_line(TRACER.start_span("op"), event)) == []  # type: ignore[arg-type]
+def test_who_reads_spans_gets_one_that_goes_on(event: str) -> None:
+    started: Any = TRACER.start_span("op", start_time=5_000)
+    (span,) = reader.spans(LineEncoder().log_line(started, event))
+    assert (span.name, span.start, span.end) == ("op", 5_000, 0)
+    assert span.span_id == f"{started.get_span_context().span_id:016x}"

@@ -1,0 +1,145 @@
+"""The journal's line of one of otelprov's own spans, put together from parts encoded before.
+
+Most of what a span says is the same in thousands of spans: the resource, the code version, the
+defaults of a function, the place of a call. It is encoded once and copied into each line. The lines
+are what ``otlp.LineEncoder`` gives for the same span, in another order of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext
+
+from otelprov.journal import otlp
+
+
+class Part:
+    """Attributes that go into spans together. The encoding is made when it is first needed."""
+
+    __slots__ = ("_encoded", "attributes")
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self.attributes = attributes
+        self._encoded: bytes | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        """``{"key":…,"value":…},{…}``: without brackets around it."""
+        if self._encoded is None:
+            self._encoded = otlp.encoded_attributes(self.attributes)
+        return self._encoded
+
+
+class Frame:
+    """What stands before and after a span in its line: the resource and the scope."""
+
+    __slots__ = ("logs", "spans")
+
+    def __init__(self, resource: Resource, scope: InstrumentationScope | None) -> None:
+        origin = otlp.line(otlp.resource(resource))[:-1]
+        scoped = otlp.line(otlp.scope(scope))[:-1]
+        self.spans = b'{"resourceSpans":[{"resource":%b,"scopeSpans":[{"scope":%b,"spans":[' % (
+            origin,
+            scoped,
+        )
+        self.logs = b'{"resourceLogs":[{"resource":%b,"scopeLogs":[{"scope":%b,"logRecords":[' % (
+            origin,
+            scoped,
+        )
+
+
+END = b"]}]}]}\n"
+
+
+def span_line(
+    frame: Frame,
+    context: SpanContext,
+    parent: SpanContext | None,
+    *,
+    name: str,
+    kind: int,
+    start: int,
+    end: int,
+    attributes: Iterable[bytes],
+    events: Iterable[tuple[str, int, bytes]] = (),
+    links: Iterable[tuple[SpanContext, bytes]] = (),
+    status: tuple[int, str | None] = (0, None),
+    dropped: tuple[int, int, int] = (0, 0, 0),
+) -> bytes:
+    """One line, newline included.
+
+    ``kind`` and the number in ``status`` are those of OTLP; times are nanoseconds since the epoch.
+    Attributes come encoded, as in ``Part``; an event is its name, time and attributes, a link the
+    context and attributes. ``dropped`` counts attributes, events and links.
+    """
+    parts = [
+        frame.spans,
+        (
+            f'{{"traceId":"{context.trace_id:032x}","spanId":"{context.span_id:016x}",'
+            f'"flags":{otlp.flags(context, parent)},"kind":{kind},'
+            f'"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}","name":'
+        ).encode(),
+        otlp.encoded_text(name),
+        b',"attributes":[',
+        b",".join(filter(None, attributes)),
+        b"]",
+    ]
+    if parent is not None:
+        parts.append(f',"parentSpanId":"{parent.span_id:016x}"'.encode())
+    if context.trace_state:
+        parts += (b',"traceState":', otlp.encoded_text(context.trace_state.to_header()))
+    written = [
+        b'{"timeUnixNano":"%d","name":%b,"attributes":[%b]}' % (time, otlp.encoded_text(event), own)
+        for event, time, own in events
+    ]
+    if written:
+        parts += (b',"events":[', b",".join(written), b"]")
+    linked = [
+        b'{"traceId":"%032x","spanId":"%016x","attributes":[%b]}' % (to.trace_id, to.span_id, own)
+        for to, own in links
+    ]
+    if linked:
+        parts += (b',"links":[', b",".join(linked), b"]")
+    code, message = status
+    if message:
+        parts.append(b',"status":{"code":%d,"message":%b}' % (code, otlp.encoded_text(message)))
+    else:
+        parts.append(b',"status":{"code":%d}' % code if code else b',"status":{}')
+    for key, number in zip(("Attributes", "Events", "Links"), dropped, strict=True):
+        if number:
+            parts.append(f',"dropped{key}Count":{number}'.encode())
+    parts += (b"}", END)
+    return b"".join(parts)
+
+
+def log_line(
+    frame: Frame,
+    context: SpanContext,
+    event_name: str,
+    *,
+    name: str,
+    time: int,
+    attributes: Iterable[bytes],
+) -> bytes:
+    """One line, newline included: a log record about a span of this ``name``, as
+    ``otlp.LineEncoder.log_line`` makes it."""
+    return b"".join(
+        (
+            frame.logs,
+            (
+                f'{{"timeUnixNano":"{time}","severityNumber":{otlp.INFO},'
+                f'"flags":{int(context.trace_flags)},"traceId":"{context.trace_id:032x}",'
+                f'"spanId":"{context.span_id:016x}","eventName":"{event_name}",'
+                '"body":{"stringValue":'
+            ).encode(),
+            otlp.encoded_text(otlp.body(name, event_name)),
+            b'},"attributes":[',
+            b",".join(filter(None, attributes)),
+            b"]}",
+            END,
+        )
+    )

@@ -1,0 +1,133 @@
+"""The parameters of a call: how they are shown on its span, and what stands for them in ids."""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from otelprov import semconv
+from otelprov.artifacts import digest_value
+from otelprov.journal.lines import Part
+from otelprov.model import ParameterValue
+from otelprov.recording.policy import is_secret_name, parameter_value
+
+MAX_PARAMETERS: Final = 90
+"""The SDK's default is 128 attributes. What is left out is counted on the span."""
+_MAX_CACHED: Final = 64
+"""Characters of a text that is looked at once and not at each call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Parameters as they are written down."""
+
+    parts: tuple[Part, ...]
+    digests: tuple[tuple[str, bytes | None], ...]
+    """What stands for each in a derivation id."""
+    containers: tuple[tuple[str, object, bytes | None, ParameterValue | None], ...] = ()
+    """The dicts, lists, tuples and sets, which may be data: name, value, digest, how it is shown
+    (None where it is not)."""
+
+
+class Defaults:
+    """The default values of a function's parameters, looked at once."""
+
+    __slots__ = ("_known", "values")
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        """Of ``values`` those are kept that cannot change."""
+        self.values = {name: value for name, value in values.items() if _is_constant(value)}
+        self._known: dict[tuple[int, tuple[str, ...]], Shown] = {}
+
+    def shown(self, names: tuple[str, ...], length: int) -> Shown:
+        """Those of ``names``, which are among ``values``."""
+        key = (length, names)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= 256:  # of a function with many parameters
+                self._known.clear()
+            pairs = {name: _looked_at(name, self.values[name], length) for name in names}
+            found = self._known[key] = Shown(
+                (
+                    Part(
+                        {semconv.PARAMETER_PREFIX + name: text for name, (text, _) in pairs.items()}
+                    ),
+                ),
+                tuple((name, digest) for name, (_, digest) in pairs.items()),
+            )
+        return found
+
+
+def show(
+    parameters: Mapping[str, object],
+    given: Iterable[str],
+    length: int,
+    defaults: Defaults | None = None,
+) -> Shown:
+    """``given`` names those that the caller passed; texts are cut at ``length`` characters.
+
+    ``defaults`` are those of the function: of what is left at its default nothing is looked at.
+    """
+    names = [name for name in given if name in parameters]
+    attributes: dict[str, Any] = {}
+    digests: list[tuple[str, bytes | None]] = []
+    containers: list[tuple[str, object, bytes | None, ParameterValue | None]] = []
+    constant: Shown | None = None
+    own: Collection[tuple[str, object]] = parameters.items()
+    if defaults is not None and len(parameters) <= MAX_PARAMETERS:
+        values = defaults.values
+        left = tuple([name for name, value in own if value is values.get(name, _NOT_THERE)])
+        if left:
+            constant = defaults.shown(left, length)
+            own = [pair for pair in own if pair[1] is not values.get(pair[0], _NOT_THERE)]
+    for name, value in own:
+        text: ParameterValue | None
+        text, digest = _looked_at(name, value, length)
+        if len(attributes) < MAX_PARAMETERS:
+            attributes[semconv.PARAMETER_PREFIX + name] = text
+        else:
+            attributes[semconv.DROPPED_PARAMETERS] = len(parameters) - MAX_PARAMETERS
+            text = None
+        digests.append((name, digest))
+        if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
+            containers.append((name, value, digest, text))
+    attributes[semconv.PARAMETERS_GIVEN] = names
+    part = Part(attributes)
+    if constant is None:
+        return Shown((part,), tuple(digests), tuple(containers))
+    return Shown((part, *constant.parts), (*digests, *constant.digests), tuple(containers))
+
+
+_NOT_THERE: Final = object()
+_PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes, types.FunctionType, type})
+
+
+def _is_constant(value: object) -> bool:
+    if type(value) is tuple:
+        return all(map(_is_constant, value))
+    return type(value) in _PLAIN or isinstance(value, enum.Enum)
+
+
+def _looked_at(name: str, value: Any, length: int) -> tuple[ParameterValue, bytes | None]:
+    """How a parameter is shown, and its digest."""
+    kind: Any = type(value)
+    if (
+        value is None
+        or kind is bool
+        or (kind is int and -(2**63) <= value < 2**63)
+        or (kind is str and len(value) <= _MAX_CACHED and not is_secret_name(name))
+    ):
+        return _looked_at_once(name, kind, value, length)
+    return parameter_value(name, value, length), digest_value(value)
+
+
+@lru_cache(maxsize=4096)
+def _looked_at_once(
+    name: str, kind: object, value: Any, length: int
+) -> tuple[ParameterValue, bytes | None]:
+    # True == 1: the type is part of the key.
+    return parameter_value(name, value, length), digest_value(value)

@@ -84,6 +84,10 @@ ZOO_PROCESSES ?= 2
 benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
 	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)
 
+.PHONY: benchmark-collector
+benchmark-collector: $(READY) ## how many spans agent and gateway carry
+	$(BIN)/python benchmarks/collector.py $(ARGS)
+
 $(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)
 	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.lock

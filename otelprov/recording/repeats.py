@@ -6,7 +6,7 @@ first ``OTELPROV_REPEATS`` of one place (the operation, the code and the line of
 they used and generated. A window ends when it has as many ids as a span may have, so that nothing
 is left out of the first hundred windows of a place; later ones end by time, each after a hundredth
 of the time since the place was first called, so that their number grows with the logarithm of it
-(docs/decisions/0014).
+(docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -157,6 +157,11 @@ class Repeats:
             with self._lock:
                 for key in [key for key in self.windows if key[1] == parent.span_id]:
                     self._close(key)
+
+    def start_over(self) -> None:
+        """End all windows, and count the calls of every place anew: another run begins."""
+        self.close()
+        self._places.clear()
 
     def forget(self) -> None:
         """In a forked child: the windows are the parent's."""

@@ -179,6 +179,7 @@ class Run:
     def stop(self) -> None:
         """End the run span and stop recording."""
         self._close()
+        repeats.start_over()
         background.limit = 0
         self.active = False
         self._span = self._context = self._code = self._id = self._facts = None

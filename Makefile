@@ -94,6 +94,10 @@ benchmark-overhead: $(BENCHMARKS)/.ready ## what recording costs: one operation,
 benchmark-journal: $(READY) ## the journal at 1,000,000 operations: appends, index, lineage
 	$(BIN)/python benchmarks/journal.py $(ARGS)
 
+.PHONY: benchmark-collector
+benchmark-collector: $(READY) ## how many spans agent and gateway carry
+	$(BIN)/python benchmarks/collector.py $(ARGS)
+
 $(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)
 	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.lock

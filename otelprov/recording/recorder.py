@@ -223,8 +223,6 @@ class OpenOperation:
             self.end_time = now()
 
     def _leave(self) -> None:
-        if self._left and _current.get() is not self:
-            return
         self._left = True
         if _current.get() is not self:
             return

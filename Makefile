@@ -15,7 +15,7 @@ EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPOR
 	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-jaeger stack stack-down lint types unit integration harm e2e test lock clean benchmark-identity benchmark-journal
+.PHONY: help setup demo demo-jaeger stack stack-full stack-down validate lint types unit integration harm e2e test lock clean benchmark-identity benchmark-journal
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,8 +41,14 @@ demo: $(READY) ## record a real pipeline and print where its report comes from
 stack: ## build (once) and start a real Collector and a real Jaeger on loopback
 	$(STACK) up
 
+stack-full: ## the same with Loki and Prometheus
+	$(STACK) up --full
+
 stack-down: ## end them
 	$(STACK) down
+
+validate: ## have every file of collector-config/ checked by the program that reads it
+	$(STACK) validate
 
 demo-jaeger: $(READY) ## the same pipeline through the Collector to Jaeger (after `make stack`)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/through_jaeger.py

@@ -97,6 +97,10 @@ def wait_until_it_answers(name: str, process: Process, answers: Callable[[], boo
     raise error(f"{name} {why}; the end of {process.log}:\n{log}")
 
 
+# An export of no spans at all is a valid OTLP request, and leaves nothing behind.
+NO_SPANS = b"{}"
+
+
 def answers_http(url: str, body: bytes | None = None) -> bool:
     """Whether a GET, or with a body a POST of JSON, is answered with 200 within 2 seconds."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})

@@ -304,8 +304,8 @@ def running(*collectors: Collector) -> Iterator[None]:
 
 
 def record(directory: Path) -> str:
-    """All that was written to a record directory."""
-    return "".join(path.read_text() for path in sorted(directory.glob("*.jsonl")))
+    """All that was written to a record directory, logs included."""
+    return "".join(path.read_text() for path in sorted(directory.rglob("*.jsonl")))
 
 
 def plain_receiver(state: Path, port: int) -> Collector:

@@ -146,11 +146,13 @@ class Spans:
 
 def journal(directory: Path) -> list[Recorded]:
     """Every span of a journal, in the order in which they started."""
-    spans: list[Recorded] = []
-    for path in sorted(directory.glob("*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            spans.extend(decode(line))
+    spans = [span for path in sorted(directory.glob("*.jsonl")) for span in journal_lines(path)]
     return sorted(spans, key=lambda span: (span.start, -span.end))
+
+
+def journal_lines(path: Path) -> list[Recorded]:
+    """Every span of one file of a journal, in the order in which they were written."""
+    return [span for line in path.read_bytes().splitlines() for span in decode(line)]
 
 
 def started(directory: Path) -> list[Recorded]:

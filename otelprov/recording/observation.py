@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from otelprov.artifacts import identify
+from otelprov.artifacts import columns, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
@@ -263,6 +263,8 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
         registry.remember(replace(content, maker=operation.id))
         artifact = content
     elif by_content:
+        if operation.call.fills and run.settings.tier == "full":
+            columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
         artifact = derived(operation, item)

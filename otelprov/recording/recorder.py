@@ -76,6 +76,8 @@ class Call:
     """Whether transforms made by the caller's own functions inside belong to this operation."""
     client: bool = False
     """Whether it talks to another system (a database, an object store)."""
+    fills: bool = False
+    """Whether what it reads lies in memory that nothing else writes to."""
 
 
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)
@@ -188,12 +190,17 @@ class OpenOperation:
         self._of_this_process()
         if not self._announced:
             self._announced = True
-            self._announce()
+            with faults.contained(f"the start of {self.call.name} was not recorded"):
+                self._announce()
         self._outer, self._outer_context = _current.get(), context_api.get_current()
         self._context = set_span_in_context(self.span, self._outer_context)
         self._left = False
-        context_api.attach(self._context)
-        _current.set(self)
+        try:
+            _current.set(self)
+            context_api.attach(self._context)
+        except BaseException:  # Ctrl-C, too, leaves the program as it was
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """The call is over: undo ``enter``.
@@ -203,8 +210,16 @@ class OpenOperation:
         closed in another one. What is left while something that was entered later still goes on
         (blocks in two generators, taken in turns) is passed over when that is left.
         """
-        self.end_time = now()
-        if self._left:
+        try:
+            self._leave()
+        except BaseException:  # Ctrl-C in the middle of it
+            self._leave()
+            raise
+        finally:
+            self.end_time = now()
+
+    def _leave(self) -> None:
+        if self._left and _current.get() is not self:
             return
         self._left = True
         if _current.get() is not self:
@@ -212,8 +227,8 @@ class OpenOperation:
         inner = self
         while inner._outer is not None and inner._outer._left:
             inner = inner._outer
-        _current.set(inner._outer)
         context_api.attach(inner._outer_context or Context())
+        _current.set(inner._outer)  # last: as long as it is not done, all of it is done again
 
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
@@ -229,6 +244,15 @@ class OpenOperation:
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
+
+    @property
+    def used_count(self) -> int:
+        """How many artifacts the call has read until now."""
+        return len(self._used)
+
+    def used_so_far(self) -> list[Source]:
+        """What the call has read until now, in the order in which it was noted."""
+        return [artifact for _, artifact in tuple(self._used.values())]
 
     # --- after the call ---
 
@@ -299,6 +323,8 @@ class OpenOperation:
         """
         if self.ended:
             return
+        if not self._left:
+            self.leave()
         self._of_this_process()
         self.ended = True
         end_time = self.end_time or now()
@@ -321,12 +347,13 @@ class OpenOperation:
             self._finish(end_time)
 
     def _finish(self, end_time: int) -> None:
-        try:
-            with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
-                if self.record.wanted:
-                    self._write_edges(end_time)
-        finally:
-            self.record.finish(end_time)
+        with faults.contained(f"the end of {self.call.name} was not recorded"):
+            try:
+                with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
+                    if self.record.wanted:
+                        self._write_edges(end_time)
+            finally:
+                self.record.finish(end_time)
 
     def _start(self, context: Context | None) -> OperationSpan | ForeignSpan:
         call = self.call
@@ -346,8 +373,10 @@ class OpenOperation:
         begun = self.record.visible
         if not isinstance(begun, ReadableSpan):
             return
-        self.record = self._start(set_span_in_context(begun))
-        self.record.describe(Part({**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}))
+        with faults.contained(f"{self.call.name} was not recorded in a forked child"):
+            self.record = self._start(set_span_in_context(begun))
+            own = {**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}
+            self.record.describe(Part(own))
 
     # --- what is written on the span ---
 
@@ -355,12 +384,13 @@ class OpenOperation:
         """Say in the journal that it has begun, should its end never be written."""
         if self.call.kind not in STARTED or not self.record.wanted:
             return
-        used = [
-            _used_attributes(role, artifact)
-            for role, artifact in islice(self._used.values(), MAX_STARTED)
-            if isinstance(artifact, Artifact)
-        ]
-        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
+        with faults.contained(f"the start of {self.call.name} was not recorded"):
+            used = [
+                _used_attributes(role, artifact)
+                for role, artifact in islice(self._used.values(), MAX_STARTED)
+                if isinstance(artifact, Artifact)
+            ]
+            run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None

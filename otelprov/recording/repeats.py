@@ -6,7 +6,7 @@ first ``OTELPROV_REPEATS`` of one place (the operation, the code and the line of
 they used and generated. A window ends when it has as many ids as a span may have, so that nothing
 is left out of the first hundred windows of a place; later ones end by time, each after a hundredth
 of the time since the place was first called, so that their number grows with the logarithm of it
-(docs/decisions/0013).
+(docs/decisions/0014).
 """
 
 from __future__ import annotations

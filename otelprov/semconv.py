@@ -307,6 +307,12 @@ STARTED: Final = _log(
     "A run, or an operation that is long or writes, has begun: what was going on when a machine "
     "died is known by it.",
 )
+FINISHED: Final = _log(
+    "otelprov.operation",
+    "An operation or a run is over, with all that its span says (`OTELPROV_EVENTS`). Its "
+    "artifacts stand in `otelprov.operation.used` and `otelprov.operation.generated`, and their "
+    "ids once more in `otelprov.used.id` and `otelprov.generated.id`, separated by commas.",
+)
 RETURNED: Final = _log(
     "otelprov.operation.returned",
     "The call is over, and the ids of some of its data are still being computed: the span follows "

@@ -113,6 +113,12 @@ SETTINGS: tuple[Setting, ...] = (
         "delivered; 0 for not at all.",
     ),
     Setting(
+        "OTELPROV_EVENTS",
+        "off",
+        "Whether each finished operation is an event in the logs, too: 'on' or 'off'. Events go "
+        "where OTEL_LOGS_EXPORTER says.",
+    ),
+    Setting(
         "OTELPROV_RAISE_FAULTS",
         "off",
         "For tests: 'on' raises otelprov's own faults instead of passing them by.",
@@ -143,6 +149,7 @@ class Settings:
     parameter_length: int = 512
     exit_timeout: float = 2.0
     """Seconds."""
+    events: bool = False
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -200,6 +207,7 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
         trace_limit=get("OTELPROV_TRACE_LIMIT", _limit, default_trace),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
         exit_timeout=get("OTELPROV_EXIT_TIMEOUT", _seconds, 2.0),
+        events=get("OTELPROV_EVENTS", _switch, False),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,

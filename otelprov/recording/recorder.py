@@ -416,13 +416,12 @@ class OpenOperation:
             return
         else:
             repeats.close()  # what is written now may come from what they made
-        with faults.contained(f"the start of {self.call.name} was not recorded"):
-            used = [
-                _used_attributes(role, artifact)
-                for role, artifact in islice(self._used.values(), MAX_STARTED)
-                if isinstance(artifact, Artifact)
-            ]
-            run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
+        used = [
+            _used_attributes(role, artifact)
+            for role, artifact in islice(self._used.values(), MAX_STARTED)
+            if isinstance(artifact, Artifact)
+        ]
+        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None

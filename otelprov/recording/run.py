@@ -28,6 +28,7 @@ from otelprov.journal.lines import Part
 from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
+from otelprov.recording import span as span_room
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
 from otelprov.recording.continued import traces
 from otelprov.recording.ids import with_own_ids
@@ -158,6 +159,10 @@ class Run:
             return
         self.settings = settings.load()
         settings.report(self.settings)
+        if self.settings.events:
+            from otelprov.recording import events
+
+            span_room.told = events.tell
         faults.raise_faults = self.settings.raise_faults
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return
@@ -184,6 +189,7 @@ class Run:
         self.active = False
         self._span = self._context = self._code = self._id = self._facts = None
         spans_of.cache_clear()
+        span_room.told = None
 
     def note(
         self, span: Span, event_name: str, attributes: Mapping[str, object] | None = None

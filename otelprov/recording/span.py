@@ -37,6 +37,8 @@ _RANDOM: Final = 0x02
 
 _TYPICAL: Final = 3000
 """Bytes of a line, where no journal has it."""
+told: Callable[[ReadableSpan, Attributes, list[tuple[str, Attributes]]], None] | None = None
+"""Told of each span that has ended, with its attributes and its events (``events.tell``)."""
 
 
 class SpanSource:
@@ -248,6 +250,8 @@ class OperationSpan(Journaled, Span):
                 processor = self.source.tracer.span_processor
                 getattr(processor, "_on_ending", _no)(self)  # SDK 1.34 and later
                 processor.on_end(self)
+        if told is not None:
+            told(self, self._all_attributes(), [(name, own) for name, _, own in self._own_events])
 
     def line(self) -> bytes:
         """Its line in the journal: everything, whatever the limits of the SDK are."""
@@ -478,6 +482,9 @@ class ForeignSpan:
     def finish(self, end_time: int) -> None:
         """End it."""
         self.visible.end(end_time=end_time)
+        if told is not None and isinstance(self.visible, ReadableSpan):
+            events = [(one.name, one.attributes or {}) for one in self.visible.events]
+            told(self.visible, self.visible.attributes or {}, events)
 
 
 def _write_returned(

@@ -69,6 +69,13 @@ zoo: $(READY) ## ids under 10,000 examples of each family of types; FAMILY=... f
 zoo-status: $(READY) ## how many examples of each family passed, and on which code
 	@PYTHONPATH=tests/unit/identity:tests/unit/artifacts:tests $(BIN)/python -m zoo.depth --status
 
+harm: $(READY) ## the good part of pandas' and pyarrow's suites, every fault, every crash (hours)
+	$(BIN)/python tests/do_no_harm/suites.py --jobs 2
+	journal=$$(mktemp -d); trap 'rm -rf "$$journal"' EXIT; \
+		$(BIN)/python tests/do_no_harm/injector.py --every call --journal "$$journal" --jobs 2 \
+		--errors RuntimeError MemoryError RecursionError KeyError OSError KeyboardInterrupt
+	$(BIN)/python tests/do_no_harm/matrix.py --jobs 4
+
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 

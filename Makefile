@@ -15,7 +15,7 @@ EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPOR
 	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-jaeger stack stack-full stack-down validate lint types unit integration harm e2e test lock clean benchmark-identity
+.PHONY: help setup demo demo-jaeger stack stack-full stack-down validate lint types unit integration harm e2e test lock clean benchmark-identity benchmark-journal benchmark-overhead
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -75,6 +75,10 @@ zoo: $(READY) ## ids under 10,000 examples of each family of types; FAMILY=... f
 zoo-status: $(READY) ## how many examples of each family passed, and on which code
 	@PYTHONPATH=tests/unit/identity:tests/unit/artifacts:tests $(BIN)/python -m zoo.depth --status
 
+.PHONY: kills
+kills: $(READY) ## 1,000 processes are killed at random moments: what had returned is in the journal
+	OTELPROV_KILLS=1000 $(BIN)/python -m pytest tests/integration/test_kills.py -s --timeout 3600
+
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
@@ -83,6 +87,12 @@ ZOO_PROCESSES ?= 2
 
 benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
 	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)
+
+benchmark-overhead: $(BENCHMARKS)/.ready ## what recording costs: one operation, start, memory, a pipeline
+	$(BENCHMARKS)/bin/python benchmarks/overhead.py $(ARGS)
+
+benchmark-journal: $(READY) ## the journal at 1,000,000 operations: appends, index, lineage
+	$(BIN)/python benchmarks/journal.py $(ARGS)
 
 .PHONY: benchmark-collector
 benchmark-collector: $(READY) ## how many spans agent and gateway carry

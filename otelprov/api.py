@@ -11,18 +11,24 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
 
 from otelprov.model import Artifact, OperationKind
+from otelprov.recording import faults
 
 if TYPE_CHECKING:
     from otelprov.recording.recorder import OpenOperation
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# What is missing after a fault.
+_NOT_RECORDED = "an operation was not recorded"
+_NOT_ENDED = "the end of an operation was not recorded"
+_NOT_USED = "a used artifact was not recorded"
+_NOT_GENERATED = "a generated artifact was not recorded"
 
 
 def artifact(value: object) -> Artifact:
@@ -48,16 +54,18 @@ def artifact(value: object) -> Artifact:
 
 def used(value: object, *, role: str = "used") -> None:
     """Say that the operation that is running read ``value`` (see ``artifact``)."""
-    open_operation = _current()
-    if open_operation is not None:
-        _use(open_operation, role, value)
+    with faults.contained(_NOT_USED):
+        open_operation = _current()
+        if open_operation is not None:
+            _declared().use(open_operation, role, value)
 
 
 def generated(value: object, *, role: str = "generated") -> None:
     """Say that the operation that is running made ``value`` (see ``artifact``)."""
-    open_operation = _current()
-    if open_operation is not None:
-        _generate(open_operation, role, value)
+    with faults.contained(_NOT_GENERATED):
+        open_operation = _current()
+        if open_operation is not None:
+            _declared().generate(open_operation, role, value)
 
 
 def register_identity(
@@ -156,17 +164,22 @@ class Operation:
 
     def used(self, value: object, *, role: str = "used") -> None:
         """The block read ``value``: an object, a path or a URL."""
-        if self._open is not None:
-            _use(self._open, role, value)
+        with faults.contained(_NOT_USED):
+            if self._open is not None:
+                _declared().use(self._open, role, value)
 
     def generated(self, value: object, *, role: str = "generated") -> None:
         """The block made ``value``: an object, a path or a URL."""
-        if self._open is not None:
-            _generate(self._open, role, value)
+        with faults.contained(_NOT_GENERATED):
+            if self._open is not None:
+                _declared().generate(self._open, role, value)
 
     def __enter__(self) -> Operation:
-        if _records():
-            self._open = _begin(self, self.name or "operation", self.parameters, sys._getframe(1))
+        with faults.contained(_NOT_RECORDED):
+            if _records():
+                name = self.name or "operation"
+                self._open = _declared().begin(self.kind, name, self.parameters, sys._getframe(1))
+                self._open.enter()
         return self
 
     def __exit__(
@@ -175,10 +188,13 @@ class Operation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._open is not None:
-            open_operation, self._open = self._open, None
-            open_operation.leave()
-            open_operation.end(error)
+        with faults.contained(_NOT_ENDED):
+            if self._open is not None:
+                open_operation, self._open = self._open, None
+                try:
+                    open_operation.leave()
+                finally:
+                    open_operation.end(error)
 
     def __call__(self, function: F) -> F:
         """Decorate ``function``."""
@@ -199,10 +215,8 @@ class Operation:
 
 def _wrap_function(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not _records():
-            return function(*args, **kwargs)
         call = _Call(self, function, args, kwargs)
-        with call.running():
+        with call:
             result = function(*args, **kwargs)
         call.returned(result)
         return result
@@ -212,10 +226,8 @@ def _wrap_function(self: Operation, function: Callable[..., Any]) -> Callable[..
 
 def _wrap_coroutine(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not _records():
-            return await function(*args, **kwargs)
         call = _Call(self, function, args, kwargs)
-        with call.running():
+        with call:
             result = await function(*args, **kwargs)
         call.returned(result)
         return result
@@ -225,16 +237,16 @@ def _wrap_coroutine(self: Operation, function: Callable[..., Any]) -> Callable[.
 
 def _wrap_generator(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        if not _records():
-            return (yield from function(*args, **kwargs))
-        call = _Call(self, function, args, kwargs)
+        call = _Call(self, function, args, kwargs, keep=StopIteration)
         generator = function(*args, **kwargs)
+        if not call.recorded:
+            return (yield from generator)
         # The operation is the current one only while the generator itself runs, not while its
-        # consumer does: hence no `yield` inside `running`.
+        # consumer does: hence no `yield` inside `with call`.
         resume = functools.partial(next, generator)
         while True:
             try:
-                with call.running(keep=(StopIteration,)):
+                with call:
                     item = resume()
             except StopIteration as stop:
                 call.returned(stop.value)
@@ -243,7 +255,7 @@ def _wrap_generator(self: Operation, function: Callable[..., Any]) -> Callable[.
             try:
                 sent = yield item
             except GeneratorExit:
-                with call.running():
+                with call:
                     generator.close()
                 call.returned(None)
                 raise
@@ -257,31 +269,23 @@ def _wrap_generator(self: Operation, function: Callable[..., Any]) -> Callable[.
 
 def _wrap_async_generator(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        call = _Call(self, function, args, kwargs) if _records() else None
+        call = _Call(self, function, args, kwargs, keep=StopAsyncIteration)
         generator = function(*args, **kwargs)
         resume = generator.__anext__
         while True:
             try:
-                if call is None:
+                with call:
                     item = await resume()
-                else:
-                    with call.running(keep=(StopAsyncIteration,)):
-                        item = await resume()
             except StopAsyncIteration:
-                if call is not None:
-                    call.returned(None)
+                call.returned(None)
                 return
-            if call is not None:
-                call.yielded(item)
+            call.yielded(item)
             try:
                 sent = yield item
             except GeneratorExit:
-                if call is None:
+                with call:
                     await generator.aclose()
-                else:
-                    with call.running():
-                        await generator.aclose()
-                    call.returned(None)
+                call.returned(None)
                 raise
             except BaseException as error:
                 resume = functools.partial(generator.athrow, error)
@@ -292,52 +296,87 @@ def _wrap_async_generator(self: Operation, function: Callable[..., Any]) -> Call
 
 
 class _Call:
-    """One call of a decorated function."""
+    """One call of a decorated function. The block is where the function's own code runs.
+
+    Whatever goes wrong in here stays in here: then nothing is recorded.
+    """
+
+    __slots__ = ("_keep", "_open")
 
     def __init__(
-        self, made_by: Operation, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        made_by: Operation,
+        function: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        keep: type[Exception] | tuple[()] = (),
     ) -> None:
-        parameters: dict[str, object] = dict(made_by.parameters)
-        try:
-            bound = inspect.signature(function).bind(*args, **kwargs)
-            bound.apply_defaults()
-            for parameter in bound.signature.parameters.values():
-                value = bound.arguments[parameter.name]
-                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                    parameters.update(value)
-                else:
-                    parameters[parameter.name] = value
-        except (TypeError, ValueError):  # the call itself will raise
-            pass
-        name = made_by.name or function.__qualname__
-        self._open = _begin(made_by, name, parameters, None, function)
+        """``keep`` is an exception that is no failure."""
+        self._keep = keep
+        self._open: OpenOperation | None = None
+        with faults.contained(_NOT_RECORDED):
+            if _records():
+                parameters = _parameters(made_by, function, args, kwargs)
+                name = made_by.name or function.__qualname__
+                self._open = _declared().begin(made_by.kind, name, parameters, None, function)
 
-    @contextmanager
-    def running(self, keep: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:
-        """While the function's own code runs; ``keep`` are exceptions that are no failure."""
-        if self._open is None:
-            yield
-            return
-        self._open.enter()
-        try:
-            yield
-        except keep:
-            self._open.leave()
-            raise
-        except BaseException as error:
-            self._open.leave()
-            self._open.end(error)
-            raise
-        self._open.leave()
+    @property
+    def recorded(self) -> bool:
+        return self._open is not None
+
+    def __enter__(self) -> None:
+        with faults.contained(_NOT_RECORDED):
+            if self._open is not None:
+                self._open.enter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with faults.contained(_NOT_ENDED):
+            if self._open is None:
+                return
+            goes_on = error is None or isinstance(error, self._keep)
+            try:
+                self._open.leave()
+            finally:  # it does not stay the current operation, whatever comes between
+                if goes_on:
+                    self._open.leave()
+                else:
+                    self._open.end(error)
 
     def yielded(self, item: object) -> None:
-        if self._open is not None:
-            _generate(self._open, "yield", item, plain=False)
+        with faults.contained(_NOT_GENERATED):
+            if self._open is not None:
+                _declared().generate(self._open, "yield", item, plain=False)
 
     def returned(self, result: object) -> None:
-        if self._open is not None:
-            _generate(self._open, "return", result, plain=False)
-            self._open.end()
+        with faults.contained(_NOT_ENDED):
+            if self._open is not None:
+                try:
+                    _declared().generate(self._open, "return", result, plain=False)
+                finally:
+                    self._open.end()
+
+
+def _parameters(
+    made_by: Operation, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, object]:
+    parameters: dict[str, object] = dict(made_by.parameters)
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+    except (TypeError, ValueError):  # the call itself will raise
+        return parameters
+    for parameter in bound.signature.parameters.values():
+        value = bound.arguments[parameter.name]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            parameters.update(value)
+        else:
+            parameters[parameter.name] = value
+    return parameters
 
 
 # --- towards the recording -----------------------------------------------------------------------
@@ -345,9 +384,30 @@ class _Call:
 
 def _records() -> bool:
     """Whether an SDK is there that records."""
-    return not isinstance(
-        trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-    )
+    global _recording_provider
+    provider = trace.get_tracer_provider()
+    if provider is _recording_provider:
+        return True
+    if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
+        return False
+    _recording_provider = provider
+    return True
+
+
+_recording_provider: trace.TracerProvider | None = None
+
+
+def _declared() -> Any:
+    """What does the recording; loaded when there is something to record."""
+    global _loaded
+    if _loaded is None:
+        from otelprov.recording import declared
+
+        _loaded = declared
+    return _loaded
+
+
+_loaded: Any = None
 
 
 def _current() -> OpenOperation | None:
@@ -356,57 +416,3 @@ def _current() -> OpenOperation | None:
     from otelprov.recording.recorder import current_operation
 
     return current_operation()
-
-
-def _begin(
-    made_by: Operation,
-    name: str,
-    parameters: Mapping[str, object],
-    frame: FrameType | None,
-    function: Any = None,
-) -> OpenOperation | None:
-    from otelprov.recording import faults, observation
-    from otelprov.recording.recorder import Call, OpenOperation
-
-    with faults.contained(f"{name} was not recorded"):
-        found, data = observation.inputs(parameters)
-        plain = {key: value for key, value in parameters.items() if key not in data}
-        call = Call("operation", name, made_by.kind)
-        opened = OpenOperation(call, frame, plain, parameters, function=function)
-        for role, identity in found:
-            opened.use(role, identity)
-        if function is None:
-            opened.enter()
-        return opened
-    return None
-
-
-def _use(opened: OpenOperation, role: str, value: object) -> None:
-    from otelprov.recording import faults, observation, places
-
-    with faults.contained("a used artifact was not recorded"):
-        if isinstance(value, (str, os.PathLike)):
-            places.read_from(opened, role, value)
-            return
-        found, _ = observation.inputs({role: value})
-        for _, identity in found:
-            opened.use(role, identity)
-        if not found:
-            opened.use_content(role, observation.unseen(value))
-
-
-def _generate(opened: OpenOperation, role: str, value: object, *, plain: bool = True) -> None:
-    """``plain``: whether strings and numbers are meant as data (or as a path), too."""
-    from otelprov.recording import faults, observation, places
-
-    with faults.contained("a generated artifact was not recorded"):
-        if isinstance(value, (str, os.PathLike)):
-            if plain:
-                places.written_to(opened, role, value)
-            return
-        if observation.outputs(opened, value, by_content=False, role=role):
-            return
-        if value is None or (not plain and isinstance(value, (bytes, int, float, complex))):
-            return
-        if not observation.adopt(opened, role, value):
-            opened.generate_content(role, value)

@@ -14,7 +14,10 @@ from typing import Final, Literal
 AttributeType = Literal["string", "boolean", "int", "double", "string[]", "map[]", "any"]
 """``any`` is used for templates only: the type is that of the value that was passed."""
 
-Place = Literal["span", "event", "link", "run", "resource", "log"]
+Place = Literal["span", "event", "link", "run", "resource", "log", "line"]
+"""Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
+record about a span; it has the attributes of that span as well. ``line`` is a line that the program
+itself logs."""
 """Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
 record about a span; it has the attributes of that span as well."""
 
@@ -167,6 +170,14 @@ ARTIFACT_UNCHANGED: Final = _attribute(
     "the name there is gone and no other column holds the same.",
 )
 
+ARTIFACT_ID: Final = _attribute(
+    "otelprov.artifact.id",
+    "string",
+    ("line",),
+    "Ids of the data that a log line is about, separated by commas: what the operation that was "
+    "running had used until then, and the tables among the values that were logged.",
+)
+
 # --- every operation -----------------------------------------------------------------------------
 
 OPERATION_KIND: Final = _attribute(
@@ -178,7 +189,7 @@ OPERATION_KIND: Final = _attribute(
 RUN_ID: Final = _attribute(
     "otelprov.run.id",
     "string",
-    ("span", "run"),
+    ("span", "run", "line"),
     "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span, "
     "or `process-<32 hex digits>` where a process has none (a server, a notebook).",
 )
@@ -241,6 +252,13 @@ DROPPED_CARRIERS: Final = _attribute(
     ("span",),
     "Files of directories in which no id was looked for, because of a limit.",
     "{file}",
+)
+DROPPED_ARTIFACTS: Final = _attribute(
+    "otelprov.dropped.artifacts",
+    "int",
+    ("line",),
+    "Ids that a log line does not name, because of a limit.",
+    "{artifact}",
 )
 
 # --- log records: what is known of a span that has not been written yet -------------------------

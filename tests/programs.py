@@ -19,7 +19,9 @@ from support import Recorded
 LAUNCHERS: dict[str, list[str]] = {
     "opentelemetry-instrument": ["opentelemetry-instrument"],
     "otelprov run": ["otelprov", "run", "--"],
+    "enable": [],
 }
+"""``enable``: the program calls ``otelprov.enable()``; what it is held against has the SDK off."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ def compared(
     """
     journal = directory / "journal"
     results = []
-    for start in ([], LAUNCHERS[launcher]):
+    for recording, start in ((False, []), (True, LAUNCHERS[launcher])):
         where = directory / "work"
         if where.exists():
             where.rename(directory / "plain")
@@ -109,8 +111,8 @@ def compared(
         for name, content in {"program.py": text, **(files or {})}.items():
             (where / name).write_text(textwrap.dedent(content))
         environment = support.environment(journal, **(env or {}))
-        if not start:
-            environment["OTELPROV_JOURNAL"] = "off"
+        if not recording:
+            environment.update(OTELPROV_JOURNAL="off", OTEL_SDK_DISABLED="true")
         words = [*start, sys.executable, *(command or ["program.py", *arguments])]
         results.append(run(words, where, environment, timeout))
     plain, recorded = results

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from otelprov import semconv
 from otelprov.artifacts import contents, files, formats
 from otelprov.model import Artifact, CarrierState, is_id, is_later_version
 
-ID_KEY: Final = b"otelprov.artifact.id"
+ID_KEY: Final = semconv.ARTIFACT_ID.encode()
 TRACE_KEY: Final = b"traceparent"
 SCOPE_KEY: Final = b"otelprov.artifact.scope"
 PART: Final = b"part"

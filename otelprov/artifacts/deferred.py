@@ -85,7 +85,7 @@ Source = Artifact | Pending[Artifact]
 
 def pending(sources: Iterable[Any]) -> tuple[Pending[Any], ...]:
     """Those that are not known yet."""
-    return tuple(item for item in sources if isinstance(item, Pending) and not item.ready)
+    return tuple([item for item in sources if type(item) is Pending and item._work is not None])
 
 
 def resolve(source: Source) -> Artifact:
@@ -130,6 +130,8 @@ class Background:
     def __init__(self) -> None:
         self.limit = 0
         """Bytes of data that may wait or be worked on at a time; 0: nothing is put off."""
+        self.failed: Callable[[Exception], None] = _ignore
+        """Told of what work has raised."""
 
     def submit(self, work: Callable[[], T], size: int) -> Pending[T]:
         """Do ``work`` in a thread. It is done here when ``size`` more bytes are over the limit."""
@@ -197,6 +199,10 @@ class Background:
         state.leave = False
 
 
+def _ignore(error: Exception) -> None:
+    """Nobody listens."""
+
+
 background = Background()
 
 
@@ -206,14 +212,18 @@ def _threads() -> int:
 
 
 def _take(state: _State) -> tuple[Callable[[], object], int]:
+    task = state.tasks.popleft()
     state.running += 1
-    return state.tasks.popleft()
+    return task
 
 
 def _do(state: _State, task: tuple[Callable[[], object], int]) -> None:
     work, size = task
     try:
         work()
+    except Exception as error:
+        # Who needs the value finds it out, or the same error, for himself: the thread goes on.
+        background.failed(error)
     finally:
         del work, task
         with state.changed:
@@ -223,23 +233,25 @@ def _do(state: _State, task: tuple[Callable[[], object], int]) -> None:
 
 
 def _work(state: _State) -> None:
-    while True:
-        with state.changed:
-            state.idle += 1
-            while not state.tasks and not state.leave:
-                state.changed.wait()
-            state.idle -= 1
-            if not state.tasks:
-                state.threads.discard(threading.current_thread())
-                return
-            task = _take(state)
-        try:
-            _do(state, task)
-        except BaseException:
+    try:
+        while True:
             with state.changed:
-                state.threads.discard(threading.current_thread())
-            raise
-        del task
+                state.idle += 1
+                try:
+                    while not state.tasks and not state.leave:
+                        state.changed.wait()
+                finally:
+                    state.idle -= 1
+                if not state.tasks:
+                    return
+                task = _take(state)
+            _do(state, task)
+            del task
+    except Exception as error:
+        background.failed(error)
+    finally:
+        with state.changed:
+            state.threads.discard(threading.current_thread())
 
 
 # --- forks ----------------------------------------------------------------------------------------

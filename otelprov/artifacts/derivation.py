@@ -12,11 +12,10 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from otelprov.artifacts.digest import hasher
-
-_U64: Final = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +55,20 @@ def derivation_id(derivation: Derivation, output: int) -> str:
 
     Two calls give the same id, unless a part is not known.
     """
-    buffer = bytearray(_named(derivation.library, derivation.name, derivation.version))
-    _number(buffer, len(derivation.functions))
-    for function in derivation.functions:
-        _known(buffer, function)
-    _number(buffer, len(derivation.parameters))
-    for name, digest in sorted(derivation.parameters, key=_by_name):
-        _text(buffer, name)
-        _known(buffer, digest)
-    _number(buffer, len(derivation.inputs))
+    parts = [_named(derivation.library, derivation.name, derivation.version)]
+    parts.append(_number(len(derivation.functions)))
+    parts.extend(map(_known, derivation.functions))
+    parts.append(_number(len(derivation.parameters)))
+    # By the bytes of their names in UTF-8, which is the order of Python's texts.
+    for name, digest in sorted(derivation.parameters, key=_name):
+        parts.append(_text(name) + _known(None) if digest is None else _parameter(name, digest))
+    parts.append(_number(len(derivation.inputs)))
     for role, origin in derivation.inputs:
-        _text(buffer, role)
-        _origin(buffer, origin)
-    _number(buffer, output)
+        parts.append(_text(role))
+        _origin(parts, origin)
+    parts.append(_number(output))
     out = hasher("derivation")
-    out.update(buffer)
+    out.update(b"".join(parts))
     return f"derived:{out.hexdigest()}"
 
 
@@ -85,53 +83,52 @@ def step_path(
 
     ``parameters`` is the digest of what the step was given besides data, None if it is not known.
     """
-    buffer = bytearray(_named(library, name, version))
     origins = tuple(origins)
-    _number(buffer, len(origins))
+    parts = [_named(library, name, version), _number(len(origins))]
     for origin in origins:
-        _origin(buffer, origin)
-    _known(buffer, parameters)
+        _origin(parts, origin)
+    parts.append(_known(parameters))
     out = hasher("step")
-    out.update(buffer)
+    out.update(b"".join(parts))
     return out.digest()
 
 
 @lru_cache(maxsize=1024)  # steps are many, and each is taken often
 def _named(library: str, name: str, version: str | None) -> bytes:
-    buffer = bytearray()
-    _text(buffer, library)
-    _text(buffer, name)
-    _number(buffer, 0 if version is None else 1)
-    if version is not None:
-        _text(buffer, version)
-    return bytes(buffer)
+    named = _text(library) + _text(name) + _number(0 if version is None else 1)
+    return named if version is None else named + _text(version)
 
 
-def _origin(buffer: bytearray, origin: Origin) -> None:
-    _number(buffer, len(origin.sources))
+def _origin(parts: list[bytes], origin: Origin) -> None:
+    parts.append(_number(len(origin.sources)))
     for source in origin.sources:
         # A name says nothing of the content behind it, which may be another each time.
-        known = None if source is None or source.startswith("resource:") else source
-        _known(buffer, None if known is None else known.encode())
-    _data(buffer, origin.path)
+        if source is None or source.startswith("resource:"):
+            parts.append(_known(None))
+        else:
+            parts.append(_data(source.encode()))
+    parts.append(_data(origin.path))
 
 
-def _known(buffer: bytearray, part: bytes | None) -> None:
-    _data(buffer, os.urandom(32) if part is None else part)
+def _known(part: bytes | None) -> bytes:
+    return _data(os.urandom(32) if part is None else part)
 
 
-def _text(buffer: bytearray, text: str) -> None:
-    _data(buffer, text.encode("utf-8", "surrogatepass"))
+@lru_cache(maxsize=4096)  # names of parameters and roles
+def _text(text: str) -> bytes:
+    return _data(text.encode("utf-8", "surrogatepass"))
 
 
-def _data(buffer: bytearray, data: bytes) -> None:
-    buffer += _U64.pack(len(data))
-    buffer += data
+def _data(data: bytes) -> bytes:
+    return _number(len(data)) + data
 
 
-def _number(buffer: bytearray, number: int) -> None:
-    buffer += _U64.pack(number)
+_number: Final = struct.Struct("<Q").pack
 
 
-def _by_name(parameter: tuple[str, bytes | None]) -> bytes:
-    return parameter[0].encode("utf-8", "surrogatepass")
+@lru_cache(maxsize=4096)
+def _parameter(name: str, digest: bytes) -> bytes:
+    return _text(name) + _data(digest)
+
+
+_name: Final = itemgetter(0)

@@ -7,11 +7,11 @@ import decimal
 import itertools
 import sys
 import uuid
-from collections.abc import Hashable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from otelprov.artifacts import classes
+from otelprov.artifacts import classes, columns
 from otelprov.artifacts.arrow import arrow_column, arrow_form
 from otelprov.artifacts.digest import (
     BLOCK_ROWS,
@@ -59,17 +59,8 @@ def shape(value: Any) -> tuple[int | None, int | None]:
         return None, None
 
 
-Known: TypeAlias = MutableMapping[Hashable, ColumnDigest]
-"""Digests of columns by where their values lie, see ``digest``."""
-
-
-def digest(value: Any, *, blocks: bool = False, known: Known | None = None) -> TableDigest:
+def digest(value: Any, *, blocks: bool = False) -> TableDigest:
     """The digests of a table and of its columns, and with ``blocks`` of their blocks of rows.
-
-    ``known`` holds digests of Arrow and Polars columns and of the Arrow-backed columns of pandas,
-    by type, places and lengths of their buffers. A column that is found there is not hashed; the
-    others are added. Who keeps it between calls answers for its truth: an entry is worthless once
-    a buffer of its column was freed, as another may come to lie there, or written to.
 
     Raises:
         NoCanonicalForm: with the column that has none.
@@ -78,7 +69,7 @@ def digest(value: Any, *, blocks: bool = False, known: Known | None = None) -> T
         import pyarrow  # noqa: F401
     except ImportError:
         raise NoCanonicalForm("pyarrow is not installed") from None
-    request = _Request(blocks, known)
+    request = _Request(blocks)
     if _is_pandas(value):
         return table_digest(*_pandas(value, request))
     if _is_arrow(value):
@@ -93,7 +84,6 @@ class _Request:
     """What the caller of ``digest`` asked for."""
 
     blocks: bool = False
-    known: Known | None = None
 
     def hashed(self, name: str, form: Form, pieces: Iterable[Any]) -> ColumnDigest:
         """The digest of a column that consists of these pieces."""
@@ -107,17 +97,6 @@ class _Request:
         if 0 < len(piece) <= BLOCK_ROWS:
             return whole_column(name, form, piece, blocks=self.blocks)
         return self.hashed(name, form, (piece,))
-
-    def found(self, key: Hashable, name: str, form: Form, pieces: Sequence[Any]) -> ColumnDigest:
-        """The known digest of a column, or that of its pieces, which is then known."""
-        if self.known is None or key is None:
-            if len(pieces) == 1:
-                return self.whole(name, form, pieces[0])
-            return self.hashed(name, form, pieces)
-        digest = self.known.get(key)
-        if digest is None or (self.blocks and digest.blocks is None):
-            digest = self.known[key] = self.hashed(name, form, pieces)
-        return replace(digest, name=name, blocks=digest.blocks if self.blocks else None)
 
 
 _Columns = tuple[int, list[ColumnDigest]]
@@ -153,29 +132,9 @@ def _arrow_chunks(name: str, field: Any, values: Any, request: _Request) -> Colu
     form = arrow_form(name, field)
     number = getattr(values, "num_chunks", 0)  # an Array has none
     chunks = (values.chunk(0),) if number == 1 else getattr(values, "chunks", (values,))
-    key = None if request.known is None else _places(form, values.type, chunks)
-    return request.found(key, name, form, chunks)
-
-
-def _places(form: Form, type_: Any, chunks: Iterable[Any]) -> Hashable:
-    """A key for the values of a column: its type, and where its chunks lie.
-
-    None for nested types and dictionaries, as ``buffers`` does not tell all about their children.
-    """
-    import pyarrow as pa
-
-    if (
-        type_.num_fields
-        or pa.types.is_dictionary(type_)
-        or isinstance(type_, pa.BaseExtensionType)
-    ):  # fmt: skip
-        return None
-    places = (
-        (chunk.offset, len(chunk), *(b and b.address for b in chunk.buffers()))
-        for chunk in chunks
-        if len(chunk)
-    )
-    return (form.type, str(type_), *places)
+    if number <= 1 and len(chunks) == 1:
+        return request.whole(name, form, chunks[0])
+    return request.hashed(name, form, chunks)
 
 
 def batches_digest(
@@ -213,7 +172,7 @@ def _polars(value: Any, request: _Request) -> _Columns:
 
     if isinstance(value, pl.Series):
         return len(value), [_series(value, request)]
-    if request.known is None and value.height * value.width <= _LITTLE:
+    if value.height * value.width <= _LITTLE:
         columns = _little_frame(value, request)
         if columns is not None:
             return value.height, columns
@@ -251,12 +210,7 @@ def _series(series: Any, request: _Request) -> ColumnDigest:
     if type(type_).__name__ in _SHARED:
         values = _exported(series)
         form = arrow_form(name, values.type)
-        key = None
-        if request.known is not None:
-            key = _places(form, values.type, values.chunks)
-            again = _exported(series)  # elsewhere, if the values were copied
-            key = key if key == _places(form, again.type, again.chunks) else None
-        return request.found(key, name, form, values.chunks)
+        return request.hashed(name, form, values.chunks)
     _exportable(name, type_)
     frame = series.to_frame()
     # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts the
@@ -380,7 +334,7 @@ def _pandas(value: Any, request: _Request) -> _Columns:
 
     if isinstance(value, pd.DataFrame):
         names = [_column_name(name) for name in value.columns]
-        vectors = [_frame_column(value, i) for i in range(len(names))]
+        vectors = [columns.frame_column(value, i) for i in range(len(names))]
         index = value.index
     elif isinstance(value, pd.Series):
         names = [UNNAMED if value.name is None else _column_name(value.name)]
@@ -403,12 +357,6 @@ def _pandas(value: Any, request: _Request) -> _Columns:
             vectors.append(vector)
     parts = zip(names, vectors, strict=True)
     return rows, [_pandas_column(name, vector, request) for name, vector in parts]
-
-
-def _frame_column(frame: Any, i: int) -> Any:
-    """The values of a column without a Series around them, which takes ten times as long."""
-    get = getattr(frame, "_get_column_array", None)  # private, the same in pandas 1.4 to 3.1
-    return get(i) if get is not None else frame.iloc[:, i].array
 
 
 def _column_name(name: Any) -> str:
@@ -487,12 +435,15 @@ def _pandas_column(name: str, values: Any, request: _Request) -> ColumnDigest:
         return request.whole(name, numpy_form(name, vector.dtype, zone=zone), vector)
     if not isinstance(values, pd.Categorical) and not hasattr(kind, "__arrow_array__"):
         return _object_column(name, numpy.asarray(values, object), request)
-    array = pa.array(values, from_pandas=True)
-    if request.known is not None and not isinstance(
-        getattr(values, "_pa_array", None), pa.ChunkedArray
-    ):
-        request = replace(request, known=None)  # made just now, and gone soon
-    return _arrow_chunks(name, array.type, array, request)
+    array = columns.arrow_values(values)
+    if array is None:
+        array = pa.array(values, from_pandas=True)
+    kept = None if request.blocks else columns.kept(array)
+    if kept is None:
+        return _arrow_chunks(name, array.type, array, request)
+    if kept.digest is None:
+        kept.digest = _arrow_chunks(name, array.type, array, request)
+    return replace(kept.digest, name=name)
 
 
 # --- columns of Python objects --------------------------------------------------------------------
@@ -512,7 +463,6 @@ def _object_column(name: str, values: Any, request: _Request) -> ColumnDigest:
         array = inferred(values)
     except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
         return request.hashed(name, CELLS, (values,))
-    request = replace(request, known=None)
     return _arrow_chunks(name, array.type, array, request)
 
 

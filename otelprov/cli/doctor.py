@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -203,21 +204,66 @@ def _look_at_journal(report: Report) -> None:
         if writable:
             report.add("journal", "ok", f"{directory}: does not exist yet, will be made")
         return
+    _look_into_journal(report, directory)
+
+
+def _look_into_journal(report: Report, directory: Path) -> None:
+    from otelprov import settings
     from otelprov.journal.index import JournalIndex
-    from otelprov.render.words import size
+    from otelprov.journal.retention import pruned
+    from otelprov.journal.segment import is_open
+    from otelprov.render.words import moment, size
 
     try:
         index = JournalIndex(directory)
+        totals, damaged, lost = index.totals(), index.damage(), index.lost()
     except OSError as error:
         report.add("journal", "problem", f"{directory}: {error.strerror or error}")
         return
-    totals, damaged = index.totals(), index.damage()
-    report.journal.update(asdict(totals), damaged=[str(one) for one in damaged])
+    being_written = 0
+    for path in directory.glob("*.jsonl"):
+        with suppress(OSError):
+            being_written += is_open(path) is True
+    limit, gone = settings.load().journal_limit, pruned(directory)
+    report.journal.update(
+        asdict(totals),
+        open=being_written,
+        limit=limit,
+        pruned={
+            "segments": gone.segments,
+            "bytes": gone.bytes,
+            "spans": gone.spans,
+            "undelivered": gone.undelivered,
+            "start": gone.start,
+            "end": gone.end,
+            "complete": gone.complete,
+        },
+        damaged=[str(one) for one in damaged],
+    )
+    bound = f" of {size(limit)}" if limit is not None else ", without a limit"
+    oldest = f", from {moment(totals.oldest)} UTC on" if totals.oldest else ""
     report.add(
         "journal",
         "ok",
-        f"{directory}: {totals.files:,} files, {size(totals.bytes)}, {totals.spans:,} spans",
+        f"{directory}: {totals.files:,} segments ({being_written} being written), "
+        f"{size(totals.bytes)}{bound}, {totals.spans:,} spans{oldest}",
     )
+    if gone.spans or not gone.complete:
+        known = "" if gone.complete else "at least "
+        report.add(
+            "journal",
+            "note",
+            f"deleted to keep within the limit: {known}{gone.spans:,} spans in {gone.segments:,} "
+            f"segments, {size(gone.bytes)}; {gone.undelivered:,} of them were delivered nowhere "
+            "that is known here",
+        )
+    if totals.lost_lines:
+        reasons = ", ".join(sorted({one.reason for one in lost}))
+        report.add(
+            "journal",
+            "note",
+            f"lost: {totals.lost_lines:,} lines, {size(totals.lost_bytes)} ({reasons})",
+        )
     for one in damaged[:10]:
         report.add("journal", "note", f"damaged: {one}")
     if len(damaged) > 10:

@@ -104,6 +104,7 @@ def _operation(operation: Operation, source: Source) -> Fields:
     from otelprov.render.words import clean, duration, iso, run_name
 
     known = None
+    unknown = operation.status == "unknown"
     if operation.run:
         trace_id, _, span_id = operation.run.partition("-")
         known = source.run(trace_id, span_id)
@@ -114,8 +115,8 @@ def _operation(operation: Operation, source: Source) -> Fields:
         ("status", operation.status),
         ("error", clean(operation.error or "")),
         ("start", iso(operation.start)),
-        ("end", iso(operation.end)),
-        ("duration", duration(operation.end - operation.start)),
+        ("end", "not recorded" if unknown else iso(operation.end)),
+        ("duration", "" if unknown else duration(operation.end - operation.start)),
         ("service", clean(operation.service)),
         ("run", f"{operation.run}  {run_name(known, operation.run)}" if operation.run else ""),
         ("parent span", operation.parent_span_id or ""),
@@ -129,6 +130,8 @@ def _operation(operation: Operation, source: Source) -> Fields:
     for link in operation.links:
         made = f"  made {link.artifact_id}" if link.artifact_id else ""
         fields.append(("link", f"{link.trace_id}-{link.span_id}{made}"))
+    if operation.pending:
+        fields.append(("not known", f"the ids of {operation.pending} artifacts"))
     if operation.dropped:
         fields.append(("left out", f"{operation.dropped} artifacts, for a limit"))
     return [(name, value) for name, value in fields if value]
@@ -137,19 +140,22 @@ def _operation(operation: Operation, source: Source) -> Fields:
 def _run(run: Run) -> Fields:
     import shlex
 
-    from otelprov.render.words import clean, duration, iso
+    from otelprov.render.words import RUN_STATES, clean, duration, iso
 
+    said = RUN_STATES.get(run.status)
     fields = [
         ("run", run.id),
         ("name", clean(run.name)),
-        ("status", run.status),
+        ("status", run.status + (f" ({said})" if said else "")),
         ("error", clean(run.error or "")),
         ("start", iso(run.start)),
         ("end", iso(run.end) if run.end else ""),
         ("duration", duration(run.end - run.start) if run.end else ""),
         ("service", clean(run.service)),
         ("command", clean(shlex.join(run.command))),
+        ("took the place of", run.replaced or ""),
         ("operations", str(run.operations)),
+        *(("began, end not recorded", _line(one)) for one in run.unfinished),
         *_code(run.code),
     ]
     return [(name, value) for name, value in fields if value]
@@ -193,6 +199,6 @@ def _usage(usage: Usage) -> str:
 def _line(operation: Operation) -> str:
     from otelprov.render.words import clean, iso, location
 
-    failed = "failed" if operation.status == "error" else ""
+    failed = {"error": "failed", "unknown": "began, end not recorded"}.get(operation.status, "")
     parts = [operation.id, clean(operation.name), location(operation), iso(operation.start), failed]
     return "  ".join(part for part in parts if part)

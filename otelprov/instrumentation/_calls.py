@@ -63,13 +63,19 @@ class Site:
     name: str = ""
     """For messages."""
     step: Step = field(init=False)
+    # What is missing after a fault: ready made, because every call needs it at hand.
     not_passed_on: str = ""
-    """What is missing when a step fails: ready made, because every step needs it at hand."""
+    not_recorded: str = ""
+    end_not_recorded: str = ""
+    recorded_in_part: str = ""
 
     def __post_init__(self) -> None:
         self.name = f"{self.call.library}.{self.call.name}"
         self.step = Step(self.call.library, self.call.name, self.call.version)
         self.not_passed_on = f"{self.name} did not pass its data's identity on"
+        self.not_recorded = f"{self.name} was not recorded"
+        self.end_not_recorded = f"the end of {self.name} was not recorded"
+        self.recorded_in_part = f"{self.name} was recorded in part"
 
 
 class Observed:
@@ -116,28 +122,35 @@ class Observed:
         elif entry.kind == "read" and entry.source is not None:
             how = reading(self.site.call.library, self.parameters)
             places.look_ahead(self.operation, self._place(entry.source), how)
-        self.operation.enter()
 
     def returned(self, result: object) -> None:
         """The call has returned: say what was read, written and made."""
-        with faults.contained(f"the end of {self.site.name} was not recorded"):
-            self.operation.leave()
-            with faults.contained(f"{self.site.name} was recorded in part"):
-                kind = self.site.entry.kind
-                {"read": self._read, "write": self._written}.get(kind, self._made)(result)
-            self.operation.end()
+        with faults.contained(self.site.end_not_recorded):
+            try:
+                self.operation.leave()
+                with faults.contained(self.site.recorded_in_part):
+                    kind = self.site.entry.kind
+                    {"read": self._read, "write": self._written}.get(kind, self._made)(result)
+            finally:
+                self.close()
             note_read(result)
 
     def failed(self, error: BaseException) -> None:
         """The call has raised: say what it used, and the error."""
-        with faults.contained(f"the end of {self.site.name} was not recorded"):
-            self.operation.leave()
-            with faults.contained(f"{self.site.name} was recorded in part"):
-                source = self.site.entry.source
-                if source is not None:
-                    how = reading(self.site.call.library, self.parameters, failed=True)
-                    places.read_from(self.operation, source, self._place(source), how)
-            self.operation.end(error)
+        with faults.contained(self.site.end_not_recorded):
+            try:
+                self.operation.leave()
+                with faults.contained(self.site.recorded_in_part):
+                    source = self.site.entry.source
+                    if source is not None:
+                        how = reading(self.site.call.library, self.parameters, failed=True)
+                        places.read_from(self.operation, source, self._place(source), how)
+            finally:
+                self.close(error)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """It is over, whatever came between: no operation stays the current one."""
+        self.operation.end(error)
 
     def _place(self, name: str) -> Any:
         if self.site.entry.places is not None:
@@ -218,12 +231,10 @@ def _changed(target: Any) -> Any:
 def begin(
     site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType
 ) -> Observed | bool:
-    """Start to record a call; True when it is a mere step, False when it cannot be recorded."""
-    with faults.contained(f"{site.name} was not recorded"):
-        if _is_step(site, arguments, keywords):
-            return True
-        return Observed(site, arguments, keywords, frame)
-    return False
+    """Start to record a call, which is still to be entered; True when it is a mere step."""
+    if _is_step(site, arguments, keywords):
+        return True
+    return Observed(site, arguments, keywords, frame)
 
 
 def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
@@ -243,37 +254,36 @@ def pass_on(
     site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], result: object
 ) -> None:
     """A small step: what it returns (or changes) comes from its arguments."""
-    with faults.contained(site.not_passed_on):
-        note_read(*arguments)
-        entry = site.entry
-        values = (*arguments, *keywords.values())
-        changed: object = result
-        if entry.in_place == "always":
-            changed = _changed(arguments[0])
-            values = (changed, *values[1:])
-        elif result is None and entry.in_place == "parameter" and keywords.get("inplace") is True:
-            changed = arguments[0]
-        if not observation.can_be_known(changed):
-            return  # a number, a text: what is taken out of a table is not followed
-        known = observation.known_inputs(values)
-        if not known:
-            return
-        known += observation.known_contents(values)
-        own = arguments[1:] if site.method else arguments
-        plain = [value for value in own if registry.lookup(value) is None]
-        named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
-        parameters: tuple[tuple[str, object], ...] = ()
-        if entry.carries_parameters:
-            bound, given = site.binder.bind(own, keywords)
-            parameters = tuple(
-                (name, bound[name]) for name in given if registry.lookup(bound[name]) is None
-            )
-        if entry.gives_memory:
-            for item in known:
-                item.settle()
-        identity = derive(site.step, known, digest_value([plain, named]), parameters)
-        if identity is not None:
-            _assign(changed, identity)
+    note_read(*arguments)
+    entry = site.entry
+    values = (*arguments, *keywords.values())
+    changed: object = result
+    if entry.in_place == "always":
+        changed = _changed(arguments[0])
+        values = (changed, *values[1:])
+    elif result is None and entry.in_place == "parameter" and keywords.get("inplace") is True:
+        changed = arguments[0]
+    if not observation.can_be_known(changed):
+        return  # a number, a text: what is taken out of a table is not followed
+    known = observation.known_inputs(values)
+    if not known:
+        return
+    known += observation.known_contents(values)
+    own = arguments[1:] if site.method else arguments
+    plain = [value for value in own if registry.lookup(value) is None]
+    named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
+    parameters: tuple[tuple[str, object], ...] = ()
+    if entry.carries_parameters:
+        bound, given = site.binder.bind(own, keywords)
+        parameters = tuple(
+            (name, bound[name]) for name in given if registry.lookup(bound[name]) is None
+        )
+    if entry.gives_memory:
+        for item in known:
+            item.settle()
+    identity = derive(site.step, known, digest_value([plain, named]), parameters)
+    if identity is not None:
+        _assign(changed, identity)
 
 
 def _assign(value: object, identity: Identity) -> None:

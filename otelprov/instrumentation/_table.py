@@ -49,6 +49,8 @@ class Entry:
     """Whether the written file keeps the table's types, and so its id."""
     always: bool = False
     """For a step: whether it counts when the library calls it itself, too."""
+    fills: bool = False
+    """For a read: whether it reads into memory that nothing else writes to."""
     gives_memory: bool = False
     """For a step: whether the program can write to what it returns, behind the library's back."""
     carries_parameters: bool = False

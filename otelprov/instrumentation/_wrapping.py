@@ -18,7 +18,7 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -111,6 +111,7 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
+        fills=entry.fills,
     )
     binder = Binder(function, method=method)
     return Site(entry, library, owner, attribute, original, function, method, binder, call)
@@ -182,6 +183,9 @@ def _replace_aliases(library: str, sites: dict[int, Site]) -> None:
 
 
 # --- the functions that stand in -----------------------------------------------------------------
+#
+# Whatever they call of ours is called inside `try`: a fault may come from the call itself, when a
+# program is at the limit of its recursion or its memory. (A `try` that holds costs nothing.)
 
 
 def _spanning(site: Site, depth: int = 1) -> Function:
@@ -191,34 +195,67 @@ def _spanning(site: Site, depth: int = 1) -> Function:
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         observed: Observed | bool = False
+        internal = True
         if run.active:
-            frame = sys._getframe(depth)
-            if is_internal(frame):
-                observed = always
-                if prepare is not None:
-                    args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
-            else:
-                observed = begin(site, args, kwargs, frame)
-                if prepare is not None and not isinstance(observed, bool):
-                    args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
-            del frame
+            try:
+                frame = sys._getframe(depth)
+                internal = is_internal(frame)
+                if internal:
+                    observed = always
+                    if prepare is not None:
+                        args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
+                else:
+                    observed = begin(site, args, kwargs, frame)
+                    if not isinstance(observed, bool):
+                        observed.operation.enter()
+                        if prepare is not None:
+                            args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
+                del frame
+            except Exception as fault:
+                faults.tell(site.not_recorded, fault)
+            except BaseException:  # Ctrl-C
+                if not isinstance(observed, bool):
+                    observed.close()
+                raise
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if not isinstance(observed, bool):
-                observed.failed(error)
+                try:
+                    observed.failed(error)
+                except Exception as fault:
+                    _given_up(site, observed, fault, error)
             raise
-        if observed is True:
-            pass_on(site, args, kwargs, result)
-        elif observed is not False:
-            if clean is not None:
+        try:
+            if clean is not None and not internal:
                 result = _cleaned(clean, result)
-            observed.returned(result)
+            if observed is True:
+                pass_on(site, args, kwargs, result)
+            elif observed is not False:
+                observed.returned(result)
+        except Exception as fault:
+            _given_up(site, observed, fault)
+        except BaseException:  # Ctrl-C
+            if not isinstance(observed, bool):
+                observed.close()
+            raise
         return result
 
     return wrapper
+
+
+def _given_up(
+    site: Site, observed: Observed | bool, fault: Exception, error: BaseException | None = None
+) -> None:
+    """The end of a call could not be recorded: no operation stays the current one for it."""
+    if isinstance(observed, bool):
+        faults.tell(site.not_passed_on, fault)
+        return
+    with faults.contained(site.end_not_recorded):
+        observed.close(error)
+    faults.tell(site.end_not_recorded, fault)
 
 
 def _cleaned(clean: Function, result: Any) -> Any:
@@ -252,8 +289,33 @@ def _stepping(site: Site) -> Function:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        if run.active and (always or not is_internal(sys._getframe(1))):
-            pass_on(site, args, kwargs, args[0] if construct else result)
+        if run.active:
+            try:
+                if always or not is_internal(sys._getframe(1)):
+                    pass_on(site, args, kwargs, args[0] if construct else result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        return result
+
+    return wrapper
+
+
+def followed(original: Function, after: Callable[..., None], missing: str) -> Function:
+    """``original``, and after it ``after`` with the caller's frame, the result and the arguments;
+    ``missing`` says what is, after a fault in there."""
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            try:
+                after(sys._getframe(1), result, *args, **kwargs)
+            except Exception as fault:
+                faults.tell(missing, fault)
         return result
 
     return wrapper
@@ -262,6 +324,7 @@ def _stepping(site: Site) -> Function:
 def iterating(original: Function) -> Function:
     """For functions that give one piece after the other: each comes from what ``self`` is."""
     step = Step(original.__module__.partition(".")[0], original.__name__)
+    missing = f"the pieces of {step.name} are not known"
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -270,15 +333,23 @@ def iterating(original: Function) -> Function:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        identity = registry.lookup(self) if run.active else None
-        return pieces if identity is None else _identified(step, pieces, identity)
+        if run.active:
+            try:
+                identity = registry.lookup(self)
+                if identity is not None:
+                    return _identified(step, pieces, identity, missing)
+            except Exception as fault:
+                faults.tell(missing, fault)
+        return pieces
 
     return wrapper
 
 
-def _identified(step: Step, pieces: Iterable[Any], identity: Identity) -> Iterator[Any]:
+def _identified(
+    step: Step, pieces: Iterable[Any], identity: Identity, missing: str
+) -> Iterator[Any]:
     for number, piece in enumerate(pieces):
-        with faults.contained(f"a piece of {step.name} is not known"):
+        with faults.contained(missing):
             # A groupby gives pairs of a key and a table, a file of batches just these.
             key, data = piece if isinstance(piece, tuple) else (number, piece)
             found = derive(step, [identity], digest_value(key))
@@ -316,13 +387,18 @@ def _guarding(site: Site, chained: ChainedAssignment) -> Function:
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         if always or kwargs.get("inplace") is True:
-            # Counted here and nowhere deeper: this frame stands where pandas' own would stand.
-            found = suspects(getrefcount(self), self)
-            if (
-                found is not None
-                and (is_local is None or not is_local(self))
-                and (is_syntax is None or is_syntax())
-            ):
+            try:
+                # Counted here and nowhere deeper: this frame stands where pandas' own would stand.
+                found = suspects(getrefcount(self), self)
+                if found is not None and (
+                    (is_local is not None and is_local(self))
+                    or (is_syntax is not None and not is_syntax())
+                ):
+                    found = None
+            except Exception as fault:
+                found = None
+                faults.tell("chained assignment was not looked for", fault)
+            if found is not None:
                 warn(found[0], found[1], stacklevel=2)
         try:
             return inner(self, *args, **kwargs)

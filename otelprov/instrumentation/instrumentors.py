@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -124,6 +125,60 @@ class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     def describe(cls) -> Description:
         """The run is recorded wherever the instrumentor is loaded."""
         return Description("python", sys.version.split()[0], ">=3.10", True, "runs are recorded")
+
+
+class LogsInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Puts the trace, the run and the data into log lines: structlog and the standard library."""
+
+    _wanted = False
+    _undo: ClassVar[dict[str, Callable[[], None]]] = {}
+
+    def instrumentation_dependencies(self) -> tuple[str, ...]:
+        """None: structlog is never imported here."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        # Nothing is recorded for it: where no run is, lines name the current span and no more.
+        with faults.contained("log lines do not name their trace"):
+            from otelprov.instrumentation.log_lines import install_in_logging
+
+            self._wanted = True
+            self._undo["logging"] = install_in_logging()
+            for name in ("structlog", *LOG_EXPORTS):
+                wrapt.register_post_import_hook(partial(_correlate_when_wanted, self), name)
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        self._wanted = False
+        while self._undo:
+            self._undo.popitem()[1]()
+
+    @classmethod
+    def describe(cls) -> Description:
+        """The standard library is always here; structlog when a program imports it."""
+        return Description("logging", sys.version.split()[0], ">=3.10", True, "lines name traces")
+
+
+LOG_EXPORTS = (
+    "opentelemetry.instrumentation.structlog",
+    "opentelemetry.instrumentation.logging.handler",
+    "opentelemetry.sdk._logs._internal",
+)
+"""What exports logs over OTLP, where it is installed."""
+
+
+def _correlate_when_wanted(instrumentor: LogsInstrumentor, module: types.ModuleType) -> None:
+    name = module.__name__
+    with faults.contained(f"the log lines of {name} do not name their trace"):
+        if not instrumentor._wanted or name in instrumentor._undo:
+            return
+        if name == "structlog":
+            from otelprov.instrumentation.log_lines import install
+
+            instrumentor._undo[name] = install(module)
+        else:
+            from otelprov.instrumentation._log_export import install as close_gaps
+
+            instrumentor._undo[name] = close_gaps(module)
 
 
 def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleType) -> None:

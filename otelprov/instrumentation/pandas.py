@@ -19,10 +19,8 @@ from otelprov.artifacts.registry import Step, derive, registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
-from otelprov.instrumentation._wrapping import UNCOUNTED, iterating
-from otelprov.recording import faults
+from otelprov.instrumentation._wrapping import UNCOUNTED, followed, iterating
 from otelprov.recording.recorder import Call, OpenOperation, note_read
-from otelprov.recording.run import run
 
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(
@@ -77,16 +75,16 @@ def _sets_data(parameters: Mapping[str, Any], target: Any) -> bool:
 
 
 def _reads() -> Iterable[Entry]:
-    yield read("read_csv", source="filepath_or_buffer")
-    yield read("read_table", source="filepath_or_buffer")
-    yield read("read_fwf", source="filepath_or_buffer")
-    yield read("read_excel", source="io")
-    yield read("read_json", source="path_or_buf")
+    yield read("read_csv", source="filepath_or_buffer", fills=True)
+    yield read("read_table", source="filepath_or_buffer", fills=True)
+    yield read("read_fwf", source="filepath_or_buffer", fills=True)
+    yield read("read_excel", source="io", fills=True)
+    yield read("read_json", source="path_or_buf", fills=True)
     yield read("read_html", source="io")
     yield read("read_xml", source="path_or_buffer")
-    yield read("read_parquet", source="path")
+    yield read("read_parquet", source="path", fills=True)
     yield read("read_feather", source="path")
-    yield read("read_orc", source="path")
+    yield read("read_orc", source="path", fills=True)
     yield read("read_pickle", source="filepath_or_buffer")
     yield read("read_hdf", source="path_or_buf")
     yield read("read_stata", source="filepath_or_buffer")
@@ -289,72 +287,45 @@ def _steps() -> Iterable[Entry]:
 
 
 def _finalizing(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self, other, *args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            result = original(self, other, *args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            _finalized(self, other)
-        return result
-
-    return wrapper
+    return followed(original, _finalized, "an identity was not passed on")
 
 
 def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
     """A table that leaves for another process is known there by its content."""
-
-    def wrapper(self):  # type: ignore[no-untyped-def]
-        state = original(self)
-        if run.active:
-            frame = sys._getframe(1)
-            if not is_internal(frame):  # to_pickle is an operation of its own
-                _pickled(self, frame)
-        return state
-
-    return wrapper
+    return followed(original, _pickled, "a pickled table was not recorded")
 
 
-def _pickled(table: Any, frame: FrameType) -> None:
-    with faults.contained("a pickled table was not recorded"):
-        identity = registry.lookup(table)
-        if identity is None:
-            return
-        known = identity.artifact
-        if known is not None and resolve(known).coverage == "full":
-            return  # its id is its content already
-        operation = OpenOperation(Call("pandas", "pickle", "transform"), frame, {}, ())
-        operation.use("self", identity)
-        operation.generate("content", identify(table))
-        operation.end()
+def _pickled(frame: FrameType, _: object, table: Any) -> None:
+    if is_internal(frame):
+        return  # to_pickle is an operation of its own
+    identity = registry.lookup(table)
+    if identity is None:
+        return
+    known = identity.artifact
+    if known is not None and resolve(known).coverage == "full":
+        return  # its id is its content already
+    operation = OpenOperation(Call("pandas", "pickle", "transform"), frame, {}, ())
+    operation.use("self", identity)
+    operation.generate("content", identify(table))
+    operation.end()
 
 
 def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self, state):  # type: ignore[no-untyped-def]
-        original(self, state)
-        if run.active and not is_internal(sys._getframe(1)):
-            registry.arrive(self)
+    return followed(original, _unpickled, "an unpickled table is of unknown origin")
 
-    return wrapper
+
+def _unpickled(frame: FrameType, _: object, table: Any, state: object) -> None:
+    if not is_internal(frame):
+        registry.arrive(table)
 
 
 def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:
     """``df.query("a > @limit")`` reads the variables it names."""
+    return followed(original, _resolved, "a variable of a query is not known")
 
-    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            value = original(*args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            note_read(value)
-        return value
 
-    return wrapper
+def _resolved(_: FrameType, value: object, *arguments: Any, **keywords: Any) -> None:
+    note_read(value)
 
 
 def _finding_stack_level(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -377,31 +348,30 @@ def _finding_stack_level(original: Callable[..., Any]) -> Callable[..., Any]:
 _FINALIZE = Step("pandas", "finalize")
 
 
-def _finalized(made: Any, other: Any) -> None:
+def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **said: Any) -> None:
     """``made`` was derived from ``other``: a table, or a record of the tables of an operation."""
     if made is other:
         return
-    with faults.contained("an identity was not passed on"):
-        found = registry.lookup(other)
-        if found is not None:
-            known = [found]
-        elif hasattr(other, "_mgr"):  # a table that nothing is known of: by far the usual case
+    found = registry.lookup(other)
+    if found is not None:
+        known = [found]
+    elif hasattr(other, "_mgr"):  # a table that nothing is known of: by far the usual case
+        return
+    else:
+        objects = getattr(other, "input_objs", None) or getattr(other, "objs", None)
+        if objects is None:
+            objects = (getattr(other, "left", None), getattr(other, "right", None))
+        known = [item for item in map(registry.lookup, objects) if item is not None]
+        if not known:
             return
-        else:
-            objects = getattr(other, "input_objs", None) or getattr(other, "objs", None)
-            if objects is None:
-                objects = (getattr(other, "left", None), getattr(other, "right", None))
-            known = [item for item in map(registry.lookup, objects) if item is not None]
-            if not known:
-                return
-        before = registry.lookup(made)
-        if before is not None:
-            if before.artifact is not None:
-                return
-            known.insert(0, before)
-        identity = derive(_FINALIZE, known, None)
-        if identity is not None:
-            registry.assign(made, identity)
+    before = registry.lookup(made)
+    if before is not None:
+        if before.artifact is not None:
+            return
+        known.insert(0, before)
+    identity = derive(_FINALIZE, known, None)
+    if identity is not None:
+        registry.assign(made, identity)
 
 
 def _workbook(parameters: Mapping[str, Any]) -> Any:

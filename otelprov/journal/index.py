@@ -42,8 +42,6 @@ class RunEntry:
     started: int
     operations: int
     place: Place | None
-    open: bool | None
-    """Whether the process that wrote it still has its segment open; None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,24 @@ class JournalIndex:
         """The operations that made each artifact, oldest first."""
         return self._by_artifact(ids, made=1)
 
+    def ancestors(self, ids: Iterable[str], limit: int) -> list[str]:
+        """These artifacts and those that they were made from, over all makers, nearest first.
+
+        At most ``limit`` of them: in one question what a walk asks level by level.
+        """
+        wanted = sorted(set(ids))
+        if len(wanted) >= min(limit, 500):
+            return wanted
+        rows = self.ask(
+            f"WITH RECURSIVE ahead (artifact) AS (VALUES {', '.join(['(?)'] * len(wanted))} "
+            # CROSS: in this order, by the indexes.
+            "UNION SELECT used.artifact FROM ahead CROSS JOIN artifacts AS made "
+            "ON made.artifact = ahead.artifact AND made.made = 1 CROSS JOIN artifacts AS used "
+            "ON used.span = made.span AND used.made = 0 LIMIT ?) SELECT artifact FROM ahead",
+            (*wanted, limit),
+        )
+        return [row[0] for row in rows]
+
     def using(self, ids: Iterable[str]) -> dict[str, list[Place]]:
         """The operations that used each artifact, oldest first."""
         return self._by_artifact(ids, made=0)
@@ -95,6 +111,10 @@ class JournalIndex:
     def trace(self, trace_id: str) -> list[Place]:
         """The operations and runs of a trace, oldest first."""
         return self._places("trace = ?", (trace_id,))
+
+    def runs_of(self, trace_id: str) -> list[Place]:
+        """The runs of a trace, oldest first."""
+        return self._places("trace = ? AND kind = 'run'", (trace_id,))
 
     def beginning(self, prefix: str, limit: int) -> list[str]:
         """The artifact ids that begin with ``prefix``, with the kind (``table:4f``) or without."""
@@ -152,8 +172,7 @@ class JournalIndex:
             if operation is not None and not self._carried_out(run, operation):
                 continue
             place = self.span(*_split(run))
-            count = self.operations_of(run)
-            entries.append(RunEntry(run, started, count, place, self.is_open(run)))
+            entries.append(RunEntry(run, started, self.operations_of(run), place))
         return entries
 
     def named(self, name: str, since: int | None, until: int | None, limit: int) -> list[Place]:
@@ -179,8 +198,8 @@ class JournalIndex:
         That of the run's own beginning counts: a child may write for the same run.
         """
         rows = self.ask(
-            "SELECT DISTINCT files.name FROM spans JOIN files ON files.id = spans.file "
-            "WHERE spans.run = ? ORDER BY spans.kind <> 'run', spans.id DESC",
+            "SELECT files.name FROM spans JOIN files ON files.id = spans.file "
+            "WHERE spans.run = ? ORDER BY spans.kind <> 'run', spans.started LIMIT 1",
             (run,),
         )
         if not rows:
@@ -194,7 +213,7 @@ class JournalIndex:
             "SELECT 1 FROM spans WHERE spans.file = files.id AND spans.run <> ?)",
             (f"*-{process}-*", run),
         )
-        states = [self._state(name) for (name,) in {*rows[:1], *names}]
+        states = [self._state(name) for (name,) in {*rows, *names}]
         return True if True in states else None if None in states else False
 
     def _state(self, name: str) -> bool | None:

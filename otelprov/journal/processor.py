@@ -31,11 +31,14 @@ class JournalProcessor(SpanProcessor):
         """Nothing is written for a span that is still open."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Append the span."""
-        context = span.get_span_context()
-        if context is None or not context.trace_flags.sampled or isinstance(span, Journaled):
-            return
-        self.append(self._encoder.encode(span))
+        """Append the span. Nothing raises: this may be a span of the program's own."""
+        try:
+            context = span.get_span_context()
+            if context is None or not context.trace_flags.sampled or isinstance(span, Journaled):
+                return
+            self.append(self._encoder.encode(span))
+        except Exception as error:
+            self.writer.failed(error)
 
     def note(
         self, span: ReadableSpan, event_name: str, attributes: Mapping[str, Any] | None = None

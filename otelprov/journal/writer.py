@@ -93,6 +93,11 @@ class JournalWriter:
             self._sweep()
         return True
 
+    def failed(self, error: Exception) -> None:
+        """A line could not be made: it is lost like one that could not be written."""
+        with self._lock:
+            self._lose(1, 0, f"{type(error).__name__}: {error}")
+
     def close(self) -> None:
         """Close the segment; a later line opens a new one."""
         with self._lock:

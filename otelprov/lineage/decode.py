@@ -24,13 +24,17 @@ from otelprov.model import (
     id_prefix,
 )
 
+_KINDS = frozenset(get_args(OperationKind)) - {"run"}
+_ARTIFACT_KINDS = frozenset(get_args(ArtifactKind))
+_COVERAGES = frozenset(get_args(Coverage))
+_CARRIER_STATES = frozenset(get_args(CarrierState))
 _RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
 
 
 def is_operation(span: Span) -> bool:
     """Whether otelprov recorded the span, as an operation and not as a run."""
     kind = span.attributes.get(semconv.OPERATION_KIND)
-    return kind in get_args(OperationKind) and kind != "run"
+    return isinstance(kind, str) and kind in _KINDS
 
 
 def is_run(span: Span) -> bool:
@@ -67,6 +71,7 @@ def operation(span: Span) -> Operation:
         error=_error(span),
         dropped=(_number(attributes, semconv.DROPPED_USED) or 0)
         + (_number(attributes, semconv.DROPPED_GENERATED) or 0),
+        pending=span.pending or 0,
     )
 
 
@@ -85,6 +90,7 @@ def run(span: Span, operations: int) -> Run:
         code=_code(span.attributes),
         operations=operations,
         error=_error(span),
+        replaced=_text(span.attributes, semconv.RUN_REPLACED),
     )
 
 
@@ -146,11 +152,11 @@ def _usages(span: Span, event_name: str, id_key: str) -> tuple[Usage, ...]:
 
 def _artifact(id_: str, attributes: Attributes) -> Artifact:
     kind = _text(attributes, semconv.ARTIFACT_KIND)
-    if kind not in get_args(ArtifactKind):
+    if kind not in _ARTIFACT_KINDS:
         prefix = id_prefix(id_)
-        kind = prefix if prefix in get_args(ArtifactKind) else "object"
+        kind = prefix if prefix in _ARTIFACT_KINDS else "object"
     coverage = _text(attributes, semconv.ARTIFACT_COVERAGE)
-    if coverage not in get_args(Coverage):
+    if coverage not in _COVERAGES:
         # Of a version nobody knows by which evidence; the weakest is assumed.
         without = {"derived": "derivation", "version": "status", "resource": "none"}
         coverage = without.get(id_prefix(id_), "full")
@@ -167,7 +173,7 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         content_id=_text(attributes, semconv.ARTIFACT_CONTENT_ID),
         reason=_text(attributes, semconv.ARTIFACT_REASON),
         maker=_text(attributes, semconv.ARTIFACT_MAKER),
-        carrier=cast(CarrierState, carrier) if carrier in get_args(CarrierState) else None,
+        carrier=cast(CarrierState, carrier) if carrier in _CARRIER_STATES else None,
         origin="unknown" if attributes.get(semconv.ARTIFACT_ORIGIN) == "unknown" else None,
     )
 

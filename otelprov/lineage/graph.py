@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal
@@ -138,12 +139,16 @@ def merge(mentions: list[Artifact]) -> Artifact:
     merged = mentions[0]
     for other in mentions[1:]:
         lacking = {
-            one.name: getattr(other, one.name)
-            for one in fields(merged)
-            if getattr(merged, one.name) is None
+            name: value
+            for name in _OPTIONAL
+            if getattr(merged, name) is None and (value := getattr(other, name)) is not None
         }
-        merged = replace(merged, **lacking)
+        if lacking:
+            merged = replace(merged, **lacking)
     return merged
+
+
+_OPTIONAL = tuple(one.name for one in fields(Artifact) if one.default is None)
 
 
 def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -> list[Gap]:
@@ -163,6 +168,16 @@ def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -
             if usage.artifact.carrier == "stale":
                 reason = "says by itself that it is another artifact than it is: that is stale"
                 gaps.append(Gap(reason, artifact=usage.artifact.id))
+        if operation.status == "unknown":
+            reason = "it began, and its end is not recorded: what it made is not known"
+            gaps.append(Gap(reason, operation=operation.id))
+        if operation.pending:
+            number = operation.pending
+            what = "1 artifact was" if number == 1 else f"{number} artifacts were"
+            reason = f"the ids of {what}".replace("ids of 1", "id of 1")
+            gaps.append(
+                Gap(f"{reason} still being computed when this was written", operation=operation.id)
+            )
         if operation.dropped:
             number = operation.dropped
             what = "1 artifact was" if number == 1 else f"{number} artifacts were"
@@ -172,11 +187,32 @@ def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -
 
 def _order(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
     """Each node's place in the flow of the data; what lies on a cycle stands together, by id."""
+    following: dict[str, list[str]] = {node: [] for node in nodes}
+    before = dict.fromkeys(following, 0)
+    pairs = {(edge.source, edge.target) for edge in edges}
+    for source, target in pairs:
+        following[source].append(target)
+        before[target] += 1
+    ready = [node for node, number in before.items() if not number]
+    heapq.heapify(ready)
+    order: dict[str, int] = {}
+    while ready:
+        node = heapq.heappop(ready)
+        order[node] = len(order)
+        for target in following[node]:
+            before[target] -= 1
+            if not before[target]:
+                heapq.heappush(ready, target)
+    return order if len(order) == len(following) else _cyclic_order(following, pairs)
+
+
+def _cyclic_order(nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
+    # Ten times as slow as the above, and seldom needed: a table that is written and read back.
     import networkx
 
     graph: networkx.DiGraph[str] = networkx.DiGraph()
     graph.add_nodes_from(nodes)
-    graph.add_edges_from((edge.source, edge.target) for edge in edges)
+    graph.add_edges_from(pairs)
     condensed = networkx.condensation(graph)
     members = {group: sorted(condensed.nodes[group]["members"]) for group in condensed}
     groups = networkx.lexicographical_topological_sort(

@@ -41,8 +41,8 @@ def latest(operations: Sequence[Operation], artifact: Artifact | None = None) ->
     """
     if artifact is not None and artifact.uri is not None:
         operations = [one for one in operations if _made_at(one, artifact)] or operations
-    if not operations:
-        return None
+    if len(operations) < 2:
+        return operations[0] if operations else None
     chosen = max(operations, key=lambda one: (one.end, one.start, one.id))
     inside = [one for one in operations if _inside(one, chosen)]
     return latest(inside) or chosen

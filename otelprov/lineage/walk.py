@@ -115,7 +115,11 @@ def downstream(source: Source, start: str | Operation, *, depth: int | None = No
 
 def whole_trace(source: Source, trace_id: str) -> Lineage | None:
     """All the operations of a trace with all that they used and made; None for no such trace."""
-    operations = source.trace(trace_id)
+    return all_of(source, source.trace(trace_id), f"trace:{trace_id}")
+
+
+def all_of(source: Source, operations: Sequence[Operation], target: str) -> Lineage | None:
+    """Several operations with all that they used and made, and nothing beyond; None for none."""
     if not operations:
         return None
     walk = _Walk(source)
@@ -128,7 +132,7 @@ def whole_trace(source: Source, trace_id: str) -> Lineage | None:
                 walk.root(id_, made, operation)
             else:
                 walk.draft.makers[operation.id, id_] = made.operation.id
-    lineage = walk.finish(f"trace:{trace_id}", "upstream", None)
+    lineage = walk.finish(target, "upstream", None)
     return replace(lineage, others={})  # of inputs from elsewhere, all makers would be others
 
 
@@ -141,6 +145,8 @@ class _Walk:
     """Edges that the depth kept from being followed."""
     roots: list[tuple[str, str, Operation | None]] = field(default_factory=list)
     """Artifacts where the walk ended too early: id, reason, and the operation that used it."""
+    raw: list[tuple[str, Operation | None]] = field(default_factory=list)
+    """Artifacts that nobody is known to have made, and need not have been: raw data."""
 
     def look_up(self, ids: Iterable[str]) -> None:
         unknown = sorted({id_ for id_ in ids if id_ not in self.producers})
@@ -152,7 +158,8 @@ class _Walk:
         found = makers(self.source, operation, self.producers)
         for missing in found.unassigned:
             reason = f"one of its inputs was made by operation {missing}, which is not in "
-            self.draft.gaps.append(Gap(reason + self.source.name, operation=operation.id))
+            reason += self.source.name
+            self.draft.gaps.append(Gap(reason, operation=operation.id))
         return found.by_artifact
 
     def remember(self, artifact_id: str) -> None:
@@ -194,13 +201,33 @@ class _Walk:
         name = self.source.name
         if made.missing:
             reason = f"made by operation {made.missing}, which is not in {name}"
+            reason += self._absences(consumer)
         elif id_prefix(artifact_id) == "derived":
             reason = f"the operation that made it is not in {name}"
+            reason += self._absences(consumer)
         elif id_prefix(artifact_id) in _RAW or self._has_place(artifact_id):
+            self.raw.append((artifact_id, consumer))
             return  # raw data
         else:
             reason = "made in memory by code that was not recorded"
         self.roots.append((artifact_id, reason, consumer))
+
+    def _doubt(self, target: str) -> None:
+        """Say once that what counts as raw data may have been made by what is missing."""
+        starts = [one.start for _, one in self.raw if one is not None]
+        found = self.source.absences(max(starts, default=None))
+        if found:
+            number = len({artifact_id for artifact_id, _ in self.raw})
+            what = "1 artifact counts" if number == 1 else f"{number} artifacts count"
+            reason = f"{what} as raw data because no maker is known; it may be among "
+            gap = Gap(reason + ", or ".join(found), artifact=target)
+            if target in self.draft.operations:
+                gap = Gap(gap.reason, operation=target)
+            self.draft.gaps.append(gap)
+
+    def _absences(self, consumer: Operation | None) -> str:
+        found = self.source.absences(consumer.start if consumer else None)
+        return f"; it may be among {', or '.join(found)}" if found else ""
 
     def _has_place(self, artifact_id: str) -> bool:
         operations = self.draft.operations.values()
@@ -220,6 +247,8 @@ class _Walk:
                 # The same content also came from somewhere known, but not this time.
                 reason = f"as used by {consumer.name} ({consumer.id}): {reason}"
             draft.gaps.append(Gap(reason, artifact=artifact_id))
+        if direction == "upstream" and self.raw and not target.startswith("trace:"):
+            self._doubt(target)
         lineage = draft.finish(target, direction)
         others = {}
         beyond = {edge.source for edge in self.cut}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from types import TracebackType
 
 logger = logging.getLogger("otelprov")
@@ -49,6 +50,12 @@ def tell(what: str, error: Exception) -> None:
     count += 1
     if raise_faults:
         raise error
+    # Logging runs code of the program's (filters, handlers), and an error's text may be one's own.
+    with suppress(Exception):
+        _log(what, error)
+
+
+def _log(what: str, error: Exception) -> None:
     place, line = _place(error)
     # Wherever the stack happens to end is one thing to tell, not one for each place.
     key = RecursionError if isinstance(error, RecursionError) else (place, line)
@@ -59,7 +66,7 @@ def tell(what: str, error: Exception) -> None:
         "otelprov: %s: %s: %s (%s:%d); the program is not affected",
         what,
         type(error).__name__,
-        error,
+        " ".join(str(error).split()),
         os.path.basename(place),
         line,
     )

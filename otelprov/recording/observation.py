@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from otelprov.artifacts import identify
+from otelprov.artifacts import columns, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
@@ -107,12 +107,22 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
     found: list[tuple[str, Identity]] = []
     names: set[str] = set()
     for name, value in parameters.items():
+        if type(value) in _PLAIN:
+            continue
         before = len(found)
         for item in _data(value, 0):
             found.append((name, _identity(item)))
         if len(found) > before:
             names.add(name)
     return found, names
+
+
+def known(value: object) -> Identity | None:
+    """What is known of one object; None where it has to be looked at, or is no single one."""
+    identity = registry.lookup(value)
+    if identity is not None and data_kind(value) == "array" and _is_writable(value):
+        return None
+    return identity
 
 
 def _identity(item: object) -> Identity:
@@ -263,6 +273,8 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
         registry.remember(replace(content, maker=operation.id))
         artifact = content
     elif by_content:
+        if operation.call.fills and run.settings.tier == "full":
+            columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
         artifact = derived(operation, item)

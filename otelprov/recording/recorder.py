@@ -76,6 +76,8 @@ class Call:
     """Whether transforms made by the caller's own functions inside belong to this operation."""
     client: bool = False
     """Whether it talks to another system (a database, an object store)."""
+    fills: bool = False
+    """Whether what it reads lies in memory that nothing else writes to."""
 
 
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)
@@ -100,6 +102,7 @@ class OpenOperation:
         "_forks",
         "_functions",
         "_generated",
+        "_id",
         "_inputs",
         "_left",
         "_outer",
@@ -162,6 +165,7 @@ class OpenOperation:
                 if call.library == "operation":
                     self._functions = (None,)  # a block: nobody knows its code
             self.record.describe(run.facts)
+        self._id: str | None = None
         self._forks = run.forks
         self._announced = False
         self._left = True
@@ -178,8 +182,10 @@ class OpenOperation:
     def id(self) -> str:
         """``<trace id>-<span id>``."""
         self._of_this_process()
-        context = self.record.visible.get_span_context()
-        return f"{context.trace_id:032x}-{context.span_id:016x}"
+        if self._id is None:
+            context = self.record.visible.get_span_context()
+            self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
+        return self._id
 
     # --- while the call runs ---
 
@@ -188,12 +194,17 @@ class OpenOperation:
         self._of_this_process()
         if not self._announced:
             self._announced = True
-            self._announce()
+            with faults.contained(f"the start of {self.call.name} was not recorded"):
+                self._announce()
         self._outer, self._outer_context = _current.get(), context_api.get_current()
         self._context = set_span_in_context(self.span, self._outer_context)
         self._left = False
-        context_api.attach(self._context)
-        _current.set(self)
+        try:
+            _current.set(self)
+            context_api.attach(self._context)
+        except BaseException:  # Ctrl-C, too, leaves the program as it was
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """The call is over: undo ``enter``.
@@ -203,17 +214,23 @@ class OpenOperation:
         closed in another one. What is left while something that was entered later still goes on
         (blocks in two generators, taken in turns) is passed over when that is left.
         """
-        self.end_time = now()
-        if self._left:
-            return
+        try:
+            self._leave()
+        except BaseException:  # Ctrl-C in the middle of it
+            self._leave()
+            raise
+        finally:
+            self.end_time = now()
+
+    def _leave(self) -> None:
         self._left = True
         if _current.get() is not self:
             return
         inner = self
         while inner._outer is not None and inner._outer._left:
             inner = inner._outer
-        _current.set(inner._outer)
         context_api.attach(inner._outer_context or Context())
+        _current.set(inner._outer)  # last: as long as it is not done, all of it is done again
 
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
@@ -229,6 +246,15 @@ class OpenOperation:
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
+
+    @property
+    def used_count(self) -> int:
+        """How many artifacts the call has read until now."""
+        return len(self._used)
+
+    def used_so_far(self) -> list[Source]:
+        """What the call has read until now, in the order in which it was noted."""
+        return [artifact for _, artifact in tuple(self._used.values())]
 
     # --- after the call ---
 
@@ -253,7 +279,9 @@ class OpenOperation:
     def assign(self, value: object, artifact: Source) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
         before = registry.lookup(value)
-        if not registry.assign(value, Identity((with_(artifact, maker=self.id),))):
+        if not isinstance(artifact, Artifact) or artifact.maker != self.id:
+            artifact = with_(artifact, maker=self.id)
+        if not registry.assign(value, Identity((artifact,))):
             return False
         self._assigned.append((value, before))
         return True
@@ -267,7 +295,7 @@ class OpenOperation:
         columns: int | None = None,
     ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
-        call, inputs = self.call, tuple(self._inputs)
+        call, inputs, maker = self.call, tuple(self._inputs), self.id
         plain, functions, output = self._plain, self._functions, self._outputs
         self._outputs += 1
 
@@ -287,6 +315,7 @@ class OpenOperation:
                 rows=rows,
                 columns=columns,
                 coverage="derivation",
+                maker=maker,
             )
 
         waiting = [item for _, identity in inputs for item in identity.pending]
@@ -299,6 +328,8 @@ class OpenOperation:
         """
         if self.ended:
             return
+        if not self._left:
+            self.leave()
         self._of_this_process()
         self.ended = True
         end_time = self.end_time or now()
@@ -313,7 +344,7 @@ class OpenOperation:
         if error is not None and self.record.wanted:
             self._fail(error, end_time)
         artifacts = (*self._used.values(), *self._generated.values())
-        if pending(artifact for _, artifact in artifacts):
+        if pending([artifact for _, artifact in artifacts]):
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
@@ -321,12 +352,13 @@ class OpenOperation:
             self._finish(end_time)
 
     def _finish(self, end_time: int) -> None:
-        try:
-            with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
-                if self.record.wanted:
-                    self._write_edges(end_time)
-        finally:
-            self.record.finish(end_time)
+        with faults.contained(f"the end of {self.call.name} was not recorded"):
+            try:
+                with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
+                    if self.record.wanted:
+                        self._write_edges(end_time)
+            finally:
+                self.record.finish(end_time)
 
     def _start(self, context: Context | None) -> OperationSpan | ForeignSpan:
         call = self.call
@@ -346,8 +378,10 @@ class OpenOperation:
         begun = self.record.visible
         if not isinstance(begun, ReadableSpan):
             return
-        self.record = self._start(set_span_in_context(begun))
-        self.record.describe(Part({**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}))
+        with faults.contained(f"{self.call.name} was not recorded in a forked child"):
+            self.record, self._id = self._start(set_span_in_context(begun)), None
+            own = {**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}
+            self.record.describe(Part(own))
 
     # --- what is written on the span ---
 
@@ -355,12 +389,13 @@ class OpenOperation:
         """Say in the journal that it has begun, should its end never be written."""
         if self.call.kind not in STARTED or not self.record.wanted:
             return
-        used = [
-            _used_attributes(role, artifact)
-            for role, artifact in islice(self._used.values(), MAX_STARTED)
-            if isinstance(artifact, Artifact)
-        ]
-        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
+        with faults.contained(f"the start of {self.call.name} was not recorded"):
+            used = [
+                _used_attributes(role, artifact)
+                for role, artifact in islice(self._used.values(), MAX_STARTED)
+                if isinstance(artifact, Artifact)
+            ]
+            run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
@@ -404,14 +439,19 @@ class OpenOperation:
                 attributes[semconv.ARTIFACT_UNCHANGED] = same
             unnamed += more
             record.say(semconv.GENERATED, attributes, end_time)
-        dropped = {
-            semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
-            semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
-            semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
-            semconv.DROPPED_CARRIERS: self.files_not_asked,
-            semconv.DROPPED_UNCHANGED: unnamed,
-        }
-        if any(dropped.values()):
+        if (
+            unnamed
+            or self.budget.cut
+            or self.files_not_asked
+            or len(used) + len(generated) > MAX_USED
+        ):
+            dropped = {
+                semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
+                semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
+                semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
+                semconv.DROPPED_CARRIERS: self.files_not_asked,
+                semconv.DROPPED_UNCHANGED: unnamed,
+            }
             record.describe(Part({name: number for name, number in dropped.items() if number}))
 
     def _known_by_now(self) -> dict[str, object]:
@@ -536,22 +576,28 @@ def _generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeV
 
 
 def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    pairs: dict[str, AttributeValue | None] = {
+    found: dict[str, AttributeValue] = {
         semconv.ARTIFACT_ROLE: role,
         semconv.ARTIFACT_KIND: artifact.kind,
-        semconv.ARTIFACT_NAME: shorten(artifact.name, MAX_TEXT) if artifact.name else None,
-        semconv.ARTIFACT_URI: shorten(artifact.uri, 1900) if artifact.uri else None,
-        semconv.ARTIFACT_ROWS: artifact.rows,
-        semconv.ARTIFACT_COLUMNS: artifact.columns,
-        semconv.ARTIFACT_BYTES: artifact.bytes,
-        semconv.ARTIFACT_COVERAGE: artifact.coverage,
-        semconv.ARTIFACT_CONTENT_ID: artifact.content_id,
-        semconv.ARTIFACT_ORIGIN: artifact.origin,
-        semconv.ARTIFACT_REASON: shorten(redact(artifact.reason), MAX_TEXT)
-        if artifact.reason
-        else None,
     }
-    return {name: value for name, value in pairs.items() if value is not None}
+    if artifact.name:
+        found[semconv.ARTIFACT_NAME] = shorten(artifact.name, MAX_TEXT)
+    if artifact.uri:
+        found[semconv.ARTIFACT_URI] = shorten(artifact.uri, 1900)
+    if artifact.rows is not None:
+        found[semconv.ARTIFACT_ROWS] = artifact.rows
+    if artifact.columns is not None:
+        found[semconv.ARTIFACT_COLUMNS] = artifact.columns
+    if artifact.bytes is not None:
+        found[semconv.ARTIFACT_BYTES] = artifact.bytes
+    found[semconv.ARTIFACT_COVERAGE] = artifact.coverage
+    if artifact.content_id is not None:
+        found[semconv.ARTIFACT_CONTENT_ID] = artifact.content_id
+    if artifact.origin is not None:
+        found[semconv.ARTIFACT_ORIGIN] = artifact.origin
+    if artifact.reason:
+        found[semconv.ARTIFACT_REASON] = shorten(redact(artifact.reason), MAX_TEXT)
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -165,6 +165,7 @@ class Run:
             self._processor = JournalProcessor(writer)
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
+        background.failed = partial(faults.tell, "what was to be digested was not")
         if not self.active:
             atexit.register(self._settle)
         self.active = True

@@ -62,7 +62,7 @@ def operation_dict(operation: Operation) -> dict[str, Any]:
         "kind": operation.kind,
         "status": operation.status,
         "start": iso(operation.start),
-        "end": iso(operation.end),
+        "end": None if operation.status == "unknown" else iso(operation.end),
         "run": operation.run,
         "service": operation.service,
         "code": {

@@ -90,7 +90,8 @@ class _Tree:
         from rich.text import Text
 
         failed = operation.status == "error"
-        text = Text("● ", style="red" if failed else "green")
+        unknown = operation.status == "unknown"
+        text = Text("● ", style="red" if failed else "yellow" if unknown else "green")
         text.append(words.clean(operation.name), style="bold red" if failed else "bold")
         result = self._result(operation)
         code = " ".join(filter(None, (words.location(operation), words.revision(operation))))
@@ -112,6 +113,8 @@ class _Tree:
         if operation.status == "error":
             error = words.clean(operation.error or "failed")
             return f"✗ {_shorten(error, max(20, self.width // 3))}"
+        if operation.status == "unknown":
+            return "began, end not recorded"
         results = []
         for told in self.layout.results.get(operation.id, ()):
             id_ = told.artifact
@@ -136,6 +139,8 @@ class _Tree:
             parts.append(f"{words.moment(run.start)} UTC")
             if run.status == "error":
                 parts.append(f"✗ {words.clean(run.error or 'failed')}")
+            elif run.status != "ok":
+                parts.append(words.RUN_STATES[run.status])
         service = next(one.service for one in self.lineage.operations if one.run == run_id)
         parts.append(f"service {words.clean(service)}")
         text.append("  " + " · ".join(parts), style="magenta")

@@ -15,6 +15,14 @@ from otelprov.model import Artifact, Operation, ParameterValue, Run
 IN_MEMORY = ("table", "array", "model", "object", "stream")
 """Kinds of artifacts that live in a process; the others have a place of their own."""
 
+RUN_STATES = {
+    "running": "still running",
+    "replaced": "another program took its place",
+    "died": "ended without saying so",
+    "unknown": "end not recorded",
+}
+"""What is said of a run that has not said how it ended."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

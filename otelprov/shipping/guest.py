@@ -56,8 +56,8 @@ def keep_out_of_the_log() -> None:
 
     With the SDK's handler it would be a log record, sent by a request that logs in turn.
     """
-    for name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.poolmanager"):
-        logger = logging.getLogger(name)
+    for name in ("connectionpool", "connection", "poolmanager", "util.retry"):
+        logger = logging.getLogger(f"urllib3.{name}")
         if _not_ours not in logger.filters:
             logger.addFilter(_not_ours)
 

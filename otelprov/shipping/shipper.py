@@ -58,14 +58,14 @@ class Shipper:
         self.delivery = Delivery(journal, endpoint.signal, endpoint.address)
         self.client = Client(endpoint)
         self.trouble: Answer | None = None
-        """The answer that ended the last attempt; None when there was none, or it went well."""
+        """The answer that ended the delivery; to be set to None before the next attempt."""
         self.timeout: float | None = None
         """Seconds for one request, when they are to be fewer than set."""
         self._limit = limit
         self._watch = watch
         self._stop = stop
         self._held: dict[str, Cursor] = {}
-        self._told = False
+        self._troubled = True  # for all that is known
 
     def segments(self) -> list[Path]:
         """What is not delivered as far as anyone knows, oldest first.
@@ -200,9 +200,9 @@ class Shipper:
             skipped=before.skipped + sum(item.skipped for item in part),
         )
         cursor.advance(after)
-        if self.trouble is not None or not self._told:
+        if self._troubled:
             self.delivery.trouble(None)
-            self.trouble, self._told = None, True
+            self._troubled = False
         length = after.offset - before.offset
         self._watch(Sent(len(part) - refused, length, answer.rejected, refused, answer.text))
 
@@ -222,9 +222,8 @@ class Shipper:
                 self._watch(Sent(0, after.offset - before.offset, refused=batch.refused))
 
     def _fail(self, answer: Answer) -> None:
-        if self.trouble is None or self.trouble.text != answer.text:
-            self.delivery.trouble(Trouble(time_ns(), answer.text))
-        self.trouble = answer
+        self.trouble, self._troubled = answer, True
+        self.delivery.trouble(Trouble(time_ns(), answer.text))
 
 
 @dataclass(frozen=True, slots=True)

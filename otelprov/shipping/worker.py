@@ -9,6 +9,7 @@ process delivers, or ``otelprov ship``.
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sys
 import threading
@@ -30,6 +31,7 @@ _INTERVAL: Final = 1.0  # seconds between two looks at what was written
 _SHARE: Final = 0.1  # of one processor, at the most, while the program runs
 _LIMIT: Final = 1 << 20  # bytes of one request: a tenth of a second of memory, and of waiting
 _LEFT_BEHIND: Final = 30.0  # seconds between two looks at segments that were still open
+_OTHERS: Final = 0.25  # seconds of the exit, at the most, for what was there before
 _FRESH: Final = 5.0  # seconds in which a failure says what another attempt would
 
 
@@ -73,7 +75,9 @@ class Worker:
         self._settled = threading.Event()
         self._finishing = False
         self._final = False
-        self._deadline: float | None = None
+        self._finish_began = 0.0
+        self._until = math.inf
+        """When to send no more, by the monotonic clock."""
         self._used = 0.0
         self._lanes: list[_Lane] = []
         self._began = time.time()
@@ -97,8 +101,8 @@ class Worker:
         """
         if not self._own:
             return
-        began = time.monotonic()
-        self._deadline = began + self._left
+        began = self._finish_began = time.monotonic()
+        self._until = began + self._left
         if self._left > 0:
             if self._thread is None:
                 self._start()
@@ -113,7 +117,7 @@ class Worker:
                     self._round(final=True)
             self._finishing = False
         self._left = max(0.0, self._left - (time.monotonic() - began))
-        self._deadline = None
+        self._until = math.inf
 
     def after_fork(self) -> None:
         """In a forked child: its parent's claims are not its own, and it has no thread."""
@@ -126,7 +130,7 @@ class Worker:
         """Whether to send no more for now: the exit came, or its time is over."""
         if self._finishing and not self._final:
             return True
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        return time.monotonic() >= self._until
 
     def rest(self) -> None:
         """After a request: sleep for as long as keeps to the share of the processor."""
@@ -165,32 +169,33 @@ class Worker:
                     for signal in SIGNALS
                     if signal in self._endpoints
                 ]
+            if not final:
+                for lane in self._lanes:
+                    if time.monotonic() >= lane.next:
+                        self._ship(lane, [*self._own_due(lane), *self._left_behind(lane)])
+                return
+            # The exit waits for what this process and its children wrote. What was there before
+            # may be a week's, and gets a moment.
+            left = []
             for lane in self._lanes:
-                if final and not lane.failing():
-                    self._ship(lane, final=True)
-                elif not final and time.monotonic() >= lane.next:
-                    self._ship(lane, final=False)
-
-    def _ship(self, lane: _Lane, *, final: bool) -> None:
-        shipper = lane.shipper
-        shipper.timeout = None
-        if final and self._deadline is not None:
-            shipper.timeout = max(0.05, self._deadline - time.monotonic())
-        try:
-            for segment in self._due(lane, final=final):
-                own = segment in self._own
-                try:
-                    size = segment.stat().st_size
-                    outcome = shipper.deliver(segment, hold=own)
-                except FileNotFoundError:  # removed since it was listed
-                    lane.sizes.pop(segment.name, None)
+                if lane.failing():
                     continue
-                if outcome == "stopped":
-                    break
-                lane.sizes[segment.name] = size
-            else:
-                if final:
-                    shipper.conclude()
+                lane.listed = None
+                fresh, old = self._by_age(self._left_behind(lane))
+                self._ship(lane, [*self._own_due(lane), *fresh])
+                left.append((lane, old))
+            self._until = min(self._until, time.monotonic() + _OTHERS)
+            for lane, old in left:
+                if not lane.failed:
+                    self._ship(lane, old)
+
+    def _ship(self, lane: _Lane, segments: list[Path]) -> None:
+        """Send segments in this order, and take note of how that went."""
+        shipper = lane.shipper
+        shipper.timeout = shipper.trouble = None
+        try:
+            if self._deliver(lane, segments) and self._final:
+                shipper.conclude()
         except OSError as error:
             # The journal has it all the same. `otelprov doctor` says what is wrong with the disk.
             shipper.trouble = Answer("setup", f"{error.strerror or error}: {error.filename}")
@@ -203,34 +208,69 @@ class Worker:
         # What was listed is to be looked at again.
         lane.listed = None
 
-    def _due(self, lane: _Lane, *, final: bool) -> list[Path]:
-        """What there is to send: this process's own first, then what others left behind."""
+    def _deliver(self, lane: _Lane, segments: list[Path]) -> bool:
+        """Send them in this order; whether it came to the end."""
+        for segment in segments:
+            own = segment in self._own
+            if self._final:
+                lane.shipper.timeout = max(0.05, self._until - time.monotonic())
+            try:
+                size = segment.stat().st_size
+                outcome = lane.shipper.deliver(segment, hold=own)
+            except FileNotFoundError:  # removed since it was listed
+                lane.sizes.pop(segment.name, None)
+                if own:
+                    self._own.remove(segment)
+                continue
+            if outcome == "stopped":
+                return False
+            lane.sizes[segment.name] = size
+            if own and outcome == "done":  # the writer has gone on to another
+                self._own.remove(segment)
+                lane.sizes.pop(segment.name)
+        return True
+
+    def _own_due(self, lane: _Lane) -> list[Path]:
+        """The segments of this process that have grown."""
         due = []
         for path in list(self._own):
             try:
                 if path.stat().st_size != lane.sizes.get(path.name, 0):
                     due.append(path)
             except FileNotFoundError:
-                continue
-        due += self._left_behind(lane, final=final)
+                self._own.remove(path)
         return due
 
-    def _left_behind(self, lane: _Lane, *, final: bool) -> list[Path]:
+    def _left_behind(self, lane: _Lane) -> list[Path]:
+        """The segments of processes that have ended."""
         # Listing ten thousand files takes 60 ms, so it is done when one came or went, and now and
         # then for those that were still open.
-        changed = self.journal.stat().st_mtime_ns
         now = time.monotonic()
-        if not final and lane.listed is not None:
-            before, when = lane.listed
-            if before == changed and now - when < _LEFT_BEHIND:
-                return []
-        lane.listed = (changed, now)
-        own = set(self._own)
-        found = [path for path in lane.shipper.segments() if path not in own]
-        if final:
-            # The exit waits for this process and its children, not for a week of others.
-            found = [path for path in found if path.stat().st_mtime >= self._began - 1]
-        return [path for path in found if not is_open(path)]
+        try:
+            changed = self.journal.stat().st_mtime_ns
+            if lane.listed is not None:
+                before, when = lane.listed
+                if before == changed and now - when < _LEFT_BEHIND:
+                    return []
+            lane.listed = (changed, now)
+            own = set(self._own)
+            found = [path for path in lane.shipper.segments() if path not in own]
+            return [path for path in found if not is_open(path)]
+        except FileNotFoundError:  # removed since, or all the journal
+            lane.listed = None
+            return []
+
+    def _by_age(self, segments: list[Path]) -> tuple[list[Path], list[Path]]:
+        """Those that were written to since this process began, and those that were not."""
+        fresh: list[Path] = []
+        old: list[Path] = []
+        for path in segments:
+            try:
+                written = path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            (fresh if written >= self._began - 1 else old).append(path)
+        return fresh, old
 
 
 _worker: Worker | None = None

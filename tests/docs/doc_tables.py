@@ -20,7 +20,7 @@ from otelprov.recording import observation, parameters, places, policy, recorder
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
 
-_PLACES = {"run": "run span", "log": "log record"}
+_PLACES = {"run": "run span", "log": "log record", "line": "log line"}
 
 
 def events() -> str:
@@ -38,6 +38,11 @@ def logs() -> str:
 def log_attributes() -> str:
     """What only a log record about a span says."""
     return _attributes(lambda one: {*one.places} == {"log"})
+
+
+def line_attributes() -> str:
+    """What only a line that the program logs says."""
+    return _attributes(lambda one: {*one.places} == {"line"})
 
 
 def artifact_attributes() -> str:
@@ -137,6 +142,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "attributes of runs": run_attributes,
     "log records": logs,
     "attributes of log records": log_attributes,
+    "attributes of log lines": line_attributes,
     "metrics": metrics,
     "limits": limits,
     "settings": setting_names,

@@ -218,7 +218,7 @@ with otelprov.operation("block") as op:
     op.used([1]); op.generated("nothing"); otelprov.used(1); otelprov.generated(2)
 loaded = [m for m in sys.modules if m.startswith(("opentelemetry.sdk", "otelprov.recording",
                                                   "otelprov.journal", "pandas", "wrapt"))]
-assert not loaded, loaded
+assert set(loaded) <= {"otelprov.recording", "otelprov.recording.faults"}, loaded
 assert otelprov.artifact([1, 2]).id.startswith("object:")
 """
     subprocess.run([sys.executable, "-c", code], check=True, env=support.environment())

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from otelprov.model import Operation, Run
+
+if TYPE_CHECKING:
+    from otelprov.lineage.logged import LogSource
 
 
 class SourceError(Exception):
@@ -14,6 +18,21 @@ class SourceError(Exception):
 
 class AddressError(SourceError):
     """The text that names a source is not understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are asked for: those that meet every condition that is set."""
+
+    since: int = 0
+    """That began then or later, nanoseconds since the epoch."""
+    name: str | None = None
+    """With this in their name."""
+    operation: str | None = None
+    """That carried out an operation of this name."""
+
+
+ALL = Wanted()
 
 
 class Source(Protocol):
@@ -41,7 +60,7 @@ class Source(Protocol):
     def run(self, trace_id: str, span_id: str) -> Run | None:
         """One run, when the source has it."""
 
-    def runs(self, limit: int) -> list[Run]:
+    def runs(self, limit: int, wanted: Wanted = ALL) -> list[Run]:
         """The newest runs, newest first."""
 
     def complete(self, prefix: str) -> list[str]:
@@ -56,9 +75,42 @@ class Source(Protocol):
     def problems(self) -> list[str]:
         """What could not be read, one line each."""
 
+    def absences(self, before: int | None) -> list[str]:
+        """What an operation that is missing may be among, in words: "5 lines that were lost".
+
+        ``before`` is when it must have begun at the latest, in nanoseconds since the epoch.
+        """
+
+
+def open_logs(address: str) -> LogSource:
+    """Open the log lines of ``journal:PATH``, ``otlp-file:PATH`` or ``loki+http://HOST:PORT``.
+
+    Raises:
+        AddressError: the address is of no known form.
+        SourceError: there is nothing at the path.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme == "journal" and rest:
+        from otelprov.lineage.sources.journal import JournalSource
+        from otelprov.lineage.sources.log_files import JournalLogs
+
+        return JournalLogs(JournalSource(rest).index, rest)
+    if scheme == "otlp-file" and rest:
+        from otelprov.lineage.sources.log_files import LogFiles
+
+        return LogFiles(rest)
+    if scheme in ("loki+http", "loki+https") and rest.strip("/"):
+        from otelprov.lineage.sources.loki import LokiLogs
+
+        return LokiLogs(address.removeprefix("loki+"))
+    raise AddressError(
+        f"{address!r} has no log lines; expected journal:PATH, otlp-file:PATH or "
+        "loki+http://HOST:PORT"
+    )
+
 
 def open_source(address: str) -> Source:
-    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``jaeger+https://HOST:PORT``.
+    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``tempo+http://HOST:PORT`` (or https).
 
     Raises:
         AddressError: the address is of no known form.
@@ -73,6 +125,11 @@ def open_source(address: str) -> Source:
         from otelprov.lineage.sources.jaeger import JaegerSource
 
         return JaegerSource(address.removeprefix("jaeger+"))
+    if scheme in ("tempo+http", "tempo+https") and rest.strip("/"):
+        from otelprov.lineage.sources.tempo import TempoSource
+
+        return TempoSource(address.removeprefix("tempo+"))
     raise AddressError(
-        f"{address!r} is no source; expected journal:PATH or jaeger+http://HOST:PORT"
+        f"{address!r} is no source; expected journal:PATH, jaeger+http://HOST:PORT "
+        "or tempo+http://HOST:PORT"
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from otelprov import semconv
+from otelprov.journal import retention
 from otelprov.journal.index import JournalIndex, RunEntry
 from otelprov.journal.places import Place
 from otelprov.journal.reader import Span
 from otelprov.lineage import decode
-from otelprov.lineage.sources import SourceError
-from otelprov.model import Operation, Run
+from otelprov.lineage.sources import ALL, SourceError, Wanted
+from otelprov.model import Operation, Run, RunStatus
 
+_FURTHEST = 4096  # artifacts
 _CANDIDATES = 20  # of an ambiguous beginning: enough to list
 
 
@@ -43,13 +47,20 @@ class JournalSource:
             ) from None
         if not self.index.totals().files:
             raise SourceError(f"the journal at {self._directory} is empty; {advice}")
+        self._makers: dict[str, list[Place]] = {}
+        self._ahead = 4
         self._operations: dict[tuple[str, str], Operation | None] = {}
         self._unread: set[str] = set()
 
     def producers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
         """The operations that generated each artifact."""
-        found = self.index.generating(ids)
-        return {id_: self._decode_all(places) for id_, places in found.items()}
+        unknown = set(ids) - self._makers.keys()
+        if unknown:
+            # A walk that goes on is met halfway: 1,000 steps in a row are not 1,000 questions.
+            self._ahead = min(self._ahead * 4, _FURTHEST)
+            ahead = self.index.ancestors(unknown, self._ahead)
+            self._makers.update(self.index.generating(ahead))
+        return {id_: self._decode_all(self._makers[id_]) for id_ in ids}
 
     def consumers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
         """The operations that used each artifact."""
@@ -65,16 +76,20 @@ class JournalSource:
         return self._decode_all(self.index.trace(trace_id))
 
     def run(self, trace_id: str, span_id: str) -> Run | None:
-        """One run, when its run span is in the journal."""
+        """One run, when its run span or its beginning is in the journal."""
         place = self.index.span(trace_id, span_id)
         span = self._read(place) if place else None
         if span is None or not decode.is_run(span):
             return None
-        return decode.run(span, self.index.operations_of(f"{trace_id}-{span_id}"))
+        run_id = f"{trace_id}-{span_id}"
+        return self._state(decode.run(span, self.index.operations_of(run_id)), run_id)
 
-    def runs(self, limit: int) -> list[Run]:
+    def runs(self, limit: int, wanted: Wanted = ALL) -> list[Run]:
         """The newest runs, also those that were killed before their run span was written."""
-        return [self._run(entry) for entry in self.index.runs(limit)]
+        entries = self.index.runs(
+            limit, since=wanted.since, name=wanted.name, operation=wanted.operation
+        )
+        return [self._run(entry) for entry in entries]
 
     def complete(self, prefix: str) -> list[str]:
         """The artifact ids that begin with ``prefix``."""
@@ -92,13 +107,28 @@ class JournalSource:
         """The damaged lines."""
         return [str(damage) for damage in self.index.damage()] + sorted(self._unread)
 
+    def absences(self, before: int | None) -> list[str]:
+        """What was deleted to keep the journal within its limit, and what was never written."""
+        found = []
+        gone = retention.pruned(self._directory)
+        if not gone.complete:
+            found.append("those that were deleted before, of which the record is damaged")
+        if gone.spans and (before is None or gone.start <= before):
+            what = "1 span that was" if gone.spans == 1 else f"{gone.spans:,} spans that were"
+            found.append(f"{what} deleted to keep the journal within its limit")
+        lost = self.index.totals().lost_lines
+        if lost:
+            what = "1 line" if lost == 1 else f"{lost:,} lines"
+            found.append(f"{what} that could not be written to the journal")
+        return found
+
     def _run(self, entry: RunEntry) -> Run:
         span = self._read(entry.place) if entry.place else None
         if span is not None:
-            return decode.run(span, entry.operations)
+            return self._state(decode.run(span, entry.operations), entry.run)
         trace_id, _, span_id = entry.run.partition("-")
         first = next((one for one in self.trace(trace_id) if one.run == entry.run), None)
-        return Run(
+        run = Run(
             trace_id=trace_id,
             span_id=span_id,
             name="(run span not recorded)",
@@ -108,6 +138,24 @@ class JournalSource:
             end=None,
             operations=entry.operations,
         )
+        return self._state(run, entry.run)
+
+    def _state(self, run: Run, run_id: str) -> Run:
+        """With what is known of a run that has not said how it ended, and of its operations."""
+        unfinished = tuple(self._decode_all(self.index.unfinished(run_id)))
+        if run.end is None:
+            # Its process holds a lock for as long as it lives.
+            states: dict[bool | None, RunStatus] = {True: "running", False: "died"}
+            status = states.get(self.index.is_open(run_id), "unknown")
+            if status == "died" and self._is_replaced(run.trace_id, run_id):
+                status = "replaced"
+            run = replace(run, status=status)
+        return replace(run, unfinished=unfinished)
+
+    def _is_replaced(self, trace_id: str, run_id: str) -> bool:
+        """Whether another run says that it took the place of this one: it is in its trace."""
+        spans = map(self._read, self.index.runs_of(trace_id))
+        return any(span and span.attributes.get(semconv.RUN_REPLACED) == run_id for span in spans)
 
     def _decode_all(self, places: list[Place]) -> list[Operation]:
         decoded = (self._decode(place) for place in places)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from programs import LAUNCHERS, compared, is_run
+import support
+from programs import compared, is_run
 
 CHILD = """
     import sys
@@ -40,7 +42,7 @@ STARTS = """
 """
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", ["opentelemetry-instrument", "otelprov run"])
 def test_a_program_that_is_started_is_a_run_below_that_of_its_starter(
     tmp_path: Path, launcher: str
 ) -> None:
@@ -113,6 +115,10 @@ def test_a_program_that_takes_the_place_of_another_says_so(tmp_path: Path, how: 
     assert ended.attributes["otelprov.run.replaced"] == f"{first.trace_id}-{first.span_id}"
     assert ended.attributes["process.pid"] == first.attributes["process.pid"]
     assert outcome.lineage("out.csv") == ({"in.csv"}, [])
+    newest, oldest = outcome.runs()
+    assert (newest["name"], newest["status"]) == ("run second.py", "ok")
+    assert (oldest["name"], oldest["status"]) == ("run program.py", "replaced")
+    assert newest["replaced"] == oldest["id"]
 
 
 def test_a_program_that_becomes_something_else_ends_as_that_does(tmp_path: Path) -> None:
@@ -149,3 +155,22 @@ def test_a_run_hands_on_its_own_span_and_takes_over_its_starters(tmp_path: Path)
     handed = (outcome.directory / "handed").read_text().split()
     assert handed[0].split("-")[1:3] == [trace, outcome.run.span_id]
     assert handed[1] == "vendor=1"
+
+
+def test_a_program_that_is_handed_an_operation_is_below_it(tmp_path: Path) -> None:
+    page = (support.ROOT / "docs" / "processes.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^    import os, subprocess$.*?^    subprocess.*?$", page, re.M | re.S)
+    outcome = compared(
+        tmp_path,
+        f"""
+import sys
+import otelprov
+
+command = [sys.executable, "-c", "pass"]
+with otelprov.operation("outer"):
+{lines}
+""",
+    )
+    below = outcome.one("run -c")
+    assert below.parent == outcome.one("outer").span_id
+    assert below.trace_id == outcome.one("run program.py").trace_id

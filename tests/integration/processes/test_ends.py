@@ -118,7 +118,8 @@ def test_a_program_ends_as_it_does_unrecorded(tmp_path: Path, how: str) -> None:
         assert outcome.run.attributes.get("error.type") == error
         assert listed["status"] == ("error" if error else "ok")
     else:
-        assert listed["status"] == "unknown"
+        assert listed["status"] == "died"
+        assert [one["name"] for one in listed["unfinished"]] == ["last"]
     if how == "SIGTERM handled":
         assert names.count("done") == 2
 
@@ -170,6 +171,7 @@ def test_a_signal_handler_may_record_whatever_it_interrupts(tmp_path: Path) -> N
             handled += 1
             pq.read_table("big.parquet", use_threads=False)
 
+        pq.read_table("big.parquet")  # pyarrow imports more of itself at the first
         signal.signal(signal.SIGALRM, handler)
         for number in range(300):
             # At another moment of the call each time, and never in the handler itself.
@@ -182,7 +184,7 @@ def test_a_signal_handler_may_record_whatever_it_interrupts(tmp_path: Path) -> N
         env={"OTELPROV_RAISE_FAULTS": "off"},
     )
     reads = [span for span in outcome.spans if span.name == "pyarrow.parquet.read_table"]
-    assert len(reads) == 600
+    assert len(reads) == 601
 
 
 def test_a_seeded_program_draws_the_numbers_that_it_draws_unrecorded(tmp_path: Path) -> None:

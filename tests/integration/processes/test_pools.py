@@ -203,3 +203,32 @@ def test_a_pool_made_inside_an_operation_works_for_it(tmp_path: Path) -> None:
     work = [span for span in outcome.spans if span.name == "work"]
     assert {span.parent for span in work} == {outer.span_id}
     assert outer.parent == outcome.run.span_id
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_of_a_program_that_enables_the_recording_itself_are_a_part_of_its_run(
+    tmp_path: Path, method: str
+) -> None:
+    outcome = compared(
+        tmp_path,
+        """
+        import multiprocessing, sys
+        import otelprov
+
+        otelprov.enable()
+
+
+        @otelprov.operation
+        def work(number):
+            return None
+
+
+        if __name__ == "__main__":
+            with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+                pool.map(work, range(4))
+        """,
+        method,
+        launcher="enable",
+    )
+    one_run(outcome)
+    assert [span.name for span in outcome.operations] == ["work"] * 4

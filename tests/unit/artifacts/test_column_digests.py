@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import gc
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
 
-from otelprov.artifacts import ColumnDigest, tables
+from otelprov.artifacts import columns, tables
 from otelprov.artifacts.digest import BLOCK_ROWS
 
 
@@ -39,94 +37,65 @@ def test_the_digests_of_blocks_are_kept_only_if_they_are_asked_for() -> None:
     assert full.columns[0].blocks is not None
 
 
-class Kept(dict[Hashable, ColumnDigest]):
-    """Digests of columns, and how many were asked for in vain."""
-
-    misses = 0
-
-    def get(self, key: Hashable, default: Any = None) -> Any:
-        found = super().get(key, default)
-        self.misses += found is None
-        return found
+# --- digests that are kept between operations -----------------------------------------------------
 
 
-TABLE = pa.table(
-    {
-        "i": pa.array([1, None, 3]),
-        "b": pa.array([True, None, False]),
-        "s": pa.array(["a", None, "a string of more than twelve bytes"]),
-        "v": pa.array(["a", None, "a string of more than twelve bytes"], pa.string_view()),
-        "t": pa.array([0, 1, None], pa.timestamp("us", "UTC")),
-    }
-)
-ARROW_BACKED = TABLE.to_pandas(types_mapper=pd.ArrowDtype)
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    made = pd.DataFrame({"s": ["a", None, "bc"], "n": [1, 2, 3]})
+    made["s"] = made["s"].astype("string[pyarrow]")
+    made["n"] = made["n"].astype(pd.ArrowDtype(pa.int64()))
+    return made
 
 
-@pytest.mark.parametrize(
-    "value", [TABLE, TABLE.combine_chunks().to_batches()[0], pl.from_arrow(TABLE), ARROW_BACKED]
-)
-def test_a_column_that_is_known_is_not_hashed_again(value: Any) -> None:
-    known = Kept()
-    first = tables.digest(value, known=known)
-    assert known.misses == len(known) == len(first.columns)
-    assert tables.digest(value, known=known) == first == tables.digest(value)
-    assert known.misses == len(known)
-
-    key = next(iter(known))
-    known[key] = replace(known[key], digest="00" * 32)
-    assert tables.digest(value, known=known).columns[0].digest == "00" * 32
+def poison(frame: pd.DataFrame) -> None:
+    """Give every kept digest another value, so that it is seen when it is used."""
+    for name in frame:
+        entry = columns.kept(columns.arrow_values(frame[name].array))
+        assert entry is not None and entry.digest is not None
+        entry.digest = replace(entry.digest, digest="00" * 32)
 
 
-def test_a_known_column_has_the_name_that_it_has_now() -> None:
-    known = Kept()
-    tables.digest(TABLE, known=known)
-    renamed = TABLE.rename_columns(list("vwxyz"))
-    assert tables.digest(renamed, known=known) == tables.digest(renamed)
-    assert known.misses == len(known)
+def poisoned(frame: pd.DataFrame) -> list[str]:
+    return [column.name for column in tables.digest(frame).columns if column.digest == "00" * 32]
 
 
-def test_columns_of_pandas_text_are_known() -> None:
-    frame = pd.DataFrame({"s": pd.array(["a", None, "b"], "string[pyarrow]")})
-    known = Kept()
-    tables.digest(frame, known=known)
-    tables.digest(frame[["s"]].rename(columns={"s": "t"}), known=known)
-    assert (len(known), known.misses) == (1, 1)
+def test_a_column_that_was_read_is_hashed_once(frame: pd.DataFrame) -> None:
+    plain = tables.digest(frame)
+    columns.fill(frame)
+    assert tables.digest(frame) == plain
+    poison(frame)
+    assert poisoned(frame) == ["s", "n"]
+    assert poisoned(frame.copy()) == poisoned(frame.assign(z=1)) == ["s", "n"]
+    assert poisoned(frame.rename(columns={"s": "t"}).drop(columns="n")) == ["t"]
+    assert poisoned(frame.iloc[:2]) == []
+    assert poisoned(frame.assign(n=frame["n"] + 0)) == ["s"]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pd.DataFrame({"i": [1, 2], "o": ["a", "b"]}, dtype=object),
-        pd.DataFrame({"i": pd.array([1, None], "Int64"), "f": [0.5, 1.5]}),
-        pd.DataFrame({"c": pd.Categorical(["a", "b"])}),
-        pa.table({"l": [[1], [2]], "d": pa.array(["a", "b"]).dictionary_encode()}),
-        pl.DataFrame({"l": [[1], [2]], "c": pl.Series(["a", "b"], dtype=pl.Categorical)}),
-    ],
-)
-def test_a_column_that_may_be_written_to_or_hides_its_buffers_is_never_known(value: Any) -> None:
-    known = Kept()
-    assert tables.digest(value, known=known) == tables.digest(value)
-    assert not known
+def test_what_a_frame_was_not_filled_with_is_hashed_each_time(frame: pd.DataFrame) -> None:
+    tables.digest(frame)
+    assert columns.kept(columns.arrow_values(frame["s"].array)) is None
 
 
-def test_values_of_other_types_or_rows_in_the_same_place_are_not_known() -> None:
-    numbers = pa.array(range(100))
-    known = Kept()
-    for values in (
-        numbers,
-        numbers.view(pa.timestamp("us")),
-        numbers.view(pa.float64()),
-        numbers[:99],
-        numbers[1:],
-        numbers[1:1],
-        pa.chunked_array([numbers, numbers]),
-    ):
-        assert tables.digest(values, known=known) == tables.digest(values)
-    assert len(known) == known.misses == 7
+def test_blocks_are_hashed_though_the_column_is_kept(frame: pd.DataFrame) -> None:
+    columns.fill(frame)
+    tables.digest(frame)
+    poison(frame)
+    found = tables.digest(frame, blocks=True).columns
+    assert all(column.blocks and column.digest != "00" * 32 for column in found)
 
 
-def test_blocks_are_there_if_they_are_asked_for_later() -> None:
-    known = Kept()
-    plain = tables.digest(TABLE, known=known)
-    assert tables.digest(TABLE, blocks=True, known=known) == tables.digest(TABLE, blocks=True)
-    assert tables.digest(TABLE, known=known) == plain
+def test_nothing_is_kept_of_a_column_that_is_gone(frame: pd.DataFrame) -> None:
+    before = len(columns._kept)
+    columns.fill(frame)
+    assert len(columns._kept) == before + 2
+    del frame["n"]
+    gc.collect()
+    assert len(columns._kept) == before + 1
+
+
+@pytest.mark.parametrize("type_", ["int64", "object", "category", "Int64", "string[python]"])
+def test_columns_that_are_written_to_in_place_are_never_kept(type_: str) -> None:
+    before = len(columns._kept)
+    columns.fill(pd.DataFrame({"x": pd.Series([1, 2], dtype=type_)}))
+    assert len(columns._kept) == before

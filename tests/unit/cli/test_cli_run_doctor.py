@@ -189,7 +189,7 @@ def test_when_all_is_fine_the_exit_code_is_0(installed: Path, tmp_path: Path) ->
     assert (journal["writable"], journal["files"], journal["spans"]) == (True, 2, 10)
     text = call("doctor").stdout
     assert "  ok  goodlib 1.2: recorded" in text
-    assert f"  ok  {tmp_path / 'journal'}: 2 files" in text
+    assert f"  ok  {tmp_path / 'journal'}: 2 segments (0 being written)" in text
 
 
 def test_what_is_not_recorded_is_told_with_its_reason(installed: Path) -> None:

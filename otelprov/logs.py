@@ -1,0 +1,211 @@
+"""Log lines that name the trace, the run and the data they are about.
+
+Under ``opentelemetry-instrument`` this is put in place by itself. In a logging set-up that is made
+by hand, :func:`correlate` is a structlog processor (put it before the renderer), and
+:class:`Correlation` a filter for the handlers of the standard library.
+
+A line names what was going on when it was written: the current span and the run; and, while an
+operation runs, the data that it has used so far. After the operation has returned, the current span
+is that of the run again. A table among the values of an event is named by its id, whenever it is
+logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import SpanContext
+
+from otelprov import semconv
+from otelprov.artifacts.deferred import Source, pending, settled
+from otelprov.artifacts.registry import registry
+from otelprov.model import Artifact
+from otelprov.recording import faults
+from otelprov.recording.recorder import OpenOperation, current_operation
+from otelprov.recording.run import run
+
+# The names that OpenTelemetry specifies for logs that are not OTLP, at the top level of a line
+# (https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/).
+TRACE_ID = "trace_id"
+SPAN_ID = "span_id"
+TRACE_FLAGS = "trace_flags"
+TRACE_FIELDS = (TRACE_ID, SPAN_ID, TRACE_FLAGS)
+FIELDS = (*TRACE_FIELDS, semconv.RUN_ID, semconv.ARTIFACT_ID, semconv.DROPPED_ARTIFACTS)
+"""Everything that is put into a line."""
+
+MAX_ARTIFACTS = 8
+"""Ids of data in one line; those beyond are counted."""
+
+_RUN_ID = semconv.RUN_ID
+_PLAIN = frozenset({str, int, float, bool, type(None), bytes, list, tuple, dict, set})
+
+
+def correlate(logger: Any, method_name: str, event_dict: Any) -> Any:
+    """A structlog processor: adds what the line is about to the event."""
+    if type(event_dict) is dict or isinstance(event_dict, MutableMapping):
+        try:
+            _add(event_dict, event_dict.values())
+        except Exception as error:
+            faults.tell("a log line does not name its trace", error)
+    return event_dict
+
+
+def correlate_record(record: logging.LogRecord) -> None:
+    """Add what the line is about to a record of the standard library, as attributes."""
+    args = record.args
+    try:
+        _add(record.__dict__, args.values() if isinstance(args, Mapping) else args or ())
+    except Exception as error:
+        faults.tell("a log line does not name its trace", error)
+
+
+class Correlation(logging.Filter):
+    """A filter for handlers: each record gets the attributes, and none is left out.
+
+    It belongs on a handler that runs in the thread that logs, not behind a queue.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True."""
+        correlate_record(record)
+        return True
+
+
+def foreign(logger: Any, method_name: str, event_dict: Any) -> Any:
+    """A structlog processor for records of the standard library (``foreign_pre_chain``).
+
+    What the record got where it was made counts: it may be formatted in another thread.
+    """
+    record = event_dict.get("_record") if isinstance(event_dict, Mapping) else None
+    if record is not None:
+        for name in FIELDS:
+            if name in record.__dict__:
+                event_dict.setdefault(name, record.__dict__[name])
+    return event_dict
+
+
+def span_context() -> SpanContext | None:
+    """The span that a line written here and now belongs to, if there is one.
+
+    A thread starts with an empty context; what it does belongs to the run all the same.
+    """
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        return context
+    parent = run.parent() if run.active else None
+    return trace.get_current_span(parent).get_span_context() if parent is not None else None
+
+
+def artifact_ids(values: Iterable[object]) -> tuple[list[str], int]:
+    """The ids of the data that the running operation used so far and of that among ``values``.
+
+    Only what is known by now: nothing waits for a digest. At most 8, and how many more there are.
+    """
+    found: dict[str, None] = {}
+    operation = current_operation()
+    if operation is not None:
+        for source in operation.used_so_far():
+            _take(found, source)
+    for value in values:
+        if type(value) not in _PLAIN:
+            identity = registry.lookup(value)
+            if identity is not None and identity.artifact is not None:
+                _take(found, identity.artifact)
+    ids = list(found)
+    return ids[:MAX_ARTIFACTS], max(len(ids) - MAX_ARTIFACTS, 0)
+
+
+def _take(found: dict[str, None], source: Source) -> None:
+    artifact = settled(source)
+    if isinstance(artifact, Artifact):
+        found[artifact.id] = None
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What was shown last, as text: a program logs many lines in one span."""
+
+    context: Context | None
+    active: bool
+    fields: dict[str, str]
+    used: tuple[int, int] = (0, -1)
+    """The operation and the number of artifacts that ``ids`` are about."""
+    ids: str = ""
+    more: int = 0
+
+
+_NOTHING = _Shown(None, False, {})
+_shown = _NOTHING
+
+
+def _add(event: MutableMapping[str, Any], values: Iterable[object]) -> None:
+    # This is paid by every line: hence no call more than it takes.
+    global _shown
+    data: list[object] | None = None
+    for value in values:
+        if type(value) not in _PLAIN:
+            if data is None:
+                data = []
+            data.append(value)
+    shown = _shown
+    context = get_current()
+    if context is not shown.context or run.active is not shown.active:
+        shown = _shown = _show(context)
+    if TRACE_ID not in event:
+        event.update(shown.fields)
+    elif _RUN_ID in shown.fields:  # a trace_id that the program gives is its own affair
+        event.setdefault(_RUN_ID, shown.fields[_RUN_ID])
+    operation = current_operation()
+    if operation is not None or data is not None:
+        _name_data(event, operation, data, shown)
+
+
+def _name_data(
+    event: MutableMapping[str, Any],
+    operation: OpenOperation | None,
+    data: list[object] | None,
+    shown: _Shown,
+) -> None:
+    used = (id(operation), operation.used_count) if operation is not None and not data else None
+    if used is not None and used == shown.used:
+        ids, more = shown.ids, shown.more
+    else:
+        named, more = artifact_ids(data or ())
+        ids = ",".join(named)
+        if used is not None and operation and not pending(operation.used_so_far()):
+            shown.used, shown.ids, shown.more = used, ids, more
+    if ids and semconv.ARTIFACT_ID not in event:
+        event[semconv.ARTIFACT_ID] = ids
+        if more:
+            event[semconv.DROPPED_ARTIFACTS] = more
+
+
+def _show(current: Context) -> _Shown:
+    fields = {}
+    context = span_context()
+    if context is not None:
+        fields = {
+            TRACE_ID: f"{context.trace_id:032x}",
+            SPAN_ID: f"{context.span_id:016x}",
+            TRACE_FLAGS: f"{int(context.trace_flags):02x}",
+        }
+    if run.active:
+        fields[_RUN_ID] = run.id
+    # Without a span, the run may still begin or end: that is looked at each time.
+    has_span = trace.get_current_span(current).get_span_context().is_valid
+    return _Shown(current if has_span else None, run.active, fields)
+
+
+def _after_fork() -> None:
+    global _shown
+    _shown = _NOTHING  # the run of a process without a root span is another in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

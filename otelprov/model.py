@@ -62,8 +62,9 @@ def id_prefix(artifact_id: str) -> str:
 
 Status = Literal["ok", "error", "unknown"]
 """``unknown``: it began, and its end is not recorded."""
-RunStatus = Literal["ok", "error", "running", "died", "unknown"]
-"""``died``: the process is gone and has not said how it ended; ``unknown``: nobody can tell."""
+RunStatus = Literal["ok", "error", "running", "replaced", "died", "unknown"]
+"""``replaced``: another program took its place in its process (``os.exec``); ``died``: the process
+is gone and has not said how it ended; ``unknown``: nobody can tell."""
 ParameterValue = str | bool | int | float
 
 
@@ -188,6 +189,8 @@ class Run:
     code: Code = field(default_factory=Code)
     operations: int = 0
     error: str | None = None
+    replaced: str | None = None
+    """Id of the run whose place it took in the process (``os.exec``)."""
     unfinished: tuple[Operation, ...] = ()
     """The operations that began, and whose end is not recorded."""
 

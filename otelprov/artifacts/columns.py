@@ -1,6 +1,6 @@
 """Digests of columns that are kept between operations, where nothing can make them untrue.
 
-Arrow's columns never change, unless their memory is someone else's (docs/decisions/0010). So a
+Arrow's columns never change, unless their memory is someone else's (docs/decisions/0012). So a
 digest is kept for one object only, a ``ChunkedArray`` that pandas holds as the values of a column,
 and only when that was seen to be filled by a library that reads a file. pandas hands this object on
 with a column that it leaves as it is, and puts another in its place for any change.

@@ -153,6 +153,7 @@ def _run(run: Run) -> Fields:
         ("duration", duration(run.end - run.start) if run.end else ""),
         ("service", clean(run.service)),
         ("command", clean(shlex.join(run.command))),
+        ("took the place of", run.replaced or ""),
         ("operations", str(run.operations)),
         *(("began, end not recorded", _line(one)) for one in run.unfinished),
         *_code(run.code),

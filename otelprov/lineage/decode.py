@@ -90,6 +90,7 @@ def run(span: Span, operations: int) -> Run:
         code=_code(span.attributes),
         operations=operations,
         error=_error(span),
+        replaced=_text(span.attributes, semconv.RUN_REPLACED),
     )
 
 

@@ -128,6 +128,7 @@ def test_a_file_is_digested_in_another_thread_and_closed(tmp_path: Path) -> None
     assert first.result().id == identify(b"content").id
     assert descriptors() == before
     for use in (lambda _: None, files.OpenFile.close):
+        path.write_bytes(b"content")  # of a file just written no digest is kept
         found = files.opened(path)
         assert isinstance(found, files.OpenFile)
         use(found)

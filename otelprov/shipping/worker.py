@@ -278,9 +278,16 @@ class Worker:
 _worker: Worker | None = None
 
 
-def ship(journal: Path, signal: Signal, exit_timeout: float) -> Worker | None:
+def ship(journal: Path | None, signal: Signal, exit_timeout: float) -> Worker | None:
     """Deliver a signal of the journal from this process on; None where that is set up wrong."""
     global _worker
+    if journal is None:
+        print(
+            f"otelprov: OTEL_{signal.upper()}_EXPORTER=otelprov delivers the journal, which is off "
+            "(OTELPROV_JOURNAL=off); nothing is sent",
+            file=sys.stderr,
+        )
+        return None
     try:
         where = endpoint(signal)
     except EndpointError as error:

@@ -428,6 +428,14 @@ CICD_RUN_URL: Final = _attribute(
 
 # --- the run span --------------------------------------------------------------------------------
 
+RUN_OPERATIONS: Final = _attribute(
+    "otelprov.run.operations",
+    "int",
+    ("run",),
+    "How many operations the process carried out, those of forked children not among them: where "
+    "there are fewer, some were lost on the way.",
+    "{operation}",
+)
 PROCESS_PID: Final = _attribute(
     "process.pid",
     "int",

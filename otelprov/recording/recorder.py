@@ -341,6 +341,8 @@ class OpenOperation:
             self.leave()
         self._of_this_process()
         self.ended = True
+        if self.record.wanted:
+            next(run.carried_out)
         end_time = self.end_time or now()
         if error is not None:
             for value, before in reversed(self._assigned):

@@ -15,7 +15,7 @@ EMBEDDED := OTEL_TRACES_EXPORTER=none OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPOR
 	OTEL_SERVICE_NAME=flights OTELPROV_JOURNAL=$(JOURNAL)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-jaeger stack stack-full stack-down validate lint types unit integration harm e2e test lock clean benchmark-identity benchmark-journal
+.PHONY: help setup demo demo-jaeger stack stack-full stack-down validate lint types unit integration harm e2e test lock clean benchmark-identity benchmark-journal benchmark-overhead
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -79,6 +79,13 @@ zoo-status: $(READY) ## how many examples of each family passed, and on which co
 kills: $(READY) ## 1,000 processes are killed at random moments: what had returned is in the journal
 	OTELPROV_KILLS=1000 $(BIN)/python -m pytest tests/integration/test_kills.py -s --timeout 3600
 
+harm: $(READY) ## the good part of pandas' and pyarrow's suites, every fault, every crash (hours)
+	$(BIN)/python tests/do_no_harm/suites.py --jobs 2
+	journal=$$(mktemp -d); trap 'rm -rf "$$journal"' EXIT; \
+		$(BIN)/python tests/do_no_harm/injector.py --every call --journal "$$journal" --jobs 2 \
+		--errors RuntimeError MemoryError RecursionError KeyError OSError KeyboardInterrupt
+	$(BIN)/python tests/do_no_harm/matrix.py --jobs 4
+
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
@@ -88,8 +95,15 @@ ZOO_PROCESSES ?= 2
 benchmark-identity: $(BENCHMARKS)/.ready ## how fast data gets its id, beside its peers
 	$(BENCHMARKS)/bin/python benchmarks/identity.py $(ARGS)
 
+benchmark-overhead: $(BENCHMARKS)/.ready ## what recording costs: one operation, start, memory, a pipeline
+	$(BENCHMARKS)/bin/python benchmarks/overhead.py $(ARGS)
+
 benchmark-journal: $(READY) ## the journal at 1,000,000 operations: appends, index, lineage
 	$(BIN)/python benchmarks/journal.py $(ARGS)
+
+.PHONY: benchmark-collector
+benchmark-collector: $(READY) ## how many spans agent and gateway carry
+	$(BIN)/python benchmarks/collector.py $(ARGS)
 
 $(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)

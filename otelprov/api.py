@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
@@ -57,7 +57,7 @@ def used(value: object, *, role: str = "used") -> None:
     with faults.contained(_NOT_USED):
         open_operation = _current()
         if open_operation is not None:
-            _use(open_operation, role, value)
+            _declared().use(open_operation, role, value)
 
 
 def generated(value: object, *, role: str = "generated") -> None:
@@ -65,7 +65,7 @@ def generated(value: object, *, role: str = "generated") -> None:
     with faults.contained(_NOT_GENERATED):
         open_operation = _current()
         if open_operation is not None:
-            _generate(open_operation, role, value)
+            _declared().generate(open_operation, role, value)
 
 
 def register_identity(
@@ -166,19 +166,19 @@ class Operation:
         """The block read ``value``: an object, a path or a URL."""
         with faults.contained(_NOT_USED):
             if self._open is not None:
-                _use(self._open, role, value)
+                _declared().use(self._open, role, value)
 
     def generated(self, value: object, *, role: str = "generated") -> None:
         """The block made ``value``: an object, a path or a URL."""
         with faults.contained(_NOT_GENERATED):
             if self._open is not None:
-                _generate(self._open, role, value)
+                _declared().generate(self._open, role, value)
 
     def __enter__(self) -> Operation:
         with faults.contained(_NOT_RECORDED):
             if _records():
                 name = self.name or "operation"
-                self._open = _begin(self, name, self.parameters, sys._getframe(1))
+                self._open = _declared().begin(self.kind, name, self.parameters, sys._getframe(1))
                 self._open.enter()
         return self
 
@@ -318,7 +318,7 @@ class _Call:
             if _records():
                 parameters = _parameters(made_by, function, args, kwargs)
                 name = made_by.name or function.__qualname__
-                self._open = _begin(made_by, name, parameters, None, function)
+                self._open = _declared().begin(made_by.kind, name, parameters, None, function)
 
     @property
     def recorded(self) -> bool:
@@ -350,13 +350,13 @@ class _Call:
     def yielded(self, item: object) -> None:
         with faults.contained(_NOT_GENERATED):
             if self._open is not None:
-                _generate(self._open, "yield", item, plain=False)
+                _declared().generate(self._open, "yield", item, plain=False)
 
     def returned(self, result: object) -> None:
         with faults.contained(_NOT_ENDED):
             if self._open is not None:
                 try:
-                    _generate(self._open, "return", result, plain=False)
+                    _declared().generate(self._open, "return", result, plain=False)
                 finally:
                     self._open.end()
 
@@ -384,9 +384,30 @@ def _parameters(
 
 def _records() -> bool:
     """Whether an SDK is there that records."""
-    return not isinstance(
-        trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-    )
+    global _recording_provider
+    provider = trace.get_tracer_provider()
+    if provider is _recording_provider:
+        return True
+    if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
+        return False
+    _recording_provider = provider
+    return True
+
+
+_recording_provider: trace.TracerProvider | None = None
+
+
+def _declared() -> Any:
+    """What does the recording; loaded when there is something to record."""
+    global _loaded
+    if _loaded is None:
+        from otelprov.recording import declared
+
+        _loaded = declared
+    return _loaded
+
+
+_loaded: Any = None
 
 
 def _current() -> OpenOperation | None:
@@ -395,52 +416,3 @@ def _current() -> OpenOperation | None:
     from otelprov.recording.recorder import current_operation
 
     return current_operation()
-
-
-def _begin(
-    made_by: Operation,
-    name: str,
-    parameters: Mapping[str, object],
-    frame: FrameType | None,
-    function: Any = None,
-) -> OpenOperation:
-    from otelprov.recording import observation
-    from otelprov.recording.recorder import Call, OpenOperation
-
-    found, data = observation.inputs(parameters)
-    plain = {key: value for key, value in parameters.items() if key not in data}
-    call = Call("operation", name, made_by.kind)
-    opened = OpenOperation(call, frame, plain, parameters, function=function)
-    for role, identity in found:
-        opened.use(role, identity)
-    return opened
-
-
-def _use(opened: OpenOperation, role: str, value: object) -> None:
-    from otelprov.recording import observation, places
-
-    if isinstance(value, (str, os.PathLike)):
-        places.read_from(opened, role, value)
-        return
-    found, _ = observation.inputs({role: value})
-    for _, identity in found:
-        opened.use(role, identity)
-    if not found:
-        opened.use_content(role, observation.unseen(value))
-
-
-def _generate(opened: OpenOperation, role: str, value: object, *, plain: bool = True) -> None:
-    """``plain``: whether strings and numbers are meant as data (or as a path), too."""
-    from otelprov.recording import observation, places
-
-    with faults.contained(_NOT_GENERATED):
-        if isinstance(value, (str, os.PathLike)):
-            if plain:
-                places.written_to(opened, role, value)
-            return
-        if observation.outputs(opened, value, by_content=False, role=role):
-            return
-        if value is None or (not plain and isinstance(value, (bytes, int, float, complex))):
-            return
-        if not observation.adopt(opened, role, value):
-            opened.generate_content(role, value)

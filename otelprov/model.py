@@ -62,8 +62,9 @@ def id_prefix(artifact_id: str) -> str:
 
 Status = Literal["ok", "error", "unknown"]
 """``unknown``: it began, and its end is not recorded."""
-RunStatus = Literal["ok", "error", "running", "died", "unknown"]
-"""``died``: the process is gone and has not said how it ended; ``unknown``: nobody can tell."""
+RunStatus = Literal["ok", "error", "running", "replaced", "died", "unknown"]
+"""``replaced``: another program took its place in its process (``os.exec``); ``died``: the process
+is gone and has not said how it ended; ``unknown``: nobody can tell."""
 ParameterValue = str | bool | int | float
 
 
@@ -164,6 +165,8 @@ class Operation:
     error: str | None = None
     dropped: int = 0
     """Artifacts that a limit left out of ``used`` and ``generated``."""
+    calls: int = 1
+    """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
 
@@ -188,6 +191,8 @@ class Run:
     code: Code = field(default_factory=Code)
     operations: int = 0
     error: str | None = None
+    replaced: str | None = None
+    """Id of the run whose place it took in the process (``os.exec``)."""
     unfinished: tuple[Operation, ...] = ()
     """The operations that began, and whose end is not recorded."""
 

@@ -85,7 +85,7 @@ Source = Artifact | Pending[Artifact]
 
 def pending(sources: Iterable[Any]) -> tuple[Pending[Any], ...]:
     """Those that are not known yet."""
-    return tuple(item for item in sources if isinstance(item, Pending) and not item.ready)
+    return tuple([item for item in sources if type(item) is Pending and item._work is not None])
 
 
 def resolve(source: Source) -> Artifact:

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from otelprov.artifacts.digest import hasher
@@ -58,8 +59,9 @@ def derivation_id(derivation: Derivation, output: int) -> str:
     parts.append(_number(len(derivation.functions)))
     parts.extend(map(_known, derivation.functions))
     parts.append(_number(len(derivation.parameters)))
-    for name, digest in sorted(derivation.parameters, key=_by_name):
-        parts.append(_text(name) + _known(digest))
+    # By the bytes of their names in UTF-8, which is the order of Python's texts.
+    for name, digest in sorted(derivation.parameters, key=_name):
+        parts.append(_text(name) + _known(None) if digest is None else _parameter(name, digest))
     parts.append(_number(len(derivation.inputs)))
     for role, origin in derivation.inputs:
         parts.append(_text(role))
@@ -124,5 +126,9 @@ def _data(data: bytes) -> bytes:
 _number: Final = struct.Struct("<Q").pack
 
 
-def _by_name(parameter: tuple[str, bytes | None]) -> bytes:
-    return parameter[0].encode("utf-8", "surrogatepass")
+@lru_cache(maxsize=4096)
+def _parameter(name: str, digest: bytes) -> bytes:
+    return _text(name) + _data(digest)
+
+
+_name: Final = itemgetter(0)

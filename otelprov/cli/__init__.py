@@ -12,6 +12,7 @@ from otelprov.cli.check import check
 from otelprov.cli.doctor import doctor
 from otelprov.cli.identify import identify
 from otelprov.cli.lineage import lineage
+from otelprov.cli.logs import logs
 from otelprov.cli.run import run
 from otelprov.cli.runs import runs
 from otelprov.cli.ship import ship
@@ -61,6 +62,7 @@ def main(context: click.Context) -> None:
       otelprov run -- python report.py      run a script and record what it does with data
       otelprov lineage out/report.csv       walk back to the raw data it was made from
       otelprov show out/report.csv          everything recorded about one file
+      otelprov logs out/report.csv          what was logged while it was made
       otelprov runs                         what ran, newest first
       otelprov id a.parquet b.parquet --explain   are they equal? where do they differ?
       otelprov check determinism            which steps make something else each time?
@@ -75,5 +77,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (run, lineage, show, runs, identify, check, ship, doctor):
+for _command in (run, lineage, show, logs, runs, identify, check, ship, doctor):
     main.add_command(_command)

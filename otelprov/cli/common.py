@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from otelprov.lineage.logged import LogSource
     from otelprov.lineage.sources import Source
     from otelprov.settings import Settings
 
@@ -28,7 +29,7 @@ def source_option(command: F) -> F:
     return click.option(
         "--source",
         metavar="SOURCE",
-        help="Where to look: journal:PATH or jaeger+http://HOST:PORT.  "
+        help="Where to look: journal:PATH, jaeger+http://HOST:PORT or tempo+http://HOST:PORT.  "
         "[default: the journal named by OTELPROV_JOURNAL, or that in the user's state directory]",
     )(command)
 
@@ -72,6 +73,26 @@ def opened(address: str | None, target: str = "") -> Iterator[Source]:
         raise click.ClickException(str(error) + _carried(target)) from None
 
 
+@contextmanager
+def opened_logs(address: str | None) -> Iterator[LogSource]:
+    """The log lines to ask for; as ``opened``."""
+    from otelprov.lineage.sources import AddressError, SourceError, open_logs
+
+    if address is None:
+        settings = strict_settings()
+        if settings.journal is None:
+            raise BadSetting(
+                "the journal is off (OTELPROV_JOURNAL=off); name other log lines with --source"
+            )
+        address = f"journal:{settings.journal}"
+    try:
+        yield open_logs(address)
+    except AddressError as error:
+        raise BadSetting(f"--source {error}") from None
+    except SourceError as error:
+        raise click.ClickException(str(error)) from None
+
+
 def _carried(target: str) -> str:
     if not os.path.isfile(target):
         return ""
@@ -86,7 +107,7 @@ def _carried(target: str) -> str:
     )
 
 
-def warn(source: Source) -> int:
+def warn(source: Source | LogSource) -> int:
     """Tell on stderr what could not be read; the exit code that follows from it."""
     problems = source.problems()
     for problem in problems[:_PROBLEMS]:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TextIO
+
 import click
 
 from otelprov.cli.common import console, opened, source_option, warn
 
+if TYPE_CHECKING:
+    from otelprov.lineage.graph import Direction, Lineage
+    from otelprov.lineage.sources import Source
+
 
 @click.command(short_help="Walk from a result back to its raw data, or on.")
-@click.argument("target")
+@click.argument("target", required=False)
+@click.option(
+    "--log",
+    type=click.File("r", errors="replace"),
+    metavar="FILE",
+    help="Take the target from a log line in FILE (- is standard input): JSON, logfmt, a line of "
+    "a console or OTLP.",
+)
 @source_option
 @click.option(
     "--upstream", "direction", flag_value="upstream", default=True, help="Back to the raw data."
@@ -25,7 +38,14 @@ from otelprov.cli.common import console, opened, source_option, warn
     show_default=True,
     help="json is a contract, described in docs/lineage-json.md.",
 )
-def lineage(target: str, source: str | None, direction: str, depth: int | None, form: str) -> int:
+def lineage(
+    target: str | None,
+    log: TextIO | None,
+    source: str | None,
+    direction: Direction,
+    depth: int | None,
+    form: str,
+) -> int:
     """Walk from TARGET back to the raw data it was made from, or on to what came of it.
 
     TARGET is a path, an artifact id or a unique beginning of one (4 digits and more),
@@ -37,40 +57,22 @@ def lineage(target: str, source: str | None, direction: str, depth: int | None, 
       otelprov lineage file:3f2a91c0 --downstream --format json
       otelprov lineage out/report.csv --format dot | dot -Tsvg > report.svg
       otelprov lineage out/report.csv --source jaeger+http://localhost:16686
+      grep 'rows lost' pipeline.log | otelprov lineage --log -
 
     In the tree a column is a chain: each line was made from the line below it. What could not
     be followed is marked and told at the end.
 
+    A log line (--log) names its span. Where an operation was running, its lineage is shown.
+    Where the script itself has logged, that of the data that the line names; or, where it
+    names none, what the run had done until then. Of several lines the first counts.
+
     Exit codes: 0 answered; 1 not found, not reachable or ambiguous; 2 wrong usage or a bad
     setting; 3 answered, but damaged lines of the journal (named on stderr) were passed over.
     """
-    from dataclasses import replace
-
-    from otelprov.cli.targets import resolve
-    from otelprov.lineage import walk
-
-    with opened(source, target) as place:
-        found = resolve(target, place)
-        if found.run is not None:
-            raise click.ClickException(
-                f"{target} is a run; its whole trace is trace:{found.run.trace_id}"
-            )
-        if found.trace is not None:
-            if depth is not None or direction == "downstream":
-                raise click.UsageError("trace:<id> is the whole trace; it takes no direction")
-            answer = walk.whole_trace(place, found.trace)
-            if answer is None:
-                raise click.ClickException(
-                    f"no operation in {place.name} belongs to trace {found.trace}"
-                )
-        else:
-            start = found.operation or found.artifact
-            assert start is not None
-            if direction == "downstream":
-                answer = walk.downstream(place, start, depth=depth)
-            else:
-                answer = walk.upstream(place, start, depth=depth, maker=found.maker)
-        answer = replace(answer, gaps=(*found.gaps, *answer.gaps))
+    if (target is None) == (log is None):
+        raise click.UsageError("give a TARGET, or a log line with --log")
+    with opened(source, target or "") as place:
+        answer = _asked(target, direction, depth, place) if target else _logged(log, depth, place)
         code = warn(place)
     if form == "tree":
         from otelprov.render.tree import print_tree
@@ -86,3 +88,68 @@ def lineage(target: str, source: str | None, direction: str, depth: int | None, 
         draw = diagrams.to_mermaid if form == "mermaid" else diagrams.to_dot
         click.echo(draw(answer).encode(), nl=False)
     return code
+
+
+def _asked(target: str, direction: Direction, depth: int | None, place: Source) -> Lineage:
+    from dataclasses import replace
+
+    from otelprov.cli.targets import resolve
+    from otelprov.lineage import walk
+
+    found = resolve(target, place)
+    if found.run is not None:
+        raise click.ClickException(
+            f"{target} is a run; its whole trace is trace:{found.run.trace_id}"
+        )
+    if found.trace is not None:
+        if depth is not None or direction == "downstream":
+            raise click.UsageError("trace:<id> is the whole trace; it takes no direction")
+        answer = walk.whole_trace(place, found.trace)
+        if answer is None:
+            raise click.ClickException(
+                f"no operation in {place.name} belongs to trace {found.trace}"
+            )
+    else:
+        start = found.operation or found.artifact
+        assert start is not None
+        if direction == "downstream":
+            answer = walk.downstream(place, start, depth=depth)
+        else:
+            answer = walk.upstream(place, start, depth=depth, maker=found.maker)
+    return replace(answer, gaps=(*found.gaps, *answer.gaps))
+
+
+def _logged(log: TextIO | None, depth: int | None, place: Source) -> Lineage:
+    """The lineage of what was going on when a line was logged."""
+    from otelprov.lineage import walk
+    from otelprov.lineage.logged import reference, until
+    from otelprov.render.words import iso
+
+    line = next(filter(None, map(reference, log or ())), None)
+    if line is None:
+        raise click.ClickException(
+            "no log line with a trace_id was given (32 hex digits, as trace_id=… or in JSON)"
+        )
+    operation = place.operation(line.trace_id, line.span_id) if line.span_id else None
+    if operation is not None:
+        _say(f"the line was logged during {operation.name} ({operation.id})")
+        return walk.upstream(place, operation, depth=depth)
+    for artifact_id in line.artifacts:
+        if place.producers([artifact_id])[artifact_id] or place.holding(artifact_id):
+            more = len(line.artifacts) - 1
+            _say(f"the line names {artifact_id}" + (f" and {more} more" if more else ""))
+            return walk.upstream(place, artifact_id, depth=depth)
+    operations = until(place.trace(line.trace_id), line)
+    answer = walk.all_of(place, operations, f"trace:{line.trace_id}")
+    if answer is None:
+        raise click.ClickException(
+            f"no operation in {place.name} belongs to trace {line.trace_id}"
+            + (f" and was over at {iso(line.time)}" if line.time else "")
+        )
+    when = f"until {iso(line.time)}" if line.time else "(the line has no time with a zone)"
+    _say(f"the line was logged between operations; shown is what its run had done {when}")
+    return answer
+
+
+def _say(text: str) -> None:
+    click.echo(f"otelprov: {text}", err=True)

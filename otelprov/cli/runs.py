@@ -67,8 +67,9 @@ def runs(
     """List the runs, newest first: one process that carried operations out.
 
     The status of a run that has not said how it ended is `running` while its process lives,
-    and `died` when it is gone: killed, or the machine went down. Below it stands what it was
-    doing: operations that began, and whose end is not recorded.
+    and `died` when it is gone: killed, or the machine went down; `replaced` when another program
+    took its place (exec). Below it stands what it was doing: operations that began, and whose end
+    is not recorded.
 
     \b
       otelprov runs
@@ -127,6 +128,7 @@ def _record(run: Run) -> dict[str, Any]:
             "dirty": run.code.dirty,
         },
         "error": run.error,
+        "replaced": run.replaced,
     }
 
 
@@ -143,7 +145,8 @@ def _print(found: list[Run]) -> None:
     table.add_column("ops", no_wrap=True, justify="right", min_width=4)
     table.add_column("code", no_wrap=True, min_width=8)
     table.add_column("trace", no_wrap=True, min_width=32)
-    styles = {"error": "red", "died": "red", "unknown": "yellow", "running": "cyan"}
+    styles = {"error": "red", "died": "red", "unknown": "yellow"}
+    styles |= dict.fromkeys(("running", "replaced"), "cyan")
     for run in found:
         table.add_row(
             moment(run.start),

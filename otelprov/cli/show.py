@@ -130,6 +130,8 @@ def _operation(operation: Operation, source: Source) -> Fields:
     for link in operation.links:
         made = f"  made {link.artifact_id}" if link.artifact_id else ""
         fields.append(("link", f"{link.trace_id}-{link.span_id}{made}"))
+    if operation.calls > 1:
+        fields.append(("calls", f"{operation.calls:,} from this line, summed up"))
     if operation.pending:
         fields.append(("not known", f"the ids of {operation.pending} artifacts"))
     if operation.dropped:
@@ -153,6 +155,7 @@ def _run(run: Run) -> Fields:
         ("duration", duration(run.end - run.start) if run.end else ""),
         ("service", clean(run.service)),
         ("command", clean(shlex.join(run.command))),
+        ("took the place of", run.replaced or ""),
         ("operations", str(run.operations)),
         *(("began, end not recorded", _line(one)) for one in run.unfinished),
         *_code(run.code),

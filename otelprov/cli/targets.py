@@ -80,7 +80,9 @@ def _artifact(kind: str | None, digits: str, source: Source) -> str:
         raise click.ClickException(f"{prefix} is ambiguous; it begins\n  {listed}{more}")
     known = _known(found[0], source) if found else None
     if known is None:
-        raise click.ClickException(f"no operation in {source.name} used or made {prefix}")
+        absences = source.absences(None)
+        hint = f"; it may be among {', or '.join(absences)}" if absences else ""
+        raise click.ClickException(f"no operation in {source.name} used or made {prefix}{hint}")
     return known
 
 

@@ -112,6 +112,10 @@ class JournalIndex:
         """The operations and runs of a trace, oldest first."""
         return self._places("trace = ?", (trace_id,))
 
+    def runs_of(self, trace_id: str) -> list[Place]:
+        """The runs of a trace, oldest first."""
+        return self._places("trace = ? AND kind = 'run'", (trace_id,))
+
     def beginning(self, prefix: str, limit: int) -> list[str]:
         """The artifact ids that begin with ``prefix``, with the kind (``table:4f``) or without."""
         # From, up to, and how it goes on: an id of a later version has its number before the colon.

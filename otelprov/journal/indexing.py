@@ -18,7 +18,7 @@ from otelprov.journal.reader import Damage, Span
 
 VERSION = 3
 
-_SCHEMA = f"""
+_TABLES = f"""
 CREATE TABLE files (
   id INTEGER PRIMARY KEY, name TEXT UNIQUE, inode INTEGER, size INTEGER, changed INTEGER,
   offset INTEGER, lines INTEGER, spans INTEGER, tail BLOB
@@ -36,15 +36,6 @@ CREATE TABLE artifacts (
 );
 CREATE TABLE damage (file INTEGER, line INTEGER, reason TEXT);
 CREATE TABLE lost (file INTEGER, lines INTEGER, bytes INTEGER, reason TEXT, said INTEGER);
-CREATE INDEX spans_id ON spans (trace, span);
-CREATE INDEX spans_file ON spans (file);
-CREATE INDEX spans_name ON spans (name, started);
-CREATE INDEX spans_run ON spans (run, started);
-CREATE INDEX spans_started ON spans (started);
-CREATE INDEX artifacts_span ON artifacts (span);
-CREATE INDEX artifacts_id ON artifacts (artifact, made);
-CREATE INDEX artifacts_content ON artifacts (content) WHERE content IS NOT NULL;
-CREATE INDEX artifacts_uri ON artifacts (uri) WHERE uri IS NOT NULL;
 -- An operation may stand in the journal several times: as it began, when its call was over, and as
 -- it ended. What says most counts.
 CREATE VIEW operations AS SELECT * FROM spans AS one WHERE NOT EXISTS (
@@ -53,6 +44,20 @@ CREATE VIEW operations AS SELECT * FROM spans AS one WHERE NOT EXISTS (
 );
 PRAGMA user_version = {VERSION};
 """
+_INDEXES = (
+    "spans_id ON spans (trace, span)",
+    "spans_file ON spans (file)",
+    "spans_name ON spans (name, started)",
+    "spans_run ON spans (run, started)",
+    "spans_started ON spans (started)",
+    "artifacts_span ON artifacts (span)",
+    "artifacts_id ON artifacts (artifact, made)",
+    "artifacts_content ON artifacts (content) WHERE content IS NOT NULL",
+    "artifacts_uri ON artifacts (uri) WHERE uri IS NOT NULL",
+)
+"""Made after the first filling: ids are random, and a million of them put into place one by one
+take many times as long as sorting them once."""
+_CACHE = 64 << 10  # KiB, while it is brought up to date
 _TAIL = 64  # bytes before the offset that must be unchanged for a file to be read on from there
 
 
@@ -67,8 +72,9 @@ def bring_up_to_date(database: sqlite3.Connection, paths: list[Path]) -> list[Da
             "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view')"
         ).fetchall():
             database.execute(f'DROP {kind} "{name}"')
-        database.executescript(_SCHEMA)
+        database.executescript(_TABLES)
     unreadable: list[Damage] = []
+    database.execute(f"PRAGMA cache_size = -{_CACHE}")
     database.execute("BEGIN IMMEDIATE")
     try:
         known = {row[1]: row for row in database.execute("SELECT * FROM files")}
@@ -87,6 +93,8 @@ def bring_up_to_date(database: sqlite3.Connection, paths: list[Path]) -> list[Da
                     _forget(database, row[0])
         for row in known.values():
             _forget(database, row[0])
+        for index in _INDEXES:
+            database.execute(f"CREATE INDEX IF NOT EXISTS {index}")
         database.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

@@ -7,7 +7,8 @@ are what ``otlp.LineEncoder`` gives for the same span, in another order of keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -65,8 +66,8 @@ def span_line(
     start: int,
     end: int,
     attributes: Iterable[bytes],
-    events: Iterable[tuple[str, int, bytes]] = (),
-    links: Iterable[tuple[SpanContext, bytes]] = (),
+    events: Sequence[tuple[str, int, Mapping[str, Any]]] = (),
+    links: Sequence[tuple[SpanContext, Mapping[str, Any]]] = (),
     status: tuple[int, str | None] = (0, None),
     dropped: tuple[int, int, int] = (0, 0, 0),
 ) -> bytes:
@@ -76,44 +77,47 @@ def span_line(
     Attributes come encoded, as in ``Part``; an event is its name, time and attributes, a link the
     context and attributes. ``dropped`` counts attributes, events and links.
     """
+    trace_id, span_id, _, trace_flags, trace_state, _ = context
+    flags = trace_flags | 0x100
+    above = ""
+    if parent is not None:
+        above = f'"parentSpanId":"{parent.span_id:016x}",'
+        flags |= 0x200 if parent.is_remote else 0
     parts = [
         frame.spans,
         (
-            f'{{"traceId":"{context.trace_id:032x}","spanId":"{context.span_id:016x}",'
-            f'"flags":{otlp.flags(context, parent)},"kind":{kind},'
-            f'"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}","name":'
+            f'{{"traceId":"{trace_id:032x}","spanId":"{span_id:016x}",{above}"flags":{flags},'
+            f'"kind":{kind},"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}","name":'
         ).encode(),
-        otlp.encoded_text(name),
+        _encoded_name(name),
         b',"attributes":[',
         b",".join(filter(None, attributes)),
         b"]",
     ]
-    if parent is not None:
-        parts.append(f',"parentSpanId":"{parent.span_id:016x}"'.encode())
-    if context.trace_state:
-        parts += (b',"traceState":', otlp.encoded_text(context.trace_state.to_header()))
-    written = [
-        b'{"timeUnixNano":"%d","name":%b,"attributes":[%b]}' % (time, otlp.encoded_text(event), own)
-        for event, time, own in events
-    ]
-    if written:
-        parts += (b',"events":[', b",".join(written), b"]")
-    linked = [
-        b'{"traceId":"%032x","spanId":"%016x","attributes":[%b]}' % (to.trace_id, to.span_id, own)
-        for to, own in links
-    ]
-    if linked:
+    if events:
+        parts += (b',"events":', otlp.encoded_events(events))
+    if links:
+        linked = [
+            b'{"traceId":"%032x","spanId":"%016x","attributes":[%b]}'
+            % (to.trace_id, to.span_id, otlp.encoded_attributes(own))
+            for to, own in links
+        ]
         parts += (b',"links":[', b",".join(linked), b"]")
+    if trace_state:
+        parts += (b',"traceState":', otlp.encoded_text(trace_state.to_header()))
     code, message = status
     if message:
         parts.append(b',"status":{"code":%d,"message":%b}' % (code, otlp.encoded_text(message)))
     else:
         parts.append(b',"status":{"code":%d}' % code if code else b',"status":{}')
-    for key, number in zip(("Attributes", "Events", "Links"), dropped, strict=True):
-        if number:
+    if any(dropped):
+        for key, number in zip(("Attributes", "Events", "Links"), dropped, strict=True):
             parts.append(f',"dropped{key}Count":{number}'.encode())
     parts += (b"}", END)
     return b"".join(parts)
+
+
+_encoded_name = lru_cache(maxsize=1024)(otlp.encoded_text)
 
 
 def log_line(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -208,6 +208,15 @@ def encoded_attributes(attributes: Mapping[str, Any]) -> bytes:
     return line(_attributes(attributes))[1:-2]
 
 
+def encoded_events(events: Iterable[tuple[str, int, Mapping[str, Any]]]) -> bytes:
+    """Events (name, time, attributes) as a JSON list."""
+    messages = [
+        {"timeUnixNano": str(time), "name": name, "attributes": _attributes(attributes)}
+        for name, time, attributes in events
+    ]
+    return line(messages)[:-1]
+
+
 def encoded_text(text: str) -> bytes:
     """A text as JSON."""
     return line(text)[:-1]
@@ -234,23 +243,25 @@ def _utf8(message: Any) -> Any:
 
 
 def _attributes(attributes: Mapping[str, Any] | None) -> list[Json]:
-    found: list[Json] = []
-    for key, value in (attributes or {}).items():
-        kind = type(value)
-        if kind is str:  # nearly always
-            found.append({"key": key, "value": {"stringValue": value}})
-        elif kind is int:
-            found.append({"key": key, "value": {"intValue": str(value)}})
-        else:
-            found.append({"key": key, "value": _value(value)})
-    return found
+    if not attributes:
+        return []
+    return [
+        {"key": key, "value": {"stringValue": value}}
+        if type(value) is str  # nearly always
+        else {"key": key, "value": {"intValue": str(value)}}
+        if type(value) is int
+        else {"key": key, "value": _value(value)}
+        for key, value in attributes.items()
+    ]
 
 
 def _value(value: Any) -> Json:
+    if value is True or value is False:
+        return {"boolValue": value}
     if isinstance(value, str):
         return {"stringValue": str.__str__(value)}
-    if isinstance(value, bool):
-        return {"boolValue": value}
+    if type(value) is list:
+        return {"arrayValue": {"values": [_value(item) for item in value]}}
     if isinstance(value, int):
         return {"intValue": str(int(value))}
     if isinstance(value, float):

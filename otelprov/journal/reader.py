@@ -262,6 +262,15 @@ def _lost(message: dict[str, Any]) -> Lost:
     )
 
 
+def attributes(pairs: Any) -> dict[str, Value]:
+    """Attributes out of the pairs that OTLP/JSON has.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: they are not such pairs.
+    """
+    return _attributes(pairs)
+
+
 def _span(message: dict[str, Any], service: str) -> Span:
     status = message.get("status") or {}
     return Span(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -48,7 +47,7 @@ class Segment:
     def __init__(self, directory: Path, stamp: str, *, fsync: bool = False) -> None:
         """``stamp`` is the time in the file's name; with ``fsync`` the name itself is durable."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{stamp}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+        name = f"{stamp}-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
         self.path = directory / name
         unfinished = directory / (name + UNFINISHED)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC

@@ -115,7 +115,11 @@ def downstream(source: Source, start: str | Operation, *, depth: int | None = No
 
 def whole_trace(source: Source, trace_id: str) -> Lineage | None:
     """All the operations of a trace with all that they used and made; None for no such trace."""
-    operations = source.trace(trace_id)
+    return all_of(source, source.trace(trace_id), f"trace:{trace_id}")
+
+
+def all_of(source: Source, operations: Sequence[Operation], target: str) -> Lineage | None:
+    """Several operations with all that they used and made, and nothing beyond; None for none."""
     if not operations:
         return None
     walk = _Walk(source)
@@ -128,7 +132,7 @@ def whole_trace(source: Source, trace_id: str) -> Lineage | None:
                 walk.root(id_, made, operation)
             else:
                 walk.draft.makers[operation.id, id_] = made.operation.id
-    lineage = walk.finish(f"trace:{trace_id}", "upstream", None)
+    lineage = walk.finish(target, "upstream", None)
     return replace(lineage, others={})  # of inputs from elsewhere, all makers would be others
 
 
@@ -154,7 +158,8 @@ class _Walk:
         found = makers(self.source, operation, self.producers)
         for missing in found.unassigned:
             reason = f"one of its inputs was made by operation {missing}, which is not in "
-            self.draft.gaps.append(Gap(reason + self.source.name, operation=operation.id))
+            reason += self.source.name
+            self.draft.gaps.append(Gap(reason, operation=operation.id))
         return found.by_artifact
 
     def remember(self, artifact_id: str) -> None:
@@ -198,7 +203,8 @@ class _Walk:
             reason = f"made by operation {made.missing}, which is not in {name}"
             reason += self._absences(consumer)
         elif id_prefix(artifact_id) == "derived":
-            reason = f"the operation that made it is not in {name}" + self._absences(consumer)
+            reason = f"the operation that made it is not in {name}"
+            reason += self._absences(consumer)
         elif id_prefix(artifact_id) in _RAW or self._has_place(artifact_id):
             self.raw.append((artifact_id, consumer))
             return  # raw data

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 
-from blake3 import blake3
-
 from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.recording.policy import redact
@@ -159,6 +157,8 @@ def _change(directory: str, untracked: list[bytes]) -> str | None:
     top = _git(directory, "rev-parse", "--show-toplevel")
     if top is None:
         return None
+    from blake3 import blake3  # not at start: most work trees are clean
+
     digest = blake3(difference or b"")
     for name in sorted(untracked):
         digest.update(b"\0" + name + b"\0")

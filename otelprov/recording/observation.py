@@ -107,12 +107,22 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
     found: list[tuple[str, Identity]] = []
     names: set[str] = set()
     for name, value in parameters.items():
+        if type(value) in _PLAIN:
+            continue
         before = len(found)
         for item in _data(value, 0):
             found.append((name, _identity(item)))
         if len(found) > before:
             names.add(name)
     return found, names
+
+
+def known(value: object) -> Identity | None:
+    """What is known of one object; None where it has to be looked at, or is no single one."""
+    identity = registry.lookup(value)
+    if identity is not None and data_kind(value) == "array" and _is_writable(value):
+        return None
+    return identity
 
 
 def _identity(item: object) -> Identity:

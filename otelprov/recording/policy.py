@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
-from uuid import UUID
 
 from otelprov.model import ParameterValue
 
@@ -144,7 +143,7 @@ def _text(value: object, budget: int, depth: int) -> str:
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, PurePath):
         return str(value) if not depth else repr(str(value))
-    if isinstance(value, (datetime, date, time, timedelta, Decimal, UUID)):
+    if isinstance(value, (datetime, date, time, timedelta)) or _has_short_text(value):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{type(value).__name__} of {len(value)} bytes>"
@@ -158,6 +157,14 @@ def _text(value: object, budget: int, depth: int) -> str:
     if isinstance(value, (list, tuple, set, frozenset, dict)):
         return _container(value, budget, depth)
     return _foreign(value, depth)
+
+
+def _has_short_text(value: object) -> bool:
+    """Whether it is a decimal or a UUID; of a module that is not loaded nothing is."""
+    decimal, uuid = sys.modules.get("decimal"), sys.modules.get("uuid")
+    return (decimal is not None and isinstance(value, decimal.Decimal)) or (
+        uuid is not None and isinstance(value, uuid.UUID)
+    )
 
 
 def _container(value: Any, budget: int, depth: int) -> str:

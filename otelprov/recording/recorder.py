@@ -21,7 +21,14 @@ from typing import Final
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.trace import (
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
@@ -43,8 +50,10 @@ from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller, definition
+from otelprov.recording.continued import traces
 from otelprov.recording.parameters import Defaults, show
 from otelprov.recording.policy import ELLIPSIS, redact, shorten
+from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
@@ -102,6 +111,7 @@ class OpenOperation:
         "_forks",
         "_functions",
         "_generated",
+        "_id",
         "_inputs",
         "_left",
         "_outer",
@@ -152,7 +162,7 @@ class OpenOperation:
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
-        self.record = self._start(run.parent())
+        self.record = self._start(run.parent(), _place(call, frame, function))
         if self.record.wanted:
             self._describe(parameters, given, defaults)
             if function is not None:
@@ -164,6 +174,7 @@ class OpenOperation:
                 if call.library == "operation":
                     self._functions = (None,)  # a block: nobody knows its code
             self.record.describe(run.facts)
+        self._id: str | None = None
         self._forks = run.forks
         self._announced = False
         self._left = True
@@ -180,8 +191,10 @@ class OpenOperation:
     def id(self) -> str:
         """``<trace id>-<span id>``."""
         self._of_this_process()
-        context = self.record.visible.get_span_context()
-        return f"{context.trace_id:032x}-{context.span_id:016x}"
+        if self._id is None:
+            context = self.record.visible.get_span_context()
+            self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
+        return self._id
 
     # --- while the call runs ---
 
@@ -219,8 +232,6 @@ class OpenOperation:
             self.end_time = now()
 
     def _leave(self) -> None:
-        if self._left and _current.get() is not self:
-            return
         self._left = True
         if _current.get() is not self:
             return
@@ -277,7 +288,9 @@ class OpenOperation:
     def assign(self, value: object, artifact: Source) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
         before = registry.lookup(value)
-        if not registry.assign(value, Identity((with_(artifact, maker=self.id),))):
+        if not isinstance(artifact, Artifact) or artifact.maker != self.id:
+            artifact = with_(artifact, maker=self.id)
+        if not registry.assign(value, Identity((artifact,))):
             return False
         self._assigned.append((value, before))
         return True
@@ -291,7 +304,7 @@ class OpenOperation:
         columns: int | None = None,
     ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
-        call, inputs = self.call, tuple(self._inputs)
+        call, inputs, maker = self.call, tuple(self._inputs), self.id
         plain, functions, output = self._plain, self._functions, self._outputs
         self._outputs += 1
 
@@ -311,6 +324,7 @@ class OpenOperation:
                 rows=rows,
                 columns=columns,
                 coverage="derivation",
+                maker=maker,
             )
 
         waiting = [item for _, identity in inputs for item in identity.pending]
@@ -339,7 +353,7 @@ class OpenOperation:
         if error is not None and self.record.wanted:
             self._fail(error, end_time)
         artifacts = (*self._used.values(), *self._generated.values())
-        if pending(artifact for _, artifact in artifacts):
+        if pending([artifact for _, artifact in artifacts]):
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
@@ -353,16 +367,28 @@ class OpenOperation:
                     if self.record.wanted:
                         self._write_edges(end_time)
             finally:
-                self.record.finish(end_time)
+                record = self.record
+                if not isinstance(record, Repeated):
+                    repeats.below(record.visible.get_span_context())
+                record.finish(end_time)
+                repeats.close_due()
 
-    def _start(self, context: Context | None) -> OperationSpan | ForeignSpan:
+    def _start(
+        self, context: Context | None, place: tuple[object, ...] | None = None
+    ) -> OperationSpan | ForeignSpan | Repeated:
+        """Begin a span; ``place`` is that of a call that may be one of very many."""
         call = self.call
-        return spans_of(call.library).start(
-            f"{call.library}.{call.name}" if call.library != "operation" else call.name,
-            SpanKind.CLIENT if call.client else SpanKind.INTERNAL,
-            context,
-            now(),
-        )
+        context = traces.below(context, run.go_on)
+        name = f"{call.library}.{call.name}" if call.library != "operation" else call.name
+        kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
+        begun = now()
+
+        def start() -> OperationSpan | ForeignSpan:
+            return spans_of(call.library).start(name, kind, context, begun)
+
+        if place is None:
+            return start()
+        return repeats.record(place, get_current_span(context).get_span_context(), start)
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -374,7 +400,7 @@ class OpenOperation:
         if not isinstance(begun, ReadableSpan):
             return
         with faults.contained(f"{self.call.name} was not recorded in a forked child"):
-            self.record = self._start(set_span_in_context(begun))
+            self.record, self._id = self._start(set_span_in_context(begun)), None
             own = {**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}
             self.record.describe(Part(own))
 
@@ -382,15 +408,20 @@ class OpenOperation:
 
     def _announce(self) -> None:
         """Say in the journal that it has begun, should its end never be written."""
-        if self.call.kind not in STARTED or not self.record.wanted:
+        if isinstance(self.record, Repeated):
+            if not self.record.announce():
+                return
+            run.ends_windows()
+        elif self.call.kind not in STARTED or not self.record.wanted:
             return
-        with faults.contained(f"the start of {self.call.name} was not recorded"):
-            used = [
-                _used_attributes(role, artifact)
-                for role, artifact in islice(self._used.values(), MAX_STARTED)
-                if isinstance(artifact, Artifact)
-            ]
-            run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
+        else:
+            repeats.close()  # what is written now may come from what they made
+        used = [
+            _used_attributes(role, artifact)
+            for role, artifact in islice(self._used.values(), MAX_STARTED)
+            if isinstance(artifact, Artifact)
+        ]
+        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
@@ -434,14 +465,19 @@ class OpenOperation:
                 attributes[semconv.ARTIFACT_UNCHANGED] = same
             unnamed += more
             record.say(semconv.GENERATED, attributes, end_time)
-        dropped = {
-            semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
-            semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
-            semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
-            semconv.DROPPED_CARRIERS: self.files_not_asked,
-            semconv.DROPPED_UNCHANGED: unnamed,
-        }
-        if any(dropped.values()):
+        if (
+            unnamed
+            or self.budget.cut
+            or self.files_not_asked
+            or len(used) + len(generated) > MAX_USED
+        ):
+            dropped = {
+                semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
+                semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
+                semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
+                semconv.DROPPED_CARRIERS: self.files_not_asked,
+                semconv.DROPPED_UNCHANGED: unnamed,
+            }
             record.describe(Part({name: number for name, number in dropped.items() if number}))
 
     def _known_by_now(self) -> dict[str, object]:
@@ -489,6 +525,15 @@ class OpenOperation:
             end_time,
         )
         self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
+
+
+def _place(
+    call: Call, frame: FrameType | None, function: FunctionType | None
+) -> tuple[object, ...]:
+    """What tells one line of the program from another."""
+    if frame is None:
+        return call.library, call.name, getattr(function, "__code__", None), 0
+    return call.library, call.name, frame.f_code, frame.f_lineno
 
 
 def note_read(*values: object) -> None:
@@ -566,22 +611,28 @@ def _generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeV
 
 
 def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    pairs: dict[str, AttributeValue | None] = {
+    found: dict[str, AttributeValue] = {
         semconv.ARTIFACT_ROLE: role,
         semconv.ARTIFACT_KIND: artifact.kind,
-        semconv.ARTIFACT_NAME: shorten(artifact.name, MAX_TEXT) if artifact.name else None,
-        semconv.ARTIFACT_URI: shorten(artifact.uri, 1900) if artifact.uri else None,
-        semconv.ARTIFACT_ROWS: artifact.rows,
-        semconv.ARTIFACT_COLUMNS: artifact.columns,
-        semconv.ARTIFACT_BYTES: artifact.bytes,
-        semconv.ARTIFACT_COVERAGE: artifact.coverage,
-        semconv.ARTIFACT_CONTENT_ID: artifact.content_id,
-        semconv.ARTIFACT_ORIGIN: artifact.origin,
-        semconv.ARTIFACT_REASON: shorten(redact(artifact.reason), MAX_TEXT)
-        if artifact.reason
-        else None,
     }
-    return {name: value for name, value in pairs.items() if value is not None}
+    if artifact.name:
+        found[semconv.ARTIFACT_NAME] = shorten(artifact.name, MAX_TEXT)
+    if artifact.uri:
+        found[semconv.ARTIFACT_URI] = shorten(artifact.uri, 1900)
+    if artifact.rows is not None:
+        found[semconv.ARTIFACT_ROWS] = artifact.rows
+    if artifact.columns is not None:
+        found[semconv.ARTIFACT_COLUMNS] = artifact.columns
+    if artifact.bytes is not None:
+        found[semconv.ARTIFACT_BYTES] = artifact.bytes
+    found[semconv.ARTIFACT_COVERAGE] = artifact.coverage
+    if artifact.content_id is not None:
+        found[semconv.ARTIFACT_CONTENT_ID] = artifact.content_id
+    if artifact.origin is not None:
+        found[semconv.ARTIFACT_ORIGIN] = artifact.origin
+    if artifact.reason:
+        found[semconv.ARTIFACT_REASON] = shorten(redact(artifact.reason), MAX_TEXT)
+    return found
 
 
 @lru_cache(maxsize=1024)

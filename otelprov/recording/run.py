@@ -18,7 +18,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelprov import semconv, settings
@@ -28,9 +28,12 @@ from otelprov.journal.lines import Part
 from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
+from otelprov.recording import span as span_room
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
+from otelprov.recording.continued import traces
 from otelprov.recording.ids import with_own_ids
 from otelprov.recording.policy import redact, redact_command, shorten
+from otelprov.recording.repeats import repeats
 from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.settings import Settings
 from otelprov.version import __version__
@@ -101,6 +104,7 @@ class Run:
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
         self._facts: tuple[tuple[object, ...], Part] | None = None
+        self._ends_windows = 0
 
     def __reduce__(self) -> str:
         # By name: cloudpickle takes some functions of pandas by value, and what stands in for
@@ -155,6 +159,10 @@ class Run:
             return
         self.settings = settings.load()
         settings.report(self.settings)
+        if self.settings.events:
+            from otelprov.recording import events
+
+            span_room.told = events.tell
         faults.raise_faults = self.settings.raise_faults
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return
@@ -165,6 +173,7 @@ class Run:
             self._processor = JournalProcessor(writer)
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
+        repeats.limit, traces.limit = self.settings.repeats, self.settings.trace_limit
         background.failed = partial(faults.tell, "what was to be digested was not")
         if not self.active:
             atexit.register(self._settle)
@@ -175,10 +184,12 @@ class Run:
     def stop(self) -> None:
         """End the run span and stop recording."""
         self._close()
+        repeats.start_over()
         background.limit = 0
         self.active = False
         self._span = self._context = self._code = self._id = self._facts = None
         spans_of.cache_clear()
+        span_room.told = None
 
     def note(
         self, span: Span, event_name: str, attributes: Mapping[str, object] | None = None
@@ -195,6 +206,28 @@ class Run:
         if self._context is not None and not _has_span(context_api.get_current()):
             return self._context
         return None
+
+    def go_on(self, of: SpanContext) -> SpanContext:
+        """Begin a trace that goes on where another is full, below the span ``of``."""
+        span = spans_of("run").start(
+            f"run {self.program.name}, continued", SpanKind.INTERNAL, Context(), now()
+        )
+        whole = f"{of.trace_id:032x}-{of.span_id:016x}"
+        span.describe(Part({semconv.RUN_ID: self.id, semconv.TRACE_CONTINUES: whole}))
+        span.point(of, {})
+        span.finish(now())
+        return span.visible.get_span_context()
+
+    def ends_windows(self) -> None:
+        """A window of calls is open: have it ended where nothing that is to run at exit does.
+
+        Children of multiprocessing end by ``os._exit``, after what they have been told to finalize.
+        """
+        finalizing = sys.modules.get("multiprocessing.util")
+        if self.worker is None or finalizing is None or self._ends_windows == os.getpid():
+            return
+        self._ends_windows = os.getpid()
+        finalizing.Finalize(None, self._settle, exitpriority=0)
 
     def _begin(self, root: bool) -> None:
         """Find the run that this process's operations belong to."""
@@ -269,6 +302,8 @@ class Run:
         """Wait for what is still being digested, and for the spans that wait for it."""
         with faults.contained("what was still being digested was not recorded"):
             background.flush()
+        with faults.contained("the last of the calls that repeat were not recorded"):
+            repeats.close()
 
     def _close(self) -> None:
         self._settle()
@@ -294,6 +329,8 @@ class Run:
     def _forked(self) -> None:
         """In a forked child: what it does belongs to the run, whose end is the parent's to tell."""
         self.forks += 1
+        repeats.forget()
+        traces.forget()
         if not self.active:
             return
         self.worker = os.getpid()

@@ -17,6 +17,7 @@ IN_MEMORY = ("table", "array", "model", "object", "stream")
 
 RUN_STATES = {
     "running": "still running",
+    "replaced": "another program took its place",
     "died": "ended without saying so",
     "unknown": "end not recorded",
 }

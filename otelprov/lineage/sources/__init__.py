@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from otelprov.model import Operation, Run
+
+if TYPE_CHECKING:
+    from otelprov.lineage.logged import LogSource
 
 
 class SourceError(Exception):
@@ -79,8 +82,35 @@ class Source(Protocol):
         """
 
 
+def open_logs(address: str) -> LogSource:
+    """Open the log lines of ``journal:PATH``, ``otlp-file:PATH`` or ``loki+http://HOST:PORT``.
+
+    Raises:
+        AddressError: the address is of no known form.
+        SourceError: there is nothing at the path.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme == "journal" and rest:
+        from otelprov.lineage.sources.journal import JournalSource
+        from otelprov.lineage.sources.log_files import JournalLogs
+
+        return JournalLogs(JournalSource(rest).index, rest)
+    if scheme == "otlp-file" and rest:
+        from otelprov.lineage.sources.log_files import LogFiles
+
+        return LogFiles(rest)
+    if scheme in ("loki+http", "loki+https") and rest.strip("/"):
+        from otelprov.lineage.sources.loki import LokiLogs
+
+        return LokiLogs(address.removeprefix("loki+"))
+    raise AddressError(
+        f"{address!r} has no log lines; expected journal:PATH, otlp-file:PATH or "
+        "loki+http://HOST:PORT"
+    )
+
+
 def open_source(address: str) -> Source:
-    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``jaeger+https://HOST:PORT``.
+    """Open ``journal:PATH``, ``jaeger+http://HOST:PORT`` or ``tempo+http://HOST:PORT`` (or https).
 
     Raises:
         AddressError: the address is of no known form.
@@ -95,6 +125,11 @@ def open_source(address: str) -> Source:
         from otelprov.lineage.sources.jaeger import JaegerSource
 
         return JaegerSource(address.removeprefix("jaeger+"))
+    if scheme in ("tempo+http", "tempo+https") and rest.strip("/"):
+        from otelprov.lineage.sources.tempo import TempoSource
+
+        return TempoSource(address.removeprefix("tempo+"))
     raise AddressError(
-        f"{address!r} is no source; expected journal:PATH or jaeger+http://HOST:PORT"
+        f"{address!r} is no source; expected journal:PATH, jaeger+http://HOST:PORT "
+        "or tempo+http://HOST:PORT"
     )

@@ -6,12 +6,8 @@ only together with a service: every question is put to every service. It answers
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +15,8 @@ from typing import Any
 from otelprov import semconv
 from otelprov.journal.reader import Attributes, Event, Span, SpanLink, Value
 from otelprov.lineage import decode
-from otelprov.lineage.sources import ALL, AddressError, SourceError, Wanted
+from otelprov.lineage.sources import ALL, SourceError, Wanted
+from otelprov.lineage.sources.http import Refused, Server
 from otelprov.model import Operation, Run
 
 _LIMIT = 1000  # traces in one answer
@@ -27,33 +24,12 @@ _DAY = 86_400_000_000  # microseconds
 _WORKERS = 8
 
 
-class _Refused(SourceError):
-    """Jaeger answered, with an error."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class JaegerSource:
     """The operations in the Jaeger whose query service is at ``url``."""
 
     def __init__(self, url: str, *, timeout: float = 30) -> None:
-        parts = urllib.parse.urlsplit(url)
-        try:
-            valid = bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            valid = False
-        if not valid or parts.username or parts.query or parts.fragment:
-            raise AddressError(
-                f"{url!r} is not the address of a Jaeger; expected jaeger+http://HOST:PORT"
-            )
-        self.name = url.rstrip("/")
-        self._timeout = timeout
-        handlers: list[urllib.request.BaseHandler] = []
-        if parts.hostname in ("localhost", "127.0.0.1", "::1"):
-            handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
-        self._opener = urllib.request.build_opener(*handlers)
+        self._server = Server(url, "Jaeger", "jaeger+http://HOST:PORT", timeout=timeout)
+        self.name = self._server.url
         self._services: list[str] | None = None
         self._spans: dict[str, dict[str, Span]] = {}
         self._limit = _LIMIT
@@ -173,7 +149,7 @@ class JaegerSource:
         if trace_id not in self._spans:
             try:
                 answer = self._get(f"api/traces/{trace_id}")
-            except _Refused as error:
+            except Refused as error:
                 if error.status != 404:
                     raise
                 answer = []
@@ -206,8 +182,8 @@ class JaegerSource:
                 "limit": str(limit),
             }
             try:
-                answer = self._get("api/traces?" + urllib.parse.urlencode(parameters))
-            except _Refused as error:
+                answer = self._get("api/traces", parameters)
+            except Refused as error:
                 # The memory storage refuses a limit above the traces it is set to hold.
                 if "search depth" not in str(error) or limit <= 10:
                     raise
@@ -220,24 +196,10 @@ class JaegerSource:
                 )
             return answer
 
-    def _get(self, path: str) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-            f"{self.name}/{path}", headers={"Accept": "application/json"}
-        )
+    def _get(self, path: str, parameters: dict[str, str] | None = None) -> Any:
         try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                body = response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                refusal = _refusal(error.read()) or f"HTTP {error.code} {error.reason}"
-            raise _Refused(f"Jaeger at {self.name} refused: {refusal}", error.code) from None
-        except (OSError, http.client.HTTPException) as error:
-            cause = getattr(error, "reason", None) or error
-            reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-            raise SourceError(f"cannot reach Jaeger at {self.name}: {reason}") from None
-        try:
-            return json.loads(body)["data"] or []
-        except (ValueError, KeyError, TypeError):
+            return self._server.get(path, parameters)["data"] or []
+        except (KeyError, TypeError):
             raise SourceError(
                 f"what answers at {self.name} is not Jaeger's query service "
                 "(its port is 16686 by default)"
@@ -260,13 +222,6 @@ class JaegerSource:
 def _operations(spans: Iterable[Span]) -> list[Operation]:
     operations = [decode.operation(span) for span in spans if decode.is_operation(span)]
     return sorted(operations, key=lambda operation: (operation.end, operation.id))
-
-
-def _refusal(body: bytes) -> str | None:
-    try:
-        return str(json.loads(body)["errors"][0]["msg"])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None
 
 
 def _span(message: dict[str, Any], trace: dict[str, Any]) -> Span:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from otelprov import semconv
 from otelprov.journal import retention
 from otelprov.journal.index import JournalIndex, RunEntry
 from otelprov.journal.places import Place
@@ -145,8 +146,16 @@ class JournalSource:
         if run.end is None:
             # Its process holds a lock for as long as it lives.
             states: dict[bool | None, RunStatus] = {True: "running", False: "died"}
-            run = replace(run, status=states.get(self.index.is_open(run_id), "unknown"))
+            status = states.get(self.index.is_open(run_id), "unknown")
+            if status == "died" and self._is_replaced(run.trace_id, run_id):
+                status = "replaced"
+            run = replace(run, status=status)
         return replace(run, unfinished=unfinished)
+
+    def _is_replaced(self, trace_id: str, run_id: str) -> bool:
+        """Whether another run says that it took the place of this one: it is in its trace."""
+        spans = map(self._read, self.index.runs_of(trace_id))
+        return any(span and span.attributes.get(semconv.RUN_REPLACED) == run_id for span in spans)
 
     def _decode_all(self, places: list[Place]) -> list[Operation]:
         decoded = (self._decode(place) for place in places)

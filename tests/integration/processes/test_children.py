@@ -115,6 +115,10 @@ def test_a_program_that_takes_the_place_of_another_says_so(tmp_path: Path, how: 
     assert ended.attributes["otelprov.run.replaced"] == f"{first.trace_id}-{first.span_id}"
     assert ended.attributes["process.pid"] == first.attributes["process.pid"]
     assert outcome.lineage("out.csv") == ({"in.csv"}, [])
+    newest, oldest = outcome.runs()
+    assert (newest["name"], newest["status"]) == ("run second.py", "ok")
+    assert (oldest["name"], oldest["status"]) == ("run program.py", "replaced")
+    assert newest["replaced"] == oldest["id"]
 
 
 def test_a_program_that_becomes_something_else_ends_as_that_does(tmp_path: Path) -> None:

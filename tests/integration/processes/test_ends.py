@@ -118,7 +118,8 @@ def test_a_program_ends_as_it_does_unrecorded(tmp_path: Path, how: str) -> None:
         assert outcome.run.attributes.get("error.type") == error
         assert listed["status"] == ("error" if error else "ok")
     else:
-        assert listed["status"] == "unknown"
+        assert listed["status"] == "died"
+        assert [one["name"] for one in listed["unfinished"]] == ["last"]
     if how == "SIGTERM handled":
         assert names.count("done") == 2
 

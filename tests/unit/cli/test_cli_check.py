@@ -119,7 +119,7 @@ def test_a_target_a_run_and_a_time_narrow_it(journal: Journal) -> None:
         (["--run", "0000"], "run 0000 is not in journal:"),
         (["no/such.csv"], "there is no file no/such.csv"),
         (["--source", "journal:nowhere"], "there is no journal at"),
-        (["--source", "tempo:x"], "is no source"),
+        (["--source", "zipkin:x"], "is no source"),
         (["--source", "jaeger+http://localhost:1"], "needs a journal"),
     ],
 )

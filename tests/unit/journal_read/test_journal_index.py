@@ -303,3 +303,84 @@ def test_several_processes_can_open_the_index_at_once(journal: Journal, state: s
     ]
     assert [one.communicate(timeout=60)[0].split() for one in readers] == [["1"] * 5] * 4
     assert makers(JournalIndex(journal.directory)) == ["pandas.to_parquet"]
+
+
+def test_operations_are_found_by_name_and_time(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+
+    def found(since: int | None = None, until: int | None = None, limit: int = 9) -> list[int]:
+        places = index.named("pandas.read_csv", since, until, limit)
+        return [span.start for span in map(index.read, places) if span is not None]
+
+    starts = found()
+    assert len(starts) == 3
+    assert starts == sorted(starts, reverse=True)
+    assert found(limit=1) == starts[:1]
+    assert found(since=starts[1]) == starts[:2]
+    assert found(until=starts[1]) == starts[2:]
+    assert index.named("pandas.melt", None, None, 9) == []
+
+
+def test_a_binary_file_and_a_line_without_end_stop_nobody(journal: Journal) -> None:
+    noise = journal.directory / "20260101T000000-1-00000000.jsonl"
+    noise.write_bytes(bytes(range(256)) * 500)
+    long = journal.directory / "20260101T000000-1-00000001.jsonl"
+    long.write_bytes(b"x" * (reader.LONGEST + 10) + b"\n" + journal.file("ingest.py").read_bytes())
+    index = JournalIndex(journal.directory)
+    assert makers(index) == ["pandas.to_parquet"] * 1
+    reasons = {(one.file.name, one.line, one.reason.split(" (")[0]) for one in index.damage()}
+    assert (long.name, 1, "the line is longer than 16 MiB") in reasons
+    assert {name for name, *_ in reasons} == {noise.name, long.name}
+    # What is appended after such a line is read from there.
+    with long.open("ab") as more:
+        more.write(b"{}\n")
+    assert (long.name, 8) in {
+        (one.file.name, one.line) for one in JournalIndex(journal.directory).damage()
+    }
+
+
+def test_segments_that_are_deleted_while_they_are_listed_or_read_are_no_damage(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = reader.files(journal.directory)
+    first = JournalIndex(journal.directory)
+    (place,) = first.generating([CLEAN])[CLEAN]
+    assert first.read(place) is not None
+    journal.file("ingest.py").unlink()
+    # It is open: what was asked for can still be read to its end.
+    assert first.read(place) is not None
+    monkeypatch.setattr(reader, "files", lambda directory: listed)
+    index = JournalIndex(journal.directory)
+    assert index.damage() == []
+    assert index.totals().files == 1
+    assert index.generating([CLEAN]) == {CLEAN: []}
+
+
+def test_ancestors_are_found_in_one_question(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    found = index.ancestors([digest("delays.csv", "file")], 100)
+    assert found[:2] == [digest("delays.csv", "file"), digest("delays")]
+    assert set(found[2:]) == {
+        digest("merged", "table"),
+        CLEAN,
+        digest("merged"),
+        digest("flights", "table"),
+        digest("airlines", "table"),
+        digest("flights.csv", "file"),
+        digest("airlines.csv", "file"),
+    }
+    assert len(index.ancestors([digest("delays.csv", "file")], 3)) == 3
+
+
+def test_a_question_sees_what_another_reader_found_meanwhile(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    assert index.using([digest("new", "file")])[digest("new", "file")] == []
+    path = journal.file("report.py")
+    line = path.read_text().splitlines()[0].replace(CLEAN, digest("new", "file"))
+    with path.open("a") as more:
+        more.write(line + "\n")
+    JournalIndex(journal.directory)
+    assert len(index.using([digest("new", "file")])[digest("new", "file")]) == 1
+    # And it is not put off when the index is thrown away under it.
+    (journal.directory / "index.sqlite").unlink()
+    assert len(index.using([digest("new", "file")])[digest("new", "file")]) == 1

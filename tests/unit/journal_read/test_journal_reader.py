@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,97 @@ def test_only_regular_files_of_the_journal_are_read(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").mkdir()
     (tmp_path / "d.jsonl").symlink_to("gone")
     assert [path.name for path in reader.files(tmp_path)] == ["a.jsonl", "b.jsonl"]
+
+
+def log(event: str, **values: Any) -> bytes:
+    record = {"traceId": TRACE, "spanId": SPAN, "eventName": event}
+    named = {f"otelprov.operation.{name}": value for name, value in values.items()}
+    record["attributes"] = attributes_of({"otelprov.operation.kind": "write", **named})  # type: ignore[assignment]
+    resource = {"attributes": attributes_of({"service.name": "flights"})}
+    group = {"resource": resource, "scopeLogs": [{"logRecords": [record]}]}
+    return json.dumps({"resourceLogs": [group]}).encode()
+
+
+def test_a_started_record_is_a_span_without_an_end() -> None:
+    (span,) = reader.spans(log("otelprov.operation.started", name="w", start=5, parent="e" * 16))
+    assert (span.name, span.start, span.end, span.rank) == ("w", 5, 0, 0)
+    assert (span.trace_id, span.span_id, span.parent_span_id) == (TRACE, SPAN, "e" * 16)
+    assert span.service == "flights"
+    assert span.attributes == {"otelprov.operation.kind": "write"}
+
+
+def test_a_returned_record_is_a_span_that_is_not_complete() -> None:
+    line = log("otelprov.operation.returned", name="w", start=5, end=9, pending=2, error="KeyError")
+    (span,) = reader.spans(line)
+    assert (span.start, span.end, span.rank, span.pending) == (5, 9, 1, 2)
+    assert (span.failed, span.message) == (True, "KeyError")
+    (whole,) = reader.spans(request())
+    assert whole.rank == 2
+
+
+def test_a_record_of_lost_lines_is_read() -> None:
+    from otelprov.journal.losses import Losses, lost_line
+
+    spans, (lost,) = reader.contents(lost_line(Losses(3, 500, "No space left on device")))
+    assert spans == []
+    assert (lost.lines, lost.bytes, lost.reason) == (3, 500, "No space left on device")
+    assert lost.time > 1_700_000_000_000_000_000
+
+
+def test_other_log_records_are_nothing_to_the_reader() -> None:
+    assert reader.contents(log("user.logged_in")) == ([], [])
+    assert reader.contents(b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}') == ([], [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        request(startTimeUnixNano=str(1 << 70)),
+        request(endTimeUnixNano="-5"),
+        log("otelprov.operation.started", start="soon"),
+    ],
+    ids=["a time that no clock has", "a time before the epoch", "a start that is none"],
+)  # fmt: skip
+def test_a_strange_line_is_damage_and_no_fault_of_the_reader(line: bytes) -> None:
+    with pytest.raises(DamagedLine):
+        reader.spans(line)
+
+
+def test_a_value_deeper_than_python_goes_is_damage() -> None:
+    value = json.loads('{"arrayValue":{"values":[' * 200 + "{}" + "]}}" * 200)
+    line = request(attributes=[{"key": "a", "value": value}])
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(300)
+    try:
+        with pytest.raises(DamagedLine, match="RecursionError"):
+            reader.spans(line)
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_a_line_without_end_is_passed_over_in_bounded_memory(tmp_path: Path) -> None:
+    """100 MB without a newline, between two lines that are sound."""
+    import tracemalloc
+
+    path = tmp_path / "a.jsonl"
+    sound = request() + b"\n"
+    with path.open("wb") as file:
+        file.write(sound)
+        for _ in range(100):
+            file.write(b"\0" * 1_000_000)
+        file.write(b"\n" + sound)
+        for _ in range(20):
+            file.write(b"x" * 1_000_000)
+    tracemalloc.start()
+    found = list(reader.lines(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * reader.LONGEST
+    assert [(one.length, one.complete, bool(one.data)) for one in found] == [
+        (len(sound), True, True),
+        (100_000_001, True, False),
+        (len(sound), True, True),
+        (20_000_000, False, False),
+    ]
+    assert found[2].offset == len(sound) + 100_000_001
+    assert next(reader.lines(path, found[2].offset, 2)) == found[2]

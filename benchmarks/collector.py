@@ -2,10 +2,10 @@
 
     make benchmark-collector ARGS='--spans 50000'
 
-The spans are those of a run of examples/flights, with parameters, code and artifacts, over and over
-under new ids, sent as otelprov's shipper sends them: OTLP/JSON over HTTP, many to a request. Both
-Collectors run as they are in collector-config/, with TLS, tokens, redaction, queues on disk, sampling
-and the record; behind the gateway a real Jaeger, in memory. Three things are measured:
+The spans are those of a run of examples/flights, with parameters, code and artifacts, over and
+over under new ids, sent as otelprov's shipper sends them: OTLP/JSON over HTTP, many to a request.
+Both Collectors run as they are in collector-config/, with TLS, tokens, redaction, queues on disk,
+sampling and the record; behind the gateway a real Jaeger, in memory. Three things are measured:
 
 - flow: all of it runs. Seconds from the first request until Jaeger has the last span, and the CPU
   seconds that each process took for it;
@@ -86,7 +86,7 @@ def recorded_spans(directory: Path) -> list[str]:
 
 
 def requests(lines: list[str], spans: int, batch: int) -> Iterator[tuple[bytes, int]]:
-    """Bodies of requests, and how many spans are in each: every round of the lines under new ids."""
+    """Bodies of requests, and how many spans are in each: each round of the lines under new ids."""
     start, end = '{"resourceSpans":[', "]}"
     assert all(line.startswith(start) and line.endswith(end) for line in lines)
     taken: list[str] = []
@@ -193,7 +193,6 @@ def measure(state: Path, bodies: list[tuple[bytes, int]], *, fsync: bool) -> Non
         )
         with collectors.running(gateway, agent):
             send(agent.http, bodies[:4])
-            before = delivered(gateway)
             wait_for(gateway, sum(count for _, count in bodies[:4]))
             before = delivered(gateway)
             running = {
@@ -210,17 +209,15 @@ def measure(state: Path, bodies: list[tuple[bytes, int]], *, fsync: bool) -> Non
             # The sampler decides ten seconds later; that is work for the same spans.
             time.sleep(12)
             spent = {name: cpu(process) - taken[name] for name, process in running.items()}
+            print(f"flow         {spans:,} spans taken in {accepted:.1f} s, all in Jaeger after")
             print(
-                f"flow         {spans:,} spans taken in {accepted:.1f} s, in Jaeger after {arrived:.1f} s"
-            )
-            print(
-                f"             {spans / arrived:,.0f} spans a second, on this machine as it is now"
+                f"             {arrived:.1f} s: {spans / arrived:,.0f} a second on this machine now"
             )
             for name, seconds in spent.items():
-                peak = memory(running[name]) / 1e6
                 print(
-                    f"  {name:<10} {seconds / spans * 1e6:6.0f} µs CPU a span, "
-                    f"{spans / seconds:8,.0f} spans a second and core, at most {peak:.0f} MB of memory"
+                    f"  {name:<10} {seconds / spans * 1e6:6.0f} µs CPU a span: "
+                    f"{spans / seconds:,.0f} spans a second and core; "
+                    f"at most {memory(running[name]) / 1e6:.0f} MB of memory"
                 )
             gateway.stop()
             empty = size(state / "agent")
@@ -229,12 +226,10 @@ def measure(state: Path, bodies: list[tuple[bytes, int]], *, fsync: bool) -> Non
             send(agent.http, bodies)
             accepted = time.monotonic() - begun
             waiting = size(state / "agent") - empty
+            used = (cpu(agent.process) - taken_by_agent) / spans * 1e6
+            print(f"outage       {spans / accepted:,.0f} spans taken a second")
             print(
-                f"outage       {spans:,} spans taken in {accepted:.1f} s: {spans / accepted:,.0f} a second"
-            )
-            print(
-                f"  agent      {(cpu(agent.process) - taken_by_agent) / spans * 1e6:6.0f} µs CPU a span, "
-                f"{waiting / spans:,.0f} bytes on disk a span"
+                f"  agent      {used:6.0f} µs CPU and {waiting / spans:,.0f} bytes of disk a span"
             )
             gateway.start()
             begun = time.monotonic()
@@ -258,8 +253,8 @@ def main() -> None:
             line.count('"otelprov.used"') + line.count('"otelprov.generated"') for line in lines
         )
         print(
-            f"spans        {len(lines)} of examples/flights: {sum(sizes) / len(sizes):,.0f} bytes of JSON "
-            f"and {artifacts / len(lines):.1f} artifacts each"
+            f"spans        {len(lines)} of examples/flights, with {artifacts / len(lines):.1f} "
+            f"artifacts and {sum(sizes) / len(sizes):,.0f} bytes of JSON each"
         )
         bodies = list(requests(lines, options.spans, options.batch))
         json.loads(bodies[0][0])

@@ -53,6 +53,8 @@ def checks() -> list[Check]:
         like_a_collector(built(COLLECTOR), "gateway.yaml"),
         like_a_collector(built(JAEGER), "jaeger/config.yaml"),
         like_a_collector(built(JAEGER), "jaeger/config.yaml", "jaeger/config-badger.yaml"),
+        like_a_collector(built(JAEGER), "jaeger/kafka-in.yaml"),
+        like_a_collector(built(JAEGER), "jaeger/config.yaml", "jaeger/kafka-out.yaml"),
         Check(("loki/loki.yaml",), [*loki, "-config.file=loki/loki.yaml"]),
         Check(
             ("prometheus/prometheus.yml", "prometheus/rules.yml"),

@@ -165,6 +165,8 @@ class Operation:
     error: str | None = None
     dropped: int = 0
     """Artifacts that a limit left out of ``used`` and ``generated``."""
+    calls: int = 1
+    """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
 

@@ -71,6 +71,7 @@ def operation(span: Span) -> Operation:
         error=_error(span),
         dropped=(_number(attributes, semconv.DROPPED_USED) or 0)
         + (_number(attributes, semconv.DROPPED_GENERATED) or 0),
+        calls=_number(attributes, semconv.REPEATED_COUNT) or 1,
         pending=span.pending or 0,
     )
 

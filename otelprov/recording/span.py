@@ -25,6 +25,7 @@ from otelprov.journal import otlp
 from otelprov.journal.lines import Frame, Part, log_line, span_line
 from otelprov.journal.processor import Journaled, JournalProcessor
 from otelprov.recording import faults
+from otelprov.recording.continued import traces
 
 Attributes = Mapping[str, Any]
 
@@ -34,6 +35,8 @@ _RANDOM: Final = 0x02
 """The flag of a trace id whose last 56 bits are random (W3C Trace Context, level 2)."""
 
 
+_TYPICAL: Final = 3000
+"""Bytes of a line, where no journal has it."""
 told: Callable[[ReadableSpan, Attributes, list[tuple[str, Attributes]]], None] | None = None
 """Told of each span that has ended, with its attributes and its events (``events.tell``)."""
 
@@ -235,7 +238,11 @@ class OperationSpan(Journaled, Span):
         journal = self.source.journal
         if journal is not None:
             with faults.contained(f"{self._name} is not in the journal"):
-                journal.append(self.line())
+                line = self.line()
+                traces.add(self._context.trace_id, len(line))
+                journal.append(line)
+        else:
+            traces.add(self._context.trace_id, _TYPICAL)
         if self._record_end_metrics is not None:
             self._record_end_metrics()
         if self.handed_on and self.source.others():

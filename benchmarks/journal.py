@@ -292,9 +292,14 @@ def ask(directory: Path, runs: list[Run]) -> None:
     """What the index costs, and what it answers."""
     path = directory / "index.sqlite"
     if not path.exists():
+        cpu = time.process_time()
         built = timed(lambda: JournalIndex(directory))[0]
+        cpu = time.process_time() - cpu
         lines = len(runs) * (STEPS + 1)
-        print(f"index            built in {built:.0f} s, {built / lines * 1e6:.0f} us a line")
+        print(
+            f"index            built in {built:.0f} s, {cpu:.0f} s of a processor, "
+            f"{cpu / lines * 1e6:.0f} us a line"
+        )
     size = sum(one.stat().st_size for one in directory.glob("*.jsonl"))
     print(
         f"                 {path.stat().st_size / 1e6:,.0f} MB, "
@@ -324,18 +329,20 @@ def ask(directory: Path, runs: list[Run]) -> None:
         )
     print(f"runs             {median(lambda run: index.runs(20))}")
     for name, deep in (("chain", True), ("joined", False)):
-        found = []
+        found, cpu = [], []
         for run in (one for one in chosen if one.deep is deep):
             source = JournalSource(directory)
             walk.upstream(source, runs[3].last, depth=2)  # files and pages are open
             gc.collect()
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             answer = walk.upstream(source, run.last)
             found.append(time.perf_counter() - start)
+            cpu.append(time.process_time() - used)
             assert len(answer.operations) == STEPS, len(answer.operations)
         print(
             f"closure {name:8} {statistics.median(found) * 1e3:.0f} ms for {STEPS:,} operations "
-            f"(of {len(found)}: {min(found) * 1e3:.0f} to {max(found) * 1e3:.0f})"
+            f"(of {len(found)}: {min(found) * 1e3:.0f} to {max(found) * 1e3:.0f}), "
+            f"{statistics.median(cpu) * 1e3:.0f} ms of a processor"
         )
 
 

@@ -44,10 +44,9 @@ def main() -> None:
     environment = {
         **os.environ,
         "OTEL_SERVICE_NAME": SERVICE,
-        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_TRACES_EXPORTER": "otelprov",
         "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_LOGS_EXPORTER": "otelprov",
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoints["otlp_http"],
         "OTELPROV_JOURNAL": str(OUTPUT / "journal"),
     }

@@ -165,6 +165,8 @@ class Operation:
     error: str | None = None
     dropped: int = 0
     """Artifacts that a limit left out of ``used`` and ``generated``."""
+    calls: int = 1
+    """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
 
@@ -188,6 +190,9 @@ class Run:
     command: tuple[str, ...] = ()
     code: Code = field(default_factory=Code)
     operations: int = 0
+    """How many of them a source has."""
+    said: int | None = None
+    """How many there are, as the run says itself at its end."""
     error: str | None = None
     replaced: str | None = None
     """Id of the run whose place it took in the process (``os.exec``)."""

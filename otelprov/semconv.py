@@ -261,12 +261,57 @@ DROPPED_ARTIFACTS: Final = _attribute(
     "{artifact}",
 )
 
+# --- calls that repeat, traces that go on ---------------------------------------------------------
+
+REPEATED_COUNT: Final = _attribute(
+    "otelprov.repeated.count",
+    "int",
+    ("span",),
+    "How many calls from one line of the program the span stands for, where it is more than one.",
+    "{call}",
+)
+REPEATED_FAILURES: Final = _attribute(
+    "otelprov.repeated.failures",
+    "int",
+    ("span",),
+    "How many of them raised an exception; those have spans of their own, up to the same limit.",
+    "{call}",
+)
+REPEATED_SUM: Final = _attribute(
+    "otelprov.repeated.duration.sum", "double", ("span",), "How long they took in all.", "s"
+)
+REPEATED_MIN: Final = _attribute(
+    "otelprov.repeated.duration.min", "double", ("span",), "How long the shortest took.", "s"
+)
+REPEATED_MAX: Final = _attribute(
+    "otelprov.repeated.duration.max", "double", ("span",), "How long the longest took.", "s"
+)
+REPEATED_VARYING: Final = _attribute(
+    "otelprov.repeated.varying",
+    "string[]",
+    ("span",),
+    "The parameters that were not the same in all of them; the span shows those of the first.",
+)
+TRACE_CONTINUES: Final = _attribute(
+    "otelprov.trace.continues",
+    "string",
+    ("span",),
+    "On a span that is no operation: `<trace id>-<span id>` of the span in another, full trace "
+    "that it stands for. What would be below that span is below this one.",
+)
+
 # --- log records: what is known of a span that has not been written yet -------------------------
 
 STARTED: Final = _log(
     "otelprov.operation.started",
     "A run, or an operation that is long or writes, has begun: what was going on when a machine "
     "died is known by it.",
+)
+FINISHED: Final = _log(
+    "otelprov.operation",
+    "An operation or a run is over, with all that its span says (`OTELPROV_EVENTS`). Its "
+    "artifacts stand in `otelprov.operation.used` and `otelprov.operation.generated`, and their "
+    "ids once more in `otelprov.used.id` and `otelprov.generated.id`, separated by commas.",
 )
 RETURNED: Final = _log(
     "otelprov.operation.returned",
@@ -383,6 +428,14 @@ CICD_RUN_URL: Final = _attribute(
 
 # --- the run span --------------------------------------------------------------------------------
 
+RUN_OPERATIONS: Final = _attribute(
+    "otelprov.run.operations",
+    "int",
+    ("run",),
+    "How many operations the process carried out, those of forked children not among them: where "
+    "there are fewer, some were lost on the way.",
+    "{operation}",
+)
 PROCESS_PID: Final = _attribute(
     "process.pid",
     "int",

@@ -83,6 +83,18 @@ SETTINGS: tuple[Setting, ...] = (
         "and with 'off' everything, is digested before the call returns.",
     ),
     Setting(
+        "OTELPROV_REPEATS",
+        "1000",
+        "Calls of one operation from one line of the program that make a span each; more are "
+        "summed up. 'off' for no limit.",
+    ),
+    Setting(
+        "OTELPROV_TRACE_LIMIT",
+        "4MB",
+        "Bytes that a process writes into one trace before it goes on in another, which is linked; "
+        "'off' for no limit.",
+    ),
+    Setting(
         "OTELPROV_PARAMETER_LENGTH",
         "512",
         "Characters kept of one parameter's value (16 to 2000).",
@@ -99,6 +111,12 @@ SETTINGS: tuple[Setting, ...] = (
         "2",
         "Seconds, in all, that the exit of a program may be delayed by what is still to be "
         "delivered; 0 for not at all.",
+    ),
+    Setting(
+        "OTELPROV_EVENTS",
+        "off",
+        "Whether each finished operation is an event in the logs, too: 'on' or 'off'. Events go "
+        "where OTEL_LOGS_EXPORTER says.",
     ),
     Setting(
         "OTELPROV_RAISE_FAULTS",
@@ -124,9 +142,14 @@ class Settings:
     """Bytes of one operation; None for no limit."""
     digest_queue: int | None = 1 << 30
     """Bytes; None to put nothing off."""
+    repeats: int | None = 1000
+    """Calls; None for no limit."""
+    trace_limit: int | None = 4_000_000
+    """Bytes; None for no limit."""
     parameter_length: int = 512
     exit_timeout: float = 2.0
     """Seconds."""
+    events: bool = False
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -169,6 +192,8 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
     default_limit: int | None = 8 << 30
     default_queue: int | None = 1 << 30
     default_size: int | None = 10 << 30
+    default_repeats: int | None = 1000
+    default_trace: int | None = 4_000_000
     return Settings(
         journal=journal,
         journal_segment=get("OTELPROV_JOURNAL_SEGMENT", _segment, 16 << 20),
@@ -178,8 +203,11 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
         carrier=get("OTELPROV_CARRIER", _switch, True),
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),
+        repeats=get("OTELPROV_REPEATS", _repeats, default_repeats),
+        trace_limit=get("OTELPROV_TRACE_LIMIT", _limit, default_trace),
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
         exit_timeout=get("OTELPROV_EXIT_TIMEOUT", _seconds, 2.0),
+        events=get("OTELPROV_EVENTS", _switch, False),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -257,6 +285,14 @@ def _length(text: str) -> int:
     if not 16 <= value <= 2000:
         raise ValueError("expected a whole number from 16 to 2000")
     return value
+
+
+def _repeats(text: str) -> int | None:
+    if text.lower() == "off":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("expected a whole number from 1 on, or 'off'")
+    return int(text)
 
 
 def _limit(text: str) -> int | None:

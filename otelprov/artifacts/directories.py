@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from otelprov.artifacts import contents, evidence
 from otelprov.artifacts.digest import NoCanonicalForm, hasher
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import named, shown
 from otelprov.model import Artifact
 
@@ -67,6 +68,8 @@ class OpenDirectory:
                 except PermissionError as error:
                     self._artifact = self._version("status", contents.reason(error))
                 except Exception as error:
+                    if is_of_the_program(error):
+                        raise
                     self._artifact = named(self.uri, contents.reason(error), self.name)
             return self._artifact
 

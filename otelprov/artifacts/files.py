@@ -9,6 +9,7 @@ import threading
 
 from otelprov.artifacts import contents, evidence
 from otelprov.artifacts.directories import OpenDirectory
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.model import Artifact
 
@@ -98,6 +99,8 @@ class OpenFile:
                     digest = contents.digest(self._place, self._descriptor, self.status)
                     self._artifact = _file(digest, self.status, self.name, self.uri)
                 except Exception as error:
+                    if is_of_the_program(error):
+                        raise
                     self._artifact = named(self.uri, contents.reason(error), self.name)
                 self.close()
             return self._artifact

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from otelprov.artifacts import contents, tables
 from otelprov.artifacts.digest import BLOCK_ROWS, NoCanonicalForm, TableDigest, unidentified
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri
 from otelprov.model import Artifact
 
@@ -44,6 +45,8 @@ def table_in_file(path: str | os.PathLike[str]) -> Artifact | None:
     except ImportError:
         reason = "pyarrow is not installed"
     except Exception as error:
+        if is_of_the_program(error):
+            raise
         reason = f"digest failed: {type(error).__name__}"
     return Artifact(unidentified(), "table", name, uri, coverage="none", reason=reason)
 

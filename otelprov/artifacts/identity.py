@@ -9,6 +9,7 @@ from blake3 import blake3
 
 from otelprov.artifacts import arrays, lazy, objects, sparse, tables
 from otelprov.artifacts.digest import NoCanonicalForm, TableDigest, unidentified
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.registration import description
 from otelprov.artifacts.values import content_digest
 from otelprov.model import Artifact, ArtifactKind, Column
@@ -57,6 +58,8 @@ def identify(value: object, *, name: str | None = None, query: bool = False) -> 
     except NoCanonicalForm as error:
         reason = str(error)
     except BaseException as error:  # Polars' panics are no Exception
+        if is_of_the_program(error):
+            raise
         # Not its message: Arrow's quote the data.
         reason = f"digest failed: {type(error).__name__}"
     rows, columns = tables.shape(value) if kind == "table" else (None, None)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-# Imported for their descriptions.
 from otelprov.artifacts import classes, lazy, models  # noqa: F401
 from otelprov.artifacts.digest import NoCanonicalForm
+
+# Imported for their descriptions.
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.registration import Description, description
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def ask(found: Description, value: object) -> object:
     except NoCanonicalForm:
         raise
     except Exception as error:
+        if is_of_the_program(error):
+            raise
         what = f"the description of {classes.name(type(value))} raised {type(error).__name__}"
         raise NoCanonicalForm(what) from None
 

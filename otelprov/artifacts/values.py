@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 
 from otelprov.artifacts import classes
 from otelprov.artifacts.digest import NoCanonicalForm, hasher
+from otelprov.artifacts.interruptions import is_of_the_program
 
 MAX_NODES: Final = 1_000_000
 MAX_DEPTH: Final = 100
@@ -46,7 +47,9 @@ def digest_value(value: object) -> bytes | None:
         return canonical_digest(value)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except BaseException:  # Polars' panics are no Exception
+    except BaseException as error:  # Polars' panics are no Exception
+        if is_of_the_program(error):
+            raise
         return None
 
 

@@ -130,6 +130,8 @@ def _operation(operation: Operation, source: Source) -> Fields:
     for link in operation.links:
         made = f"  made {link.artifact_id}" if link.artifact_id else ""
         fields.append(("link", f"{link.trace_id}-{link.span_id}{made}"))
+    if operation.calls > 1:
+        fields.append(("calls", f"{operation.calls:,} from this line, summed up"))
     if operation.pending:
         fields.append(("not known", f"the ids of {operation.pending} artifacts"))
     if operation.dropped:

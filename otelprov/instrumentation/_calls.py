@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -282,8 +283,30 @@ def pass_on(
         for item in known:
             item.settle()
     identity = derive(site.step, known, digest_value([plain, named]), parameters)
-    if identity is not None:
+    if identity is None:
+        return
+    if len(identity.sources) > MAX_SOURCES and not identity.parameters:
+        _gather(site, known, changed)
+    else:
         _assign(changed, identity)
+
+
+MAX_SOURCES = 50
+"""Artifacts that small steps carry on with an object. A sum over a million tables would carry a
+million: from this number on the step is an operation, and what it makes one artifact."""
+
+
+def _gather(site: Site, known: list[Identity], changed: object) -> None:
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and is_internal(frame):
+        frame = frame.f_back
+    operation = OpenOperation(site.call, frame, {}, ())
+    operation.enter()
+    for identity in known:
+        operation.use("input", identity)
+    operation.leave()
+    observation.outputs(operation, changed, by_content=False)
+    operation.end()
 
 
 def _assign(value: object, identity: Identity) -> None:

@@ -211,12 +211,8 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                         if prepare is not None:
                             args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
                 del frame
-            except Exception as fault:
-                faults.tell(site.not_recorded, fault)
-            except BaseException:  # Ctrl-C
-                if not isinstance(observed, bool):
-                    observed.close()
-                raise
+            except BaseException as fault:
+                _not_begun(site, observed, fault)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -244,6 +240,18 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         return result
 
     return wrapper
+
+
+def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
+    """A fault, or Ctrl-C, came before the call: told, or raised with nothing left open."""
+    try:
+        if not isinstance(fault, Exception):
+            raise fault
+        faults.tell(site.not_recorded, fault)
+    except BaseException:
+        if not isinstance(observed, bool):
+            observed.close()
+        raise
 
 
 def _given_up(

@@ -19,7 +19,6 @@ from typing import Any
 from weakref import WeakSet
 
 from otelprov.journal import retention
-from otelprov.journal.delivery import KnownDeliveries
 from otelprov.journal.losses import Losses, lost_line
 from otelprov.journal.segment import Segment
 from otelprov.settings import Settings
@@ -181,6 +180,9 @@ class JournalWriter:
         """Keep the journal within its limit, where it may have come to that."""
         if self._limit is None or not retention.due(self.directory, self._limit, self._unswept):
             return
+        # Not at the start of every program, most of which come to their end before this.
+        from otelprov.journal.delivery import KnownDeliveries
+
         with suppress(OSError):
             retention.sweep(self.directory, self._limit, delivered=KnownDeliveries(self.directory))
         self._unswept = 0

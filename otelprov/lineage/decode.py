@@ -71,6 +71,7 @@ def operation(span: Span) -> Operation:
         error=_error(span),
         dropped=(_number(attributes, semconv.DROPPED_USED) or 0)
         + (_number(attributes, semconv.DROPPED_GENERATED) or 0),
+        calls=_number(attributes, semconv.REPEATED_COUNT) or 1,
         pending=span.pending or 0,
     )
 
@@ -89,6 +90,7 @@ def run(span: Span, operations: int) -> Run:
         command=_texts(span.attributes, semconv.PROCESS_ARGS),
         code=_code(span.attributes),
         operations=operations,
+        said=_number(span.attributes, semconv.RUN_OPERATIONS),
         error=_error(span),
         replaced=_text(span.attributes, semconv.RUN_REPLACED),
     )

@@ -59,7 +59,7 @@ def makers(
     for usage in consumer.used:
         artifact = usage.artifact
         others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
-        linked = _seen(artifact, others) or _linked(source, consumer, artifact, others)
+        linked = _seen(source, artifact, others) or _linked(source, consumer, artifact, others)
         if linked is None and artifact.origin != "unknown":
             linked = Maker(_chosen(consumer, artifact, others))
         found[artifact.id] = linked or Maker()
@@ -71,13 +71,18 @@ def makers(
     return Makers(found, tuple(unassigned))
 
 
-def _seen(artifact: Artifact, others: Sequence[Operation]) -> Maker | None:
+def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Maker | None:
     """The operation that was seen to make the object, whether the source has it or not."""
     if artifact.maker is None:
         return None
     for operation in others:
         if operation.id == artifact.maker:
             return Maker(operation)
+    # One that stands for many calls names only some of what they made.
+    trace_id, _, span_id = artifact.maker.partition("-")
+    maker = source.operation(trace_id, span_id)
+    if maker is not None and maker.dropped:
+        return Maker(maker)
     return Maker(missing=artifact.maker)
 
 
@@ -98,7 +103,8 @@ def _linked(
 def _chosen(
     consumer: Operation, artifact: Artifact, others: Sequence[Operation]
 ) -> Operation | None:
-    before = [one for one in others if one.end <= consumer.start]
+    # One that stands for many calls goes on while others use what the first of them made.
+    before = [one for one in others if (one.end if one.calls == 1 else one.start) <= consumer.start]
     same_run = [one for one in before if _same_run(one, consumer)]
     same_trace = [one for one in before if one.trace_id == consumer.trace_id]
     # What a task reads inside itself, and names as used.

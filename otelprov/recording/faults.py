@@ -38,15 +38,20 @@ class contained:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if error is None or not isinstance(error, Exception) or _is_of_the_program(error):
             return False
         tell(self.what, error)
         return True
 
 
 def tell(what: str, error: Exception) -> None:
-    """Log a fault, once for each place; raise it in the tests."""
+    """Log a fault, once for each place; raise it in the tests.
+
+    An exception that a signal handler of the program has raised is no fault, and is raised, too.
+    """
     global count
+    if _is_of_the_program(error):
+        raise error
     count += 1
     if raise_faults:
         raise error
@@ -71,6 +76,14 @@ def _log(what: str, error: Exception) -> None:
         line,
     )
     logger.debug("otelprov: fault", exc_info=error)
+
+
+def _is_of_the_program(error: Exception) -> bool:
+    with suppress(Exception):
+        from otelprov.artifacts.interruptions import is_of_the_program
+
+        return is_of_the_program(error)
+    return False
 
 
 def _place(error: Exception) -> tuple[str, int]:

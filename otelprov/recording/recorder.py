@@ -21,7 +21,14 @@ from typing import Final
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Span, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.trace import (
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
@@ -43,8 +50,10 @@ from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller, definition
+from otelprov.recording.continued import traces
 from otelprov.recording.parameters import Defaults, show
 from otelprov.recording.policy import ELLIPSIS, redact, shorten
+from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
@@ -153,7 +162,7 @@ class OpenOperation:
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
-        self.record = self._start(run.parent())
+        self.record = self._start(run.parent(), _place(call, frame, function))
         if self.record.wanted:
             self._describe(parameters, given, defaults)
             if function is not None:
@@ -332,6 +341,8 @@ class OpenOperation:
             self.leave()
         self._of_this_process()
         self.ended = True
+        if self.record.wanted:
+            next(run.carried_out)
         end_time = self.end_time or now()
         if error is not None:
             for value, before in reversed(self._assigned):
@@ -358,16 +369,28 @@ class OpenOperation:
                     if self.record.wanted:
                         self._write_edges(end_time)
             finally:
-                self.record.finish(end_time)
+                record = self.record
+                if not isinstance(record, Repeated):
+                    repeats.below(record.visible.get_span_context())
+                record.finish(end_time)
+                repeats.close_due()
 
-    def _start(self, context: Context | None) -> OperationSpan | ForeignSpan:
+    def _start(
+        self, context: Context | None, place: tuple[object, ...] | None = None
+    ) -> OperationSpan | ForeignSpan | Repeated:
+        """Begin a span; ``place`` is that of a call that may be one of very many."""
         call = self.call
-        return spans_of(call.library).start(
-            f"{call.library}.{call.name}" if call.library != "operation" else call.name,
-            SpanKind.CLIENT if call.client else SpanKind.INTERNAL,
-            context,
-            now(),
-        )
+        context = traces.below(context, run.go_on)
+        name = f"{call.library}.{call.name}" if call.library != "operation" else call.name
+        kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
+        begun = now()
+
+        def start() -> OperationSpan | ForeignSpan:
+            return spans_of(call.library).start(name, kind, context, begun)
+
+        if place is None:
+            return start()
+        return repeats.record(place, get_current_span(context).get_span_context(), start)
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -387,15 +410,20 @@ class OpenOperation:
 
     def _announce(self) -> None:
         """Say in the journal that it has begun, should its end never be written."""
-        if self.call.kind not in STARTED or not self.record.wanted:
+        if isinstance(self.record, Repeated):
+            if not self.record.announce():
+                return
+            run.ends_windows()
+        elif self.call.kind not in STARTED or not self.record.wanted:
             return
-        with faults.contained(f"the start of {self.call.name} was not recorded"):
-            used = [
-                _used_attributes(role, artifact)
-                for role, artifact in islice(self._used.values(), MAX_STARTED)
-                if isinstance(artifact, Artifact)
-            ]
-            run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
+        else:
+            repeats.close()  # what is written now may come from what they made
+        used = [
+            _used_attributes(role, artifact)
+            for role, artifact in islice(self._used.values(), MAX_STARTED)
+            if isinstance(artifact, Artifact)
+        ]
+        run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
@@ -499,6 +527,15 @@ class OpenOperation:
             end_time,
         )
         self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
+
+
+def _place(
+    call: Call, frame: FrameType | None, function: FunctionType | None
+) -> tuple[object, ...]:
+    """What tells one line of the program from another."""
+    if frame is None:
+        return call.library, call.name, getattr(function, "__code__", None), 0
+    return call.library, call.name, frame.f_code, frame.f_lineno
 
 
 def note_read(*values: object) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import count
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otelprov import semconv, settings
@@ -28,9 +29,12 @@ from otelprov.journal.lines import Part
 from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
 from otelprov.recording import faults
+from otelprov.recording import span as span_room
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
+from otelprov.recording.continued import traces
 from otelprov.recording.ids import with_own_ids
 from otelprov.recording.policy import redact, redact_command, shorten
+from otelprov.recording.repeats import repeats
 from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.settings import Settings
 from otelprov.version import __version__
@@ -86,6 +90,8 @@ class Run:
     def __init__(self) -> None:
         self.settings: Settings = settings.load({})
         self.program = Program("python", os.getcwd(), "helper")
+        self.carried_out = count()
+        """Operations that have ended."""
         self.active = False
         """Whether anything is recorded; a look at it is all that an idle wrapper pays."""
         self.forks = 0
@@ -101,6 +107,7 @@ class Run:
         self._processor: JournalProcessor | None = None
         self._code: CodeVersion | None = None
         self._facts: tuple[tuple[object, ...], Part] | None = None
+        self._ends_windows = 0
 
     def __reduce__(self) -> str:
         # By name: cloudpickle takes some functions of pandas by value, and what stands in for
@@ -153,8 +160,13 @@ class Run:
             if root is not False:
                 self._begin(self.program.has_root)
             return
+        self.carried_out = count()
         self.settings = settings.load()
         settings.report(self.settings)
+        if self.settings.events:
+            from otelprov.recording import events
+
+            span_room.told = events.tell
         faults.raise_faults = self.settings.raise_faults
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return
@@ -165,6 +177,7 @@ class Run:
             self._processor = JournalProcessor(writer)
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
+        repeats.limit, traces.limit = self.settings.repeats, self.settings.trace_limit
         background.failed = partial(faults.tell, "what was to be digested was not")
         if not self.active:
             atexit.register(self._settle)
@@ -175,10 +188,12 @@ class Run:
     def stop(self) -> None:
         """End the run span and stop recording."""
         self._close()
+        repeats.start_over()
         background.limit = 0
         self.active = False
         self._span = self._context = self._code = self._id = self._facts = None
         spans_of.cache_clear()
+        span_room.told = None
 
     def note(
         self, span: Span, event_name: str, attributes: Mapping[str, object] | None = None
@@ -195,6 +210,28 @@ class Run:
         if self._context is not None and not _has_span(context_api.get_current()):
             return self._context
         return None
+
+    def go_on(self, of: SpanContext) -> SpanContext:
+        """Begin a trace that goes on where another is full, below the span ``of``."""
+        span = spans_of("run").start(
+            f"run {self.program.name}, continued", SpanKind.INTERNAL, Context(), now()
+        )
+        whole = f"{of.trace_id:032x}-{of.span_id:016x}"
+        span.describe(Part({semconv.RUN_ID: self.id, semconv.TRACE_CONTINUES: whole}))
+        span.point(of, {})
+        span.finish(now())
+        return span.visible.get_span_context()
+
+    def ends_windows(self) -> None:
+        """A window of calls is open: have it ended where nothing that is to run at exit does.
+
+        Children of multiprocessing end by ``os._exit``, after what they have been told to finalize.
+        """
+        finalizing = sys.modules.get("multiprocessing.util")
+        if self.worker is None or finalizing is None or self._ends_windows == os.getpid():
+            return
+        self._ends_windows = os.getpid()
+        finalizing.Finalize(None, self._settle, exitpriority=0)
 
     def _begin(self, root: bool) -> None:
         """Find the run that this process's operations belong to."""
@@ -269,6 +306,8 @@ class Run:
         """Wait for what is still being digested, and for the spans that wait for it."""
         with faults.contained("what was still being digested was not recorded"):
             background.flush()
+        with faults.contained("the last of the calls that repeat were not recorded"):
+            repeats.close()
 
     def _close(self) -> None:
         self._settle()
@@ -283,6 +322,7 @@ class Run:
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
                 span.describe(Part({semconv.ERROR_TYPE: type(error).__qualname__}))
                 span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
+            span.describe(Part({semconv.RUN_OPERATIONS: next(self.carried_out)}))
             span.finish(now())
 
     def _before_fork(self) -> None:
@@ -294,6 +334,8 @@ class Run:
     def _forked(self) -> None:
         """In a forked child: what it does belongs to the run, whose end is the parent's to tell."""
         self.forks += 1
+        repeats.forget()
+        traces.forget()
         if not self.active:
             return
         self.worker = os.getpid()

@@ -25,6 +25,7 @@ from otelprov.journal import otlp
 from otelprov.journal.lines import Frame, Part, log_line, span_line
 from otelprov.journal.processor import Journaled, JournalProcessor
 from otelprov.recording import faults
+from otelprov.recording.continued import traces
 
 Attributes = Mapping[str, Any]
 
@@ -32,6 +33,12 @@ _KIND: Final = {SpanKind.INTERNAL: 1, SpanKind.CLIENT: 3}
 _UNSET: Final = Status(StatusCode.UNSET)
 _RANDOM: Final = 0x02
 """The flag of a trace id whose last 56 bits are random (W3C Trace Context, level 2)."""
+
+
+_TYPICAL: Final = 3000
+"""Bytes of a line, where no journal has it."""
+told: Callable[[ReadableSpan, Attributes, list[tuple[str, Attributes]]], None] | None = None
+"""Told of each span that has ended, with its attributes and its events (``events.tell``)."""
 
 
 class SpanSource:
@@ -231,7 +238,11 @@ class OperationSpan(Journaled, Span):
         journal = self.source.journal
         if journal is not None:
             with faults.contained(f"{self._name} is not in the journal"):
-                journal.append(self.line())
+                line = self.line()
+                traces.add(self._context.trace_id, len(line))
+                journal.append(line)
+        else:
+            traces.add(self._context.trace_id, _TYPICAL)
         if self._record_end_metrics is not None:
             self._record_end_metrics()
         if self.handed_on and self.source.others():
@@ -239,6 +250,8 @@ class OperationSpan(Journaled, Span):
                 processor = self.source.tracer.span_processor
                 getattr(processor, "_on_ending", _no)(self)  # SDK 1.34 and later
                 processor.on_end(self)
+        if told is not None:
+            told(self, self._all_attributes(), [(name, own) for name, _, own in self._own_events])
 
     def line(self) -> bytes:
         """Its line in the journal: everything, whatever the limits of the SDK are."""
@@ -469,6 +482,9 @@ class ForeignSpan:
     def finish(self, end_time: int) -> None:
         """End it."""
         self.visible.end(end_time=end_time)
+        if told is not None and isinstance(self.visible, ReadableSpan):
+            events = [(one.name, one.attributes or {}) for one in self.visible.events]
+            told(self.visible, self.visible.attributes or {}, events)
 
 
 def _write_returned(

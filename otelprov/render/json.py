@@ -56,6 +56,7 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
 def operation_dict(operation: Operation) -> dict[str, Any]:
     """One operation, as docs/lineage-json.md describes it."""
     code = operation.code
+    several = {"calls": operation.calls} if operation.calls > 1 else {}
     return {
         "id": operation.id,
         "name": operation.name,
@@ -65,6 +66,7 @@ def operation_dict(operation: Operation) -> dict[str, Any]:
         "end": None if operation.status == "unknown" else iso(operation.end),
         "run": operation.run,
         "service": operation.service,
+        **several,
         "code": {
             "revision": code.revision,
             "branch": code.branch,

@@ -93,6 +93,8 @@ class _Tree:
         unknown = operation.status == "unknown"
         text = Text("● ", style="red" if failed else "yellow" if unknown else "green")
         text.append(words.clean(operation.name), style="bold red" if failed else "bold")
+        if operation.calls > 1:
+            text.append(f"  {operation.calls:,} times", style="yellow")
         result = self._result(operation)
         code = " ".join(filter(None, (words.location(operation), words.revision(operation))))
         # What is left for the parameters, after two spaces between the parts.

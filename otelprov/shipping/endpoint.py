@@ -67,9 +67,8 @@ def endpoint(
         start = base or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or _DEFAULT
         url = f"{start.rstrip('/')}/v1/{signal}"
     _check(url)
-    # The specification's default is none. A span of 2 kB takes 14 µs to compress with gzip's
-    # level 1, as much as all the rest of its way to the Collector, and gets 13 times smaller:
-    # worth it on a network, not on this machine.
+    # The specification's default is none. gzip's level 1 makes lines 13 times smaller and adds
+    # 6 µs of CPU to the 15 that a span of 2.9 kB takes: worth it on a network, not on one machine.
     local = (urlsplit(url).hostname or "") in LOOPBACK
     compression = get("COMPRESSION").lower() or ("none" if local else "gzip")
     return Endpoint(

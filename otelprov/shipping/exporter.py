@@ -26,9 +26,7 @@ class JournalExporter(SpanExporter, WritesJournal):
         loaded = settings.load()
         self._writer = journal_writer(loaded)
         self._encoder = LineEncoder()
-        self._worker = None
-        if loaded.journal is not None:
-            self._worker = worker.ship(loaded.journal, "traces", loaded.exit_timeout)
+        self._worker = worker.ship(loaded.journal, "traces", loaded.exit_timeout)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Append the spans; a span that could not be written makes it a failure."""

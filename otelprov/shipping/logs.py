@@ -31,8 +31,7 @@ class JournalLogExporter(_Exporter):
         loaded = settings.load()
         self._writer = journal_writer(loaded)
         self._encoder = LogEncoder()
-        if loaded.journal is not None:
-            worker.ship(loaded.journal, "logs", loaded.exit_timeout)
+        worker.ship(loaded.journal, "logs", loaded.exit_timeout)
 
     def export(self, batch: Sequence[Any]) -> Any:
         """Append the records; one that could not be written makes it a failure."""

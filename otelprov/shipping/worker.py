@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -118,6 +119,7 @@ class Worker:
             self._finishing = False
         self._left = max(0.0, self._left - (time.monotonic() - began))
         self._until = math.inf
+        _remember_interrupt()
 
     def after_fork(self) -> None:
         """In a forked child: its parent's claims are not its own, and it has no thread."""
@@ -276,9 +278,16 @@ class Worker:
 _worker: Worker | None = None
 
 
-def ship(journal: Path, signal: Signal, exit_timeout: float) -> Worker | None:
+def ship(journal: Path | None, signal: Signal, exit_timeout: float) -> Worker | None:
     """Deliver a signal of the journal from this process on; None where that is set up wrong."""
     global _worker
+    if journal is None:
+        print(
+            f"otelprov: OTEL_{signal.upper()}_EXPORTER=otelprov delivers the journal, which is off "
+            "(OTELPROV_JOURNAL=off); nothing is sent",
+            file=sys.stderr,
+        )
+        return None
     try:
         where = endpoint(signal)
     except EndpointError as error:
@@ -297,3 +306,14 @@ def ship(journal: Path, signal: Signal, exit_timeout: float) -> Worker | None:
             os.register_at_fork(after_in_child=_worker.after_fork)
     _worker.add(where)
     return _worker
+
+
+def _remember_interrupt() -> None:
+    """A program that Ctrl-C has ended dies of SIGINT, also when something was imported since.
+
+    The interpreter keeps a note of it, which any evaluation of a text takes away, such as that in
+    ``namedtuple`` (CPython 3.8 to 3.14, ``run_eval_code_obj``): the exit status would be 1.
+    """
+    if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - this is what sets the note again

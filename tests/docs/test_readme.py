@@ -742,7 +742,6 @@ def test_the_lineage_comes_from_jaeger(work: Path, servers: Servers) -> None:
         "\n".join([*lines, f"for n in $(seq 60); do {question} && exit; sleep 0.5; done; exit 1"]),
         work,
         OTEL_EXPORTER_OTLP_ENDPOINT=servers.otlp_http,
-        OTELPROV_JOURNAL="off",
     ).stdout
     assert "service orders" in answer
     assert answer.splitlines()[-1].startswith("◆ orders.csv  file:")

@@ -14,6 +14,7 @@ from otelprov.artifacts.deferred import background
 from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
 from otelprov.journal.otlp import LineEncoder
 from otelprov.recording import faults
+from otelprov.recording.repeats import repeats
 from otelprov.recording.run import run
 from otelprov.recording.span import OperationSpan
 
@@ -73,6 +74,7 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
 def spans(_recording: _Collecting) -> Iterator[support.Spans]:
     """What the test records; other tests in this process record nothing."""
     _recording.lines.clear()
+    repeats.start_over()
     run.active = faults.raise_faults = True
     yield support.Spans(_recording.lines)
     background.flush()

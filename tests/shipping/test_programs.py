@@ -31,13 +31,13 @@ def journal(tmp_path: Path) -> Path:
 
 
 def environment(journal: Path, url: str, **extra: str) -> dict[str, str]:
-    return support.environment(
-        journal,
-        OTEL_TRACES_EXPORTER="otelprov",
-        OTEL_SERVICE_NAME="shipped",
-        OTEL_EXPORTER_OTLP_ENDPOINT=url,
+    variables = {
+        "OTEL_TRACES_EXPORTER": "otelprov",
+        "OTEL_SERVICE_NAME": "shipped",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url,
         **extra,
-    )
+    }
+    return support.environment(journal, **variables)
 
 
 def start(journal: Path, url: str, code: str, **extra: str) -> subprocess.Popen[str]:
@@ -386,6 +386,14 @@ def test_an_address_that_is_none_costs_one_line_and_nothing_else(journal: Path) 
     (line,) = errors.splitlines()
     assert line.startswith("otelprov: 'collector:4317/v1/traces' is not an address of OTLP")
     assert len(in_journal(journal)) == 51
+
+
+def test_a_journal_that_is_off_is_not_delivered_and_that_is_said(journal: Path) -> None:
+    _, errors = run(journal, "http://127.0.0.1:9", WORK, OTELPROV_JOURNAL="off")
+    assert errors == (
+        "otelprov: OTEL_TRACES_EXPORTER=otelprov delivers the journal, which is off "
+        "(OTELPROV_JOURNAL=off); nothing is sent\n"
+    )
 
 
 def test_doctor_says_what_was_delivered_and_what_waits(journal: Path) -> None:

@@ -1,0 +1,38 @@
+"""Exceptions that a signal handler of the program raises while otelprov's code runs.
+
+A handler that raises ``TimeoutError`` for SIGALRM ends whatever goes on in the main thread. When
+that is a digest, the exception is no fault of the digest: it is meant for the program.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import CodeType
+
+
+def is_of_the_program(error: BaseException) -> bool:
+    """Whether a signal handler raised it; handlers written in C are not known."""
+    if threading.current_thread() is not threading.main_thread():
+        return False  # handlers run in the main thread
+    codes = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if codes is None:
+            codes = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+            if not codes:
+                return False
+        if traceback.tb_frame.f_code in codes:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _code(handler: object) -> CodeType | None:
+    """Of a function, a method, a ``functools.partial`` or an object that can be called."""
+    handler = getattr(handler, "func", handler)
+    handler = getattr(handler, "__func__", handler)
+    code = getattr(handler, "__code__", None)
+    if code is None and callable(handler):
+        code = getattr(type(handler).__call__, "__code__", None)
+    return code if isinstance(code, CodeType) else None

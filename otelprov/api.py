@@ -368,7 +368,9 @@ def _parameters(
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.apply_defaults()
-    except (TypeError, ValueError):  # the call itself will raise
+    except (TypeError, ValueError) as error:  # the call itself will raise
+        if faults.is_of_the_program(error):
+            raise
         return parameters
     for parameter in bound.signature.parameters.values():
         value = bound.arguments[parameter.name]

@@ -272,8 +272,6 @@ def test_the_log_lines_of_a_result_come_back_from_a_real_loki(
         },
     )
 
-    source = ("--source", f"loki+{everything.loki}")
-
     def bodies() -> list[str]:
         shown = subprocess.run(
             [

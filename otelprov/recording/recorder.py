@@ -346,8 +346,6 @@ class OpenOperation:
             self.leave()
         self._of_this_process()
         self.ended = True
-        if self.record.wanted:
-            next(run.carried_out)
         end_time = self.end_time or now()
         if error is not None:
             for value, before in reversed(self._assigned):
@@ -377,6 +375,8 @@ class OpenOperation:
                 record = self.record
                 if not isinstance(record, Repeated):
                     repeats.below(record.visible.get_span_context())
+                    if record.wanted:
+                        next(run.carried_out)
                 record.finish(end_time)
                 repeats.close_due()
 

@@ -91,6 +91,8 @@ class Repeats:
 
     def __init__(self) -> None:
         self.limit: int | None = 1000
+        self.spans = 0
+        """Spans that were written for calls that repeat, in this run."""
         """Calls of one place that make a span each; None for all."""
         self.windows: dict[tuple[object, ...], _Window] = {}
         self.summed_up = 0
@@ -163,6 +165,7 @@ class Repeats:
         """End all windows, and count the calls of every place anew: another run begins."""
         self.close()
         self._places.clear()
+        self.spans = 0
 
     def forget(self) -> None:
         """In a forked child: the windows are the parent's."""
@@ -220,6 +223,7 @@ class Repeats:
         for name, kept in window.events.items():
             for attributes, time_ in kept.values():
                 record.say(name, attributes, time_)
+        self.spans += 1
         record.finish(window.end)
 
     def _fail(self, place: _Place, call: Repeated, end: int) -> None:
@@ -233,6 +237,7 @@ class Repeats:
         for name, attributes, time_ in call.events:
             record.say(name, attributes, time_)
         record.fail(call.failure or "")
+        self.spans += 1
         record.finish(end)
 
 

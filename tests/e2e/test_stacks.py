@@ -87,7 +87,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]
         agent = collectors.agent(state, keys, gateway.ports["otlp_grpc"])
         # The stack's own Prometheus asks the stack's own Collector; a second asks our gateway.
         (state / "prometheus").mkdir()
-        watching = collectors.processes.pick_free_ports(("prometheus",))["prometheus"]
+        watching = collectors.free_ports("prometheus")["prometheus"]
         quicker(gateway.ports["metrics"], state / "prometheus")
         with collectors.running(gateway, agent):
             process = collectors.processes.start(

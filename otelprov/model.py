@@ -190,6 +190,9 @@ class Run:
     command: tuple[str, ...] = ()
     code: Code = field(default_factory=Code)
     operations: int = 0
+    """How many of them a source has."""
+    said: int | None = None
+    """How many there are, as the run says itself at its end."""
     error: str | None = None
     replaced: str | None = None
     """Id of the run whose place it took in the process (``os.exec``)."""

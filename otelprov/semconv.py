@@ -428,6 +428,15 @@ CICD_RUN_URL: Final = _attribute(
 
 # --- the run span --------------------------------------------------------------------------------
 
+RUN_OPERATIONS: Final = _attribute(
+    "otelprov.run.operations",
+    "int",
+    ("run",),
+    "How many spans of operations the process has written, those of forked children not among "
+    "them: where there are fewer, some were lost on the way. Absent where the run goes on in "
+    "another trace.",
+    "{operation}",
+)
 PROCESS_PID: Final = _attribute(
     "process.pid",
     "int",

@@ -44,15 +44,9 @@ def arrow_form(name: str, field: Any) -> Form:
 
     type_ = field.type if isinstance(field, pyarrow.Field) else field
     try:
-        if type_ is field or not field.metadata:
-            form = _flat_forms.get(type_)
-            if form is not None:
-                return form
-            if not _is_nested(type_):
-                form = _flat_form(type_)
-                if len(_flat_forms) < 1_000:
-                    _flat_forms[type_] = form
-                return form
+        # Not for extension types: their ``__eq__`` and ``__hash__`` may be the user's.
+        if not _is_nested(type_) and (type_ is field or not field.metadata):
+            return _flat_form(type_)
         plan = _type_plan(type_) if type_ is field else _plan(field)
     except NoCanonicalForm as error:
         raise NoCanonicalForm(f"column {name!r}: {error}") from None
@@ -67,9 +61,7 @@ def arrow_column(name: str, field: Any) -> Column:
     return Column(name, arrow_form(name, field))
 
 
-_flat_forms: dict[Any, Form] = {}
-
-
+@lru_cache(maxsize=512)
 def _flat_form(type_: Any) -> Form:
     from pyarrow import types
 

@@ -132,7 +132,7 @@ def _arrow_chunks(name: str, field: Any, values: Any, request: _Request) -> Colu
     form = arrow_form(name, field)
     number = getattr(values, "num_chunks", 0)  # an Array has none
     chunks = (values.chunk(0),) if number == 1 else getattr(values, "chunks", (values,))
-    if number <= 1 and len(chunks) == 1:
+    if len(chunks) == 1:
         return request.whole(name, form, chunks[0])
     return request.hashed(name, form, chunks)
 
@@ -209,8 +209,7 @@ def _series(series: Any, request: _Request) -> ColumnDigest:
         series = series.alias("")
     if type(type_).__name__ in _SHARED:
         values = _exported(series)
-        form = arrow_form(name, values.type)
-        return request.hashed(name, form, values.chunks)
+        return _arrow_chunks(name, values.type, values, request)
     _exportable(name, type_)
     frame = series.to_frame()
     # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts the

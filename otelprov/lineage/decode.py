@@ -119,6 +119,7 @@ def run(span: Span, operations: int) -> Run:
         command=_texts(span.attributes, semconv.PROCESS_ARGS),
         code=_code(span.attributes),
         operations=operations,
+        said=_number(span.attributes, semconv.RUN_OPERATIONS),
         error=_error(span),
         replaced=_text(span.attributes, semconv.RUN_REPLACED),
     )

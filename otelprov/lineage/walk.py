@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from otelprov.lineage.graph import Direction, Draft, Edge, Gap, Lineage
 from otelprov.lineage.makers import Maker, latest, makers
 from otelprov.lineage.sources import Source
-from otelprov.model import Operation, Usage, id_prefix
+from otelprov.model import Operation, Run, Usage, id_prefix
 
 _RAW = ("file", "directory", "resource")
 
@@ -262,7 +262,21 @@ class _Walk:
             known = None if trace_id == "process" else self.source.run(trace_id, span_id)
             if known is not None:
                 runs[run] = known
-        return replace(lineage, others=others, runs=runs)
+        fewer = _fewer(lineage, runs, self.source.name)
+        return replace(lineage, others=others, runs=runs, gaps=(*lineage.gaps, *fewer))
+
+
+def _fewer(lineage: Lineage, runs: dict[str, Run], name: str) -> list[Gap]:
+    """The runs of which a source has fewer operations than they say that they carried out."""
+    gaps = []
+    for id_, run in runs.items():
+        if run.said is not None and run.operations < run.said:
+            first = next(one for one in lineage.operations if one.run == id_)
+            what = run.name.removeprefix("run ")
+            of_them = "1 of them is" if run.operations == 1 else f"{run.operations} of them are"
+            reason = f"run {what} says that it carried out {run.said} operations; {of_them} in "
+            gaps.append(Gap(reason + name, operation=first.id))
+    return gaps
 
 
 def _ids(usages: Sequence[Usage]) -> list[str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import count
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -89,6 +90,8 @@ class Run:
     def __init__(self) -> None:
         self.settings: Settings = settings.load({})
         self.program = Program("python", os.getcwd(), "helper")
+        self.carried_out = count()
+        """Operations that have ended."""
         self.active = False
         """Whether anything is recorded; a look at it is all that an idle wrapper pays."""
         self.forks = 0
@@ -157,6 +160,7 @@ class Run:
             if root is not False:
                 self._begin(self.program.has_root)
             return
+        self.carried_out = count()
         self.settings = settings.load()
         settings.report(self.settings)
         if self.settings.events:
@@ -318,6 +322,10 @@ class Run:
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
                 span.describe(Part({semconv.ERROR_TYPE: type(error).__qualname__}))
                 span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
+            # A run that goes on in other traces is counted trace by trace in backends: not said.
+            if not traces.continued:
+                number = next(self.carried_out) + repeats.spans
+                span.describe(Part({semconv.RUN_OPERATIONS: number}))
             span.finish(now())
 
     def _before_fork(self) -> None:

@@ -104,6 +104,7 @@ class Client:
             finally:
                 # Of a longer answer the rest is not read, so this connection is not used again.
                 if 0 < len(content) < _BODY or response.status == 204:
+                    response.drain_conn()  # up to its end, or the connection is not used again
                     response.release_conn()
                 else:
                     response.close()

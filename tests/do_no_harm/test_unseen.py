@@ -114,6 +114,100 @@ PROGRAMS: dict[str, str] = {
             return df if n == 0 else df.pipe(lambda d: down(n - 1, d))
         print(down(60, pd.DataFrame({"a": [1]})))
     """,
+    "random numbers": """
+        import random, numpy as np, pandas as pd
+        random.seed(1); np.random.seed(1)
+        df = pd.DataFrame({"a": range(10)}).sample(3).sort_values("a")
+        print(df, random.random(), np.random.rand(), random.getstate()[1][:3])
+    """,
+    "a timeout by a signal": """
+        import signal, pandas as pd
+        class Late(Exception):
+            pass
+        def late(number, frame):
+            raise Late
+        signal.signal(signal.SIGALRM, late)
+        df = pd.DataFrame({"a": range(100)})
+        for delay in (0.002, 0.003, 0.005, 0.007, 0.011, 0.013, 0.017, 0.019):
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            try:
+                while True:
+                    df.sort_values("a").assign(b=1).to_csv()
+            except Late:
+                print("late")
+    """,
+    "objects die when they did": """
+        import gc, weakref, pandas as pd
+        gc.disable()
+        df = pd.DataFrame({"a": [1, 2]})
+        made = df.assign(b=1).merge(df, on="a")
+        kept = weakref.ref(made), weakref.ref(df)
+        del made, df
+        print([reference() for reference in kept])
+    """,
+    "patches before and after ours": """
+        import pandas as pd
+        original = pd.DataFrame.merge
+        def merge(self, *args, **kwargs):
+            print("patched")
+            return original(self, *args, **kwargs)
+        pd.DataFrame.merge = merge
+        df = pd.DataFrame({"a": [1]})
+        print(df.merge(df, on="a").shape, pd.DataFrame.merge is merge)
+        pd.DataFrame.merge = original
+        print(df.merge(df, on="a").shape)
+    """,
+    "an open of the program's own": """
+        import builtins, pandas as pd
+        original, opened = builtins.open, []
+        def spy(path, *args, **kwargs):
+            opened.append(path)
+            return original(path, *args, **kwargs)
+        builtins.open = spy
+        pd.DataFrame({"a": [1]}).to_parquet("a.parquet")
+        pd.read_parquet("a.parquet").to_feather("a.feather")
+        print(opened)
+    """,
+    "a profile and a trace function": """
+        import sys, pandas as pd
+        seen = []
+        def look(frame, event, argument):
+            if frame.f_code.co_filename == __file__ and event == "call":
+                seen.append(frame.f_code.co_name)
+        def mine(row):
+            return row * 2
+        sys.setprofile(look)
+        pd.DataFrame({"a": [1, 2]}).apply(mine)
+        sys.setprofile(None)
+        sys.settrace(look)
+        pd.DataFrame({"a": [1, 2]}).apply(mine)
+        sys.settrace(None)
+        print(seen)
+    """,
+    "many threads": """
+        import threading, pandas as pd
+        results = []
+        def work(number):
+            df = pd.DataFrame({"a": range(50), "k": [1, 2] * 25})
+            for _ in range(10):
+                df["b"] = df["a"] + number
+                results.append(int(df.merge(df, on="a").groupby("k_x")["b_y"].sum().sum()))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(sorted(results))
+    """,
+    "no stdout and another directory": """
+        import os, sys, tempfile, pandas as pd
+        pd.DataFrame({"a": [1]}).to_csv("a.csv")
+        with tempfile.TemporaryDirectory() as gone:
+            os.chdir(gone)
+        pd.DataFrame({"a": [1]}).assign(b=2)
+        sys.stdout.close()
+        os.close(2)
+    """,
     "excepthook and exit handlers": """
         import atexit, sys, pandas as pd
         print(sys.excepthook is sys.__excepthook__)
@@ -124,12 +218,12 @@ PROGRAMS: dict[str, str] = {
 }
 
 
-def _run(tmp_path: Path, text: str, *, instrumented: bool) -> tuple[int, str, str]:
+def _run(tmp_path: Path, text: str, *options: str, instrumented: bool) -> tuple[int, str, str]:
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(text))
     command = ["opentelemetry-instrument"] if instrumented else []
     result = subprocess.run(
-        [*command, sys.executable, str(script)],
+        [*command, sys.executable, *options, str(script)],
         env=support.environment(tmp_path / "journal"),
         cwd=tmp_path,
         capture_output=True,
@@ -152,6 +246,25 @@ def test_a_program_says_and_does_the_same(tmp_path: Path, name: str) -> None:
             output,
             re.sub(r'  File "[^"\n]*<otelprov[^"\n]*", line .*\n(    .*\n)?', "", errors),
         )
+    assert recorded == plain
+    assert support.journal(tmp_path / "journal"), "nothing was recorded"
+
+
+@pytest.mark.parametrize("options", [("-O",), ("-X", "dev"), ("-W", "error"), ("-b",)])
+def test_options_of_the_interpreter_change_nothing(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    text = """
+        import otelprov, pandas as pd
+        @otelprov.operation
+        def mine(table):
+            assert True
+            return table.assign(b=1)
+        mine(pd.DataFrame({"a": [1]})).to_parquet("a.parquet")
+        print(pd.read_parquet("a.parquet").merge(pd.DataFrame({"a": [1]})))
+    """
+    plain = _run(tmp_path, text, *options, instrumented=False)
+    recorded = _run(tmp_path, text, *options, instrumented=True)
     assert recorded == plain
     assert support.journal(tmp_path / "journal"), "nothing was recorded"
 

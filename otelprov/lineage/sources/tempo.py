@@ -179,20 +179,21 @@ class TempoSource:
     def _search(self, conditions: Sequence[str]) -> list[str]:
         """The ids of the traces with a span that meets one of the conditions; spans are kept."""
         now = int(time.time())
-        found = {
-            trace_id
-            for condition in conditions
-            # The end allows for clocks that differ.
-            for trace_id in self._ask(f"{{ {condition} }}", now - self._back, now + _HOUR)
-        }
+        found: set[str] = set()
+        for condition in conditions:
+            end = now + _HOUR  # clocks differ
+            while end > now - self._back:  # newest first, as far as one question may go
+                start = max(now - self._back, end - (self._longest or end))
+                answer = self._ask(f"{{ {condition} }}", start, end)
+                if answer is not None:
+                    found.update(answer)
+                    end = start
         with ThreadPoolExecutor(_WORKERS) as pool:
             list(pool.map(self._trace, sorted(found)))
         return [trace_id for trace_id in sorted(found) if self._spans.get(trace_id)]
 
-    def _ask(self, query: str, start: int, end: int) -> list[str]:
-        if self._longest is not None and end - start > self._longest:
-            middle = end - self._longest
-            return [*self._ask(query, start, middle), *self._ask(query, middle, end)]
+    def _ask(self, query: str, start: int, end: int) -> list[str] | None:
+        """The ids of traces; None where the question has to be put again within other limits."""
         parameters = {
             "q": query,
             "start": str(start),
@@ -205,7 +206,7 @@ class TempoSource:
         except Refused as error:
             if not self._is_adapted(str(error), end - start):
                 raise
-            return self._ask(query, start, end)
+            return None
         traces = answer.get("traces") if isinstance(answer, dict) else None
         if not isinstance(answer, dict) or not isinstance(traces, list | None):
             raise SourceError(

@@ -6,13 +6,14 @@ import io
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
-from unit.lineage.recorded import Journal, art, digest, file, flights, hex_id
+from unit.lineage.recorded import Journal, Recorder, art, digest, file, flights, hex_id
 
 from otelprov.lineage.graph import Edge, Gap, Lineage, left_out
 from otelprov.lineage.sources import open_source
@@ -353,13 +354,18 @@ def test_every_node_of_any_graph_stands_once_and_columns_stay_few(data: st.DataO
     assert max(len(row.gutter) for row in rows) <= 2 * (2 * count).bit_length()
 
 
+def called(run: Recorder, number: int, *more: dict[str, Any], **known: Any) -> None:
+    """Record one call of a loop: it makes a table of the table before, and perhaps of more."""
+    used, made = [art(f"t{number}"), *more], [art(f"t{number + 1}")]
+    run.op("pandas.assign", used, made, key=f"call {number}", code__line__number=9, **known)
+
+
 def looped(tmp_path: Path, calls: int, *, direction: str = "upstream") -> Lineage:
     """A table that one line of code changes again and again, read and written once."""
     run = Journal(tmp_path / "journal").run("loop.py")
     run.op("read_csv", [file("raw.csv")], [art("t0")])
     for number in range(calls):
-        parameters = {"axis": 1, "step": number}
-        run.op("assign", [art(f"t{number}")], [art(f"t{number + 1}")], parameters, line=9)
+        called(run, number, given={"axis": 1, "step": number})
     run.op("to_csv", [art(f"t{calls}")], [file("out.csv")])
     source = open_source(f"journal:{run.journal.write()}")
     if direction == "downstream":
@@ -409,14 +415,14 @@ def test_what_branches_off_or_is_used_elsewhere_ends_a_fold(tmp_path: Path) -> N
     run = Journal(tmp_path / "journal").run("loop.py")
     run.op("read_csv", [file("raw.csv")], [art("t0")])
     for number in range(12):
-        run.op("assign", [art(f"t{number}")], [art(f"t{number + 1}")], line=9)
+        called(run, number)
     run.op("concat", [art("t12"), art("t6")], [art("all")])
     run.op("to_csv", [art("all")], [file("out.csv")])
     source = open_source(f"journal:{run.journal.write()}")
     lines = operations_of(drawn(upstream(source, digest("out.csv", "file"))))
     assert [line.split("  ")[:2] for line in lines if "assign" in line] == [
         ["├─● pandas.assign", "6 times"],
-        ["● pandas.assign", digest("t6")[:0] + lines[3].split("  ")[1]],
+        ["● pandas.assign", f"→ {digest('t6')[:20]}"],
         ["● pandas.assign", "5 times"],
     ]
 
@@ -425,9 +431,9 @@ def test_calls_that_each_have_a_further_input_are_told_one_by_one(tmp_path: Path
     run = Journal(tmp_path / "journal").run("loop.py")
     run.op("read_csv", [file("raw.csv")], [art("t0")])
     for number in range(6):
-        run.op("read_csv", [file(f"more{number}.csv")], [art(f"more{number}")], line=8)
-        used = [art(f"t{number}"), art(f"more{number}")]
-        run.op("merge", used, [art(f"t{number + 1}")], line=9)
+        raw, more = file(f"more{number}.csv"), art(f"more{number}")
+        run.op("read_csv", [raw], [more], key=f"read {number}", code__line__number=8)
+        called(run, number, more)
     run.op("to_csv", [art("t6")], [file("out.csv")])
     source = open_source(f"journal:{run.journal.write()}")
     text = drawn(upstream(source, digest("out.csv", "file")))

@@ -96,6 +96,8 @@ def register_identity(
         TypeError: for a class whose form is in the specification, such as ``list``.
         ValueError: for an unknown kind, or a name without a module.
     """
+    # What otelprov itself says of classes is said first, so that this counts.
+    from otelprov.artifacts import objects  # noqa: F401
     from otelprov.artifacts.registration import register
 
     return register(class_, kind=kind, name=name)
@@ -368,7 +370,9 @@ def _parameters(
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.apply_defaults()
-    except (TypeError, ValueError):  # the call itself will raise
+    except (TypeError, ValueError) as error:  # the call itself will raise
+        if faults.is_of_the_program(error):
+            raise
         return parameters
     for parameter in bound.signature.parameters.values():
         value = bound.arguments[parameter.name]

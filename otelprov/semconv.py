@@ -427,8 +427,9 @@ RUN_OPERATIONS: Final = _attribute(
     "otelprov.run.operations",
     "int",
     ("run",),
-    "How many operations the process carried out, those of forked children not among them: where "
-    "there are fewer, some were lost on the way.",
+    "How many spans of operations the process has written, those of forked children not among "
+    "them: where there are fewer, some were lost on the way. Absent where the run goes on in "
+    "another trace.",
     "{operation}",
 )
 PROCESS_PID: Final = _attribute(

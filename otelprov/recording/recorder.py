@@ -29,7 +29,6 @@ from opentelemetry.trace import (
     get_current_span,
     set_span_in_context,
 )
-from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
 from otelprov.artifacts import digest_value, identify
@@ -51,6 +50,13 @@ from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller, definition
 from otelprov.recording.continued import traces
+from otelprov.recording.edges import (
+    MAX_TEXT,
+    Generated,
+    Used,
+    generated_attributes,
+    used_attributes,
+)
 from otelprov.recording.parameters import Defaults, show
 from otelprov.recording.policy import ELLIPSIS, redact, shorten
 from otelprov.recording.repeats import Repeated, repeats
@@ -62,7 +68,6 @@ from otelprov.recording.unchanged import unchanged
 MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
-MAX_TEXT = 512
 MAX_STARTED = 10
 """Used artifacts that a record of the start names; the span names more."""
 
@@ -341,8 +346,6 @@ class OpenOperation:
             self.leave()
         self._of_this_process()
         self.ended = True
-        if self.record.wanted:
-            next(run.carried_out)
         end_time = self.end_time or now()
         if error is not None:
             for value, before in reversed(self._assigned):
@@ -372,6 +375,8 @@ class OpenOperation:
                 record = self.record
                 if not isinstance(record, Repeated):
                     repeats.below(record.visible.get_span_context())
+                    if record.wanted:
+                        next(run.carried_out)
                 record.finish(end_time)
                 repeats.close_due()
 
@@ -419,7 +424,7 @@ class OpenOperation:
         else:
             repeats.close()  # what is written now may come from what they made
         used = [
-            _used_attributes(role, artifact)
+            used_attributes(role, artifact)
             for role, artifact in islice(self._used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
         ]
@@ -457,16 +462,17 @@ class OpenOperation:
                 if int(maker.trace_id, 16) != own:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         for role, artifact in islice(used.values(), MAX_USED):
-            record.say(semconv.USED, _used_attributes(role, artifact), end_time)
+            record.say(semconv.USED, Used(role, artifact), end_time)
         sources = [artifact for _, artifact in used.values()]
         unnamed = 0
         for role, artifact in generated[:MAX_GENERATED]:
-            attributes = _generated_attributes(role, artifact)
-            same, more = unchanged(artifact, sources)
-            if same is not None:
-                attributes[semconv.ARTIFACT_UNCHANGED] = same
-            unnamed += more
-            record.say(semconv.GENERATED, attributes, end_time)
+            said: Part = Generated(role, artifact)
+            if artifact.schema is not None:
+                same, more = unchanged(artifact, sources)
+                if same is not None:
+                    said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
+                unnamed += more
+            record.say(semconv.GENERATED, said, end_time)
         if (
             unnamed
             or self.budget.cut
@@ -485,8 +491,8 @@ class OpenOperation:
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
         kinds = (
-            (semconv.OPERATION_USED, self._used, MAX_USED, _used_attributes),
-            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, _generated_attributes),
+            (semconv.OPERATION_USED, self._used, MAX_USED, used_attributes),
+            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, generated_attributes),
         )
         found: dict[str, object] = {}
         waiting = 0
@@ -596,45 +602,6 @@ def _remote(maker: Carrier) -> SpanContext:
         is_remote=True,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
-
-
-def _used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    """With who made it, and whether what it says of itself is true."""
-    found = {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
-    if artifact.maker:
-        found[semconv.ARTIFACT_MAKER] = artifact.maker
-    if artifact.carrier:
-        found[semconv.ARTIFACT_CARRIER] = artifact.carrier
-    return found
-
-
-def _generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    return {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
-
-
-def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    found: dict[str, AttributeValue] = {
-        semconv.ARTIFACT_ROLE: role,
-        semconv.ARTIFACT_KIND: artifact.kind,
-    }
-    if artifact.name:
-        found[semconv.ARTIFACT_NAME] = shorten(artifact.name, MAX_TEXT)
-    if artifact.uri:
-        found[semconv.ARTIFACT_URI] = shorten(artifact.uri, 1900)
-    if artifact.rows is not None:
-        found[semconv.ARTIFACT_ROWS] = artifact.rows
-    if artifact.columns is not None:
-        found[semconv.ARTIFACT_COLUMNS] = artifact.columns
-    if artifact.bytes is not None:
-        found[semconv.ARTIFACT_BYTES] = artifact.bytes
-    found[semconv.ARTIFACT_COVERAGE] = artifact.coverage
-    if artifact.content_id is not None:
-        found[semconv.ARTIFACT_CONTENT_ID] = artifact.content_id
-    if artifact.origin is not None:
-        found[semconv.ARTIFACT_ORIGIN] = artifact.origin
-    if artifact.reason:
-        found[semconv.ARTIFACT_REASON] = shorten(redact(artifact.reason), MAX_TEXT)
-    return found
 
 
 @lru_cache(maxsize=1024)

@@ -320,7 +320,10 @@ class Run:
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
                 span.describe(Part({semconv.ERROR_TYPE: type(error).__qualname__}))
                 span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
-            span.describe(Part({semconv.RUN_OPERATIONS: next(self.carried_out)}))
+            # A run that goes on in other traces is counted trace by trace in backends: not said.
+            if not traces.continued:
+                number = next(self.carried_out) + repeats.spans
+                span.describe(Part({semconv.RUN_OPERATIONS: number}))
             span.finish(now())
 
     def _before_fork(self) -> None:

@@ -194,7 +194,7 @@ class OperationSpan(Journaled, Span):
         self._resource = tracer.resource
         self._instrumentation_scope = tracer._instrumentation_scope
         self._parts: list[Part] = []
-        self._own_events: list[tuple[str, int, Attributes]] = []
+        self._own_events: list[tuple[str, int, Part]] = []
         self._own_links: list[tuple[SpanContext, Attributes]] = []
 
     wanted = True
@@ -211,9 +211,10 @@ class OperationSpan(Journaled, Span):
         """Add attributes."""
         self._parts.append(part)
 
-    def say(self, name: str, attributes: Attributes, time: int) -> None:
+    def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""
-        self._own_events.append((name, time, attributes))
+        part = attributes if isinstance(attributes, Part) else Part(attributes)
+        self._own_events.append((name, time, part))
 
     def point(self, to: SpanContext, attributes: Attributes) -> None:
         """Add a link."""
@@ -251,7 +252,8 @@ class OperationSpan(Journaled, Span):
                 getattr(processor, "_on_ending", _no)(self)  # SDK 1.34 and later
                 processor.on_end(self)
         if told is not None:
-            told(self, self._all_attributes(), [(name, own) for name, _, own in self._own_events])
+            events = [(name, own.attributes) for name, _, own in self._own_events]
+            told(self, self._all_attributes(), events)
 
     def line(self) -> bytes:
         """Its line in the journal: everything, whatever the limits of the SDK are."""
@@ -261,7 +263,7 @@ class OperationSpan(Journaled, Span):
         if added is not None:
             attributes = [otlp.encoded_attributes(self._all_attributes())]
             events = [
-                *((one.name, one.timestamp, one.attributes or {}) for one in added.events),
+                *((one.name, one.timestamp, Part(one.attributes or {})) for one in added.events),
                 *self._own_events,
             ]
             links = [
@@ -403,8 +405,8 @@ class OperationSpan(Journaled, Span):
             for link in self._added.links:
                 whole._add_link(link)
         whole.set_attributes(self._all_attributes())
-        for name, time, attributes in self._own_events:
-            whole.add_event(name, attributes, time)
+        for name, time, part in self._own_events:
+            whole.add_event(name, part.attributes, time)
         for to, attributes in self._own_links:
             whole.add_link(to, attributes)
         if self._added is not None:
@@ -462,9 +464,10 @@ class ForeignSpan:
         """Add attributes."""
         self.visible.set_attributes(dict(part.attributes))
 
-    def say(self, name: str, attributes: Attributes, time: int) -> None:
+    def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""
-        self.visible.add_event(name, dict(attributes), time)
+        own = attributes.attributes if isinstance(attributes, Part) else attributes
+        self.visible.add_event(name, dict(own), time)
 
     def point(self, to: SpanContext, attributes: Attributes) -> None:
         """Add a link."""

@@ -59,9 +59,12 @@ def work(how: str, moment: str, returned: str) -> None:
             end(how)
     step(3)
     if moment == "anywhere" and how != "nothing":
+        parent = os.getppid()
         _end_anywhere(how)
         for number in range(4, 1_000_000):
             step(number)
+            if os.getppid() != parent:  # given up: nobody is to go on for good
+                return
 
 
 def _end_anywhere(how: str) -> None:

@@ -142,7 +142,7 @@ def test_doctor_shows_every_variable_of_opentelemetry_on_the_page(
 ) -> None:
     rows = re.findall(r"^\| (`O.*?) \|", PAGE[PAGE.index("## Variables of") :], re.MULTILINE)
     names = [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)]
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         monkeypatch.setenv(name, "some value")
     monkeypatch.setenv("OTELPROV_JOURNAL", str(tmp_path))

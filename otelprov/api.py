@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
 
-from otelprov.model import Artifact, OperationKind
 from otelprov.recording import faults
 
 if TYPE_CHECKING:
+    from otelprov.model import Artifact, OperationKind
     from otelprov.recording.recorder import OpenOperation
 
 F = TypeVar("F", bound=Callable[..., Any])

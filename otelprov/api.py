@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
 
-from otelprov.model import Artifact, OperationKind
 from otelprov.recording import faults
 
 if TYPE_CHECKING:
+    from otelprov.model import Artifact, OperationKind
     from otelprov.recording.recorder import OpenOperation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,6 +96,8 @@ def register_identity(
         TypeError: for a class whose form is in the specification, such as ``list``.
         ValueError: for an unknown kind, or a name without a module.
     """
+    # What otelprov itself says of classes is said first, so that this counts.
+    from otelprov.artifacts import objects  # noqa: F401
     from otelprov.artifacts.registration import register
 
     return register(class_, kind=kind, name=name)

@@ -8,8 +8,7 @@ exist and are written down here instead of imported, because the SDK pins the ve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 AttributeType = Literal["string", "boolean", "int", "double", "string[]", "map[]", "any"]
 """``any`` is used for templates only: the type is that of the value that was passed."""
@@ -18,12 +17,9 @@ Place = Literal["span", "event", "link", "run", "resource", "log", "line"]
 """Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
 record about a span; it has the attributes of that span as well. ``line`` is a line that the program
 itself logs."""
-"""Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
-record about a span; it has the attributes of that span as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """One attribute of the convention."""
 
     name: str
@@ -34,8 +30,7 @@ class Attribute:
     """UCUM unit, empty when the value has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One span event of the convention, or one log record with an event name."""
 
     name: str
@@ -473,8 +468,7 @@ gateway sends them to a restricted store, and to all others no more than what co
 # --- metrics -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric of the convention."""
 
     name: str

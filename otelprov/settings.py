@@ -10,9 +10,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 RUN = "OTELPROV_RUN"
 """No setting: a recorded process says in it, for its workers and for a program that replaces it,
@@ -27,8 +26,7 @@ class SettingError(ValueError):
     """A setting has a value that it cannot have; the message says which and what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What a variable means, for ``doctor`` and the documentation."""
 
     name: str
@@ -126,8 +124,7 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings in force."""
 
     journal: Path | None

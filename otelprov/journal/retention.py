@@ -17,6 +17,7 @@ from typing import Final
 
 import orjson
 
+from otelprov.journal.due import LOCK
 from otelprov.journal.segment import SUFFIX, UNFINISHED, lock_closed
 
 try:
@@ -28,8 +29,6 @@ Delivered = Callable[[str, int], bool | None]
 """Whether the segment of this name and size (bytes) was delivered; None if nothing delivers."""
 
 LEDGER: Final = "pruned.json"
-_LOCK: Final = "pruned.lock"
-_EVERY: Final = 60.0  # seconds
 _KEPT: Final = 1000  # segments that the ledger names one by one
 _CHUNK: Final = 1 << 20
 _TAIL: Final = 1 << 16
@@ -94,22 +93,6 @@ def pruned(directory: Path) -> Pruned:
         return Pruned(complete=False)
 
 
-def due(directory: Path, limit: int, written: int) -> bool:
-    """Whether the journal's size is to be looked at, which costs a look at every file.
-
-    Not within a minute of the last look, by whichever process, unless the journal was so close to
-    its limit then that the ``written`` bytes of this process alone may bring it there.
-    """
-    try:
-        with (directory / _LOCK).open("rb") as lock:
-            age = time.time() - os.fstat(lock.fileno()).st_mtime
-            size = int(lock.read(32) or 0)
-    except (OSError, ValueError):
-        return True
-    # A clock that jumped counts as a minute.
-    return not 0 <= age < _EVERY or size + written > limit
-
-
 def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> None:
     """Delete closed segments until the journal has ``limit`` bytes or less.
 
@@ -120,7 +103,7 @@ def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) ->
     """
     if fcntl is None:
         return
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         size = _sweep(directory, limit, delivered)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from otelprov.journal import retention
+from otelprov.journal.due import due
 from otelprov.journal.losses import Losses, lost_line
 from otelprov.journal.segment import Segment
 from otelprov.settings import Settings
@@ -178,9 +178,10 @@ class JournalWriter:
 
     def _sweep(self) -> None:
         """Keep the journal within its limit, where it may have come to that."""
-        if self._limit is None or not retention.due(self.directory, self._limit, self._unswept):
+        if self._limit is None or not due(self.directory, self._limit, self._unswept):
             return
-        # Not at the start of every program, most of which come to their end before this.
+        # Not in every process: most never have to.
+        from otelprov.journal import retention
         from otelprov.journal.delivery import KnownDeliveries
 
         with suppress(OSError):

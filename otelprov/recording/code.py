@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
+from typing import NamedTuple
 
 from otelprov import semconv
 from otelprov.journal.lines import Part
+from otelprov.recording.git import work_tree
 from otelprov.recording.policy import redact
 from otelprov.settings import Settings
 
-GIT_TIMEOUT = 5.0
-"""Seconds that one call of git may take; a work tree that is slower has an unknown version."""
 
-
-@dataclass(frozen=True, slots=True)
-class CodeVersion:
+class CodeVersion(NamedTuple):
     """The version of the code, as far as it is known."""
 
     revision: str | None = None
@@ -119,74 +115,18 @@ def ci_attributes(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def git_version(directory: str) -> CodeVersion | None:
-    """What git says about ``directory``; None where there is no git or no repository."""
-    status = _git(directory, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")
-    if status is None:
+    """What git says about ``directory``; None where there is no repository."""
+    found = work_tree(directory)
+    if found is None:
         return None
-    revision = branch = None
-    changed = False
-    untracked: list[bytes] = []
-    for line in status.splitlines():
-        if line.startswith(b"# branch.oid "):
-            text = line.split(b" ", 2)[2].decode()
-            revision = None if text == "(initial)" else text
-        elif line.startswith(b"# branch.head "):
-            text = line.split(b" ", 2)[2].decode("utf-8", "replace")
-            branch = None if text == "(detached)" else text
-        elif line.startswith(b"? "):
-            # Data files beside the code are not code: of untracked files only Python counts.
-            if line.endswith(b".py"):
-                untracked.append(line[2:])
-        elif not line.startswith(b"#"):
-            changed = True
-    remote = _git(directory, "config", "--get", "remote.origin.url")
     return CodeVersion(
-        revision=revision,
-        branch=branch,
-        repository=_without_credentials(remote.decode("utf-8", "replace").strip())
-        if remote
-        else None,
-        dirty=changed or bool(untracked),
-        change=_change(directory, untracked) if changed or untracked else None,
+        revision=found.revision,
+        branch=found.branch,
+        repository=_without_credentials(found.url),
+        dirty=found.dirty,
+        change=found.change,
         source="git",
     )
-
-
-def _change(directory: str, untracked: list[bytes]) -> str | None:
-    difference = _git(directory, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv")
-    top = _git(directory, "rev-parse", "--show-toplevel")
-    if top is None:
-        return None
-    from blake3 import blake3  # not at start: most work trees are clean
-
-    digest = blake3(difference or b"")
-    for name in sorted(untracked):
-        digest.update(b"\0" + name + b"\0")
-        try:
-            with io.FileIO(os.path.join(top.strip(), name.strip(b'"'))) as file:
-                digest.update(file.read())
-        except OSError:
-            continue
-    return digest.hexdigest()
-
-
-def _git(directory: str, *arguments: str) -> bytes | None:
-    import subprocess  # not at start: most programs never get here
-
-    # GIT_OPTIONAL_LOCKS: `git status` would otherwise rewrite the user's index.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        result = subprocess.run(
-            ["git", "-C", directory, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_TIMEOUT,
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout if result.returncode == 0 else None
 
 
 def _without_credentials(url: str | None) -> str | None:

@@ -11,9 +11,10 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otelprov.model import ParameterValue
+if TYPE_CHECKING:
+    from otelprov.model import ParameterValue
 
 REDACTED = "[REDACTED]"
 ELLIPSIS = "…"
@@ -24,37 +25,51 @@ MAX_LISTED = 64
 # attribute over 65,000 (Jaeger 1.76).
 MAX_VALUE_BYTES = 2000
 
-_SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|^pwd$|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
-    r"|account[_-]?key|credential|^authorization$|^auth$|cookie|conn(ection)?[_-]?str",
-    re.IGNORECASE,
-)
-_SECRET_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
-    # user:password@ or token@ in any URL
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s'\"]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
-    (
-        re.compile(
-            r"((?:\b|[-_?&;])(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key"
-            r"|access[_-]?key|account[_-]?key|sharedaccesskey|sig|signature|access_token"
-            r"|client[_-]secret|credential|x-amz-(?:signature|credential|security-token))"
-            r"\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^&;,\s'\"]+)",
-            re.IGNORECASE,
+
+@lru_cache(maxsize=1)
+def _secret_name() -> re.Pattern[str]:
+    # Compiled when a name or a text asks for it: at the start of a program mostly none does, and
+    # all of these patterns take 5 ms.
+    return re.compile(
+        r"passw(or)?d|passphrase|^pwd$|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
+        r"|account[_-]?key|credential|^authorization$|^auth$|cookie|conn(ection)?[_-]?str",
+        re.IGNORECASE,
+    )
+
+
+@lru_cache(maxsize=1)
+def _secret_text() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return (
+        # user:password@ or token@ in any URL
+        (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s'\"]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
+        (
+            re.compile(
+                r"((?:\b|[-_?&;])(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key"
+                r"|access[_-]?key|account[_-]?key|sharedaccesskey|sig|signature|access_token"
+                r"|client[_-]secret|credential|x-amz-(?:signature|credential|security-token))"
+                r"\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^&;,\s'\"]+)",
+                re.IGNORECASE,
+            ),
+            rf"\1{REDACTED}",
         ),
-        rf"\1{REDACTED}",
-    ),
-    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), REDACTED),
-    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), REDACTED),
-    (re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}"), REDACTED),
-    (re.compile(r"\bglpat-[A-Za-z0-9_-]{16,}"), REDACTED),
-    (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), REDACTED),
-    (re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"), REDACTED),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), REDACTED),
-    (
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)", re.DOTALL),
-        REDACTED,
-    ),
-)
+        (
+            re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
+            rf"\1 {REDACTED}",
+        ),
+        (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), REDACTED),
+        (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), REDACTED),
+        (re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}"), REDACTED),
+        (re.compile(r"\bglpat-[A-Za-z0-9_-]{16,}"), REDACTED),
+        (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), REDACTED),
+        (re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"), REDACTED),
+        (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), REDACTED),
+        (
+            re.compile(
+                r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)", re.DOTALL
+            ),
+            REDACTED,
+        ),
+    )
 
 
 # Most texts hold none of these, and then none of the patterns above can match.
@@ -67,14 +82,14 @@ _MAY_HOLD_SECRET = re.compile(
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a parameter of this name holds a secret."""
-    return _SECRET_NAME.search(name) is not None
+    return len(name) > 2 and _secret_name().search(name) is not None
 
 
 def redact(text: str) -> str:
     """``text`` with everything that looks like a secret replaced."""
     if _MAY_HOLD_SECRET.search(text) is None:
         return text
-    for pattern, replacement in _SECRET_TEXT:
+    for pattern, replacement in _secret_text():
         text = pattern.sub(replacement, text)
     return text
 

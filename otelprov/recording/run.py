@@ -8,10 +8,9 @@ import re
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import uuid4
 
 from opentelemetry import context as context_api
@@ -69,8 +68,7 @@ stop: no root span. A ``worker`` carries out a part of the run that started it. 
 no work of the user's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """What runs in this process, as known when it starts."""
 
     name: str

@@ -283,9 +283,9 @@ class Repeated:
             window.record.describe(part)
         return True
 
-    def describe(self, part: Part) -> None:
+    def describe(self, *parts: Part) -> None:
         """Add attributes."""
-        self.parts.append(part)
+        self.parts += parts
 
     def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""

@@ -211,6 +211,18 @@ class Run:
             return self._context
         return None
 
+    def above(self) -> tuple[Context, SpanContext]:
+        """As ``parent``: the context for a new span, and the span that it will be below.
+
+        In one step: each look at the current context takes half a microsecond.
+        """
+        context = context_api.get_current()
+        span = trace.get_current_span(context).get_span_context()
+        if not span.is_valid and self._context is not None:
+            context = self._context
+            span = trace.get_current_span(context).get_span_context()
+        return context, span
+
     def go_on(self, of: SpanContext) -> SpanContext:
         """Begin a trace that goes on where another is full, below the span ``of``."""
         span = spans_of("run").start(

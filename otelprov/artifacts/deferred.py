@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.model import Artifact
 
 T = TypeVar("T")
@@ -222,6 +223,8 @@ def _do(state: _State, task: tuple[Callable[[], object], int]) -> None:
     try:
         work()
     except Exception as error:
+        if is_of_the_program(error):
+            raise
         # Who needs the value finds it out, or the same error, for himself: the thread goes on.
         background.failed(error)
     finally:

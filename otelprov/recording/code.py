@@ -10,6 +10,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 
 from otelprov import semconv
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.journal.lines import Part
 from otelprov.recording.policy import redact
 from otelprov.settings import Settings
@@ -165,7 +166,9 @@ def _change(directory: str, untracked: list[bytes]) -> str | None:
         try:
             with io.FileIO(os.path.join(top.strip(), name.strip(b'"'))) as file:
                 digest.update(file.read())
-        except OSError:
+        except OSError as error:
+            if is_of_the_program(error):
+                raise
             continue
     return digest.hexdigest()
 
@@ -184,7 +187,9 @@ def _git(directory: str, *arguments: str) -> bytes | None:
             env=environment,
             check=False,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        if is_of_the_program(error):
+            raise
         return None
     return result.stdout if result.returncode == 0 else None
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
+from otelprov.artifacts.interruptions import is_of_the_program
+
 if TYPE_CHECKING:
     from otelprov.model import Artifact
 
@@ -223,6 +225,8 @@ def _do(state: _State, task: tuple[Callable[[], object], int]) -> None:
     try:
         work()
     except Exception as error:
+        if is_of_the_program(error):
+            raise
         # Who needs the value finds it out, or the same error, for himself: the thread goes on.
         background.failed(error)
     finally:

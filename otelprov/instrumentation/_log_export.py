@@ -226,7 +226,9 @@ def _class_name(kind: type) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # an exception of the program whose __str__ raises
+    except Exception as fault:  # an exception of the program whose __str__ raises
+        if faults.is_of_the_program(fault):
+            raise
         return ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.context import Context
@@ -21,10 +21,18 @@ class Journaled:
 
 
 class JournalProcessor(SpanProcessor):
-    """Appends the ended spans of others to the journal; otelprov's own are there already."""
+    """Appends the ended spans of others to the journal; otelprov's own are there already.
 
-    def __init__(self, writer: JournalWriter) -> None:
+    ``is_of_the_program`` says of an exception that it is meant for the program.
+    """
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        is_of_the_program: Callable[[Exception], bool] = lambda _: False,
+    ) -> None:
         self.writer = writer
+        self._is_of_the_program = is_of_the_program
         self._encoder = LineEncoder()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -38,6 +46,8 @@ class JournalProcessor(SpanProcessor):
                 return
             self.append(self._encoder.encode(span))
         except Exception as error:
+            if self._is_of_the_program(error):
+                raise
             self.writer.failed(error)
 
     def note(

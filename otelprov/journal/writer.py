@@ -20,7 +20,7 @@ from weakref import WeakSet
 
 from otelprov.journal.due import due
 from otelprov.journal.losses import Losses, lost_line
-from otelprov.journal.segment import Segment
+from otelprov.journal.segment import Segment, is_of_the_system
 from otelprov.settings import Settings
 
 SEGMENT: int = 16 << 20
@@ -38,7 +38,8 @@ class JournalWriter:
 
     The first is opened at the first line; a forked child opens its own. Two threads may append at
     once. The lock is one that the same thread may take again, because a signal handler may record
-    something in the middle of an append; a forked child begins with a new one. Nothing raises.
+    something in the middle of an append; a forked child begins with a new one. Nothing raises but
+    what a signal handler of the program's raises.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class JournalWriter:
             try:
                 self._write(line)
             except OSError as error:
+                if not is_of_the_system(error):
+                    raise
                 self._lose(1, len(line), error.strerror or str(error))
                 return False
             if self._unsaid.lines:
@@ -123,7 +126,7 @@ class JournalWriter:
         try:
             segment.write(line, fsync=self._fsync)
         except OSError as error:
-            if error.errno in _FULL or not segment.lines:
+            if error.errno in _FULL or not segment.lines or not is_of_the_system(error):
                 raise
             # This file takes no more (a limit on its size, a server that forgot it): another may.
             self._let_go()
@@ -146,7 +149,9 @@ class JournalWriter:
         if segment.lines and segment.bytes + size > self._rotate_at:
             try:
                 new = self._create()
-            except OSError:
+            except OSError as error:
+                if not is_of_the_system(error):
+                    raise
                 # No descriptor is left, or no room for a new file: this one goes on growing.
                 self._rotate_at = segment.bytes + self._size // 16
                 return segment
@@ -186,9 +191,12 @@ class JournalWriter:
         from otelprov.journal import retention
         from otelprov.journal.delivery import KnownDeliveries
 
-        with suppress(OSError):
+        try:
             known = KnownDeliveries(self.directory)
             self.pruned += retention.sweep(self.directory, self._limit, delivered=known)
+        except OSError as error:
+            if not is_of_the_system(error):
+                raise
         self._unswept = 0
 
     # --- what was lost -----------------------------------------------------------------------

@@ -56,8 +56,11 @@ def tell(what: str, error: Exception) -> None:
     if raise_faults:
         raise error
     # Logging runs code of the program's (filters, handlers), and an error's text may be one's own.
-    with suppress(Exception):
+    try:
         _log(what, error)
+    except Exception as another:
+        if is_of_the_program(another):
+            raise
 
 
 def _log(what: str, error: Exception) -> None:

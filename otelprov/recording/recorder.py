@@ -678,5 +678,7 @@ def _facts(kind: OperationKind, version: str | None) -> Part:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a user's exception whose __str__ raises
+    except Exception as fault:  # a user's exception whose __str__ raises
+        if faults.is_of_the_program(fault):
+            raise
         return f"<{type(error).__qualname__} whose text cannot be shown>"

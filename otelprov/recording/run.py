@@ -174,7 +174,7 @@ class Run:
         provider = _provider()
         writer = None if self._processor is not None else journal_writer(self.settings)
         if provider is not None and writer is not None:
-            self._processor = JournalProcessor(writer)
+            self._processor = JournalProcessor(writer, faults.is_of_the_program)
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         repeats.limit, traces.limit = self.settings.repeats, self.settings.trace_limit

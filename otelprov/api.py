@@ -419,12 +419,20 @@ def _declared() -> Any:
     global _loaded
     if _loaded is None:
         from otelprov.recording import declared
+        from otelprov.recording.measures import measures
 
+        measures.begin(_metrics)
         _loaded = declared
     return _loaded
 
 
 _loaded: Any = None
+
+
+def _metrics(provider: Any) -> Any:
+    from otelprov import metrics  # not loaded where nobody reads metrics
+
+    return metrics.prepare(provider)
 
 
 def _current() -> OpenOperation | None:

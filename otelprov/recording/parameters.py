@@ -13,6 +13,7 @@ from otelprov import semconv
 from otelprov.artifacts import digest_value
 from otelprov.journal.lines import Part
 from otelprov.model import ParameterValue
+from otelprov.recording.measures import measures
 from otelprov.recording.policy import is_secret_name, parameter_value
 
 MAX_PARAMETERS: Final = 90
@@ -129,6 +130,7 @@ def _show(
             attributes[semconv.PARAMETER_PREFIX + name] = text
         else:
             attributes[semconv.DROPPED_PARAMETERS] = len(parameters) - MAX_PARAMETERS
+            measures.drop({semconv.DROPPED_PARAMETERS: 1})
             text = None
         digests.append((name, digest))
         if isinstance(value, (dict, list, tuple, set, frozenset)) and value:

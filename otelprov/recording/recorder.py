@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -56,6 +56,7 @@ from otelprov.recording.edges import (
     generated_attributes,
     used_attributes,
 )
+from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, show
 from otelprov.recording.policy import ELLIPSIS, redact, shorten
 from otelprov.recording.repeats import Repeated, repeats
@@ -93,6 +94,9 @@ class Call:
     """Whether what it reads lies in memory that nothing else writes to."""
 
 
+Edges = tuple[Sequence[Artifact], Sequence[Artifact]]
+"""What an operation used and generated."""
+
 _NOBODYS: Final = (None,)
 """In place of the digest of an operation's function."""
 
@@ -114,8 +118,10 @@ class OpenOperation:
     __slots__ = (
         "_announced",
         "_assigned",
+        "_begun",
         "_budget",
         "_context",
+        "_error",
         "_forks",
         "_functions",
         "_generated",
@@ -168,6 +174,8 @@ class OpenOperation:
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
+        self._error: str | None = None
+        self._begun = 0
         line: Line | None = None
         place: Part | None = None
         if function is not None:
@@ -385,8 +393,10 @@ class OpenOperation:
                     registry.assign(value, before)
             self._generated.clear()
         self._assigned.clear()
-        if error is not None and self.record.wanted:
-            self._fail(error, end_time)
+        if error is not None:
+            self._error = type_name(error)
+            if self.record.wanted:
+                self._fail(error, self._error, end_time)
         if self._waits():
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
@@ -405,13 +415,18 @@ class OpenOperation:
     def _finish(self, end_time: int) -> None:
         # Not with `contained`: the text alone, made at each call, takes more than the try.
         record = self.record
+        edges: Edges = ((), ())
         try:
             try:
                 if record.wanted:
-                    self._write_edges(end_time)
+                    edges = self._write_edges(end_time)
             except Exception as error:
                 faults.tell(f"the artifacts of {self.call.name} were not recorded", error)
             finally:
+                listener = measures.listener()
+                if listener is not None:
+                    with faults.contained(f"{self.call.name} was not measured"):
+                        listener(self._measured(end_time, *edges))
                 if not isinstance(record, Repeated):
                     if repeats.windows:
                         repeats.below(record.visible.get_span_context())
@@ -423,6 +438,21 @@ class OpenOperation:
         except Exception as error:
             faults.tell(f"the end of {self.call.name} was not recorded", error)
 
+    def _measured(
+        self, end_time: int, used: Sequence[Artifact], generated: Sequence[Artifact]
+    ) -> Ended:
+        call = self.call
+        return Ended(
+            name=_name(call),
+            kind=call.kind,
+            begun=self._begun,
+            end=end_time,
+            span=self.record.visible,
+            error=self._error,
+            used=used,
+            generated=generated,
+        )
+
     def _start(
         self,
         context: Context,
@@ -433,9 +463,9 @@ class OpenOperation:
         one of very many."""
         call = self.call
         context, parent = traces.below(context, parent, run.go_on)
-        name = f"{call.library}.{call.name}" if call.library != "operation" else call.name
+        name = _name(call)
         kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
-        begun = now()
+        begun = self._begun = now()
 
         def start() -> OperationSpan | ForeignSpan:
             return spans_of(call.library).start(name, kind, context, begun, parent)
@@ -488,7 +518,7 @@ class OpenOperation:
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, end_time: int) -> None:
+    def _write_edges(self, end_time: int) -> Edges:
         used = _known(self._used.values())
         generated = list(_known(self._generated.values()).values())
         record = self.record
@@ -517,7 +547,10 @@ class OpenOperation:
                 semconv.DROPPED_CARRIERS: self.files_not_asked,
                 semconv.DROPPED_UNCHANGED: unnamed,
             }
-            record.describe(Part({name: number for name, number in dropped.items() if number}))
+            dropped = {name: number for name, number in dropped.items() if number}
+            record.describe(Part(dropped))
+            measures.drop(dropped)
+        return [one for _, one in used.values()], [one for _, one in generated]
 
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
@@ -546,11 +579,8 @@ class OpenOperation:
             used[artifact_id] = (role, replace(artifact, carrier=state))
         return list(dict.fromkeys(makers))
 
-    def _fail(self, error: BaseException, end_time: int) -> None:
+    def _fail(self, error: BaseException, name: str, end_time: int) -> None:
         kind = type(error)
-        name = kind.__qualname__
-        if kind.__module__ not in ("builtins", "__main__"):
-            name = f"{kind.__module__}.{name}"
         message = shorten(redact(_message(error)), MAX_TEXT)
         stack = "".join(traceback.format_exception(kind, error, error.__traceback__, limit=-8))
         self.record.describe(Part({semconv.ERROR_TYPE: name}))
@@ -564,6 +594,19 @@ class OpenOperation:
             end_time,
         )
         self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
+
+
+def type_name(error: BaseException) -> str:
+    """The class of an exception, as ``error.type`` has it."""
+    kind = type(error)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _name(call: Call) -> str:
+    """Of the span."""
+    return f"{call.library}.{call.name}" if call.library != "operation" else call.name
 
 
 def note_read(*values: object) -> None:

@@ -16,7 +16,7 @@ from otelprov.lineage import decode
 from otelprov.lineage.sources import ALL, SourceError, Wanted
 from otelprov.model import Operation, Run, RunStatus
 
-_FURTHEST = 4096  # artifacts
+_NEAREST, _FURTHEST = 16, 4096  # artifacts
 _CANDIDATES = 20  # of an ambiguous beginning: enough to list
 
 
@@ -48,7 +48,7 @@ class JournalSource:
         if not self.index.totals().files:
             raise SourceError(f"the journal at {self._directory} is empty; {advice}")
         self._makers: dict[str, list[Place]] = {}
-        self._ahead = 4
+        self._ahead = _NEAREST
         self._operations: dict[tuple[str, str], Operation | None] = {}
         self._unread: set[str] = set()
 
@@ -56,9 +56,12 @@ class JournalSource:
         """The operations that generated each artifact."""
         unknown = [id_ for id_ in ids if id_ not in self._makers]
         if unknown:
-            # A walk that goes on is met halfway: 1,000 steps in a row are not 1,000 questions.
-            self._ahead = min(self._ahead * 4, _FURTHEST)
-            self._makers.update(self.index.ancestors(unknown, self._ahead))
+            # A walk back is met halfway: 1,000 steps in a row are not 1,000 questions. On a walk
+            # on, what lies behind is known already.
+            found = self.index.ancestors(unknown, self._ahead)
+            new = sum(id_ not in self._makers for id_ in found)
+            self._ahead = min(self._ahead * 4, _FURTHEST) if new * 2 > len(found) else _NEAREST
+            self._makers.update(found)
         return {id_: self._decode_all(self._makers[id_]) for id_ in ids}
 
     def consumers(self, ids: Collection[str]) -> dict[str, list[Operation]]:

@@ -439,3 +439,20 @@ def test_calls_that_each_have_a_further_input_are_told_one_by_one(tmp_path: Path
     text = drawn(upstream(source, digest("out.csv", "file")))
     assert len(operations_of(text)) == 14
     assert "times" not in text
+
+
+def test_a_call_that_something_branches_off_from_is_not_in_the_fold_above_it(
+    tmp_path: Path,
+) -> None:
+    run = Journal(tmp_path / "journal").run("loop.py")
+    run.op("read_csv", [file("raw.csv")], [art("t0")])
+    run.op("read_csv", [file("more.csv")], [art("more")], key="read more")
+    called(run, 0, art("more"))
+    for number in range(1, 6):
+        called(run, number)
+    run.op("to_csv", [art("t6")], [file("out.csv")])
+    source = open_source(f"journal:{run.journal.write()}")
+    rows = drawn(upstream(source, digest("out.csv", "file"))).splitlines()
+    lines = [line.split("  ")[:2] for line in rows if "assign" in line]
+    assert [one[0] for one in lines] == ["● pandas.assign"] * 2
+    assert lines[0][1] == "5 times"

@@ -1,6 +1,6 @@
 """The events that name the artifacts of an operation: what each says, and its encoding.
 
-An artifact that one operation generated is used by the next ones, often by many. Its event is
+An artifact that one operation generated is used by the next ones, often by many. That event is
 encoded once for each role, and the mapping of its attributes is made only for somebody who reads
 it: another span processor, the program, a window of calls.
 """
@@ -41,7 +41,14 @@ class Used(Part):
     @property
     def encoded(self) -> bytes:
         """As in ``Part``."""
-        return _encoded(True, self.role, self.artifact)
+        role, artifact = self.role, self.artifact
+        key = (role, id(artifact))
+        found = _events.get(key)
+        if found is None:
+            if len(_events) >= _KEPT:
+                _events.clear()
+            found = _events[key] = (artifact, _encode(True, role, artifact))
+        return found[1]
 
 
 class Generated(Used):
@@ -57,7 +64,7 @@ class Generated(Used):
     @property
     def encoded(self) -> bytes:
         """As in ``Part``."""
-        return _encoded(False, self.role, self.artifact)
+        return _encode(False, self.role, self.artifact)
 
 
 def used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
@@ -103,18 +110,8 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
 # --- encoded -------------------------------------------------------------------------------------
 
 # By the object: to compare two artifacts takes as long as to encode one. It is held, so that its
-# number stays its own.
-_events: dict[tuple[bool, str, int], tuple[Artifact, bytes]] = {}
-
-
-def _encoded(used: bool, role: str, artifact: Artifact) -> bytes:
-    key = (used, role, id(artifact))
-    found = _events.get(key)
-    if found is None:
-        if len(_events) >= _KEPT:
-            _events.clear()
-        found = _events[key] = (artifact, _encode(used, role, artifact))
-    return found[1]
+# number stays its own. What is generated is so but once, and not kept.
+_events: dict[tuple[str, int], tuple[Artifact, bytes]] = {}
 
 
 def _encode(used: bool, role: str, artifact: Artifact) -> bytes:

@@ -496,6 +496,9 @@ def _metric(
 
 DIRECTION: Final = "otelprov.direction"
 """On a metric: `used` or `generated`."""
+CUT: Final = "otelprov.cut"
+"""On a metric: what was left out for a limit, as the attributes `otelprov.dropped.<what>` name it:
+`used`, `generated`, `parameters`, `unchanged`, `carriers`; and `names`, of metrics themselves."""
 
 _OPERATION: Final = (OPERATION_NAME, OPERATION_KIND)
 
@@ -578,4 +581,32 @@ FAULTS: Final = _metric(
     "{fault}",
     (),
     "Errors of otelprov's own that it kept from the program.",
+)
+CALLS_SUMMED_UP: Final = _metric(
+    "otelprov.calls.summed_up",
+    "counter",
+    "{call}",
+    (),
+    "Calls that have no span of their own: one stands for many.",
+)
+TRACES_CONTINUED: Final = _metric(
+    "otelprov.traces.continued",
+    "counter",
+    "{trace}",
+    (),
+    "Traces that were begun because another was full.",
+)
+DROPPED_ITEMS: Final = _metric(
+    "otelprov.dropped.items",
+    "counter",
+    "{item}",
+    (CUT,),
+    "What operations leave out for a limit, as their spans say.",
+)
+DROPPED_BYTES: Final = _metric(
+    "otelprov.dropped.bytes",
+    "counter",
+    "By",
+    (),
+    "Bytes of files that were not digested, because of the limit for one operation.",
 )

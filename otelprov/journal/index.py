@@ -82,23 +82,40 @@ class JournalIndex:
         """The operations that made each artifact, oldest first."""
         return self._by_artifact(ids, made=1)
 
-    def ancestors(self, ids: Iterable[str], limit: int) -> list[str]:
-        """These artifacts and those that they were made from, over all makers, nearest first.
+    def ancestors(self, ids: Iterable[str], limit: int) -> dict[str, list[Place]]:
+        """The operations that made these artifacts and those that they were made from, and so on.
 
-        At most ``limit`` of them: in one question what a walk asks level by level.
+        Over all makers, the nearest artifacts first, and about ``limit`` of them: in one question
+        what a walk asks level by level. Those of one artifact stand with the oldest first.
         """
         wanted = sorted(set(ids))
-        if len(wanted) >= min(limit, 500):
-            return wanted
+        if len(wanted) >= min(limit, 500):  # SQLite before 3.32 takes 999 values
+            return self.generating(wanted)
         rows = self.ask(
             f"WITH RECURSIVE ahead (artifact) AS (VALUES {', '.join(['(?)'] * len(wanted))} "
             # CROSS: in this order, by the indexes.
             "UNION SELECT used.artifact FROM ahead CROSS JOIN artifacts AS made "
             "ON made.artifact = ahead.artifact AND made.made = 1 CROSS JOIN artifacts AS used "
-            "ON used.span = made.span AND used.made = 0 LIMIT ?) SELECT artifact FROM ahead",
+            "ON used.span = made.span AND used.made = 0 LIMIT ?) "
+            f"SELECT ahead.artifact, operations.ended, operations.id, {_PLACE} FROM ahead "
+            "LEFT JOIN artifacts ON artifacts.artifact = ahead.artifact AND artifacts.made = 1 "
+            "LEFT JOIN operations ON operations.id = artifacts.span "
+            "LEFT JOIN files ON files.id = operations.file",
             (*wanted, limit),
         )
-        return [row[0] for row in rows]
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            found.setdefault(row[0], []).append(row)
+        # An operation that is not the latest of its id is no row of operations. One may have made
+        # an artifact in two roles.
+        return {
+            artifact: [
+                Place(*row[3:])
+                for row in sorted({row[2]: row for row in several}.values(), key=_by_time)
+                if row[2] is not None
+            ]
+            for artifact, several in found.items()
+        }
 
     def using(self, ids: Iterable[str]) -> dict[str, list[Place]]:
         """The operations that used each artifact, oldest first."""
@@ -388,6 +405,10 @@ class JournalIndex:
 def _is_damage(error: sqlite3.OperationalError) -> bool:
     # A table or column that is not there: a file of our version number with another content.
     return "no such" in str(error) or "has no column" in str(error)
+
+
+def _by_time(row: Any) -> tuple[int, int]:
+    return (row[1] or 0, row[2] or 0)
 
 
 def _split(run: str) -> tuple[str, str]:

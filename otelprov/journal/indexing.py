@@ -191,22 +191,24 @@ class _Update:
         self._flush()
         for index in _INDEXES:
             self.database.execute(f"CREATE INDEX IF NOT EXISTS {index}")
-        if self.before:
+        several: list[tuple[str, str]] = []
+        if self.last > self.before > 0:
             several = self.database.execute(
-                "SELECT DISTINCT trace, span FROM spans AS one WHERE one.id > ? AND EXISTS ("
-                "SELECT 1 FROM spans AS other WHERE other.trace = one.trace "
+                # By the number: for DISTINCT, SQLite would look through the index of all (3.40).
+                "SELECT DISTINCT trace, span FROM spans AS one NOT INDEXED WHERE one.id > ? "
+                "AND EXISTS (SELECT 1 FROM spans AS other WHERE other.trace = one.trace "
                 "AND other.span = one.span AND other.id <> one.id)",
                 (self.before,),
-            )
-        else:
+            ).fetchall()
+        elif self.last > self.before:
             several = self.database.execute(
                 "SELECT trace, span FROM spans GROUP BY trace, span HAVING COUNT(*) > 1"
-            )
+            ).fetchall()
         self.database.executemany(
             "UPDATE spans SET latest = NOT EXISTS (SELECT 1 FROM spans AS other "
             "WHERE other.trace = spans.trace AND other.span = spans.span "
             "AND (other.rank, other.id) > (spans.rank, spans.id)) WHERE trace = ? AND span = ?",
-            self.gone_spans.union(several.fetchall()),
+            self.gone_spans.union(several),
         )
         gone = [(run,) for run in self.gone_runs]
         self.database.executemany(

@@ -345,10 +345,12 @@ def _attributes(pairs: Any) -> dict[str, Value]:
         key = pair["key"]
         content = pair.get("value") or {}
         # Nearly all values are texts: this is half of the time that reading takes.
-        text = content.get("stringValue")
-        value = text if type(text) is str else _value(content)
-        if value is not None:
-            found[key if type(key) is str else str(key)] = value
+        value = content.get("stringValue")
+        if type(value) is not str:
+            value = _value(content)
+            if value is None:
+                continue
+        found[key if type(key) is str else str(key)] = value
     return found
 
 

@@ -93,30 +93,34 @@ def pruned(directory: Path) -> Pruned:
         return Pruned(complete=False)
 
 
-def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> None:
+def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> int:
     """Delete closed segments until the journal has ``limit`` bytes or less.
 
-    Does nothing while another process does it.
+    Returns how many spans are gone with them that were not delivered. Does nothing while another
+    process does it.
 
     Raises:
         OSError: the directory cannot be read or written.
     """
     if fcntl is None:
-        return
+        return 0
+    gone = 0
     lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        size = _sweep(directory, limit, delivered)
+        size, gone = _sweep(directory, limit, delivered)
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % size, 0)
     except BlockingIOError:
         pass
     finally:
         os.close(lock)
+    return gone
 
 
-def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
-    """Delete what is too much; the journal's size in bytes after that."""
+def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> tuple[int, int]:
+    """Delete what is too much; the journal's size in bytes after that, and the spans that were not
+    delivered."""
     # By the time in the name, and within a second by that of the last line.
     segments: list[tuple[str, int, str, int]] = []
     with os.scandir(directory) as entries:
@@ -130,13 +134,14 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
                     _remove_unfinished(entry)
     total = sum(size for *_, size in segments)
     if total <= limit:
-        return total
+        return total, 0
     ranked = [
         (delivered(name, size) if delivered else None, name, size)
         for *_, name, size in sorted(segments)
     ]
     ranked.sort(key=lambda one: not one[0])  # stable: the delivered ones first, by age
     ledger = pruned(directory)
+    undelivered = ledger.undelivered
     known = {one.name for one in ledger.last}
     for state, name, size in ranked:
         if total <= limit:
@@ -156,7 +161,7 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
         finally:
             os.close(descriptor)
         total -= size
-    return total
+    return total, ledger.undelivered - undelivered
 
 
 def _contents(descriptor: int, name: str, size: int, delivered: bool | None) -> PrunedSegment:

@@ -57,6 +57,8 @@ class JournalWriter:
         """The OTLP ``Resource`` of the process, for lines that the writer makes itself."""
         self.losses = Losses()
         """What this process could not write."""
+        self.pruned = 0
+        """Spans that this process deleted undelivered, to keep the journal within its limit."""
         # A bound that one segment reaches would be no bound.
         self._size = segment if limit is None else min(segment, max(limit // 8, 1 << 16))
         self._limit = limit
@@ -185,7 +187,8 @@ class JournalWriter:
         from otelprov.journal.delivery import KnownDeliveries
 
         with suppress(OSError):
-            retention.sweep(self.directory, self._limit, delivered=KnownDeliveries(self.directory))
+            known = KnownDeliveries(self.directory)
+            self.pruned += retention.sweep(self.directory, self._limit, delivered=known)
         self._unswept = 0
 
     # --- what was lost -----------------------------------------------------------------------
@@ -239,6 +242,7 @@ class JournalWriter:
         # At once: an inherited descriptor keeps the parent's lock, also after the parent's death.
         self._let_go()
         self.losses = self._unsaid = Losses()
+        self.pruned = 0
         self._sweep_due = False
         self._process = os.getpid()
 

@@ -144,12 +144,25 @@ def _absolute(path: str) -> str:
     return path if path.startswith("<") else os.path.abspath(path)
 
 
-_places: dict[tuple[int, int, object], tuple[CodeType, Part]] = {}
+class Line:
+    """A line of a function: two are the same place of the program when they are one object.
+
+    To tell code objects apart by their hash takes a microsecond, and more for long functions.
+    """
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code  # held, so that its ``id`` stays its own
+
+
+_places: dict[tuple[int, int, object], tuple[CodeType, Line, Part]] = {}
+_lines: dict[tuple[int, int], Line] = {}
 _MAX_PLACES = 4096
 
 
-def caller(frame: FrameType) -> Part:
-    """The place of a call: function, file and line of ``frame``."""
+def caller(frame: FrameType) -> tuple[Line, Part]:
+    """The place of a call: the line, and what is said of it (function, file, line)."""
     code, module = frame.f_code, frame.f_globals.get("__name__")
     # By the instruction: to know the line takes a walk through the function's table of lines.
     key = (id(code), frame.f_lasti, module if isinstance(module, str) else None)
@@ -157,8 +170,19 @@ def caller(frame: FrameType) -> Part:
     if found is None:
         if len(_places) >= _MAX_PLACES:  # a program that makes functions as it goes
             _places.clear()
-        found = _places[key] = (code, Part(_caller_attributes(frame)))  # held, so the id stays its
-    return found[1]
+        part = Part(_caller_attributes(frame))
+        found = _places[key] = (code, _line(code, frame.f_lineno), part)  # held as well
+    return found[1:]
+
+
+def _line(code: CodeType, number: int) -> Line:
+    """One object for each line; a call may be made by several instructions of one."""
+    found = _lines.get((id(code), number))
+    if found is None:
+        if len(_lines) >= _MAX_PLACES:
+            _lines.clear()
+        found = _lines[id(code), number] = Line(code)
+    return found
 
 
 def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
@@ -174,15 +198,21 @@ def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
     }
 
 
-def definition(function: FunctionType) -> Part:
-    """The place of a function of the user's: its name, file and first line."""
-    code = function.__code__
-    module = function.__module__
-    name = function.__qualname__
-    return Part(
-        {
-            semconv.CODE_FUNCTION: name if module in (None, "__main__") else f"{module}.{name}",
-            semconv.CODE_FILE: _absolute(code.co_filename),
-            semconv.CODE_LINE: code.co_firstlineno,
-        }
-    )
+def definition(function: FunctionType) -> tuple[Line, Part]:
+    """The place of a function of the user's: its first line; its name, file and first line."""
+    code, module, name = function.__code__, function.__module__, function.__qualname__
+    whole = name if module in (None, "__main__") else f"{module}.{name}"
+    key = (id(code), -1, whole)  # no instruction
+    found = _places.get(key)
+    if found is None:
+        if len(_places) >= _MAX_PLACES:
+            _places.clear()
+        part = Part(
+            {
+                semconv.CODE_FUNCTION: whole,
+                semconv.CODE_FILE: _absolute(code.co_filename),
+                semconv.CODE_LINE: code.co_firstlineno,
+            }
+        )
+        found = _places[key] = (code, _line(code, code.co_firstlineno), part)
+    return found[1:]

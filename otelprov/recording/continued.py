@@ -52,13 +52,13 @@ class Traces:
         """Whether a trace takes no more."""
         return self.limit is not None and self._written.get(trace_id, 0) >= self.limit
 
-    def below(self, context: Context | None, go_on: Continue) -> Context | None:
-        """The context for a span that would be begun in ``context`` (None for the current one)."""
-        if self.limit is None:
-            return context
-        parent = trace.get_current_span(context).get_span_context()
-        if not parent.is_valid or not self.is_full(parent.trace_id):
-            return context
+    def below(
+        self, context: Context, parent: SpanContext, go_on: Continue
+    ) -> tuple[Context, SpanContext]:
+        """The context for a span that would be begun in ``context``, below ``parent``; and what it
+        is below there."""
+        if not self.is_full(parent.trace_id):
+            return context, parent
         key = (parent.trace_id, parent.span_id)
         with self._lock:
             after = self._after.get(key)
@@ -68,7 +68,7 @@ class Traces:
                 self.continued += 1
                 if len(self._after) > MAX_TRACES:
                     self._after.popitem(last=False)
-        return trace.set_span_in_context(NonRecordingSpan(after), context)
+        return trace.set_span_in_context(NonRecordingSpan(after), context), after
 
     def forget(self) -> None:
         """In a forked child: what it writes is counted anew."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from types import FrameType, FunctionType
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -26,7 +26,6 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     TraceFlags,
-    get_current_span,
     set_span_in_context,
 )
 
@@ -42,13 +41,13 @@ from otelprov.artifacts.deferred import (
     settled,
     with_,
 )
-from otelprov.artifacts.derivation import Derivation, derivation_id
+from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
-from otelprov.recording.code import caller, definition
+from otelprov.recording.code import Line, caller, definition
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
     MAX_TEXT,
@@ -57,6 +56,7 @@ from otelprov.recording.edges import (
     generated_attributes,
     used_attributes,
 )
+from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, show
 from otelprov.recording.policy import ELLIPSIS, redact, shorten
 from otelprov.recording.repeats import Repeated, repeats
@@ -94,6 +94,12 @@ class Call:
     """Whether what it reads lies in memory that nothing else writes to."""
 
 
+Edges = tuple[Sequence[Artifact], Sequence[Artifact]]
+"""What an operation used and generated."""
+
+_NOBODYS: Final = (None,)
+"""In place of the digest of an operation's function."""
+
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)
 
 
@@ -112,7 +118,10 @@ class OpenOperation:
     __slots__ = (
         "_announced",
         "_assigned",
+        "_begun",
+        "_budget",
         "_context",
+        "_error",
         "_forks",
         "_functions",
         "_generated",
@@ -125,7 +134,6 @@ class OpenOperation:
         "_plain",
         "_used",
         "ahead",
-        "budget",
         "call",
         "claims",
         "content",
@@ -152,8 +160,7 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
-        self.budget = Budget(run.settings.digest_limit)
-        """What may still be digested of files and directories."""
+        self._budget: Budget | None = None
         self.ahead: list[Pending[Artifact]] = []
         """Digests of files that are taken while the call reads them."""
         self.claims: list[claims.Claimed] = []
@@ -167,18 +174,30 @@ class OpenOperation:
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
-        self.record = self._start(run.parent(), _place(call, frame, function))
+        self._error: str | None = None
+        self._begun = 0
+        line: Line | None = None
+        place: Part | None = None
+        if function is not None:
+            line, place = definition(function)
+        elif frame is not None:
+            line, place = caller(frame)
+        context, parent = run.above()
+        self.record = self._start(context, parent, (call.library, call.name, line))
         if self.record.wanted:
-            self._describe(parameters, given, defaults)
+            shown = show(parameters, given, run.settings.parameter_length, defaults)
+            self._plain = shown.digests
+            for name, value, digest, text in shown.containers:
+                self._use_container(name, value, digest, text)
             if function is not None:
-                self.record.describe(definition(function))
                 self._functions = (digest_value(function),)
+            elif call.library == "operation":
+                self._functions = _NOBODYS  # a block: nobody knows its code
+            facts = _facts(call.kind, call.version)
+            if place is None:
+                self.record.describe(*shown.parts, facts, run.facts)
             else:
-                if frame is not None:
-                    self.record.describe(caller(frame))
-                if call.library == "operation":
-                    self._functions = (None,)  # a block: nobody knows its code
-            self.record.describe(run.facts)
+                self.record.describe(*shown.parts, facts, place, run.facts)
         self._id: str | None = None
         self._forks = run.forks
         self._announced = False
@@ -188,6 +207,13 @@ class OpenOperation:
         self._outer_context: Context | None = None
 
     @property
+    def budget(self) -> Budget:
+        """What may still be digested of files and directories."""
+        if self._budget is None:
+            self._budget = Budget(run.settings.digest_limit)
+        return self._budget
+
+    @property
     def span(self) -> Span:
         """Its span, as the user's code sees it."""
         return self.record.visible
@@ -195,7 +221,8 @@ class OpenOperation:
     @property
     def id(self) -> str:
         """``<trace id>-<span id>``."""
-        self._of_this_process()
+        if self._forks != run.forks:
+            self._of_this_process()
         if self._id is None:
             context = self.record.visible.get_span_context()
             self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
@@ -205,13 +232,16 @@ class OpenOperation:
 
     def enter(self) -> None:
         """Make it the current operation and its span the current span."""
-        self._of_this_process()
+        if self._forks != run.forks:
+            self._of_this_process()
+        record = self.record
         if not self._announced:
             self._announced = True
-            with faults.contained(f"the start of {self.call.name} was not recorded"):
-                self._announce()
+            if self.call.kind in STARTED or type(record) is Repeated:
+                with faults.contained(f"the start of {self.call.name} was not recorded"):
+                    self._announce()
         self._outer, self._outer_context = _current.get(), context_api.get_current()
-        self._context = set_span_in_context(self.span, self._outer_context)
+        self._context = set_span_in_context(record.visible, self._outer_context)
         self._left = False
         try:
             _current.set(self)
@@ -249,7 +279,10 @@ class OpenOperation:
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
         for source in identity.sources:
-            self.use_artifact(role, source)
+            if type(source) is Artifact:  # nearly always
+                self._used.setdefault(source.id, (role, source))
+            else:
+                self.use_artifact(role, source)
         self._inputs.append((role, identity))
 
     def use_artifact(self, role: str, artifact: Source) -> None:
@@ -281,7 +314,8 @@ class OpenOperation:
 
     def generate(self, role: str, artifact: Source) -> None:
         """The call made this artifact."""
-        self._generated.setdefault(_key(artifact), (role, artifact))
+        key = artifact.id if type(artifact) is Artifact else _key(artifact)
+        self._generated.setdefault(key, (role, artifact))
 
     def generate_content(self, role: str, value: object) -> None:
         """The call made ``value``, which is known by its content: a text, a dict, a list."""
@@ -314,16 +348,17 @@ class OpenOperation:
         self._outputs += 1
 
         def artifact() -> Artifact:
-            derivation = Derivation(
+            id_ = made_id(
                 call.library,
                 call.name,
                 call.version,
                 functions,
                 plain,
-                tuple((role, identity.origin()) for role, identity in inputs),
+                [(role, identity.origin_parts()) for role, identity in inputs],
+                output,
             )
             return Artifact(
-                id=derivation_id(derivation, output),
+                id=id_,
                 kind=kind,
                 name=name,
                 rows=rows,
@@ -332,7 +367,9 @@ class OpenOperation:
                 maker=maker,
             )
 
-        waiting = [item for _, identity in inputs for item in identity.pending]
+        waiting: list[Pending[Any]] = []
+        for _, identity in inputs:
+            waiting += identity.pending
         return Pending(artifact, waiting) if waiting else artifact()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -344,7 +381,8 @@ class OpenOperation:
             return
         if not self._left:
             self.leave()
-        self._of_this_process()
+        if self._forks != run.forks:
+            self._of_this_process()
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -355,47 +393,86 @@ class OpenOperation:
                     registry.assign(value, before)
             self._generated.clear()
         self._assigned.clear()
-        if error is not None and self.record.wanted:
-            self._fail(error, end_time)
-        artifacts = (*self._used.values(), *self._generated.values())
-        if pending([artifact for _, artifact in artifacts]):
+        if error is not None:
+            self._error = type_name(error)
+            if self.record.wanted:
+                self._fail(error, self._error, end_time)
+        if self._waits():
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time)
 
+    def _waits(self) -> bool:
+        """Whether an id of what was used or made is not known yet."""
+        for artifacts in (self._used, self._generated):
+            for _, source in artifacts.values():
+                if type(source) is not Artifact and pending((source,)):
+                    return True
+        return False
+
     def _finish(self, end_time: int) -> None:
-        with faults.contained(f"the end of {self.call.name} was not recorded"):
+        # Not with `contained`: the text alone, made at each call, takes more than the try.
+        record = self.record
+        edges: Edges = ((), ())
+        try:
             try:
-                with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
-                    if self.record.wanted:
-                        self._write_edges(end_time)
+                if record.wanted:
+                    edges = self._write_edges(end_time)
+            except Exception as error:
+                faults.tell(f"the artifacts of {self.call.name} were not recorded", error)
             finally:
-                record = self.record
+                listener = measures.listener()
+                if listener is not None:
+                    with faults.contained(f"{self.call.name} was not measured"):
+                        listener(self._measured(end_time, *edges))
                 if not isinstance(record, Repeated):
-                    repeats.below(record.visible.get_span_context())
+                    if repeats.windows:
+                        repeats.below(record.visible.get_span_context())
                     if record.wanted:
                         next(run.carried_out)
                 record.finish(end_time)
-                repeats.close_due()
+                if repeats.windows:
+                    repeats.close_due()
+        except Exception as error:
+            faults.tell(f"the end of {self.call.name} was not recorded", error)
+
+    def _measured(
+        self, end_time: int, used: Sequence[Artifact], generated: Sequence[Artifact]
+    ) -> Ended:
+        call = self.call
+        return Ended(
+            name=_name(call),
+            kind=call.kind,
+            begun=self._begun,
+            end=end_time,
+            span=self.record.visible,
+            error=self._error,
+            used=used,
+            generated=generated,
+        )
 
     def _start(
-        self, context: Context | None, place: tuple[object, ...] | None = None
+        self,
+        context: Context,
+        parent: SpanContext,
+        place: tuple[object, ...] | None = None,
     ) -> OperationSpan | ForeignSpan | Repeated:
-        """Begin a span; ``place`` is that of a call that may be one of very many."""
+        """Begin a span in ``context``, below ``parent``; ``place`` is that of a call that may be
+        one of very many."""
         call = self.call
-        context = traces.below(context, run.go_on)
-        name = f"{call.library}.{call.name}" if call.library != "operation" else call.name
+        context, parent = traces.below(context, parent, run.go_on)
+        name = _name(call)
         kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
-        begun = now()
+        begun = self._begun = now()
 
         def start() -> OperationSpan | ForeignSpan:
-            return spans_of(call.library).start(name, kind, context, begun)
+            return spans_of(call.library).start(name, kind, context, begun, parent)
 
         if place is None:
             return start()
-        return repeats.record(place, get_current_span(context).get_span_context(), start)
+        return repeats.record(place, parent, start)
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -407,7 +484,8 @@ class OpenOperation:
         if not isinstance(begun, ReadableSpan):
             return
         with faults.contained(f"{self.call.name} was not recorded in a forked child"):
-            self.record, self._id = self._start(set_span_in_context(begun)), None
+            context, parent = set_span_in_context(begun), begun.get_span_context()
+            self.record, self._id = self._start(context, parent), None
             own = {**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}
             self.record.describe(Part(own))
 
@@ -430,17 +508,6 @@ class OpenOperation:
         ]
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
-    def _describe(
-        self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
-    ) -> None:
-        shown = show(parameters, given, run.settings.parameter_length, defaults)
-        self._plain = shown.digests
-        for name, value, digest, text in shown.containers:
-            self._use_container(name, value, digest, text)
-        for part in shown.parts:
-            self.record.describe(part)
-        self.record.describe(_facts(self.call.kind, self.call.version))
-
     def _use_container(
         self, name: str, value: object, digest: bytes | None, text: ParameterValue | None
     ) -> None:
@@ -451,7 +518,7 @@ class OpenOperation:
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, end_time: int) -> None:
+    def _write_edges(self, end_time: int) -> Edges:
         used = _known(self._used.values())
         generated = list(_known(self._generated.values()).values())
         record = self.record
@@ -463,30 +530,27 @@ class OpenOperation:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         for role, artifact in islice(used.values(), MAX_USED):
             record.say(semconv.USED, Used(role, artifact), end_time)
-        sources = [artifact for _, artifact in used.values()]
-        unnamed = 0
+        unnamed, cut = 0, 0 if self._budget is None else self._budget.cut
         for role, artifact in generated[:MAX_GENERATED]:
             said: Part = Generated(role, artifact)
             if artifact.schema is not None:
-                same, more = unchanged(artifact, sources)
+                same, more = unchanged(artifact, [source for _, source in used.values()])
                 if same is not None:
                     said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
                 unnamed += more
             record.say(semconv.GENERATED, said, end_time)
-        if (
-            unnamed
-            or self.budget.cut
-            or self.files_not_asked
-            or len(used) + len(generated) > MAX_USED
-        ):
+        if unnamed or cut or self.files_not_asked or len(used) + len(generated) > MAX_USED:
             dropped = {
                 semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
                 semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
-                semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
+                semconv.DROPPED_DIGEST_BYTES: cut,
                 semconv.DROPPED_CARRIERS: self.files_not_asked,
                 semconv.DROPPED_UNCHANGED: unnamed,
             }
-            record.describe(Part({name: number for name, number in dropped.items() if number}))
+            dropped = {name: number for name, number in dropped.items() if number}
+            record.describe(Part(dropped))
+            measures.drop(dropped)
+        return [one for _, one in used.values()], [one for _, one in generated]
 
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
@@ -515,11 +579,8 @@ class OpenOperation:
             used[artifact_id] = (role, replace(artifact, carrier=state))
         return list(dict.fromkeys(makers))
 
-    def _fail(self, error: BaseException, end_time: int) -> None:
+    def _fail(self, error: BaseException, name: str, end_time: int) -> None:
         kind = type(error)
-        name = kind.__qualname__
-        if kind.__module__ not in ("builtins", "__main__"):
-            name = f"{kind.__module__}.{name}"
         message = shorten(redact(_message(error)), MAX_TEXT)
         stack = "".join(traceback.format_exception(kind, error, error.__traceback__, limit=-8))
         self.record.describe(Part({semconv.ERROR_TYPE: name}))
@@ -535,13 +596,17 @@ class OpenOperation:
         self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
 
 
-def _place(
-    call: Call, frame: FrameType | None, function: FunctionType | None
-) -> tuple[object, ...]:
-    """What tells one line of the program from another."""
-    if frame is None:
-        return call.library, call.name, getattr(function, "__code__", None), 0
-    return call.library, call.name, frame.f_code, frame.f_lineno
+def type_name(error: BaseException) -> str:
+    """The class of an exception, as ``error.type`` has it."""
+    kind = type(error)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _name(call: Call) -> str:
+    """Of the span."""
+    return f"{call.library}.{call.name}" if call.library != "operation" else call.name
 
 
 def note_read(*values: object) -> None:
@@ -590,7 +655,7 @@ def _known(artifacts: Iterable[tuple[str, Source]]) -> dict[str, tuple[str, Arti
     """By id, and each but once: two that were pending may turn out to be one."""
     found: dict[str, tuple[str, Artifact]] = {}
     for role, source in artifacts:
-        artifact = resolve(source)
+        artifact = source if type(source) is Artifact else resolve(source)
         found.setdefault(artifact.id, (role, artifact))
     return found
 

@@ -23,6 +23,7 @@ from opentelemetry.trace import Span, SpanContext
 from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.recording.edges import Used
+from otelprov.recording.measures import measures
 from otelprov.recording.span import ForeignSpan, OperationSpan
 
 MAX_IDS: Final = 60
@@ -282,9 +283,9 @@ class Repeated:
             window.record.describe(part)
         return True
 
-    def describe(self, part: Part) -> None:
+    def describe(self, *parts: Part) -> None:
         """Add attributes."""
-        self.parts.append(part)
+        self.parts += parts
 
     def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""
@@ -329,6 +330,7 @@ def _take(window: _Window, call: Repeated) -> None:
             continue
         if len(kept) >= MAX_IDS:
             window.dropped[_DROPPED[name]] += 1
+            measures.drop({_DROPPED[name]: 1})
             if name == semconv.USED or not window.inner:
                 continue
             del kept[window.inner.pop()]

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.journal.otlp import encoded_attributes, encoded_text
-from otelprov.model import Artifact
 from otelprov.recording.policy import redact, shorten
+
+if TYPE_CHECKING:
+    from otelprov.model import Artifact
 
 MAX_TEXT: Final = 512
 _KEPT: Final = 1024

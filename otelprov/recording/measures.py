@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import Span
 
-from otelprov.model import Artifact, OperationKind
 from otelprov.recording import faults
 
+if TYPE_CHECKING:
+    from otelprov.model import Artifact, OperationKind
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+
+class Ended(NamedTuple):
     """An operation that has ended, or a run: each call for itself, also where one span stands for
     many."""
 

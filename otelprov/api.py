@@ -179,7 +179,8 @@ class Operation:
             if _records():
                 name = self.name or "operation"
                 self._open = _declared().begin(self.kind, name, self.parameters, sys._getframe(1))
-                self._open.enter()
+                if self._open is not None:
+                    self._open.enter()
         return self
 
     def __exit__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.context import Context
@@ -23,9 +23,10 @@ class Journaled:
 class JournalProcessor(SpanProcessor):
     """Appends the ended spans of others to the journal; otelprov's own are there already."""
 
-    def __init__(self, writer: JournalWriter) -> None:
+    def __init__(self, writer: JournalWriter, clean: Callable[[Any], Any] | None = None) -> None:
+        """``clean`` takes the secrets out of a message, in place."""
         self.writer = writer
-        self._encoder = LineEncoder()
+        self._encoder = LineEncoder(clean)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Nothing is written for a span that is still open."""

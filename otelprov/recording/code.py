@@ -11,7 +11,7 @@ from types import CodeType, FrameType, FunctionType
 
 from otelprov import semconv
 from otelprov.journal.lines import Part
-from otelprov.recording.policy import redact
+from otelprov.redaction import redact, redact_path
 from otelprov.settings import Settings
 
 GIT_TIMEOUT = 5.0
@@ -38,7 +38,11 @@ class CodeVersion:
             semconv.CODE_DIRTY: self.dirty,
             semconv.CODE_CHANGE: self.change,
         }
-        return {name: value for name, value in pairs.items() if value is not None}
+        return {
+            name: redact(value) if isinstance(value, str) else value
+            for name, value in pairs.items()
+            if value is not None
+        }
 
 
 def code_version(
@@ -201,7 +205,7 @@ def _without_credentials(url: str | None) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _absolute(path: str) -> str:
-    return path if path.startswith("<") else os.path.abspath(path)
+    return path if path.startswith("<") else redact_path(os.path.abspath(path))
 
 
 _places: dict[tuple[int, int, object], tuple[CodeType, Part]] = {}
@@ -228,7 +232,7 @@ def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
     if isinstance(module, str) and module != "__main__":
         name = f"{module}.{name}"
     return {
-        semconv.CODE_FUNCTION: name,
+        semconv.CODE_FUNCTION: redact(name),
         semconv.CODE_FILE: _absolute(code.co_filename),
         semconv.CODE_LINE: frame.f_lineno,
     }
@@ -238,7 +242,7 @@ def definition(function: FunctionType) -> Part:
     """The place of a function of the user's: its name, file and first line."""
     code = function.__code__
     module = function.__module__
-    name = function.__qualname__
+    name = redact(function.__qualname__)
     return Part(
         {
             semconv.CODE_FUNCTION: name if module in (None, "__main__") else f"{module}.{name}",

@@ -9,14 +9,13 @@ digesting the data, that end comes later, with the time at which the call was ov
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from types import FrameType, FunctionType
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -51,12 +50,15 @@ from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import caller, definition
 from otelprov.recording.continued import traces
+from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.parameters import Defaults, show
-from otelprov.recording.policy import ELLIPSIS, redact, shorten
+from otelprov.recording.policy import ELLIPSIS, shorten
 from otelprov.recording.repeats import Repeated, repeats
+from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
+from otelprov.redaction import redact, redact_uri
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
 MAX_USED = 60
@@ -87,6 +89,11 @@ class Call:
     """Whether it talks to another system (a database, an object store)."""
     fills: bool = False
     """Whether what it reads lies in memory that nothing else writes to."""
+
+    @property
+    def full_name(self) -> str:
+        """``pandas.merge``; of an operation of the program's own its name alone."""
+        return self.name if self.library == "operation" else f"{self.library}.{self.name}"
 
 
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)
@@ -119,6 +126,7 @@ class OpenOperation:
         "_outputs",
         "_plain",
         "_used",
+        "_waiting",
         "ahead",
         "budget",
         "call",
@@ -128,6 +136,8 @@ class OpenOperation:
         "ended",
         "files_not_asked",
         "record",
+        "ruling",
+        "sensitive",
     )
 
     def __init__(
@@ -142,6 +152,10 @@ class OpenOperation:
         """``frame`` is the caller's; ``function`` the user's own, where the operation is one;
         ``defaults`` are those of the parameters."""
         self.call = call
+        self.ruling = run.policy.of(call.full_name) if run.policy is not None else None
+        """The rules that hold for it."""
+        self.sensitive = self.ruling is not None and self.ruling.sensitive
+        self._waiting: dict[str, Any] = {}
         self.ended = False
         self.end_time: int | None = None
         """When the call was over; what it made is looked at after that."""
@@ -173,7 +187,7 @@ class OpenOperation:
                     self.record.describe(caller(frame))
                 if call.library == "operation":
                     self._functions = (None,)  # a block: nobody knows its code
-            self.record.describe(run.facts)
+            self.record.describe(run.facts if self.ruling is None else self._facts(self.ruling))
         self._id: str | None = None
         self._forks = run.forks
         self._announced = False
@@ -381,7 +395,7 @@ class OpenOperation:
         """Begin a span; ``place`` is that of a call that may be one of very many."""
         call = self.call
         context = traces.below(context, run.go_on)
-        name = f"{call.library}.{call.name}" if call.library != "operation" else call.name
+        name = redact(call.full_name)
         kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
         begun = now()
 
@@ -419,16 +433,21 @@ class OpenOperation:
         else:
             repeats.close()  # what is written now may come from what they made
         used = [
-            _used_attributes(role, artifact)
+            said
             for role, artifact in islice(self._used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
+            and (said := self._said(_used_attributes(role, artifact))) is not None
         ]
+        self._mark()
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _describe(
         self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
     ) -> None:
         shown = show(parameters, given, run.settings.parameter_length, defaults)
+        if self.ruling is not None:
+            shown, self._waiting, sensitive = self.ruling.parameters(shown, parameters)
+            self.sensitive = self.sensitive or sensitive
         self._plain = shown.digests
         for name, value, digest, text in shown.containers:
             self._use_container(name, value, digest, text)
@@ -456,26 +475,37 @@ class OpenOperation:
             for artifact_id, maker in makers[:MAX_LINKS]:
                 if int(maker.trace_id, 16) != own:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
+        left_out = [0, 0]
         for role, artifact in islice(used.values(), MAX_USED):
-            record.say(semconv.USED, _used_attributes(role, artifact), end_time)
+            said = self._said(_used_attributes(role, artifact))
+            if said is None:
+                left_out[0] += 1
+            else:
+                record.say(semconv.USED, said, end_time)
         sources = [artifact for _, artifact in used.values()]
         unnamed = 0
         for role, artifact in generated[:MAX_GENERATED]:
-            attributes = _generated_attributes(role, artifact)
+            attributes = self._said(_generated_attributes(role, artifact))
+            if attributes is None:
+                left_out[1] += 1
+                continue
             same, more = unchanged(artifact, sources)
             if same is not None:
                 attributes[semconv.ARTIFACT_UNCHANGED] = same
             unnamed += more
             record.say(semconv.GENERATED, attributes, end_time)
+        if self.ruling is not None:
+            self._settle_rules([*(one for _, one in used.values()), *(one for _, one in generated)])
         if (
             unnamed
+            or any(left_out)
             or self.budget.cut
             or self.files_not_asked
             or len(used) + len(generated) > MAX_USED
         ):
             dropped = {
-                semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
-                semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
+                semconv.DROPPED_USED: left_out[0] + max(0, len(used) - MAX_USED),
+                semconv.DROPPED_GENERATED: left_out[1] + max(0, len(generated) - MAX_GENERATED),
                 semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
                 semconv.DROPPED_CARRIERS: self.files_not_asked,
                 semconv.DROPPED_UNCHANGED: unnamed,
@@ -495,7 +525,8 @@ class OpenOperation:
             known = [(role, one) for role, one in sources if isinstance(one, Artifact)]
             waiting += len(sources) - len(known)
             if known:
-                found[name] = [describe(role, one) for role, one in known[:limit]]
+                said = [self._said(describe(role, one)) for role, one in known[:limit]]
+                found[name] = [one for one in said if one is not None]
         return {**found, semconv.OPERATION_PENDING: waiting}
 
     def _settle_claims(
@@ -514,19 +545,69 @@ class OpenOperation:
         name = kind.__qualname__
         if kind.__module__ not in ("builtins", "__main__"):
             name = f"{kind.__module__}.{name}"
-        message = shorten(redact(_message(error)), MAX_TEXT)
-        stack = "".join(traceback.format_exception(kind, error, error.__traceback__, limit=-8))
+        form = run.settings.exceptions
+        message, stack = message_of(error, form), stack_of(error, form)
+        if self.ruling is not None:
+            message, stack = self.ruling.policy.text(message), self.ruling.policy.text(stack)
         self.record.describe(Part({semconv.ERROR_TYPE: name}))
         self.record.say(
             "exception",
             {
                 "exception.type": name,
                 "exception.message": message,
-                "exception.stacktrace": shorten(redact(stack[-1900:]), 1900),
+                "exception.stacktrace": stack,
             },
             end_time,
         )
-        self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
+        self.record.fail(shorten(f"{name}: {message}" if message else name, MAX_TEXT))
+
+    # --- what the policy says ---
+
+    @property
+    def tier(self) -> str:
+        """How much is recorded of it."""
+        tier = None if self.ruling is None else self.ruling.tier_of(self._places())
+        return tier or run.settings.tier
+
+    def _facts(self, ruling: Ruling) -> Part:
+        facts = dict(run.facts.attributes)
+        if ruling.tier:
+            facts[semconv.TIER] = ruling.tier
+        if ruling.tiers:
+            del facts[semconv.TIER]  # said when it is known what was used
+        if self.sensitive:
+            facts[semconv.SENSITIVE] = True
+        return Part(facts)
+
+    def _places(self) -> list[tuple[str | None, str | None]]:
+        used = (settled(source) for _, source in tuple(self._used.values()))
+        return [(one.name, one.uri) for one in used if isinstance(one, Artifact)]
+
+    def _said(self, attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue] | None:
+        """The attributes of an event as they may be; None where it is left out."""
+        return attributes if self.ruling is None else self.ruling.artifact(attributes)
+
+    def _mark(self) -> None:
+        """Say, once, that it is sensitive, where an artifact that it has used until now is."""
+        ruling = self.ruling
+        if ruling is None or self.sensitive:
+            return
+        if any(ruling.marks(*place) for place in self._places()):
+            self.sensitive = True
+            self.record.describe(Part({semconv.SENSITIVE: True}))
+
+    def _settle_rules(self, artifacts: list[Artifact]) -> None:
+        """What had to wait until it was known what was used and made."""
+        ruling = self.ruling
+        assert ruling is not None
+        places = [(one.name, one.uri) for one in artifacts]
+        attributes, sensitive = ruling.settled(self._waiting, places)
+        if ruling.tiers:
+            attributes[semconv.TIER] = self.tier
+        if not self.sensitive and (sensitive or any(ruling.marks(*place) for place in places)):
+            self.sensitive = attributes[semconv.SENSITIVE] = True
+        if attributes:
+            self.record.describe(Part(attributes))
 
 
 def _place(
@@ -618,9 +699,9 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         semconv.ARTIFACT_KIND: artifact.kind,
     }
     if artifact.name:
-        found[semconv.ARTIFACT_NAME] = shorten(artifact.name, MAX_TEXT)
+        found[semconv.ARTIFACT_NAME] = shorten(redact(artifact.name), MAX_TEXT)
     if artifact.uri:
-        found[semconv.ARTIFACT_URI] = shorten(artifact.uri, 1900)
+        found[semconv.ARTIFACT_URI] = shorten(redact_uri(artifact.uri), 1900)
     if artifact.rows is not None:
         found[semconv.ARTIFACT_ROWS] = artifact.rows
     if artifact.columns is not None:
@@ -641,10 +722,3 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
 def _facts(kind: OperationKind, version: str | None) -> Part:
     attributes = {semconv.OPERATION_KIND: kind}
     return Part({**attributes, semconv.LIBRARY_VERSION: version} if version else attributes)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # a user's exception whose __str__ raises
-        return f"<{type(error).__qualname__} whose text cannot be shown>"

@@ -362,6 +362,10 @@ def clean(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
         return {key: clean(item, str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
+        if any(isinstance(item, str) and item.startswith("-") for item in value) and all(
+            isinstance(item, str) for item in value
+        ):
+            return redact_command(value)
         return [clean(item, name) for item in value]
     return value
 

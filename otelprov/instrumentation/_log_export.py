@@ -36,7 +36,7 @@ from otelprov.model import Artifact
 from otelprov.recording import exceptions, faults
 from otelprov.recording.policy import parameter_value
 from otelprov.recording.run import run
-from otelprov.redaction import REDACTED, is_secret_name, redact
+from otelprov.redaction import REDACTED, clean, is_secret_name, redact
 
 MAX_TEXT = 2000
 """Characters of the text of an object."""
@@ -317,5 +317,7 @@ def exported(name: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict) and depth < MAX_DEPTH:
         return {str(key): exported(str(key), item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
+        if all(isinstance(item, str) for item in value):
+            return clean(value)  # it may be a command line
         return [exported(name, item, depth + 1) for item in value]
     return parameter_value(name, value, MAX_TEXT)

@@ -317,7 +317,7 @@ def _writable(directory: Path) -> bool:
 
 def _look_at_environment(report: Report) -> None:
     values = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
-    report.environment.update({name: redact(value) for name, value in values.items()})
+    report.environment.update({name: _without_user(value) for name, value in values.items()})
     for name, value in report.environment.items():
         report.add("OpenTelemetry", "ok", f"{name}  {value}")
     if values.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -382,7 +382,7 @@ def _look_at_collector(report: Report, exporter: str) -> None:
         or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         or f"http://localhost:{default}"
     )
-    shown = redact(endpoint)
+    shown = _without_user(endpoint)
     parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
     reason = None
     try:
@@ -399,6 +399,15 @@ def _look_at_collector(report: Report, exporter: str) -> None:
             "problem",
             f"the Collector at {shown} does not answer: {reason}",
         )
+
+
+def _without_user(text: str) -> str:
+    """An address without user and password, and any text without secrets."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return redact(text)
+    host, slash, path = rest.partition("/")
+    return redact(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def _look_at_git(report: Report) -> None:

@@ -33,7 +33,8 @@ MAX_CHAIN: Final = 16
 MASKED: Final = "…"
 
 _QUOTED: Final = re.compile(
-    r"(?<!\w)(?:'((?:[^'\\]|\\.|'(?=\w))*)'|\"((?:[^\"\\]|\\.)*)\")(?!\w)", re.DOTALL
+    r"(?<!\w)(?:'((?:[^'\\]|\\.|'(?=\w))*)(?:'|\Z|\\\Z)|\"((?:[^\"\\]|\\.)*)(?:\"|\Z|\\\Z))",
+    re.DOTALL,
 )
 _NAME: Final = re.compile(r"[A-Za-z_.~/<][\w./~<>:\[\]()-]{0,254}|\W{0,3}|utf-?8|[a-z0-9_]{1,12}")
 _DIGITS: Final = re.compile(r"\d{6}")

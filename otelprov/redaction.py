@@ -14,13 +14,15 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from otelprov.statements import later, mask_literals
+
 REDACTED: Final = "[REDACTED]"
 MIN_VALUE: Final = 8
 """Characters of a secret in the environment that is looked for in every text."""
 
 # --- names ---------------------------------------------------------------------------------------
 
-_SECRET_NAME: Final = re.compile(
+_SECRET_NAME: Final = later(
     r"""
       passw(?:or)?d | passphrase | passwort | (?:^|[^a-z])(?:pwd|passwd|pw|pass)(?![a-z])
     | secret(?!ar) | credential | cookie | (?:^|[^a-z])jwt(?![a-z])
@@ -34,7 +36,7 @@ _SECRET_NAME: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 # Numbers of tokens of a language model, most of all.
-_HARMLESS_NAME: Final = re.compile(
+_HARMLESS_NAME: Final = later(
     r"(?:max|min|num|n|total|prompt|completion|input|output|new)[_-]?tokens?$|^pass(?:es)?[_-]?\d*$",
     re.IGNORECASE,
 )
@@ -50,21 +52,21 @@ def is_secret_name(name: str) -> bool:
     )
 
 
-_IN_A_URL: Final = re.compile(
+_IN_A_URL: Final = later(
     r"sig|signature|code|key|x-(?:amz|goog|oss|cos|ms)-(?:signature|credential|security-token)"
     r"|awsaccesskeyid|googleaccessid|ossaccesskeyid",
     re.IGNORECASE,
 )
-_ANYWHERE: Final = re.compile(
+_ANYWHERE: Final = later(
     r"sig|signature|x-(?:amz|goog|oss|cos|ms)-(?:signature|credential|security-token)"
     r"|awsaccesskeyid|googleaccessid|ossaccesskeyid|uid_pwd",
     re.IGNORECASE,
 )
-_HEADER: Final = re.compile(r"authorization$|cookie$", re.IGNORECASE)
+_HEADER: Final = later(r"authorization$|cookie$", re.IGNORECASE)
 
 # --- texts ---------------------------------------------------------------------------------------
 
-_FORMS: Final = re.compile(
+_FORMS: Final = later(
     r"""
       (?<![A-Za-z0-9])(?:
         eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}         # JSON Web Token
@@ -84,40 +86,38 @@ _FORMS: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SCHEMED: Final = re.compile(
+_SCHEMED: Final = later(
     r"(?<![A-Za-z])(bearer|basic|digest|negotiate)(\s{1,8})([A-Za-z0-9._~+/=-]{8,})", re.I
 )
-_QUOTED_PASSWORD: Final = re.compile(
+_QUOTED_PASSWORD: Final = later(
     r"\b(identified\s{1,8}(?:with\s{1,8}\w{1,40}\s{1,8})?by|password|pwd|passcode)"
     r"(\s{1,8})('[^']*'?|\"[^\"]*\"?)",
     re.IGNORECASE,
 )
-_URL: Final = re.compile(r"://[^\s'\"<>`\\]+")
+_URL: Final = later(r"://[^\s'\"<>`\\]+")
 # The whole run of a name's characters at once, so that a long one is looked at once.
-_NAME: Final = re.compile(
+_NAME: Final = later(
     r"(?<![\w.\-])([\w.\-]+)"
     r"([\"'`\]\\]{0,4}\s{0,8}(?:=>|:=|==|[=:]|%3[ADad])\s{0,8})"
 )
-_OPTION: Final = re.compile(
+_OPTION: Final = later(
     r"(?<![^\s'\"])(--?[A-Za-z][\w-]{0,60})(['\"]?,?\s{1,8}['\"]?)(?![\s-])([^\s'\"]+)"
 )
 # Most texts hold none of these, and then nothing above can match.
-_MAY_HOLD_SECRET: Final = re.compile(
+_MAY_HOLD_SECRET: Final = later(
     r"[=:%]|bearer|basic|digest|negotiate|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|sk-"
     r"|k_live|k_test|whsec_|eyJ|AIza|ya29|GOCSPX|npm_|pypi-|hf_|dckr_pat|dop_v1|dapi|hv[sbr]\."
     r"|SG\.|hooks\.slack|-----BEGIN|identified|password|pwd|passcode|--?[a-z]",
     re.IGNORECASE,
 )
-_QUOTED: Final = {
-    quote_: re.compile(rf"{quote_}(?:[^{quote_}\\]|\\.)*", re.DOTALL) for quote_ in "\"'`"
-}
-_ENCODED: Final = re.compile(r"(?:[^\s&;'\"%]|%(?!3[Bb]|26))*")
-_TO_SEMICOLON: Final = re.compile(r"[^;\r\n'\"]*(?=;)")
-_UNQUOTED: Final = re.compile(
+_QUOTED: Final = {quote_: later(rf"{quote_}(?:[^{quote_}\\]|\\.)*", re.DOTALL) for quote_ in "\"'`"}
+_ENCODED: Final = later(r"(?:[^\s&;'\"%]|%(?!3[Bb]|26))*")
+_TO_SEMICOLON: Final = later(r"[^;\r\n'\"]*(?=;)")
+_UNQUOTED: Final = later(
     r"(?:[^\s&;,'\"<>(){}\[\]]|,(?!\s|$|[\w.'\"-]{1,64}\s*[=:])|['\"](?![\s,)\]}:;&>]|$)"
     r"|[<>(){}\[\]](?=\w))*"
 )
-_NOTHING: Final = re.compile(
+_NOTHING: Final = later(
     r"(?:none|null|true|false|undefined|\*+|%s|%\(\w+\)s|\?|\$\{?\w+\}?|\{\w*\}|\.{3}|…)?", re.I
 )
 _CLOSING: Final = {"{": "}", "[": "]", "(": ")"}
@@ -315,8 +315,8 @@ def redact_uri(uri: str) -> str:
     return "file://" + "/".join(parts)
 
 
-_ATTACHED: Final = re.compile(r"-p(?!\d+$)(?![a-z]+(?:[-=]|$))(.+)")
-_LOGIN: Final = re.compile(r"(?!https?:)([^\s:/=]{1,64}):(?!\d+$)(\S+)")
+_ATTACHED: Final = later(r"-p(?!\d+$)(?![a-z]+(?:[-=]|$))(.+)")
+_LOGIN: Final = later(r"(?!https?:)([^\s:/=]{1,64}):(?!\d+$)(\S+)")
 
 
 def redact_command(arguments: Sequence[str]) -> list[str]:
@@ -374,8 +374,6 @@ _STATEMENTS: Final = frozenset({"db.statement", "db.query.text"})
 
 
 def _masked(statement: str) -> str:
-    from otelprov.statements import mask_literals
-
     return mask_literals(statement)
 
 

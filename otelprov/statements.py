@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final, cast
 
-_TOKEN: Final = re.compile(
+
+class _Later:
+    """A pattern that is compiled when it is first used: that takes milliseconds, at every start."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._source = (pattern, flags)
+
+    def __getattr__(self, name: str) -> Any:
+        compiled = re.compile(*self._source)
+        for method in ("sub", "search", "match", "fullmatch", "finditer"):
+            self.__dict__[method] = getattr(compiled, method)
+        return getattr(compiled, name)
+
+
+def later(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """As ``re.compile``, at its first use."""
+    return cast(re.Pattern[str], _Later(pattern, int(flags)))
+
+
+_TOKEN: Final = later(
     r"""
       (?P<comment> --[^\r\n]* | /\*.*?(?:\*/|\Z) )
     | (?P<dollar> \$(?P<tag>[A-Za-z_]\w{0,62}|)\$.*?(?:\$(?P=tag)\$|\Z) )
@@ -22,13 +41,13 @@ _TOKEN: Final = re.compile(
 _COMPARES: Final = frozenset(
     "= < > ! LIKE ILIKE REGEXP RLIKE GLOB MATCH BETWEEN VALUES ESCAPE".split()
 )
-_PLAIN_NAME: Final = re.compile(r'"[A-Za-z_][\w ]{0,62}"')
-_STATEMENT: Final = re.compile(
+_PLAIN_NAME: Final = later(r'"[A-Za-z_][\w ]{0,62}"')
+_STATEMENT: Final = later(
     r"[\s(]*(?:--[^\n]*\n\s*|/\*.{0,2000}?\*/\s*)*(?:select|with|insert|update|delete|merge|create|alter|drop"
     r"|replace|call|exec|execute|declare|grant|copy|attach|pragma|explain|truncate|upsert|set)\s",
     re.IGNORECASE | re.DOTALL,
 )
-_CLAUSE: Final = re.compile(
+_CLAUSE: Final = later(
     r"\b(?:from|into|values|set|table|where|as|user|role|login|view|index|schema|database|to|on)\b",
     re.IGNORECASE,
 )
@@ -36,7 +55,7 @@ _CLAUSE: Final = re.compile(
 
 def is_statement(text: str) -> bool:
     """Whether a text reads like SQL: begins as a statement and has one of its clauses."""
-    return _STATEMENT.match(text) is not None and _CLAUSE.search(text) is not None
+    return " " in text and _STATEMENT.match(text) is not None and _CLAUSE.search(text) is not None
 
 
 def mask_literals(statement: str) -> str:

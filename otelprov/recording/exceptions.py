@@ -22,7 +22,7 @@ from typing import Final
 from otelprov.recording.policy import shorten
 from otelprov.redaction import redact
 from otelprov.settings import Exceptions
-from otelprov.statements import mask_literals
+from otelprov.statements import later, mask_literals
 
 MAX_MESSAGE: Final = 512
 MAX_STACK: Final = 1900
@@ -32,23 +32,23 @@ MAX_CHAIN: Final = 16
 """Exceptions that led to one another."""
 MASKED: Final = "…"
 
-_QUOTED: Final = re.compile(
+_QUOTED: Final = later(
     r"(?<!\w)(?:'((?:[^'\\]|\\.|'(?=\w))*)(?:'|\Z|\\\Z)|\"((?:[^\"\\]|\\.)*)(?:\"|\Z|\\\Z))",
     re.DOTALL,
 )
-_NAME: Final = re.compile(r"[A-Za-z_.~/<][\w./~<>:\[\]()-]{0,254}|\W{0,3}|utf-?8|[a-z0-9_]{1,12}")
-_DIGITS: Final = re.compile(r"\d{6}")
+_NAME: Final = later(r"[A-Za-z_.~/<][\w./~<>:\[\]()-]{0,254}|\W{0,3}|utf-?8|[a-z0-9_]{1,12}")
+_DIGITS: Final = later(r"\d{6}")
 # What follows these words is a value, whatever it looks like.
-_OF_A_VALUE: Final = re.compile(
+_OF_A_VALUE: Final = later(
     r"(?:convert|conversion|parse|parsing|literal|cast|decode|match format|time data|format|value"
     r"|string|timestamp|date|number|float|int|bool|integer|element|cell|record|input|entry|duplicate)\b"
     r"[^'\"]{0,60}$",
     re.IGNORECASE,
 )
-_LONG_NUMBER: Final = re.compile(r"(?<![\w.])\d(?:[ -]?\d){8,18}(?![\w.])")
-_STATEMENT: Final = re.compile(r"(\[SQL: |on sql ')(.*?)(\]\n|'(?=:|$)|\]$)", re.DOTALL)
-_BOUND: Final = re.compile(r"\[parameters: .*?(?:\]$|\]\n|\Z)", re.DOTALL)
-_DETAIL: Final = re.compile(r"\((\"?\w+\"?(?:, ?\"?\w+\"?)*)\)=\([^\n]*?\)")
+_LONG_NUMBER: Final = later(r"(?<![\w.])\d(?:[ -]?\d){8,18}(?![\w.])")
+_STATEMENT: Final = later(r"(\[SQL: |on sql ')(.*?)(\]\n|'(?=:|$)|\]$)", re.DOTALL)
+_BOUND: Final = later(r"\[parameters: .*?(?:\]$|\]\n|\Z)", re.DOTALL)
+_DETAIL: Final = later(r"\((\"?\w+\"?(?:, ?\"?\w+\"?)*)\)=\([^\n]*?\)")
 
 
 def message_of(error: BaseException, form: Exceptions) -> str:

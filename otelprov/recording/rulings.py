@@ -18,10 +18,11 @@ from otelprov.journal.lines import Part
 from otelprov.recording.parameters import Shown
 from otelprov.redaction import REDACTED
 from otelprov.rules import Rule
+from otelprov.statements import later
 
 MAX_PLACE: Final = 4096
 """Characters of a text that may be a path."""
-_WORD: Final = re.compile(r"[^\s'\"`()<>,;\[\]{}|]+")
+_WORD: Final = later(r"[^\s'\"`()<>,;\[\]{}|]+")
 
 Attributes = Mapping[str, Any]
 

@@ -474,7 +474,7 @@ ERROR_TYPE: Final = _attribute(
 SENSITIVE: Final = _attribute(
     "otelprov.sensitive",
     "boolean",
-    ("span", "run"),
+    ("span",),
     "`true` where a rule of the policy says that the details are for few eyes: the gateway of "
     "collector-config sends them to a restricted store, and to all others no more than what "
     "connects them.",

@@ -33,7 +33,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-ALL = "otelprov_run,otelprov_pandas,otelprov_pyarrow"
+ALL = "otelprov_run,otelprov_pandas,otelprov_pyarrow,otelprov_logs"
 
 
 @dataclass
@@ -120,6 +120,8 @@ def operation(turns: int, number: int) -> list[Figure]:
         os.environ["OTELPROV_JOURNAL"] = folder
         os.environ["OTELPROV_CODE_REVISION"] = "8f3c2e1d" * 5
         os.environ["OTELPROV_CODE_BRANCH"] = "main"
+        # Else the calls after the first thousand are added up, and no spans are written for them.
+        os.environ["OTELPROV_REPEATS"] = "off"
         return _operation(address, Path(folder), turns, number)
 
 
@@ -307,7 +309,9 @@ def life(command: list[str], environment: dict[str, str]) -> Life:
 
 
 def environment(**more: str) -> dict[str, str]:
-    found = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL", "TRACE"))}
+    # PYTHONDONTWRITEBYTECODE in the environment would have every start compile all of otelprov.
+    names = ("OTEL", "TRACE", "PYTHONDONT")
+    found = {k: v for k, v in os.environ.items() if not k.startswith(names)}
     found.update(
         OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="none", OTEL_LOGS_EXPORTER="none"
     )
@@ -322,6 +326,7 @@ def start(turns: int) -> list[Figure]:
         variants = {
             "without": environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=ALL),
             "with": environment(OTELPROV_JOURNAL=folder),
+            "no git": environment(OTELPROV_JOURNAL=folder, OTELPROV_CODE_REVISION="8f3c2e1d" * 5),
         }
         lives: dict[str, list[Life]] = {name: [] for name in variants}
         for turn in range(turns + 1):
@@ -330,15 +335,16 @@ def start(turns: int) -> list[Figure]:
                 if turn:
                     lives[name].append(found)
 
-    def more(which: str) -> float:
-        pairs = zip(lives["with"], lives["without"], strict=True)
+    def more(which: str, name: str = "with") -> float:
+        pairs = zip(lives[name], lives["without"], strict=True)
         return statistics.median(getattr(a, which) - getattr(b, which) for a, b in pairs)
 
     wall = statistics.median(one.wall for one in lives["without"]) * 1e3
     return [
         Figure("start and exit of python -c pass without otelprov", wall, "ms"),
         Figure("  added by otelprov, wall", more("wall") * 1e3, "ms", 30),
-        Figure("  added by otelprov, CPU", more("cpu") * 1e3, "ms"),
+        Figure("  added by otelprov, CPU, git's included", more("cpu") * 1e3, "ms"),
+        Figure("  added by otelprov, CPU, git not called", more("cpu", "no git") * 1e3, "ms"),
         Figure("  added by otelprov, memory", more("mib"), "MiB"),
     ]
 

@@ -14,21 +14,21 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import SpanContext
 
 from otelprov import semconv
-from otelprov.artifacts.deferred import Source, pending, settled
-from otelprov.artifacts.registry import registry
-from otelprov.model import Artifact
+from otelprov.artifacts.deferred import Pending, Source, pending, settled
 from otelprov.recording import faults
-from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.run import run
+
+if TYPE_CHECKING:
+    from otelprov.recording.recorder import OpenOperation
 
 # The names that OpenTelemetry specifies for logs that are not OTLP, at the top level of a line
 # (https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/).
@@ -108,36 +108,58 @@ def artifact_ids(values: Iterable[object]) -> tuple[list[str], int]:
     Only what is known by now: nothing waits for a digest. At most 8, and how many more there are.
     """
     found: dict[str, None] = {}
-    operation = current_operation()
+    operation = _current_operation()
     if operation is not None:
         for source in operation.used_so_far():
             _take(found, source)
     for value in values:
         if type(value) not in _PLAIN:
-            identity = registry.lookup(value)
-            if identity is not None and identity.artifact is not None:
-                _take(found, identity.artifact)
+            _take(found, _registered(value))
     ids = list(found)
     return ids[:MAX_ARTIFACTS], max(len(ids) - MAX_ARTIFACTS, 0)
 
 
-def _take(found: dict[str, None], source: Source) -> None:
-    artifact = settled(source)
-    if isinstance(artifact, Artifact):
+def artifact_id(value: object) -> str | None:
+    """The id of a piece of data, if it has one by now."""
+    found: dict[str, None] = {}
+    _take(found, _registered(value))
+    return next(iter(found), None)
+
+
+def _take(found: dict[str, None], source: Source | None) -> None:
+    artifact = None if source is None else settled(source)
+    if artifact is not None and not isinstance(artifact, Pending):
         found[artifact.id] = None
 
 
-@dataclass(slots=True)
+# Both are looked for where they are loaded already: no data is known and no operation runs in a
+# process that has not loaded them, and loading them at its start would take longer than all else.
+
+
+def _registered(value: object) -> Source | None:
+    module = sys.modules.get("otelprov.artifacts.registry")
+    identity = None if module is None else module.registry.lookup(value)
+    return None if identity is None else identity.artifact
+
+
+def _current_operation() -> OpenOperation | None:
+    module = sys.modules.get("otelprov.recording.recorder")
+    return None if module is None else module.current_operation()
+
+
 class _Shown:
     """What was shown last, as text: a program logs many lines in one span."""
 
-    context: Context | None
-    active: bool
-    fields: dict[str, str]
-    used: tuple[int, int] = (0, -1)
-    """The operation and the number of artifacts that ``ids`` are about."""
-    ids: str = ""
-    more: int = 0
+    __slots__ = ("active", "context", "fields", "ids", "more", "used")
+
+    def __init__(self, context: Context | None, active: bool, fields: dict[str, str]) -> None:
+        self.context = context
+        self.active = active
+        self.fields = fields
+        self.used = (0, -1)
+        """The operation and the number of artifacts that ``ids`` are about."""
+        self.ids = ""
+        self.more = 0
 
 
 _NOTHING = _Shown(None, False, {})
@@ -161,7 +183,7 @@ def _add(event: MutableMapping[str, Any], values: Iterable[object]) -> None:
         event.update(shown.fields)
     elif _RUN_ID in shown.fields:  # a trace_id that the program gives is its own affair
         event.setdefault(_RUN_ID, shown.fields[_RUN_ID])
-    operation = current_operation()
+    operation = _current_operation()
     if operation is not None or data is not None:
         _name_data(event, operation, data, shown)
 

@@ -169,11 +169,11 @@ class Operation:
     """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
+    id: str = field(init=False, repr=False, compare=False)
+    """``<trace id>-<span id>``; a walk asks for it twenty times."""
 
-    @property
-    def id(self) -> str:
-        """``<trace id>-<span id>``."""
-        return f"{self.trace_id}-{self.span_id}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", f"{self.trace_id}-{self.span_id}")
 
 
 @dataclass(frozen=True, slots=True)

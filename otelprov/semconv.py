@@ -8,8 +8,7 @@ exist and are written down here instead of imported, because the SDK pins the ve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 AttributeType = Literal["string", "boolean", "int", "double", "string[]", "map[]", "any"]
 """``any`` is used for templates only: the type is that of the value that was passed."""
@@ -18,12 +17,9 @@ Place = Literal["span", "event", "link", "run", "resource", "log", "line"]
 """Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
 record about a span; it has the attributes of that span as well. ``line`` is a line that the program
 itself logs."""
-"""Where a name appears. ``run`` is the span of a whole run and nothing else. ``log`` is a log
-record about a span; it has the attributes of that span as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """One attribute of the convention."""
 
     name: str
@@ -34,8 +30,7 @@ class Attribute:
     """UCUM unit, empty when the value has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One span event of the convention, or one log record with an event name."""
 
     name: str
@@ -439,8 +434,9 @@ RUN_OPERATIONS: Final = _attribute(
     "otelprov.run.operations",
     "int",
     ("run",),
-    "How many operations the process carried out, those of forked children not among them: where "
-    "there are fewer, some were lost on the way.",
+    "How many spans of operations the process has written, those of forked children not among "
+    "them: where there are fewer, some were lost on the way. Absent where the run goes on in "
+    "another trace.",
     "{operation}",
 )
 PROCESS_PID: Final = _attribute(
@@ -484,8 +480,7 @@ SENSITIVE: Final = _attribute(
 # --- metrics -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric of the convention."""
 
     name: str
@@ -513,6 +508,9 @@ def _metric(
 
 DIRECTION: Final = "otelprov.direction"
 """On a metric: `used` or `generated`."""
+CUT: Final = "otelprov.cut"
+"""On a metric: what was left out for a limit, as the attributes `otelprov.dropped.<what>` name it:
+`used`, `generated`, `parameters`, `unchanged`, `carriers`; and `names`, of metrics themselves."""
 
 _OPERATION: Final = (OPERATION_NAME, OPERATION_KIND)
 
@@ -595,4 +593,32 @@ FAULTS: Final = _metric(
     "{fault}",
     (),
     "Errors of otelprov's own that it kept from the program.",
+)
+CALLS_SUMMED_UP: Final = _metric(
+    "otelprov.calls.summed_up",
+    "counter",
+    "{call}",
+    (),
+    "Calls that have no span of their own: one stands for many.",
+)
+TRACES_CONTINUED: Final = _metric(
+    "otelprov.traces.continued",
+    "counter",
+    "{trace}",
+    (),
+    "Traces that were begun because another was full.",
+)
+DROPPED_ITEMS: Final = _metric(
+    "otelprov.dropped.items",
+    "counter",
+    "{item}",
+    (CUT,),
+    "What operations leave out for a limit, as their spans say.",
+)
+DROPPED_BYTES: Final = _metric(
+    "otelprov.dropped.bytes",
+    "counter",
+    "By",
+    (),
+    "Bytes of files that were not digested, because of the limit for one operation.",
 )

@@ -10,9 +10,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from otelprov import rules
 from otelprov.rules import Rule
@@ -33,8 +32,7 @@ class SettingError(ValueError):
     """A setting has a value that it cannot have; the message says which and what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What a variable means, for ``doctor`` and the documentation."""
 
     name: str
@@ -143,8 +141,7 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings in force."""
 
     journal: Path | None
@@ -171,7 +168,8 @@ class Settings:
     policy: Path | None = None
     """The file that the rules are from."""
     rules: tuple[Rule, ...] = ()
-    hash_key: bytes | None = field(default=None, repr=False)
+    hash_key: bytes | None = None
+    """A secret: not part of the ``repr``."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
@@ -180,6 +178,12 @@ class Settings:
     """One line for each value that was not understood."""
     policy_problems: tuple[str, ...] = ()
     """One line for each part of the policy file that was not understood."""
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={value!r}" for name, value in self._asdict().items() if name != "hash_key"
+        )
+        return f"Settings({', '.join(shown)})"
 
 
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -190,6 +190,20 @@ class Secrets:
         (self.directory / "token").write_text(token)
 
 
+def free_ports(*names: str) -> dict[str, int]:
+    """A port for each name that stays free while its server is down for a moment.
+
+    So not one that the kernel gives to outgoing connections, as those of bind(0) are.
+    """
+    ports: dict[str, int] = {}
+    while len(ports) < len(names):
+        port = 20000 + secrets.randbelow(12000)
+        with suppress(OSError), processes.listening(port):
+            if port not in ports.values():
+                ports[names[len(ports)]] = port
+    return ports
+
+
 @dataclass
 class Collector:
     """A Collector that runs, or ran."""
@@ -241,7 +255,7 @@ class Collector:
 
 def agent(state: Path, secrets: Secrets, gateway_port: int, **environment: str) -> Collector:
     """An agent for a gateway on this machine. Not started yet."""
-    ports = processes.pick_free_ports(("otlp_grpc", "otlp_http"))
+    ports = free_ports("otlp_grpc", "otlp_http")
     return Collector(
         "agent",
         ports,
@@ -264,7 +278,7 @@ def agent(state: Path, secrets: Secrets, gateway_port: int, **environment: str) 
 
 def gateway(state: Path, secrets: Secrets, **environment: str) -> Collector:
     """A gateway on loopback. Not started yet."""
-    ports = processes.pick_free_ports(("otlp_grpc", "otlp_http", "metrics", "telemetry", "health"))
+    ports = free_ports("otlp_grpc", "otlp_http", "metrics", "telemetry", "health")
     return Collector(
         "gateway",
         ports,
@@ -306,6 +320,31 @@ def running(*collectors: Collector) -> Iterator[None]:
 def record(directory: Path) -> str:
     """All that was written to a record directory, logs included."""
     return "".join(path.read_text() for path in sorted(directory.rglob("*.jsonl")))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An agent and its gateway, both running."""
+
+    agent: Collector
+    gateway: Collector
+    secrets: Secrets
+
+    @property
+    def recorded(self) -> str:
+        """The long-term record."""
+        return record(self.gateway.state / "record")
+
+    @property
+    def restricted(self) -> str:
+        """What only few may read."""
+        return record(self.gateway.state / "restricted")
+
+    def metrics(self) -> str:
+        """What Prometheus would fetch."""
+        text = fetch(f"http://127.0.0.1:{self.gateway.ports['metrics']}/metrics")
+        assert isinstance(text, str)
+        return text
 
 
 def plain_receiver(state: Path, port: int) -> Collector:

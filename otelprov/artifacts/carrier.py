@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from otelprov import semconv
 from otelprov.artifacts import contents, files, formats
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.model import Artifact, CarrierState, is_id, is_later_version
 
 ID_KEY: Final = semconv.ARTIFACT_ID.encode()
@@ -123,7 +124,9 @@ def attach(path: str | os.PathLike[str], carrier: Carrier) -> bool:
         for key, value in arrow_metadata(carrier).items():
             os.setxattr(path, b"user." + key, value)
         contents.touched(path, before)
-    except Exception:
+    except Exception as error:
+        if is_of_the_program(error):
+            raise
         return False
     return True
 
@@ -135,7 +138,9 @@ def _claims(
 ) -> tuple[Claim, ...]:
     try:
         carrier = _parse(look(path))
-    except Exception:  # no pyarrow, a broken footer, no attributes here
+    except Exception as error:  # no pyarrow, a broken footer, no attributes here
+        if is_of_the_program(error):
+            raise
         return ()
     return () if carrier is None else (Claim(carrier, place),)
 

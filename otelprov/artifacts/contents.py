@@ -13,6 +13,7 @@ from typing import Final
 
 from blake3 import blake3
 
+from otelprov.artifacts import timing
 from otelprov.artifacts.digest import NoCanonicalForm
 from otelprov.artifacts.locations import shown
 
@@ -82,7 +83,9 @@ def digest(place: bytes, descriptor: int, status: os.stat_result) -> bytes:
         NoCanonicalForm: it changed since.
     """
     since = time.time_ns()
-    found = _read(descriptor, status)
+    with timing.Timed() as timed:
+        found = _read(descriptor, status)
+        timed.bytes = status.st_size
     # A clock that ticks slower than files are written gives two contents one time: a digest is
     # kept only of a file that had been still for a tick when reading began. Linux ticks every 1
     # to 10 ms; a time in whole seconds is that of a file system that has no more.

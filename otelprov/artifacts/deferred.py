@@ -12,9 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
-from otelprov.model import Artifact
+from otelprov.artifacts.interruptions import is_of_the_program
+
+if TYPE_CHECKING:
+    from otelprov.model import Artifact
 
 T = TypeVar("T")
 
@@ -79,7 +82,7 @@ class Pending(Generic[T]):
             _state.changed.notify_all()
 
 
-Source = Artifact | Pending[Artifact]
+Source: TypeAlias = "Artifact | Pending[Artifact]"
 """An artifact, or one that is still being looked at."""
 
 
@@ -100,9 +103,9 @@ def settled(source: Source) -> Source:
 
 def with_(source: Source, **changes: Any) -> Source:
     """``source`` with other values in some fields, as ``dataclasses.replace`` gives it."""
-    if isinstance(source, Artifact):
-        return replace(source, **changes)
-    return Pending(lambda: replace(source.result(), **changes), (source,))
+    if isinstance(source, Pending):
+        return Pending(lambda: replace(source.result(), **changes), (source,))
+    return replace(source, **changes)
 
 
 class _State:
@@ -222,6 +225,8 @@ def _do(state: _State, task: tuple[Callable[[], object], int]) -> None:
     try:
         work()
     except Exception as error:
+        if is_of_the_program(error):
+            raise
         # Who needs the value finds it out, or the same error, for himself: the thread goes on.
         background.failed(error)
     finally:

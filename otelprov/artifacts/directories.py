@@ -84,7 +84,9 @@ class OpenDirectory:
     def _version(self, kind: evidence.Kind, reason: str) -> Artifact:
         try:
             found = self._entries(_footer if kind == "footer" else _state)
-        except Exception:  # a file that is gone, or may not be read
+        except Exception as error:  # a file that is gone, or may not be read
+            if is_of_the_program(error):
+                raise
             kind, found = "status", self._entries(_state)
         return evidence.versioned(
             self.uri,

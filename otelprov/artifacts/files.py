@@ -32,7 +32,9 @@ def opened(path: str | os.PathLike[str]) -> OpenFile | OpenDirectory | Artifact:
     try:
         place = os.path.abspath(os.fsencode(path))
         name, uri = name_and_uri(path)
-    except Exception:
+    except Exception as error:
+        if is_of_the_program(error):
+            raise
         return named("", "not a path")
     try:
         status = os.stat(place)
@@ -54,6 +56,8 @@ def opened(path: str | os.PathLike[str]) -> OpenFile | OpenDirectory | Artifact:
                 reason=contents.reason(error),
             )
     except Exception as error:
+        if is_of_the_program(error):
+            raise
         return named(uri, contents.reason(error), name)
 
 
@@ -108,8 +112,12 @@ class OpenFile:
     def by_footer(self, reason: str) -> Artifact:
         """The version of the file by its footer, or by its status if it has none. Never raises."""
         found: _Bytes | None = None
-        with self._lock, contextlib.suppress(Exception):
-            found = evidence.of_footer(self._descriptor, self.status)
+        try:
+            with self._lock:
+                found = evidence.of_footer(self._descriptor, self.status)
+        except Exception as error:
+            if is_of_the_program(error):
+                raise
         return self._version("footer" if found else "status", found, reason)
 
     def by_status(self, reason: str) -> Artifact:

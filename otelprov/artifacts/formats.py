@@ -59,7 +59,9 @@ def detect(path: str | os.PathLike[str]) -> Format | None:
             return None
         with io.FileIO(path) as file:  # a program may have an `open` of its own in builtins
             magic = file.read(len(_ARROW_MAGIC))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if is_of_the_program(error):
+            raise
         return None
     if magic.startswith(_PARQUET_MAGIC):
         return "parquet"
@@ -109,7 +111,9 @@ def selected_bytes(
             with pyarrow.OSFile(os.fspath(path)) as source, pyarrow.ipc.open_file(source) as reader:
                 share = len(names) / max(1, len(reader.schema))
             return int(os.stat(path).st_size * min(1.0, share))
-    except Exception:
+    except Exception as error:
+        if is_of_the_program(error):
+            raise
         return None
     return None
 

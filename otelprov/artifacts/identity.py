@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from otelprov.artifacts import arrays, lazy, objects, sparse, tables
+from otelprov.artifacts import arrays, lazy, objects, sparse, tables, timing
 from otelprov.artifacts.digest import NoCanonicalForm, TableDigest, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.registration import description
@@ -25,6 +25,15 @@ def identify(value: object, *, name: str | None = None, query: bool = False) -> 
     ``none`` and a reason. So does a query (a DuckDB relation, a Polars LazyFrame), unless ``query``
     says that it may be run.
     """
+    if timing.told is None:
+        return _identify(value, name, query)
+    with timing.Timed() as timed:
+        found = _identify(value, name, query)
+        timed.bytes = found.bytes or 0
+    return found
+
+
+def _identify(value: object, name: str | None, query: bool) -> Artifact:
     kind: ArtifactKind = "object"
     try:
         content = _content(value)

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from otelprov.artifacts.digest import hasher
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.model import Artifact
 
 
@@ -20,7 +21,9 @@ def identify_location(uri: str) -> Artifact:
         clean = without_credentials(uri)
         name = re.split(r"[?#]", clean)[0].rstrip("/").rpartition("/")[2]
         return named(clean, "identified by name only", name or None)
-    except Exception:
+    except Exception as error:
+        if is_of_the_program(error):
+            raise
         return named("", "not a URI")
 
 

@@ -64,11 +64,19 @@ class Identity:
 
     def origin(self) -> Origin:
         """What a derivation id rests on; waits for what is not known yet."""
+        return Origin(*self.origin_parts())
+
+    def origin_parts(self) -> tuple[tuple[str | None, ...], bytes]:
+        """Its sources and its path, without the object around them."""
+        sources, path = self.sources, self.path
+        if type(path) is bytes and len(sources) == 1 and type(sources[0]) is Artifact:
+            artifact = sources[0]
+            return (None if artifact.coverage == "none" else artifact.id,), path
         path = self.path.result() if isinstance(self.path, Pending) else self.path
         known = {}  # two objects may turn out to be one artifact
         for artifact in map(resolve, self.sources):
             known[artifact.id] = None if artifact.coverage == "none" else artifact.id
-        return Origin(tuple(known.values()), path)
+        return tuple(known.values()), path
 
 
 class Registry:

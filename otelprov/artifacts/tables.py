@@ -25,6 +25,7 @@ from otelprov.artifacts.digest import (
     whole_column,
 )
 from otelprov.artifacts.inference import inferred
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.values import canonical_digest, zone_name
 from otelprov.artifacts.vectors import numpy_form
 
@@ -55,7 +56,9 @@ def shape(value: Any) -> tuple[int | None, int | None]:
             return None, None
         sizes: tuple[int, ...] = getattr(value, "shape", (len(value),))
         return sizes[0], sizes[1] if len(sizes) == 2 else 1
-    except Exception:  # a subclass of the user's
+    except Exception as error:  # a subclass of the user's
+        if is_of_the_program(error):
+            raise
         return None, None
 
 
@@ -460,7 +463,9 @@ def _object_column(name: str, values: Any, request: _Request) -> ColumnDigest:
             text = pa.large_string()
             return request.hashed(name, arrow_form(name, text), _converted(values, text))
         array = inferred(values)
-    except Exception:  # numbers out of range, text that is not UTF-8, mixed cells...
+    except Exception as error:  # numbers out of range, text that is not UTF-8, mixed cells...
+        if isinstance(error, MemoryError) or is_of_the_program(error):
+            raise  # says nothing of the cells
         return request.hashed(name, CELLS, (values,))
     return _arrow_chunks(name, array.type, array, request)
 

@@ -29,10 +29,7 @@ from functools import wraps
 from typing import Any
 
 from otelprov import logs, semconv
-from otelprov.artifacts.deferred import settled
-from otelprov.artifacts.registry import registry
 from otelprov.instrumentation import log_lines
-from otelprov.model import Artifact
 from otelprov.recording import exceptions, faults
 from otelprov.recording.policy import parameter_value
 from otelprov.recording.run import run
@@ -305,11 +302,9 @@ def exported(name: str, value: Any, depth: int = 0) -> Any:
         return value
     if kind is int:
         return value if -(2**63) <= value < 2**63 else str(value)
-    identity = registry.lookup(value)
-    if identity is not None and identity.artifact is not None:
-        artifact = settled(identity.artifact)
-        if isinstance(artifact, Artifact):
-            return artifact.id
+    artifact_id = logs.artifact_id(value)
+    if artifact_id is not None:
+        return artifact_id
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):

@@ -223,6 +223,9 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                     observed.failed(error)
                 except Exception as fault:
                     _given_up(site, observed, fault, error)
+                except BaseException:  # Ctrl-C
+                    observed.close(error)
+                    raise
             raise
         try:
             if clean is not None and not internal:

@@ -17,6 +17,7 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otelprov.recording import faults
+from otelprov.recording.measures import Listener, measures
 from otelprov.recording.run import run
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         with faults.contained(f"{self.library} is not instrumented"):
+            _measure()
             run.start(root=False)  # the run's own span is the run instrumentor's
             self._wanted = True
             self._sites = {}
@@ -116,10 +118,12 @@ class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         with faults.contained("this run is not recorded"):
+            _measure()
             run.start()
 
     def _uninstrument(self, **kwargs: Any) -> None:
         run.stop()
+        measures.stop()
 
     @classmethod
     def describe(cls) -> Description:
@@ -164,6 +168,22 @@ LOG_EXPORTS = (
     "opentelemetry.sdk._logs._internal",
 )
 """What exports logs over OTLP, where it is installed."""
+
+
+def _measure() -> None:
+    """Have what is recorded measured, where metrics are set up now or later.
+
+    Before the run begins: what is to be done at exit is done in the opposite order, and the end of
+    the run is to be measured too.
+    """
+    measures.begin(_metrics)
+
+
+def _metrics(provider: Any) -> Listener:
+    # Not loaded where nobody reads metrics.
+    from otelprov import metrics
+
+    return metrics.prepare(provider)
 
 
 def _correlate_when_wanted(instrumentor: LogsInstrumentor, module: types.ModuleType) -> None:

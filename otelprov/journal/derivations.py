@@ -182,7 +182,8 @@ def _parts(scope: Scope) -> Iterator[tuple[str, tuple[Any, ...]]]:
     if scope.run is not None:
         where += (
             " AND artifacts.artifact IN (SELECT own.artifact FROM artifacts AS own "
-            "JOIN operations AS its ON its.id = own.span WHERE its.run = ? AND own.made)"
+            "JOIN operations AS its ON its.id = own.span "
+            "WHERE its.run = (SELECT id FROM runs WHERE runs.run = ?) AND own.made)"
         )
         values = (*values, scope.run)
     if scope.artifacts is None:

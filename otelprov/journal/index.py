@@ -31,6 +31,7 @@ _PLACE = (
     "operations.offset, operations.length, operations.position"
 )
 _AT = "operations JOIN files ON files.id = operations.file"
+_RUN = "(SELECT id FROM runs WHERE runs.run = ?)"
 _LATEST = (1 << 63) - 1
 
 
@@ -81,23 +82,40 @@ class JournalIndex:
         """The operations that made each artifact, oldest first."""
         return self._by_artifact(ids, made=1)
 
-    def ancestors(self, ids: Iterable[str], limit: int) -> list[str]:
-        """These artifacts and those that they were made from, over all makers, nearest first.
+    def ancestors(self, ids: Iterable[str], limit: int) -> dict[str, list[Place]]:
+        """The operations that made these artifacts and those that they were made from, and so on.
 
-        At most ``limit`` of them: in one question what a walk asks level by level.
+        Over all makers, the nearest artifacts first, and about ``limit`` of them: in one question
+        what a walk asks level by level. Those of one artifact stand with the oldest first.
         """
         wanted = sorted(set(ids))
-        if len(wanted) >= min(limit, 500):
-            return wanted
+        if len(wanted) >= min(limit, 500):  # SQLite before 3.32 takes 999 values
+            return self.generating(wanted)
         rows = self.ask(
             f"WITH RECURSIVE ahead (artifact) AS (VALUES {', '.join(['(?)'] * len(wanted))} "
             # CROSS: in this order, by the indexes.
             "UNION SELECT used.artifact FROM ahead CROSS JOIN artifacts AS made "
             "ON made.artifact = ahead.artifact AND made.made = 1 CROSS JOIN artifacts AS used "
-            "ON used.span = made.span AND used.made = 0 LIMIT ?) SELECT artifact FROM ahead",
+            "ON used.span = made.span AND used.made = 0 LIMIT ?) "
+            f"SELECT ahead.artifact, operations.ended, operations.id, {_PLACE} FROM ahead "
+            "LEFT JOIN artifacts ON artifacts.artifact = ahead.artifact AND artifacts.made = 1 "
+            "LEFT JOIN operations ON operations.id = artifacts.span "
+            "LEFT JOIN files ON files.id = operations.file",
             (*wanted, limit),
         )
-        return [row[0] for row in rows]
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            found.setdefault(row[0], []).append(row)
+        # An operation that is not the latest of its id is no row of operations. One may have made
+        # an artifact in two roles.
+        return {
+            artifact: [
+                Place(*row[3:])
+                for row in sorted({row[2]: row for row in several}.values(), key=_by_time)
+                if row[2] is not None
+            ]
+            for artifact, several in found.items()
+        }
 
     def using(self, ids: Iterable[str]) -> dict[str, list[Place]]:
         """The operations that used each artifact, oldest first."""
@@ -154,22 +172,17 @@ class JournalIndex:
 
         ``name`` is a part of the run's name, ``operation`` the name of one that it carried out.
         """
-        # From one run to the next by the index: the time it takes depends on their number only.
         found = self.ask(
-            "WITH RECURSIVE ids (run) AS (SELECT MIN(run) FROM spans UNION ALL "
-            "SELECT (SELECT MIN(run) FROM spans WHERE run > ids.run) FROM ids "
-            "WHERE ids.run IS NOT NULL) "
-            "SELECT run, (SELECT MIN(started) FROM spans WHERE spans.run = ids.run) AS began "
-            "FROM ids WHERE run IS NOT NULL AND began >= ? ORDER BY began DESC, run",
-            (since,),
+            "SELECT run, started FROM runs WHERE started >= ?1 AND (?2 IS NULL OR id IN ("
+            "SELECT spans.run FROM spans JOIN names ON names.id = spans.name "
+            "WHERE names.name = ?2)) ORDER BY started DESC, run",
+            (since, operation),
         )
         entries: list[RunEntry] = []
         for run, started in found:
             if len(entries) == limit:
                 break
             if name is not None and not self._has_name(run, name):
-                continue
-            if operation is not None and not self._carried_out(run, operation):
                 continue
             place = self.span(*_split(run))
             entries.append(RunEntry(run, started, self.operations_of(run), place))
@@ -189,7 +202,7 @@ class JournalIndex:
     def unfinished(self, run: str) -> list[Place]:
         """The operations of a run that began, and whose end is not recorded."""
         return self._places(
-            "operations.run = ? AND operations.rank = 0 AND operations.kind <> 'run'", (run,)
+            f"operations.run = {_RUN} AND operations.rank = 0 AND operations.kind <> 'run'", (run,)
         )
 
     def is_open(self, run: str) -> bool | None:
@@ -197,11 +210,11 @@ class JournalIndex:
 
         That of the run's own beginning counts: a child may write for the same run.
         """
-        rows = self.ask(
-            "SELECT files.name FROM spans JOIN files ON files.id = spans.file "
-            "WHERE spans.run = ? ORDER BY spans.kind <> 'run', spans.started LIMIT 1",
-            (run,),
+        first = (
+            "SELECT files.name FROM spans JOIN files ON files.id = spans.file WHERE spans.run = "
         )
+        rows = self.ask(f"{first}{_RUN} AND spans.kind = 'run' ORDER BY started LIMIT 1", (run,))
+        rows = rows or self.ask(f"{first}{_RUN} ORDER BY started LIMIT 1", (run,))
         if not rows:
             return None
         process = process_of(rows[0][0])
@@ -209,9 +222,10 @@ class JournalIndex:
             return None
         # The last segment may hold nothing of this run yet, but never something of another.
         names = self.ask(
-            "SELECT files.name FROM files WHERE files.name GLOB ? AND NOT EXISTS ("
-            "SELECT 1 FROM spans WHERE spans.file = files.id AND spans.run <> ?)",
-            (f"*-{process}-*", run),
+            "SELECT files.name FROM files WHERE files.name GLOB ? "
+            f"AND NOT EXISTS (SELECT 1 FROM spans WHERE spans.file = files.id AND run < {_RUN}) "
+            f"AND NOT EXISTS (SELECT 1 FROM spans WHERE spans.file = files.id AND run > {_RUN})",
+            (f"*-{process}-*", run, run),
         )
         states = [self._state(name) for (name,) in {*rows, *names}]
         return True if True in states else None if None in states else False
@@ -230,18 +244,10 @@ class JournalIndex:
         )
         return any(part in name for (name,) in rows)
 
-    def _carried_out(self, run: str, operation: str) -> bool:
-        rows = self.ask(
-            "SELECT 1 FROM spans WHERE run = ? AND name = (SELECT id FROM names WHERE name = ?) "
-            "LIMIT 1",
-            (run, operation),
-        )
-        return bool(rows)
-
     def runs_beginning(self, prefix: str, limit: int) -> list[str]:
         """The ids of runs that begin so."""
         rows = self.ask(
-            "SELECT DISTINCT run FROM spans WHERE run >= ? AND run < ? ORDER BY run LIMIT ?",
+            "SELECT run FROM runs WHERE run >= ? AND run < ? ORDER BY run LIMIT ?",
             (prefix, prefix + "\x7f", limit),
         )
         return [row[0] for row in rows]
@@ -249,7 +255,9 @@ class JournalIndex:
     def operations_of(self, run: str) -> int:
         """How many operations a run carried out."""
         # A run spans several traces when it is long: its operations are found by its own id.
-        rows = self.ask("SELECT COUNT(*) FROM operations WHERE run = ? AND kind <> 'run'", (run,))
+        rows = self.ask(
+            f"SELECT COUNT(*) FROM operations WHERE run = {_RUN} AND kind <> 'run'", (run,)
+        )
         return int(rows[0][0])
 
     def damage(self) -> list[Damage]:
@@ -397,6 +405,10 @@ class JournalIndex:
 def _is_damage(error: sqlite3.OperationalError) -> bool:
     # A table or column that is not there: a file of our version number with another content.
     return "no such" in str(error) or "has no column" in str(error)
+
+
+def _by_time(row: Any) -> tuple[int, int]:
+    return (row[1] or 0, row[2] or 0)
 
 
 def _split(run: str) -> tuple[str, str]:

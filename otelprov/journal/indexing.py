@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from otelprov import semconv
 from otelprov.journal import reader
-from otelprov.journal.reader import Damage, Span
+from otelprov.journal.entries import Entry, found_in
+from otelprov.journal.reader import Damage
 
-VERSION = 3
+VERSION = 4
 
 _TABLES = f"""
 CREATE TABLE files (
@@ -24,40 +24,41 @@ CREATE TABLE files (
   offset INTEGER, lines INTEGER, spans INTEGER, tail BLOB
 );
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
--- The rank says how much is known: 0 the beginning, 1 that the call was over, 2 all.
+CREATE TABLE runs (id INTEGER PRIMARY KEY, run TEXT UNIQUE, started INTEGER);
+-- An operation may stand in the journal several times: as it began, when its call was over, and as
+-- it ended. The rank says how much is known: 0 the beginning, 1 that the call was over, 2 all. What
+-- says most counts, and is the latest.
 CREATE TABLE spans (
   id INTEGER PRIMARY KEY, file INTEGER, offset INTEGER, length INTEGER, position INTEGER,
-  trace TEXT, span TEXT, run TEXT, kind TEXT, name INTEGER, rank INTEGER, started INTEGER,
-  ended INTEGER
+  trace TEXT, span TEXT, run INTEGER, kind TEXT, name INTEGER, rank INTEGER, started INTEGER,
+  ended INTEGER, latest INTEGER DEFAULT 1
 );
 -- The maker is kept where a write says what content the artifact had that it wrote.
 CREATE TABLE artifacts (
-  span INTEGER, made INTEGER, artifact TEXT, content TEXT, uri TEXT, maker TEXT
-);
+  span INTEGER, number INTEGER, made INTEGER, artifact TEXT, content TEXT, uri TEXT, maker TEXT,
+  PRIMARY KEY (span, number)
+) WITHOUT ROWID;
 CREATE TABLE damage (file INTEGER, line INTEGER, reason TEXT);
 CREATE TABLE lost (file INTEGER, lines INTEGER, bytes INTEGER, reason TEXT, said INTEGER);
--- An operation may stand in the journal several times: as it began, when its call was over, and as
--- it ended. What says most counts.
-CREATE VIEW operations AS SELECT * FROM spans AS one WHERE NOT EXISTS (
-  SELECT 1 FROM spans AS other WHERE other.trace = one.trace AND other.span = one.span
-  AND (other.rank, other.id) > (one.rank, one.id)
-);
+CREATE VIEW operations AS SELECT * FROM spans WHERE latest;
 PRAGMA user_version = {VERSION};
 """
 _INDEXES = (
     "spans_id ON spans (trace, span)",
-    "spans_file ON spans (file)",
-    "spans_name ON spans (name, started)",
-    "spans_run ON spans (run, started)",
+    "spans_file ON spans (file, run)",
+    "spans_name ON spans (name, started, run)",
+    "spans_run ON spans (run, latest, kind)",
+    "spans_begun ON spans (run) WHERE rank = 0",
     "spans_started ON spans (started)",
-    "artifacts_span ON artifacts (span)",
     "artifacts_id ON artifacts (artifact, made)",
     "artifacts_content ON artifacts (content) WHERE content IS NOT NULL",
     "artifacts_uri ON artifacts (uri) WHERE uri IS NOT NULL",
+    "runs_started ON runs (started)",
 )
 """Made after the first filling: ids are random, and a million of them put into place one by one
 take many times as long as sorting them once."""
 _CACHE = 64 << 10  # KiB, while it is brought up to date
+_BATCH = 2000  # spans
 _TAIL = 64  # bytes before the offset that must be unchanged for a file to be read on from there
 
 
@@ -77,24 +78,23 @@ def bring_up_to_date(database: sqlite3.Connection, paths: list[Path]) -> list[Da
     database.execute(f"PRAGMA cache_size = -{_CACHE}")
     database.execute("BEGIN IMMEDIATE")
     try:
+        update = _Update(database)
         known = {row[1]: row for row in database.execute("SELECT * FROM files")}
-        names = {name: id_ for id_, name in database.execute("SELECT * FROM names")}
         for path in paths:
             row = known.pop(path.name, None)
             try:
-                _bring_file_up_to_date(database, names, path, row)
+                update.file(path, row)
             except FileNotFoundError:  # deleted since the directory was read
                 if row is not None:
-                    _forget(database, row[0])
+                    update.forget(row[0])
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
                 unreadable.append(Damage(path, 0, reason))
                 if row is not None:
-                    _forget(database, row[0])
+                    update.forget(row[0])
         for row in known.values():
-            _forget(database, row[0])
-        for index in _INDEXES:
-            database.execute(f"CREATE INDEX IF NOT EXISTS {index}")
+            update.forget(row[0])
+        update.finish()
         database.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
@@ -103,111 +103,164 @@ def bring_up_to_date(database: sqlite3.Connection, paths: list[Path]) -> list[Da
     return unreadable
 
 
-def _bring_file_up_to_date(
-    database: sqlite3.Connection, names: dict[str, int], path: Path, row: Any
-) -> None:
-    status = path.stat()
-    offset = lines = spans = 0
-    file: int | None = None
-    tail = b""
-    if row is not None:
-        file, _, inode, size, changed, offset, lines, spans, tail = row
-        if (inode, size, changed) == (status.st_ino, status.st_size, status.st_mtime_ns):
-            return
-        # An append makes a file longer. Anything else is another file under the same name.
-        grown = inode == status.st_ino and status.st_size > size
-        if not grown or not _ends_with(path, offset, tail):
-            _forget(database, file)
-            file, offset, lines, spans, tail = None, 0, 0, 0, b""
-    if file is None:
-        file = database.execute("INSERT INTO files (name) VALUES (?)", (path.name,)).lastrowid
-    # The last line may have been torn when it was seen first, and have its end now.
-    database.execute("DELETE FROM damage WHERE file = ? AND line > ?", (file, lines))
-    size = offset
-    for line in reader.lines(path, offset, lines):
-        size = line.offset + line.length
-        if not line.complete:
-            _damage(database, file, line.number, reader.TORN)
-            break
-        offset, lines = size, line.number
-        tail = (tail + line.data[-_TAIL:])[-_TAIL:] if line.data else b""
-        if not line.data:
-            _damage(database, file, line.number, reader.TOO_LONG)
-            continue
-        if not line.data.strip():
-            continue
-        try:
-            found, lost = reader.contents(line.data)
-        except reader.DamagedLine as error:
-            _damage(database, file, line.number, str(error))
-            continue
-        spans += len(found)
-        for position, span in enumerate(found):
-            _add(database, names, (file, line.offset, line.length, position), span)
-        for one in lost:
-            database.execute(
-                "INSERT INTO lost VALUES (?, ?, ?, ?, ?)",
-                (file, one.lines, one.bytes, one.reason, one.time),
-            )
-    # The size is what was read: a line appended meanwhile is found the next time.
-    database.execute(
-        "UPDATE files SET inode = ?, size = ?, changed = ?, offset = ?, lines = ?, spans = ?, "
-        "tail = ? WHERE id = ?",
-        (status.st_ino, size, status.st_mtime_ns, offset, lines, spans, tail, file),
-    )
+class _Update:
+    """The tables on their way to what the files hold."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+        self.names: dict[str, int] = {}
+        self.runs: dict[str, int] = {}
+        self.started: dict[int, int] = {}
+        """By run: when its first operation began, of those that were added."""
+        self.last = self.before = self._number("SELECT MAX(id) FROM spans")
+        self.spans: list[tuple[Any, ...]] = []
+        self.mentions: list[tuple[Any, ...]] = []
+        self.gone_spans: set[tuple[str, str]] = set()
+        self.gone_runs: set[int] = set()
+
+    def file(self, path: Path, row: Any) -> None:
+        """Read what was appended to a file; ``row`` is what was known of it."""
+        status = path.stat()
+        offset = lines = spans = 0
+        file: int | None = None
+        tail = b""
+        if row is not None:
+            file, _, inode, size, changed, offset, lines, spans, tail = row
+            if (inode, size, changed) == (status.st_ino, status.st_size, status.st_mtime_ns):
+                return
+            # An append makes a file longer. Anything else is another file under the same name.
+            grown = inode == status.st_ino and status.st_size > size
+            if not grown or not _ends_with(path, offset, tail):
+                self.forget(file)
+                file, offset, lines, spans, tail = None, 0, 0, 0, b""
+        if file is None:
+            added = self.database.execute("INSERT INTO files (name) VALUES (?)", (path.name,))
+            file = added.lastrowid
+        # The last line may have been torn when it was seen first, and have its end now.
+        self.database.execute("DELETE FROM damage WHERE file = ? AND line > ?", (file, lines))
+        size = offset
+        for line in reader.lines(path, offset, lines):
+            size = line.offset + line.length
+            if not line.complete:
+                self._damage(file, line.number, reader.TORN)
+                break
+            offset, lines = size, line.number
+            tail = (tail + line.data)[-_TAIL:] if line.data else b""
+            if not line.data:
+                self._damage(file, line.number, reader.TOO_LONG)
+                continue
+            if line.data.isspace():
+                continue
+            try:
+                found = found_in(line.data)
+            except reader.DamagedLine as error:
+                self._damage(file, line.number, str(error))
+                continue
+            spans += found.spans
+            for entry in found.entries:
+                self._add((file, line.offset, line.length), entry)
+            for one in found.lost:
+                self.database.execute(
+                    "INSERT INTO lost VALUES (?, ?, ?, ?, ?)",
+                    (file, one.lines, one.bytes, one.reason, one.time),
+                )
+        # The size is what was read: a line appended meanwhile is found the next time.
+        self.database.execute(
+            "UPDATE files SET inode = ?, size = ?, changed = ?, offset = ?, lines = ?, spans = ?, "
+            "tail = ? WHERE id = ?",
+            (status.st_ino, size, status.st_mtime_ns, offset, lines, spans, tail, file),
+        )
+
+    def forget(self, file: int | None) -> None:
+        """Take out all that came from a file."""
+        self._flush()
+        of = self.database.execute(
+            "SELECT trace, span, run FROM spans WHERE file = ?", (file,)
+        ).fetchall()
+        self.gone_spans.update((trace, span) for trace, span, _ in of)
+        self.gone_runs.update(run for _, _, run in of if run is not None)
+        self.database.execute(
+            "DELETE FROM artifacts WHERE span IN (SELECT id FROM spans WHERE file = ?)", (file,)
+        )
+        for table in ("spans", "damage", "lost"):
+            self.database.execute(f"DELETE FROM {table} WHERE file = ?", (file,))
+        self.database.execute("DELETE FROM files WHERE id = ?", (file,))
+
+    def finish(self) -> None:
+        """Write what is left, and settle what depends on several lines."""
+        self._flush()
+        for index in _INDEXES:
+            self.database.execute(f"CREATE INDEX IF NOT EXISTS {index}")
+        several: list[tuple[str, str]] = []
+        if self.last > self.before > 0:
+            several = self.database.execute(
+                # By the number: for DISTINCT, SQLite would look through the index of all (3.40).
+                "SELECT DISTINCT trace, span FROM spans AS one NOT INDEXED WHERE one.id > ? "
+                "AND EXISTS (SELECT 1 FROM spans AS other WHERE other.trace = one.trace "
+                "AND other.span = one.span AND other.id <> one.id)",
+                (self.before,),
+            ).fetchall()
+        elif self.last > self.before:
+            several = self.database.execute(
+                "SELECT trace, span FROM spans GROUP BY trace, span HAVING COUNT(*) > 1"
+            ).fetchall()
+        self.database.executemany(
+            "UPDATE spans SET latest = NOT EXISTS (SELECT 1 FROM spans AS other "
+            "WHERE other.trace = spans.trace AND other.span = spans.span "
+            "AND (other.rank, other.id) > (spans.rank, spans.id)) WHERE trace = ? AND span = ?",
+            self.gone_spans.union(several),
+        )
+        gone = [(run,) for run in self.gone_runs]
+        self.database.executemany(
+            "UPDATE runs SET started = (SELECT MIN(started) FROM spans WHERE run = runs.id) "
+            "WHERE id = ?",
+            gone,
+        )
+        self.database.executemany(
+            "UPDATE runs SET started = MIN(COALESCE(started, ?1), ?1) WHERE id = ?2",
+            [(started, run) for run, started in self.started.items()],
+        )
+        self.database.executemany("DELETE FROM runs WHERE id = ? AND started IS NULL", gone)
+
+    def _add(self, place: tuple[Any, ...], entry: Entry) -> None:
+        run = None
+        if entry.run is not None:
+            run = self.runs.get(entry.run) or self._id("runs", "run", entry.run)
+            self.started[run] = min(self.started.get(run, entry.start), entry.start)
+        name = self.names.get(entry.name) or self._id("names", "name", entry.name)
+        self.last += 1
+        self.spans.append((self.last, *place, *entry[:3], run, entry.kind, name, *entry[6:9]))
+        self.mentions += [
+            (self.last, number, *mention) for number, mention in enumerate(entry.mentions)
+        ]
+        if len(self.spans) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.database.executemany(
+            "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)", self.spans
+        )
+        self.database.executemany(
+            "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?)", self.mentions
+        )
+        self.spans.clear()
+        self.mentions.clear()
+
+    def _id(self, table: str, column: str, text: str) -> int:
+        self.database.execute(f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)", (text,))
+        found = self._number(f"SELECT id FROM {table} WHERE {column} = ?", text)
+        ids: dict[str, int] = getattr(self, table)
+        ids[text] = found
+        return found
+
+    def _damage(self, file: int | None, line: int, reason: str) -> None:
+        self.database.execute("INSERT INTO damage VALUES (?, ?, ?)", (file, line, reason))
+
+    def _number(self, question: str, *values: Any) -> int:
+        return int(self.database.execute(question, values).fetchone()[0] or 0)
 
 
 def _ends_with(path: Path, offset: int, tail: bytes) -> bool:
     with path.open("rb") as file:
         file.seek(offset - len(tail))
         return file.read(len(tail)) == tail
-
-
-def _add(
-    database: sqlite3.Connection, names: dict[str, int], place: tuple[Any, ...], span: Span
-) -> None:
-    kind = span.attributes.get(semconv.OPERATION_KIND)
-    if not isinstance(kind, str):
-        return  # another library's span: none of the lineage's business
-    run = span.attributes.get(semconv.RUN_ID)
-    if kind == "run":
-        run = f"{span.trace_id}-{span.span_id}"
-    name = names.get(span.name)
-    if name is None:
-        database.execute("INSERT OR IGNORE INTO names (name) VALUES (?)", (span.name,))
-        row = database.execute("SELECT id FROM names WHERE name = ?", (span.name,)).fetchone()
-        name = names[span.name] = int(row[0])
-    ids = (span.trace_id, span.span_id, run, kind, name)
-    added = database.execute(
-        "INSERT INTO spans (file, offset, length, position, trace, span, run, kind, name, rank, "
-        "started, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*place, *ids, span.rank, span.start, span.end),
-    ).lastrowid
-    rows = []
-    for event in span.events:
-        made = event.name == semconv.GENERATED
-        if not made and event.name != semconv.USED:
-            continue
-        said = event.attributes
-        artifact = said.get(semconv.GENERATED_ID if made else semconv.USED_ID)
-        content, uri = said.get(semconv.ARTIFACT_CONTENT_ID), said.get(semconv.ARTIFACT_URI)
-        if isinstance(artifact, str):
-            maker = None
-            if kind == "write" and not made and isinstance(content, str):
-                maker = said.get(semconv.ARTIFACT_MAKER)
-            rows.append((added, made, artifact, content, uri, maker))
-    database.executemany("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-
-def _damage(database: sqlite3.Connection, file: int | None, line: int, reason: str) -> None:
-    database.execute("INSERT INTO damage VALUES (?, ?, ?)", (file, line, reason))
-
-
-def _forget(database: sqlite3.Connection, file: int | None) -> None:
-    database.execute(
-        "DELETE FROM artifacts WHERE span IN (SELECT id FROM spans WHERE file = ?)", (file,)
-    )
-    database.execute("DELETE FROM spans WHERE file = ?", (file,))
-    database.execute("DELETE FROM damage WHERE file = ?", (file,))
-    database.execute("DELETE FROM lost WHERE file = ?", (file,))
-    database.execute("DELETE FROM files WHERE id = ?", (file,))

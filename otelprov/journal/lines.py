@@ -66,7 +66,7 @@ def span_line(
     start: int,
     end: int,
     attributes: Iterable[bytes],
-    events: Sequence[tuple[str, int, Mapping[str, Any]]] = (),
+    events: Sequence[tuple[str, int, Part]] = (),
     links: Sequence[tuple[SpanContext, Mapping[str, Any]]] = (),
     status: tuple[int, str | None] = (0, None),
     dropped: tuple[int, int, int] = (0, 0, 0),
@@ -74,10 +74,10 @@ def span_line(
     """One line, newline included.
 
     ``kind`` and the number in ``status`` are those of OTLP; times are nanoseconds since the epoch.
-    Attributes come encoded, as in ``Part``; an event is its name, time and attributes, a link the
+    Attributes come encoded, as in ``Part``; an event is its name, time and ``Part``, a link the
     context and attributes. ``dropped`` counts attributes, events and links.
     """
-    trace_id, span_id, _, trace_flags, trace_state, _ = context
+    trace_id, span_id, _, trace_flags, trace_state, _ = context  # a tuple: no property is asked
     flags = trace_flags | 0x100
     above = ""
     if parent is not None:
@@ -95,7 +95,12 @@ def span_line(
         b"]",
     ]
     if events:
-        parts += (b',"events":', otlp.encoded_events(events))
+        said = [
+            b'{"timeUnixNano":"%d","name":%b,"attributes":[%b]}'
+            % (time, _encoded_name(event), part.encoded)
+            for event, time, part in events
+        ]
+        parts += (b',"events":[', b",".join(said), b"]")
     if links:
         linked = [
             b'{"traceId":"%032x","spanId":"%016x","attributes":[%b]}'

@@ -7,8 +7,7 @@ journal like any other.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from otelprov import semconv
 from otelprov.journal import otlp
@@ -17,8 +16,7 @@ from otelprov.version import __version__
 _ERROR = 17  # SeverityNumber of ERROR, OpenTelemetry's data model for logs
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
+class Losses(NamedTuple):
     """What a process could not write, or what was deleted while it was written."""
 
     lines: int = 0

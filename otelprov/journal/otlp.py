@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -217,15 +217,6 @@ def scope(origin: InstrumentationScope | None) -> Json:
 def encoded_attributes(attributes: Mapping[str, Any]) -> bytes:
     """Attributes as the inside of a JSON list: without brackets around it."""
     return line(_attributes(attributes))[1:-2]
-
-
-def encoded_events(events: Iterable[tuple[str, int, Mapping[str, Any]]]) -> bytes:
-    """Events (name, time, attributes) as a JSON list."""
-    messages = [
-        {"timeUnixNano": str(time), "name": name, "attributes": _attributes(attributes)}
-        for name, time, attributes in events
-    ]
-    return line(messages)[:-1]
 
 
 def encoded_text(text: str) -> bytes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _OPEN_SEGMENTS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an operation's line stands in the journal."""
+class Place(NamedTuple):
+    """Where an operation's line stands in the journal; made from rows, thousands at once."""
 
     trace_id: str
     span_id: str

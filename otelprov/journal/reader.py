@@ -271,15 +271,35 @@ def attributes(pairs: Any) -> dict[str, Value]:
     return _attributes(pairs)
 
 
+def ids(message: dict[str, Any]) -> tuple[str, str]:
+    """Trace and span id of a span in OTLP/JSON.
+
+    Raises:
+        KeyError, ValueError: they are not there, or not such ids.
+    """
+    return _hex(message["traceId"], 32), _hex(message["spanId"], 16)
+
+
+def times(message: dict[str, Any]) -> tuple[int, int]:
+    """Start and end of a span in OTLP/JSON, nanoseconds since the epoch.
+
+    Raises:
+        TypeError, ValueError: they are not such times.
+    """
+    return _time(message.get("startTimeUnixNano")), _time(message.get("endTimeUnixNano"))
+
+
 def _span(message: dict[str, Any], service: str) -> Span:
     status = message.get("status") or {}
+    trace_id, span_id = ids(message)
+    start, end = times(message)
     return Span(
-        trace_id=_hex(message["traceId"], 32),
-        span_id=_hex(message["spanId"], 16),
+        trace_id=trace_id,
+        span_id=span_id,
         parent_span_id=message.get("parentSpanId") or None,
         name=str(message.get("name", "")),
-        start=_time(message.get("startTimeUnixNano")),
-        end=_time(message.get("endTimeUnixNano")),
+        start=start,
+        end=end,
         service=service,
         attributes=_attributes(message.get("attributes")),
         events=tuple(
@@ -325,10 +345,12 @@ def _attributes(pairs: Any) -> dict[str, Value]:
         key = pair["key"]
         content = pair.get("value") or {}
         # Nearly all values are texts: this is half of the time that reading takes.
-        text = content.get("stringValue")
-        value = text if type(text) is str else _value(content)
-        if value is not None:
-            found[key if type(key) is str else str(key)] = value
+        value = content.get("stringValue")
+        if type(value) is not str:
+            value = _value(content)
+            if value is None:
+                continue
+        found[key if type(key) is str else str(key)] = value
     return found
 
 

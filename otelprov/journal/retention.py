@@ -17,6 +17,7 @@ from typing import Final
 
 import orjson
 
+from otelprov.journal.due import LOCK
 from otelprov.journal.segment import SUFFIX, UNFINISHED, lock_closed
 
 try:
@@ -28,8 +29,6 @@ Delivered = Callable[[str, int], bool | None]
 """Whether the segment of this name and size (bytes) was delivered; None if nothing delivers."""
 
 LEDGER: Final = "pruned.json"
-_LOCK: Final = "pruned.lock"
-_EVERY: Final = 60.0  # seconds
 _KEPT: Final = 1000  # segments that the ledger names one by one
 _CHUNK: Final = 1 << 20
 _TAIL: Final = 1 << 16
@@ -94,46 +93,34 @@ def pruned(directory: Path) -> Pruned:
         return Pruned(complete=False)
 
 
-def due(directory: Path, limit: int, written: int) -> bool:
-    """Whether the journal's size is to be looked at, which costs a look at every file.
-
-    Not within a minute of the last look, by whichever process, unless the journal was so close to
-    its limit then that the ``written`` bytes of this process alone may bring it there.
-    """
-    try:
-        with (directory / _LOCK).open("rb") as lock:
-            age = time.time() - os.fstat(lock.fileno()).st_mtime
-            size = int(lock.read(32) or 0)
-    except (OSError, ValueError):
-        return True
-    # A clock that jumped counts as a minute.
-    return not 0 <= age < _EVERY or size + written > limit
-
-
-def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> None:
+def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> int:
     """Delete closed segments until the journal has ``limit`` bytes or less.
 
-    Does nothing while another process does it.
+    Returns how many spans are gone with them that were not delivered. Does nothing while another
+    process does it.
 
     Raises:
         OSError: the directory cannot be read or written.
     """
     if fcntl is None:
-        return
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return 0
+    gone = 0
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        size = _sweep(directory, limit, delivered)
+        size, gone = _sweep(directory, limit, delivered)
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d\n" % size, 0)
     except BlockingIOError:
         pass
     finally:
         os.close(lock)
+    return gone
 
 
-def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
-    """Delete what is too much; the journal's size in bytes after that."""
+def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> tuple[int, int]:
+    """Delete what is too much; the journal's size in bytes after that, and the spans that were not
+    delivered."""
     # By the time in the name, and within a second by that of the last line.
     segments: list[tuple[str, int, str, int]] = []
     with os.scandir(directory) as entries:
@@ -147,13 +134,14 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
                     _remove_unfinished(entry)
     total = sum(size for *_, size in segments)
     if total <= limit:
-        return total
+        return total, 0
     ranked = [
         (delivered(name, size) if delivered else None, name, size)
         for *_, name, size in sorted(segments)
     ]
     ranked.sort(key=lambda one: not one[0])  # stable: the delivered ones first, by age
     ledger = pruned(directory)
+    undelivered = ledger.undelivered
     known = {one.name for one in ledger.last}
     for state, name, size in ranked:
         if total <= limit:
@@ -173,7 +161,7 @@ def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> int:
         finally:
             os.close(descriptor)
         total -= size
-    return total
+    return total, ledger.undelivered - undelivered
 
 
 def _contents(descriptor: int, name: str, size: int, delivered: bool | None) -> PrunedSegment:

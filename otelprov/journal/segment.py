@@ -92,14 +92,18 @@ class Segment:
                 return True
             self._checked, self._checked_lines = now, self.lines
             return self._is_ours() and not self.deleted()
-        except OSError:
+        except OSError as error:
+            if not is_of_the_system(error):
+                raise
             return False
 
     def deleted(self) -> bool:
         """Whether the file has no name any more, while it is still open here."""
         try:
             return self._is_ours() and os.fstat(self._descriptor).st_nlink == 0
-        except OSError:
+        except OSError as error:
+            if not is_of_the_system(error):
+                raise
             return False
 
     def write(self, line: bytes, *, fsync: bool = False) -> None:
@@ -118,8 +122,9 @@ class Segment:
                 left = left[written:]
             if fsync:
                 os.fdatasync(self._descriptor)
-        except OSError:
-            self._cut()
+        except OSError as error:
+            if is_of_the_system(error):
+                self._cut()
             raise
         self._torn = False
         self.bytes += len(data)
@@ -151,6 +156,12 @@ class Segment:
             self._torn = True
             with suppress(OSError):
                 self.bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
+
+
+def is_of_the_system(error: OSError) -> bool:
+    """Whether the system said so. What a signal handler of the program raises has no number: a
+    ``TimeoutError``, most often."""
+    return error.errno is not None
 
 
 def is_open(path: Path) -> bool | None:

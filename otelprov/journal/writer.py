@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from otelprov.journal import retention
+from otelprov.journal.due import due
 from otelprov.journal.losses import Losses, lost_line
-from otelprov.journal.segment import Segment
+from otelprov.journal.segment import Segment, is_of_the_system
 from otelprov.settings import Settings
 
 SEGMENT: int = 16 << 20
@@ -38,7 +38,8 @@ class JournalWriter:
 
     The first is opened at the first line; a forked child opens its own. Two threads may append at
     once. The lock is one that the same thread may take again, because a signal handler may record
-    something in the middle of an append; a forked child begins with a new one. Nothing raises.
+    something in the middle of an append; a forked child begins with a new one. Nothing raises but
+    what a signal handler of the program's raises.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class JournalWriter:
         """The OTLP ``Resource`` of the process, for lines that the writer makes itself."""
         self.losses = Losses()
         """What this process could not write."""
+        self.pruned = 0
+        """Spans that this process deleted undelivered, to keep the journal within its limit."""
         # A bound that one segment reaches would be no bound.
         self._size = segment if limit is None else min(segment, max(limit // 8, 1 << 16))
         self._limit = limit
@@ -83,6 +86,8 @@ class JournalWriter:
             try:
                 self._write(line)
             except OSError as error:
+                if not is_of_the_system(error):
+                    raise
                 self._lose(1, len(line), error.strerror or str(error))
                 return False
             if self._unsaid.lines:
@@ -121,7 +126,7 @@ class JournalWriter:
         try:
             segment.write(line, fsync=self._fsync)
         except OSError as error:
-            if error.errno in _FULL or not segment.lines:
+            if error.errno in _FULL or not segment.lines or not is_of_the_system(error):
                 raise
             # This file takes no more (a limit on its size, a server that forgot it): another may.
             self._let_go()
@@ -144,7 +149,9 @@ class JournalWriter:
         if segment.lines and segment.bytes + size > self._rotate_at:
             try:
                 new = self._create()
-            except OSError:
+            except OSError as error:
+                if not is_of_the_system(error):
+                    raise
                 # No descriptor is left, or no room for a new file: this one goes on growing.
                 self._rotate_at = segment.bytes + self._size // 16
                 return segment
@@ -178,13 +185,18 @@ class JournalWriter:
 
     def _sweep(self) -> None:
         """Keep the journal within its limit, where it may have come to that."""
-        if self._limit is None or not retention.due(self.directory, self._limit, self._unswept):
+        if self._limit is None or not due(self.directory, self._limit, self._unswept):
             return
-        # Not at the start of every program, most of which come to their end before this.
+        # Not in every process: most never have to.
+        from otelprov.journal import retention
         from otelprov.journal.delivery import KnownDeliveries
 
-        with suppress(OSError):
-            retention.sweep(self.directory, self._limit, delivered=KnownDeliveries(self.directory))
+        try:
+            known = KnownDeliveries(self.directory)
+            self.pruned += retention.sweep(self.directory, self._limit, delivered=known)
+        except OSError as error:
+            if not is_of_the_system(error):
+                raise
         self._unswept = 0
 
     # --- what was lost -----------------------------------------------------------------------
@@ -238,6 +250,7 @@ class JournalWriter:
         # At once: an inherited descriptor keeps the parent's lock, also after the parent's death.
         self._let_go()
         self.losses = self._unsaid = Losses()
+        self.pruned = 0
         self._sweep_due = False
         self._process = os.getpid()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import cast, get_args
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, cast, get_args
 
 from otelprov import semconv
 from otelprov.journal.reader import Attributes, Span, Value
@@ -30,6 +32,32 @@ _COVERAGES = frozenset(get_args(Coverage))
 _CARRIER_STATES = frozenset(get_args(CarrierState))
 _RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
 
+# By attribute: the field that it becomes, and its type there. Another type counts as not said.
+_CODE: Mapping[str, tuple[str, type]] = {
+    semconv.VCS_REVISION: ("revision", str),
+    semconv.VCS_BRANCH: ("branch", str),
+    semconv.VCS_REPOSITORY: ("repository", str),
+    semconv.CODE_DIRTY: ("dirty", bool),
+    semconv.CODE_CHANGE: ("change", str),
+    semconv.CODE_FUNCTION: ("function", str),
+    semconv.CODE_FILE: ("file", str),
+    semconv.CODE_LINE: ("line", int),
+}
+_ARTIFACT: Mapping[str, tuple[str, type]] = {
+    semconv.ARTIFACT_KIND: ("kind", str),
+    semconv.ARTIFACT_NAME: ("name", str),
+    semconv.ARTIFACT_URI: ("uri", str),
+    semconv.ARTIFACT_ROWS: ("rows", int),
+    semconv.ARTIFACT_COLUMNS: ("columns", int),
+    semconv.ARTIFACT_BYTES: ("bytes", int),
+    semconv.ARTIFACT_COVERAGE: ("coverage", str),
+    semconv.ARTIFACT_CONTENT_ID: ("content_id", str),
+    semconv.ARTIFACT_REASON: ("reason", str),
+    semconv.ARTIFACT_MAKER: ("maker", str),
+    semconv.ARTIFACT_CARRIER: ("carrier", str),
+    semconv.ARTIFACT_ORIGIN: ("origin", str),
+}
+
 
 def is_operation(span: Span) -> bool:
     """Whether otelprov recorded the span, as an operation and not as a run."""
@@ -47,6 +75,7 @@ def operation(span: Span) -> Operation:
     attributes = span.attributes
     start, end = _times(span)
     run = _text(attributes, semconv.RUN_ID)
+    used, generated = _usages(span)
     return Operation(
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -61,8 +90,8 @@ def operation(span: Span) -> Operation:
         code=_code(attributes),
         parameters=_parameters(attributes),
         given=_texts(attributes, semconv.PARAMETERS_GIVEN),
-        used=_usages(span, semconv.USED, semconv.USED_ID),
-        generated=_usages(span, semconv.GENERATED, semconv.GENERATED_ID),
+        used=used,
+        generated=generated,
         links=tuple(
             # Jaeger keeps the linked span but not the link's attributes: there the id is empty.
             Link(_text(link.attributes, semconv.USED_ID) or "", link.trace_id, link.span_id)
@@ -116,25 +145,26 @@ def _error(span: Span) -> str | None:
 
 
 def _code(attributes: Attributes) -> Code:
-    dirty = attributes.get(semconv.CODE_DIRTY)
-    return Code(
-        revision=_text(attributes, semconv.VCS_REVISION),
-        branch=_text(attributes, semconv.VCS_BRANCH),
-        repository=_text(attributes, semconv.VCS_REPOSITORY),
-        dirty=dirty if isinstance(dirty, bool) else None,
-        change=_text(attributes, semconv.CODE_CHANGE),
-        function=_text(attributes, semconv.CODE_FUNCTION),
-        file=_text(attributes, semconv.CODE_FILE),
-        line=_number(attributes, semconv.CODE_LINE),
-    )
+    said = [attributes.get(key) for key in _CODE]
+    # A list is none of them, and could not be looked up.
+    return _code_of(*[None if isinstance(value, list) else value for value in said])
+
+
+@lru_cache(maxsize=4096, typed=True)  # few lines of code make many operations
+def _code_of(*said: str | float | None) -> Code:
+    known = {
+        name: value
+        for (name, kind), value in zip(_CODE.values(), said, strict=True)
+        if type(value) is kind and value != ""
+    }
+    return Code(**known)  # type: ignore[arg-type]
 
 
 def _parameters(attributes: Attributes) -> dict[str, ParameterValue]:
     prefix = semconv.PARAMETER_PREFIX
     return {
         key.removeprefix(prefix): _as_text(value) if isinstance(value, list) else value
-        for key, value in sorted(attributes.items())
-        if key.startswith(prefix)
+        for key, value in sorted([one for one in attributes.items() if one[0].startswith(prefix)])
     }
 
 
@@ -142,42 +172,41 @@ def _as_text(value: list[Value]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _usages(span: Span, event_name: str, id_key: str) -> tuple[Usage, ...]:
-    found = []
+def _usages(span: Span) -> tuple[tuple[Usage, ...], tuple[Usage, ...]]:
+    """What was used, and what was generated."""
+    used: list[Usage] = []
+    generated: list[Usage] = []
     for event in span.events:
-        id_ = _text(event.attributes, id_key)
-        if event.name == event_name and id_:
+        if event.name == semconv.USED:
+            found, id_ = used, _text(event.attributes, semconv.USED_ID)
+        elif event.name == semconv.GENERATED:
+            found, id_ = generated, _text(event.attributes, semconv.GENERATED_ID)
+        else:
+            continue
+        if id_:
             role = _text(event.attributes, semconv.ARTIFACT_ROLE) or ""
             found.append(Usage(role, _artifact(id_, event.attributes)))
-    return tuple(found)
+    return tuple(used), tuple(generated)
 
 
 def _artifact(id_: str, attributes: Attributes) -> Artifact:
-    kind = _text(attributes, semconv.ARTIFACT_KIND)
-    if kind not in _ARTIFACT_KINDS:
+    known: dict[str, Any] = {}
+    for key, value in attributes.items():
+        meaning = _ARTIFACT.get(key)
+        if meaning is not None and type(value) is meaning[1] and value != "":
+            known[meaning[0]] = value
+    if known.get("kind") not in _ARTIFACT_KINDS:
         prefix = id_prefix(id_)
-        kind = prefix if prefix in _ARTIFACT_KINDS else "object"
-    coverage = _text(attributes, semconv.ARTIFACT_COVERAGE)
-    if coverage not in _COVERAGES:
+        known["kind"] = prefix if prefix in _ARTIFACT_KINDS else "object"
+    if known.get("coverage") not in _COVERAGES:
         # Of a version nobody knows by which evidence; the weakest is assumed.
         without = {"derived": "derivation", "version": "status", "resource": "none"}
-        coverage = without.get(id_prefix(id_), "full")
-    carrier = _text(attributes, semconv.ARTIFACT_CARRIER)
-    return Artifact(
-        id=id_,
-        kind=cast(ArtifactKind, kind),
-        name=_text(attributes, semconv.ARTIFACT_NAME),
-        uri=_text(attributes, semconv.ARTIFACT_URI),
-        rows=_number(attributes, semconv.ARTIFACT_ROWS),
-        columns=_number(attributes, semconv.ARTIFACT_COLUMNS),
-        bytes=_number(attributes, semconv.ARTIFACT_BYTES),
-        coverage=cast(Coverage, coverage),
-        content_id=_text(attributes, semconv.ARTIFACT_CONTENT_ID),
-        reason=_text(attributes, semconv.ARTIFACT_REASON),
-        maker=_text(attributes, semconv.ARTIFACT_MAKER),
-        carrier=cast(CarrierState, carrier) if carrier in _CARRIER_STATES else None,
-        origin="unknown" if attributes.get(semconv.ARTIFACT_ORIGIN) == "unknown" else None,
-    )
+        known["coverage"] = without.get(id_prefix(id_), "full")
+    if known.get("carrier") not in _CARRIER_STATES:
+        known.pop("carrier", None)
+    if known.get("origin") != "unknown":
+        known.pop("origin", None)
+    return Artifact(id=id_, **known)
 
 
 def _text(attributes: Attributes, key: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from otelprov.model import Artifact, Operation, Run
 
@@ -24,11 +24,11 @@ RESTS_ON: Mapping[str, str] = {
 """What an id rests on that is neither a content nor a name, by coverage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """One edge, as the data flows: artifact -> operation `used`, operation -> artifact `generated`.
 
-    ``source`` and ``target`` are ids of artifacts and operations.
+    ``source`` and ``target`` are ids of artifacts and operations. A tuple, since a walk asks its
+    set of them several times for each edge: a dataclass hashes and compares in Python.
     """
 
     source: str
@@ -102,8 +102,10 @@ class Draft:
         """Put everything in order, and add the gaps that artifacts and operations tell of."""
         artifacts = self._artifacts()
         order = _order([*artifacts, *self.operations], self.edges)
-        ordered = sorted(artifacts.values(), key=lambda artifact: order[artifact.id])
-        operations = sorted(self.operations.values(), key=lambda one: order[one.id])
+        ordered = [artifacts[id_] for id_ in sorted(artifacts, key=order.__getitem__)]
+        operations = [
+            self.operations[id_] for id_ in sorted(self.operations, key=order.__getitem__)
+        ]
         gaps = [*self.gaps, *_told_gaps(ordered, operations)]
         return Lineage(
             target=target,
@@ -122,16 +124,20 @@ class Draft:
         mentions: dict[str, list[Artifact]] = {}
         by_time = sorted(self.operations.values(), key=lambda one: (one.start, one.id))
         for operation in by_time:
+            id_ = operation.id
             for usage in operation.generated:
-                if Edge(operation.id, usage.artifact.id, "generated") in self.edges:
-                    mentions.setdefault(usage.artifact.id, []).append(usage.artifact)
+                artifact = usage.artifact
+                if (id_, artifact.id, "generated") in self.edges:
+                    mentions.setdefault(artifact.id, []).append(artifact)
         for operation in by_time:
+            id_ = operation.id
             for usage in operation.used:
-                if Edge(usage.artifact.id, operation.id, "used") in self.edges:
-                    mentions.setdefault(usage.artifact.id, []).append(usage.artifact)
-        for id_, artifact in self.known.items():
-            mentions.setdefault(id_, []).append(artifact)
-        return {id_: merge(several) for id_, several in mentions.items()}
+                artifact = usage.artifact
+                if (artifact.id, id_, "used") in self.edges:
+                    mentions.setdefault(artifact.id, []).append(artifact)
+        for name, artifact in self.known.items():
+            mentions.setdefault(name, []).append(artifact)
+        return {name: merge(several) for name, several in mentions.items()}
 
 
 def merge(mentions: list[Artifact]) -> Artifact:
@@ -179,10 +185,14 @@ def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -
                 Gap(f"{reason} still being computed when this was written", operation=operation.id)
             )
         if operation.dropped:
-            number = operation.dropped
-            what = "1 artifact was" if number == 1 else f"{number} artifacts were"
-            gaps.append(Gap(f"{what} left out of its record for a limit", operation=operation.id))
+            gaps.append(Gap(left_out(operation.dropped), operation=operation.id))
     return gaps
+
+
+def left_out(number: int) -> str:
+    """The reason of a gap: so many artifacts are not in the record of an operation."""
+    what = "1 artifact was" if number == 1 else f"{number:,} artifacts were"
+    return f"{what} left out of its record for a limit"
 
 
 def _order(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:

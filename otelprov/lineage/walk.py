@@ -251,12 +251,11 @@ class _Walk:
             self._doubt(target)
         lineage = draft.finish(target, direction)
         others = {}
-        beyond = {edge.source for edge in self.cut}
-        for id_ in [artifact.id for artifact in lineage.artifacts]:
-            makers = {one.id for one in self.producers.get(id_, ())}
-            count = len(makers - draft.operations.keys() - beyond)
-            if count and direction == "upstream":
-                others[id_] = count
+        counted = draft.operations.keys() | {edge.source for edge in self.cut}
+        for one in lineage.artifacts if direction == "upstream" else ():
+            makers = {maker.id for maker in self.producers.get(one.id, ())}
+            if count := len(makers - counted):
+                others[one.id] = count
         runs = {}
         for run in sorted({one.run for one in lineage.operations if one.run}):
             trace_id, _, span_id = run.partition("-")

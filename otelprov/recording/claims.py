@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from otelprov.artifacts import carrier, files
 from otelprov.artifacts.carrier import Carrier
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.model import Artifact, CarrierState, is_later_version
 from otelprov.recording.bounds import SMALL, Reading
 
@@ -58,7 +59,9 @@ class Claimed:
     def _is_unchanged(self) -> bool:
         try:
             now = os.stat(self.path)
-        except OSError:
+        except OSError as error:
+            if is_of_the_program(error):
+                raise
             return False
         return (now.st_size, now.st_mtime_ns) == (self.status.st_size, self.status.st_mtime_ns)
 
@@ -70,7 +73,9 @@ def look(artifact: Artifact, path: str, how: Reading) -> Claimed | None:
         return None
     try:
         return Claimed(artifact, path, said, how, os.stat(path))
-    except OSError:
+    except OSError as error:
+        if is_of_the_program(error):
+            raise
         return None
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
+from typing import NamedTuple
 
 from otelprov import semconv
 from otelprov.journal.lines import Part
+from otelprov.recording.git import work_tree
 from otelprov.redaction import redact, redact_path
 from otelprov.settings import Settings
 
-GIT_TIMEOUT = 5.0
-"""Seconds that one call of git may take; a work tree that is slower has an unknown version."""
 
-
-@dataclass(frozen=True, slots=True)
-class CodeVersion:
+class CodeVersion(NamedTuple):
     """The version of the code, as far as it is known."""
 
     revision: str | None = None
@@ -123,74 +119,18 @@ def ci_attributes(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def git_version(directory: str) -> CodeVersion | None:
-    """What git says about ``directory``; None where there is no git or no repository."""
-    status = _git(directory, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")
-    if status is None:
+    """What git says about ``directory``; None where there is no repository."""
+    found = work_tree(directory)
+    if found is None:
         return None
-    revision = branch = None
-    changed = False
-    untracked: list[bytes] = []
-    for line in status.splitlines():
-        if line.startswith(b"# branch.oid "):
-            text = line.split(b" ", 2)[2].decode()
-            revision = None if text == "(initial)" else text
-        elif line.startswith(b"# branch.head "):
-            text = line.split(b" ", 2)[2].decode("utf-8", "replace")
-            branch = None if text == "(detached)" else text
-        elif line.startswith(b"? "):
-            # Data files beside the code are not code: of untracked files only Python counts.
-            if line.endswith(b".py"):
-                untracked.append(line[2:])
-        elif not line.startswith(b"#"):
-            changed = True
-    remote = _git(directory, "config", "--get", "remote.origin.url")
     return CodeVersion(
-        revision=revision,
-        branch=branch,
-        repository=_without_credentials(remote.decode("utf-8", "replace").strip())
-        if remote
-        else None,
-        dirty=changed or bool(untracked),
-        change=_change(directory, untracked) if changed or untracked else None,
+        revision=found.revision,
+        branch=found.branch,
+        repository=_without_credentials(found.url),
+        dirty=found.dirty,
+        change=found.change,
         source="git",
     )
-
-
-def _change(directory: str, untracked: list[bytes]) -> str | None:
-    difference = _git(directory, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv")
-    top = _git(directory, "rev-parse", "--show-toplevel")
-    if top is None:
-        return None
-    from blake3 import blake3  # not at start: most work trees are clean
-
-    digest = blake3(difference or b"")
-    for name in sorted(untracked):
-        digest.update(b"\0" + name + b"\0")
-        try:
-            with io.FileIO(os.path.join(top.strip(), name.strip(b'"'))) as file:
-                digest.update(file.read())
-        except OSError:
-            continue
-    return digest.hexdigest()
-
-
-def _git(directory: str, *arguments: str) -> bytes | None:
-    import subprocess  # not at start: most programs never get here
-
-    # GIT_OPTIONAL_LOCKS: `git status` would otherwise rewrite the user's index.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        result = subprocess.run(
-            ["git", "-C", directory, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_TIMEOUT,
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout if result.returncode == 0 else None
 
 
 def _without_credentials(url: str | None) -> str | None:
@@ -208,12 +148,25 @@ def _absolute(path: str) -> str:
     return path if path.startswith("<") else redact_path(os.path.abspath(path))
 
 
-_places: dict[tuple[int, int, object], tuple[CodeType, Part]] = {}
+class Line:
+    """A line of a function: two are the same place of the program when they are one object.
+
+    To tell code objects apart by their hash takes a microsecond, and more for long functions.
+    """
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code  # held, so that its ``id`` stays its own
+
+
+_places: dict[tuple[int, int, object], tuple[CodeType, Line, Part]] = {}
+_lines: dict[tuple[int, int], Line] = {}
 _MAX_PLACES = 4096
 
 
-def caller(frame: FrameType) -> Part:
-    """The place of a call: function, file and line of ``frame``."""
+def caller(frame: FrameType) -> tuple[Line, Part]:
+    """The place of a call: the line, and what is said of it (function, file, line)."""
     code, module = frame.f_code, frame.f_globals.get("__name__")
     # By the instruction: to know the line takes a walk through the function's table of lines.
     key = (id(code), frame.f_lasti, module if isinstance(module, str) else None)
@@ -221,8 +174,19 @@ def caller(frame: FrameType) -> Part:
     if found is None:
         if len(_places) >= _MAX_PLACES:  # a program that makes functions as it goes
             _places.clear()
-        found = _places[key] = (code, Part(_caller_attributes(frame)))  # held, so the id stays its
-    return found[1]
+        part = Part(_caller_attributes(frame))
+        found = _places[key] = (code, _line(code, frame.f_lineno), part)  # held as well
+    return found[1:]
+
+
+def _line(code: CodeType, number: int) -> Line:
+    """One object for each line; a call may be made by several instructions of one."""
+    found = _lines.get((id(code), number))
+    if found is None:
+        if len(_lines) >= _MAX_PLACES:
+            _lines.clear()
+        found = _lines[id(code), number] = Line(code)
+    return found
 
 
 def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
@@ -238,15 +202,21 @@ def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
     }
 
 
-def definition(function: FunctionType) -> Part:
-    """The place of a function of the user's: its name, file and first line."""
-    code = function.__code__
-    module = function.__module__
-    name = redact(function.__qualname__)
-    return Part(
-        {
-            semconv.CODE_FUNCTION: name if module in (None, "__main__") else f"{module}.{name}",
-            semconv.CODE_FILE: _absolute(code.co_filename),
-            semconv.CODE_LINE: code.co_firstlineno,
-        }
-    )
+def definition(function: FunctionType) -> tuple[Line, Part]:
+    """The place of a function of the user's: its first line; its name, file and first line."""
+    code, module, name = function.__code__, function.__module__, function.__qualname__
+    whole = name if module in (None, "__main__") else f"{module}.{name}"
+    key = (id(code), -1, whole)  # no instruction
+    found = _places.get(key)
+    if found is None:
+        if len(_places) >= _MAX_PLACES:
+            _places.clear()
+        part = Part(
+            {
+                semconv.CODE_FUNCTION: redact(whole),
+                semconv.CODE_FILE: _absolute(code.co_filename),
+                semconv.CODE_LINE: code.co_firstlineno,
+            }
+        )
+        found = _places[key] = (code, _line(code, code.co_firstlineno), part)
+    return found[1:]

@@ -35,6 +35,8 @@ class Traces:
         """Continuations of this process."""
         self._written: OrderedDict[int, int] = OrderedDict()
         self._after: OrderedDict[tuple[int, int], SpanContext] = OrderedDict()
+        self._last: tuple[Context, SpanContext, Context, SpanContext] | None = None
+        """The last answer: the operations of a loop ask the same each time."""
         self._lock = threading.RLock()
 
     def add(self, trace_id: int, size: int) -> None:
@@ -52,13 +54,21 @@ class Traces:
         """Whether a trace takes no more."""
         return self.limit is not None and self._written.get(trace_id, 0) >= self.limit
 
-    def below(self, context: Context | None, go_on: Continue) -> Context | None:
-        """The context for a span that would be begun in ``context`` (None for the current one)."""
-        if self.limit is None:
-            return context
-        parent = trace.get_current_span(context).get_span_context()
-        if not parent.is_valid or not self.is_full(parent.trace_id):
-            return context
+    def below(
+        self, context: Context, parent: SpanContext, go_on: Continue
+    ) -> tuple[Context, SpanContext]:
+        """The context for a span that would be begun in ``context``, below ``parent``; and what it
+        is below there."""
+        if not self.is_full(parent.trace_id):
+            return context, parent
+        last = self._last
+        if (
+            last is not None
+            and last[0] is context
+            and last[1] is parent
+            and not self.is_full(last[3].trace_id)
+        ):
+            return last[2:]
         key = (parent.trace_id, parent.span_id)
         with self._lock:
             after = self._after.get(key)
@@ -68,11 +78,14 @@ class Traces:
                 self.continued += 1
                 if len(self._after) > MAX_TRACES:
                     self._after.popitem(last=False)
-        return trace.set_span_in_context(NonRecordingSpan(after), context)
+        below = trace.set_span_in_context(NonRecordingSpan(after), context)
+        self._last = (context, parent, below, after)
+        return below, after
 
     def forget(self) -> None:
         """In a forked child: what it writes is counted anew."""
         self._lock = threading.RLock()
+        self._last = None
 
 
 traces = Traces()

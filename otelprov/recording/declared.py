@@ -25,7 +25,9 @@ def begin(
     if run.excludes(name):
         return None
     found, data = observation.inputs(parameters)
-    plain = {key: value for key, value in parameters.items() if key not in data}
+    plain = parameters
+    if data:
+        plain = {key: value for key, value in parameters.items() if key not in data}
     opened = OpenOperation(_call(name, kind), frame, plain, parameters, function=function)
     for role, identity in found:
         opened.use(role, identity)
@@ -53,8 +55,11 @@ def generate(opened: OpenOperation, role: str, value: object, *, plain: bool = T
 
     ``plain``: whether strings and numbers are meant as data (or as a path), too.
     """
-    with faults.contained("a generated artifact was not recorded"):
-        if observation.data_kind(value) is None and isinstance(value, (str, os.PathLike)):
+    try:
+        if observation.data_kind(value) is not None:
+            observation.output(opened, role, value, by_content=False)
+            return
+        if isinstance(value, (str, os.PathLike)):
             if plain:
                 places.written_to(opened, role, value)
             return
@@ -64,6 +69,8 @@ def generate(opened: OpenOperation, role: str, value: object, *, plain: bool = T
             return
         if not observation.adopt(opened, role, value):
             opened.generate_content(role, value)
+    except Exception as error:
+        faults.tell("a generated artifact was not recorded", error)
 
 
 @lru_cache(maxsize=1024)

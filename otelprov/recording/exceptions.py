@@ -2,7 +2,7 @@
 
 A message may quote the data (``could not convert string to float: '4111 1111 1111 1111'``), or name
 what somebody needs to understand it (``KeyError: 'price'``). ``OTELPROV_EXCEPTIONS`` says which
-of that is kept (docs/decisions/0017):
+of that is kept (docs/decisions/0018):
 
 - ``masked`` (the default): quoted texts that are no plain names, whatever a conversion or a parser
   quotes, long numbers, and what stands in a statement or is bound to it become ``…``;
@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Final
 
+from otelprov.recording import faults
 from otelprov.recording.policy import shorten
 from otelprov.redaction import redact
 from otelprov.settings import Exceptions
@@ -144,7 +145,9 @@ def _message(error: BaseException, form: Exceptions) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a user's exception whose __str__ raises
+    except Exception as fault:  # a user's exception whose __str__ raises
+        if faults.is_of_the_program(fault):
+            raise
         return f"<{type(error).__qualname__} whose text cannot be shown>"
 
 

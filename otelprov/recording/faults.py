@@ -40,7 +40,7 @@ class contained:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None or not isinstance(error, Exception) or _is_of_the_program(error):
+        if error is None or not isinstance(error, Exception) or is_of_the_program(error):
             return False
         tell(self.what, error)
         return True
@@ -52,14 +52,17 @@ def tell(what: str, error: Exception) -> None:
     An exception that a signal handler of the program has raised is no fault, and is raised, too.
     """
     global count
-    if _is_of_the_program(error):
+    if is_of_the_program(error):
         raise error
     count += 1
     if raise_faults:
         raise error
     # Logging runs code of the program's (filters, handlers), and an error's text may be one's own.
-    with suppress(Exception):
+    try:
         _log(what, error)
+    except Exception as another:
+        if is_of_the_program(another):
+            raise
 
 
 def _log(what: str, error: Exception) -> None:
@@ -80,7 +83,8 @@ def _log(what: str, error: Exception) -> None:
     logger.debug("otelprov: fault", exc_info=error)
 
 
-def _is_of_the_program(error: Exception) -> bool:
+def is_of_the_program(error: Exception) -> bool:
+    """Whether a signal handler of the program raised it: then it is no fault of ours."""
     with suppress(Exception):
         from otelprov.artifacts.interruptions import is_of_the_program
 

@@ -72,7 +72,11 @@ def _classify(value: object) -> tuple[ArtifactKind | None, str | None]:
 
 def data_kind(value: object) -> ArtifactKind | None:
     """The kind of artifact that an object is; None when it is no data."""
-    return _classify(value)[0]
+    kind: Any = type(value)
+    try:
+        return _named(kind)[0]
+    except TypeError:  # as in _classify
+        return None
 
 
 def stands_in(value: object) -> bool:
@@ -89,6 +93,8 @@ def can_be_known(value: object) -> bool:
 def shape(value: Any) -> tuple[int | None, int | None]:
     """Rows and columns, as far as the object says."""
     found = getattr(value, "shape", None)
+    if type(found) is tuple and len(found) == 2 and type(found[0]) is type(found[1]) is int:
+        return found  # of a table: nearly always
     if isinstance(found, tuple) and all(isinstance(size, int) for size in found):
         if len(found) == 1:
             return found[0], None if data_kind(value) == "array" else 1

@@ -13,6 +13,7 @@ from otelprov import semconv
 from otelprov.artifacts import digest_value
 from otelprov.journal.lines import Part
 from otelprov.model import ParameterValue
+from otelprov.recording.measures import measures
 from otelprov.recording.policy import bound_values, parameter_value
 from otelprov.redaction import is_secret_name
 
@@ -73,6 +74,44 @@ def show(
 
     ``defaults`` are those of the function: of what is left at its default nothing is looked at.
     """
+    if len(parameters) > _MAX_REMEMBERED:
+        return _show(parameters, given, length, defaults)
+    kinds = []
+    for value in parameters.values():
+        kind = type(value)
+        if kind is str:
+            if len(value) > _MAX_CACHED:  # type: ignore[arg-type]
+                return _show(parameters, given, length, defaults)
+        elif kind is int:
+            if not -(2**63) <= value < 2**63:  # type: ignore[operator]
+                return _show(parameters, given, length, defaults)
+        elif value is not None and kind is not bool:
+            # 0.0 == -0.0: equal floats are not always the same.
+            return _show(parameters, given, length, defaults)
+        kinds.append(kind)  # True == 1
+    # A call in a loop has the same few names and numbers each time: 1 µs in place of 8, and what
+    # is written of them is encoded once.
+    given = tuple(given)
+    key = (tuple(parameters.items()), tuple(kinds), given, length, defaults)
+    found = _remembered.get(key)
+    if found is None:
+        if len(_remembered) >= 1024:
+            _remembered.clear()
+        found = _remembered[key] = _show(parameters, given, length, defaults)
+    return found
+
+
+_MAX_REMEMBERED: Final = 16
+"""Parameters of a call that is looked at once."""
+_remembered: dict[object, Shown] = {}
+
+
+def _show(
+    parameters: Mapping[str, object],
+    given: Iterable[str],
+    length: int,
+    defaults: Defaults | None,
+) -> Shown:
     names = [name for name in given if name in parameters]
     attributes: dict[str, Any] = {}
     digests: list[tuple[str, bytes | None]] = []
@@ -94,6 +133,7 @@ def show(
             attributes[semconv.PARAMETER_PREFIX + name] = text
         else:
             attributes[semconv.DROPPED_PARAMETERS] = len(parameters) - MAX_PARAMETERS
+            measures.drop({semconv.DROPPED_PARAMETERS: 1})
             text = None
         digests.append((name, digest))
         if isinstance(value, (dict, list, tuple, set, frozenset)) and value:

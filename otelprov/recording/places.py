@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source
 from otelprov.artifacts.files import OpenFile, opened
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import registry
 from otelprov.artifacts.snapshots import SMALL
@@ -45,7 +46,9 @@ def _is_large_and_still(path: str) -> bool:
     """Whether a digest is worth a thread, and kept: not that of a file which was just written."""
     try:
         status = os.stat(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if is_of_the_program(error):
+            raise
         return False
     return status.st_size > SMALL and time.time_ns() - status.st_mtime_ns > STILL
 

@@ -9,11 +9,13 @@ from datetime import date, datetime, time, timedelta
 from enum import Enum
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otelprov.model import ParameterValue
 from otelprov.redaction import REDACTED, is_secret_name, redact, redact_command
 from otelprov.statements import is_statement, mask_literals
+
+if TYPE_CHECKING:
+    from otelprov.model import ParameterValue
 
 ELLIPSIS = "…"
 MAX_LISTED = 64

@@ -9,7 +9,7 @@ digesting the data, that end comes later, with the time at which the call was ov
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -25,7 +25,6 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     TraceFlags,
-    get_current_span,
     set_span_in_context,
 )
 from opentelemetry.util.types import AttributeValue
@@ -42,15 +41,23 @@ from otelprov.artifacts.deferred import (
     settled,
     with_,
 )
-from otelprov.artifacts.derivation import Derivation, derivation_id
+from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
-from otelprov.recording.code import caller, definition
+from otelprov.recording.code import Line, caller, definition
 from otelprov.recording.continued import traces
+from otelprov.recording.edges import (
+    MAX_TEXT,
+    Generated,
+    Used,
+    generated_attributes,
+    used_attributes,
+)
 from otelprov.recording.exceptions import message_of, stack_of
+from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, show
 from otelprov.recording.policy import ELLIPSIS, shorten
 from otelprov.recording.repeats import Repeated, repeats
@@ -58,13 +65,12 @@ from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
-from otelprov.redaction import redact, redact_uri
+from otelprov.redaction import redact
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
 MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
-MAX_TEXT = 512
 MAX_STARTED = 10
 """Used artifacts that a record of the start names; the span names more."""
 
@@ -96,6 +102,12 @@ class Call:
         return self.name if self.library == "operation" else f"{self.library}.{self.name}"
 
 
+Edges = tuple[Sequence[Artifact], Sequence[Artifact]]
+"""What an operation used and generated."""
+
+_NOBODYS: Final = (None,)
+"""In place of the digest of an operation's function."""
+
 _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", default=None)
 
 
@@ -114,7 +126,10 @@ class OpenOperation:
     __slots__ = (
         "_announced",
         "_assigned",
+        "_begun",
+        "_budget",
         "_context",
+        "_error",
         "_forks",
         "_functions",
         "_generated",
@@ -128,7 +143,6 @@ class OpenOperation:
         "_used",
         "_waiting",
         "ahead",
-        "budget",
         "call",
         "claims",
         "content",
@@ -161,8 +175,7 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
-        self.budget = Budget(run.settings.digest_limit)
-        """What may still be digested of files and directories."""
+        self._budget: Budget | None = None
         self.ahead: list[Pending[Artifact]] = []
         """Digests of files that are taken while the call reads them."""
         self.claims: list[claims.Claimed] = []
@@ -176,18 +189,35 @@ class OpenOperation:
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
         self._inputs: list[tuple[str, Identity]] = []
-        self.record = self._start(run.parent(), _place(call, frame, function))
+        self._error: str | None = None
+        self._begun = 0
+        line: Line | None = None
+        place: Part | None = None
+        if function is not None:
+            line, place = definition(function)
+        elif frame is not None:
+            line, place = caller(frame)
+        context, parent = run.above()
+        self.record = self._start(context, parent, (call.library, call.name, line))
         if self.record.wanted:
-            self._describe(parameters, given, defaults)
+            shown = show(parameters, given, run.settings.parameter_length, defaults)
+            common = run.facts
+            if self.ruling is not None:
+                shown, self._waiting, sensitive = self.ruling.parameters(shown, parameters)
+                self.sensitive = self.sensitive or sensitive
+                common = self._facts(self.ruling)
+            self._plain = shown.digests
+            for name, value, digest, text in shown.containers:
+                self._use_container(name, value, digest, text)
             if function is not None:
-                self.record.describe(definition(function))
                 self._functions = (digest_value(function),)
+            elif call.library == "operation":
+                self._functions = _NOBODYS  # a block: nobody knows its code
+            facts = _facts(call.kind, call.version)
+            if place is None:
+                self.record.describe(*shown.parts, facts, common)
             else:
-                if frame is not None:
-                    self.record.describe(caller(frame))
-                if call.library == "operation":
-                    self._functions = (None,)  # a block: nobody knows its code
-            self.record.describe(run.facts if self.ruling is None else self._facts(self.ruling))
+                self.record.describe(*shown.parts, facts, place, common)
         self._id: str | None = None
         self._forks = run.forks
         self._announced = False
@@ -197,6 +227,13 @@ class OpenOperation:
         self._outer_context: Context | None = None
 
     @property
+    def budget(self) -> Budget:
+        """What may still be digested of files and directories."""
+        if self._budget is None:
+            self._budget = Budget(run.settings.digest_limit)
+        return self._budget
+
+    @property
     def span(self) -> Span:
         """Its span, as the user's code sees it."""
         return self.record.visible
@@ -204,7 +241,8 @@ class OpenOperation:
     @property
     def id(self) -> str:
         """``<trace id>-<span id>``."""
-        self._of_this_process()
+        if self._forks != run.forks:
+            self._of_this_process()
         if self._id is None:
             context = self.record.visible.get_span_context()
             self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
@@ -214,13 +252,16 @@ class OpenOperation:
 
     def enter(self) -> None:
         """Make it the current operation and its span the current span."""
-        self._of_this_process()
+        if self._forks != run.forks:
+            self._of_this_process()
+        record = self.record
         if not self._announced:
             self._announced = True
-            with faults.contained(f"the start of {self.call.name} was not recorded"):
-                self._announce()
+            if self.call.kind in STARTED or type(record) is Repeated:
+                with faults.contained(f"the start of {self.call.name} was not recorded"):
+                    self._announce()
         self._outer, self._outer_context = _current.get(), context_api.get_current()
-        self._context = set_span_in_context(self.span, self._outer_context)
+        self._context = set_span_in_context(record.visible, self._outer_context)
         self._left = False
         try:
             _current.set(self)
@@ -258,7 +299,10 @@ class OpenOperation:
     def use(self, role: str, identity: Identity) -> None:
         """The call reads an object with this identity."""
         for source in identity.sources:
-            self.use_artifact(role, source)
+            if type(source) is Artifact:  # nearly always
+                self._used.setdefault(source.id, (role, source))
+            else:
+                self.use_artifact(role, source)
         self._inputs.append((role, identity))
 
     def use_artifact(self, role: str, artifact: Source) -> None:
@@ -290,7 +334,8 @@ class OpenOperation:
 
     def generate(self, role: str, artifact: Source) -> None:
         """The call made this artifact."""
-        self._generated.setdefault(_key(artifact), (role, artifact))
+        key = artifact.id if type(artifact) is Artifact else _key(artifact)
+        self._generated.setdefault(key, (role, artifact))
 
     def generate_content(self, role: str, value: object) -> None:
         """The call made ``value``, which is known by its content: a text, a dict, a list."""
@@ -323,16 +368,17 @@ class OpenOperation:
         self._outputs += 1
 
         def artifact() -> Artifact:
-            derivation = Derivation(
+            id_ = made_id(
                 call.library,
                 call.name,
                 call.version,
                 functions,
                 plain,
-                tuple((role, identity.origin()) for role, identity in inputs),
+                [(role, identity.origin_parts()) for role, identity in inputs],
+                output,
             )
             return Artifact(
-                id=derivation_id(derivation, output),
+                id=id_,
                 kind=kind,
                 name=name,
                 rows=rows,
@@ -341,7 +387,9 @@ class OpenOperation:
                 maker=maker,
             )
 
-        waiting = [item for _, identity in inputs for item in identity.pending]
+        waiting: list[Pending[Any]] = []
+        for _, identity in inputs:
+            waiting += identity.pending
         return Pending(artifact, waiting) if waiting else artifact()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -353,10 +401,9 @@ class OpenOperation:
             return
         if not self._left:
             self.leave()
-        self._of_this_process()
+        if self._forks != run.forks:
+            self._of_this_process()
         self.ended = True
-        if self.record.wanted:
-            next(run.carried_out)
         end_time = self.end_time or now()
         if error is not None:
             for value, before in reversed(self._assigned):
@@ -366,45 +413,86 @@ class OpenOperation:
                     registry.assign(value, before)
             self._generated.clear()
         self._assigned.clear()
-        if error is not None and self.record.wanted:
-            self._fail(error, end_time)
-        artifacts = (*self._used.values(), *self._generated.values())
-        if pending([artifact for _, artifact in artifacts]):
+        if error is not None:
+            self._error = type_name(error)
+            if self.record.wanted:
+                self._fail(error, self._error, end_time)
+        if self._waits():
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time)
 
+    def _waits(self) -> bool:
+        """Whether an id of what was used or made is not known yet."""
+        for artifacts in (self._used, self._generated):
+            for _, source in artifacts.values():
+                if type(source) is not Artifact and pending((source,)):
+                    return True
+        return False
+
     def _finish(self, end_time: int) -> None:
-        with faults.contained(f"the end of {self.call.name} was not recorded"):
+        # Not with `contained`: the text alone, made at each call, takes more than the try.
+        record = self.record
+        edges: Edges = ((), ())
+        try:
             try:
-                with faults.contained(f"the artifacts of {self.call.name} were not recorded"):
-                    if self.record.wanted:
-                        self._write_edges(end_time)
+                if record.wanted:
+                    edges = self._write_edges(end_time)
+            except Exception as error:
+                faults.tell(f"the artifacts of {self.call.name} were not recorded", error)
             finally:
-                record = self.record
+                listener = measures.listener()
+                if listener is not None:
+                    with faults.contained(f"{self.call.name} was not measured"):
+                        listener(self._measured(end_time, *edges))
                 if not isinstance(record, Repeated):
-                    repeats.below(record.visible.get_span_context())
+                    if repeats.windows:
+                        repeats.below(record.visible.get_span_context())
+                    if record.wanted:
+                        next(run.carried_out)
                 record.finish(end_time)
-                repeats.close_due()
+                if repeats.windows:
+                    repeats.close_due()
+        except Exception as error:
+            faults.tell(f"the end of {self.call.name} was not recorded", error)
+
+    def _measured(
+        self, end_time: int, used: Sequence[Artifact], generated: Sequence[Artifact]
+    ) -> Ended:
+        call = self.call
+        return Ended(
+            name=_name(call),
+            kind=call.kind,
+            begun=self._begun,
+            end=end_time,
+            span=self.record.visible,
+            error=self._error,
+            used=used,
+            generated=generated,
+        )
 
     def _start(
-        self, context: Context | None, place: tuple[object, ...] | None = None
+        self,
+        context: Context,
+        parent: SpanContext,
+        place: tuple[object, ...] | None = None,
     ) -> OperationSpan | ForeignSpan | Repeated:
-        """Begin a span; ``place`` is that of a call that may be one of very many."""
+        """Begin a span in ``context``, below ``parent``; ``place`` is that of a call that may be
+        one of very many."""
         call = self.call
-        context = traces.below(context, run.go_on)
-        name = redact(call.full_name)
+        context, parent = traces.below(context, parent, run.go_on)
+        name = _name(call)
         kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
-        begun = now()
+        begun = self._begun = now()
 
         def start() -> OperationSpan | ForeignSpan:
-            return spans_of(call.library).start(name, kind, context, begun)
+            return spans_of(call.library).start(name, kind, context, begun, parent)
 
         if place is None:
             return start()
-        return repeats.record(place, get_current_span(context).get_span_context(), start)
+        return repeats.record(place, parent, start)
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -416,7 +504,8 @@ class OpenOperation:
         if not isinstance(begun, ReadableSpan):
             return
         with faults.contained(f"{self.call.name} was not recorded in a forked child"):
-            self.record, self._id = self._start(set_span_in_context(begun)), None
+            context, parent = set_span_in_context(begun), begun.get_span_context()
+            self.record, self._id = self._start(context, parent), None
             own = {**(begun.attributes or {}), semconv.PROCESS_PID: os.getpid()}
             self.record.describe(Part(own))
 
@@ -436,24 +525,10 @@ class OpenOperation:
             said
             for role, artifact in islice(self._used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
-            and (said := self._said(_used_attributes(role, artifact))) is not None
+            and (said := self._said(used_attributes(role, artifact))) is not None
         ]
         self._mark()
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
-
-    def _describe(
-        self, parameters: Mapping[str, object], given: Iterable[str], defaults: Defaults | None
-    ) -> None:
-        shown = show(parameters, given, run.settings.parameter_length, defaults)
-        if self.ruling is not None:
-            shown, self._waiting, sensitive = self.ruling.parameters(shown, parameters)
-            self.sensitive = self.sensitive or sensitive
-        self._plain = shown.digests
-        for name, value, digest, text in shown.containers:
-            self._use_container(name, value, digest, text)
-        for part in shown.parts:
-            self.record.describe(part)
-        self.record.describe(_facts(self.call.kind, self.call.version))
 
     def _use_container(
         self, name: str, value: object, digest: bytes | None, text: ParameterValue | None
@@ -465,7 +540,7 @@ class OpenOperation:
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, end_time: int) -> None:
+    def _write_edges(self, end_time: int) -> Edges:
         used = _known(self._used.values())
         generated = list(_known(self._generated.values()).values())
         record = self.record
@@ -477,46 +552,56 @@ class OpenOperation:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         left_out = [0, 0]
         for role, artifact in islice(used.values(), MAX_USED):
-            said = self._said(_used_attributes(role, artifact))
-            if said is None:
-                left_out[0] += 1
+            if self.ruling is None:
+                record.say(semconv.USED, Used(role, artifact), end_time)
+            elif (ruled := self._said(used_attributes(role, artifact))) is not None:
+                record.say(semconv.USED, ruled, end_time)
             else:
-                record.say(semconv.USED, said, end_time)
-        sources = [artifact for _, artifact in used.values()]
-        unnamed = 0
+                left_out[0] += 1
+        unnamed, cut = 0, 0 if self._budget is None else self._budget.cut
         for role, artifact in generated[:MAX_GENERATED]:
-            attributes = self._said(_generated_attributes(role, artifact))
-            if attributes is None:
-                left_out[1] += 1
-                continue
-            same, more = unchanged(artifact, sources)
-            if same is not None:
-                attributes[semconv.ARTIFACT_UNCHANGED] = same
-            unnamed += more
-            record.say(semconv.GENERATED, attributes, end_time)
+            said: Part = Generated(role, artifact)
+            if self.ruling is not None:
+                ruled = self._said(said.attributes)
+                if ruled is None:
+                    left_out[1] += 1
+                    continue
+                said = Part(ruled)
+            if artifact.schema is not None:
+                same, more = unchanged(artifact, [source for _, source in used.values()])
+                if same is not None:
+                    said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
+                unnamed += more
+            record.say(semconv.GENERATED, said, end_time)
         if self.ruling is not None:
             self._settle_rules([*(one for _, one in used.values()), *(one for _, one in generated)])
         if (
             unnamed
+            or cut
             or any(left_out)
-            or self.budget.cut
             or self.files_not_asked
             or len(used) + len(generated) > MAX_USED
         ):
             dropped = {
                 semconv.DROPPED_USED: left_out[0] + max(0, len(used) - MAX_USED),
                 semconv.DROPPED_GENERATED: left_out[1] + max(0, len(generated) - MAX_GENERATED),
-                semconv.DROPPED_DIGEST_BYTES: self.budget.cut,
+                semconv.DROPPED_DIGEST_BYTES: cut,
                 semconv.DROPPED_CARRIERS: self.files_not_asked,
                 semconv.DROPPED_UNCHANGED: unnamed,
             }
-            record.describe(Part({name: number for name, number in dropped.items() if number}))
+            dropped = {name: number for name, number in dropped.items() if number}
+            record.describe(Part(dropped))
+            measures.drop(dropped)
+        return (
+            [self._measurable(one) for _, one in used.values()],
+            [self._measurable(one) for _, one in generated],
+        )
 
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
         kinds = (
-            (semconv.OPERATION_USED, self._used, MAX_USED, _used_attributes),
-            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, _generated_attributes),
+            (semconv.OPERATION_USED, self._used, MAX_USED, used_attributes),
+            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, generated_attributes),
         )
         found: dict[str, object] = {}
         waiting = 0
@@ -540,11 +625,7 @@ class OpenOperation:
             used[artifact_id] = (role, replace(artifact, carrier=state))
         return list(dict.fromkeys(makers))
 
-    def _fail(self, error: BaseException, end_time: int) -> None:
-        kind = type(error)
-        name = kind.__qualname__
-        if kind.__module__ not in ("builtins", "__main__"):
-            name = f"{kind.__module__}.{name}"
+    def _fail(self, error: BaseException, name: str, end_time: int) -> None:
         form = run.settings.exceptions
         message, stack = message_of(error, form), stack_of(error, form)
         if self.ruling is not None:
@@ -583,9 +664,17 @@ class OpenOperation:
         used = (settled(source) for _, source in tuple(self._used.values()))
         return [(one.name, one.uri) for one in used if isinstance(one, Artifact)]
 
-    def _said(self, attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue] | None:
+    def _said(self, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue] | None:
         """The attributes of an event as they may be; None where it is left out."""
-        return attributes if self.ruling is None else self.ruling.artifact(attributes)
+        return dict(attributes) if self.ruling is None else self.ruling.artifact(attributes)
+
+    def _measurable(self, artifact: Artifact) -> Artifact:
+        """An artifact under the name that it may have in metrics: none, where it is left out."""
+        if self.ruling is None or not (artifact.name or artifact.uri):
+            return artifact
+        said = self.ruling.artifact(generated_attributes("", artifact)) or {}
+        name, uri = said.get(semconv.ARTIFACT_NAME), said.get(semconv.ARTIFACT_URI)
+        return replace(artifact, name=name, uri=uri)
 
     def _mark(self) -> None:
         """Say, once, that it is sensitive, where an artifact that it has used until now is."""
@@ -610,13 +699,20 @@ class OpenOperation:
             self.record.describe(Part(attributes))
 
 
-def _place(
-    call: Call, frame: FrameType | None, function: FunctionType | None
-) -> tuple[object, ...]:
-    """What tells one line of the program from another."""
-    if frame is None:
-        return call.library, call.name, getattr(function, "__code__", None), 0
-    return call.library, call.name, frame.f_code, frame.f_lineno
+def type_name(error: BaseException) -> str:
+    """The class of an exception, as ``error.type`` has it."""
+    kind = type(error)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _name(call: Call) -> str:
+    """Of the span."""
+    return redact(call.name) if call.library == "operation" else _library_name(call.full_name)
+
+
+_library_name: Final = lru_cache(maxsize=1024)(redact)
 
 
 def note_read(*values: object) -> None:
@@ -665,7 +761,7 @@ def _known(artifacts: Iterable[tuple[str, Source]]) -> dict[str, tuple[str, Arti
     """By id, and each but once: two that were pending may turn out to be one."""
     found: dict[str, tuple[str, Artifact]] = {}
     for role, source in artifacts:
-        artifact = resolve(source)
+        artifact = source if type(source) is Artifact else resolve(source)
         found.setdefault(artifact.id, (role, artifact))
     return found
 
@@ -677,45 +773,6 @@ def _remote(maker: Carrier) -> SpanContext:
         is_remote=True,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
-
-
-def _used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    """With who made it, and whether what it says of itself is true."""
-    found = {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}
-    if artifact.maker:
-        found[semconv.ARTIFACT_MAKER] = artifact.maker
-    if artifact.carrier:
-        found[semconv.ARTIFACT_CARRIER] = artifact.carrier
-    return found
-
-
-def _generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    return {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
-
-
-def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
-    found: dict[str, AttributeValue] = {
-        semconv.ARTIFACT_ROLE: role,
-        semconv.ARTIFACT_KIND: artifact.kind,
-    }
-    if artifact.name:
-        found[semconv.ARTIFACT_NAME] = shorten(redact(artifact.name), MAX_TEXT)
-    if artifact.uri:
-        found[semconv.ARTIFACT_URI] = shorten(redact_uri(artifact.uri), 1900)
-    if artifact.rows is not None:
-        found[semconv.ARTIFACT_ROWS] = artifact.rows
-    if artifact.columns is not None:
-        found[semconv.ARTIFACT_COLUMNS] = artifact.columns
-    if artifact.bytes is not None:
-        found[semconv.ARTIFACT_BYTES] = artifact.bytes
-    found[semconv.ARTIFACT_COVERAGE] = artifact.coverage
-    if artifact.content_id is not None:
-        found[semconv.ARTIFACT_CONTENT_ID] = artifact.content_id
-    if artifact.origin is not None:
-        found[semconv.ARTIFACT_ORIGIN] = artifact.origin
-    if artifact.reason:
-        found[semconv.ARTIFACT_REASON] = shorten(redact(artifact.reason), MAX_TEXT)
-    return found
 
 
 @lru_cache(maxsize=1024)

@@ -22,6 +22,8 @@ from opentelemetry.trace import Span, SpanContext
 
 from otelprov import semconv
 from otelprov.journal.lines import Part
+from otelprov.recording.edges import Used
+from otelprov.recording.measures import measures
 from otelprov.recording.span import ForeignSpan, OperationSpan
 
 MAX_IDS: Final = 60
@@ -69,7 +71,7 @@ class _Window:
         self.shortest = sys.maxsize
         """Nanoseconds."""
         self.end = 0
-        self.events: dict[str, dict[str, tuple[Attributes, int]]] = {
+        self.events: dict[str, dict[str, tuple[Attributes | Part, int]]] = {
             semconv.USED: {},
             semconv.GENERATED: {},
         }
@@ -94,6 +96,8 @@ class Repeats:
 
     def __init__(self) -> None:
         self.limit: int | None = 1000
+        self.spans = 0
+        """Spans that were written for calls that repeat, in this run."""
         """Calls of one place that make a span each; None for all."""
         self.windows: dict[tuple[object, ...], _Window] = {}
         self.summed_up = 0
@@ -166,6 +170,7 @@ class Repeats:
         """End all windows, and count the calls of every place anew: another run begins."""
         self.close()
         self._places.clear()
+        self.spans = 0
 
     def forget(self) -> None:
         """In a forked child: the windows are the parent's."""
@@ -225,6 +230,7 @@ class Repeats:
         for name, kept in window.events.items():
             for attributes, time_ in kept.values():
                 record.say(name, attributes, time_)
+        self.spans += 1
         record.finish(window.end)
 
     def _fail(self, place: _Place, call: Repeated, end: int) -> None:
@@ -238,6 +244,7 @@ class Repeats:
         for name, attributes, time_ in call.events:
             record.say(name, attributes, time_)
         record.fail(call.failure or "")
+        self.spans += 1
         record.finish(end)
 
 
@@ -263,7 +270,7 @@ class Repeated:
         self.announced = 0
         """Parts that were known when the call began."""
         self.parts: list[Part] = []
-        self.events: list[tuple[str, Attributes, int]] = []
+        self.events: list[tuple[str, Attributes | Part, int]] = []
         self.links: list[tuple[SpanContext, Attributes]] = []
 
     @property
@@ -283,11 +290,11 @@ class Repeated:
             window.said.append(part.attributes)
         return True
 
-    def describe(self, part: Part) -> None:
+    def describe(self, *parts: Part) -> None:
         """Add attributes."""
-        self.parts.append(part)
+        self.parts += parts
 
-    def say(self, name: str, attributes: Attributes, time: int) -> None:
+    def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""
         self.events.append((name, attributes, time))
 
@@ -322,8 +329,8 @@ def _take(window: _Window, call: Repeated) -> None:
         kept = window.events.get(name)
         if kept is None:
             continue
-        id_ = attributes[semconv.USED_ID if name == semconv.USED else semconv.GENERATED_ID]
-        if attributes.get(semconv.ARTIFACT_MAKER) == maker:
+        id_, made_by = _named(name, attributes)
+        if made_by == maker:
             if id_ in window.events[semconv.GENERATED]:
                 window.inner.add(id_)
             continue
@@ -331,6 +338,7 @@ def _take(window: _Window, call: Repeated) -> None:
             continue
         if len(kept) >= MAX_IDS:
             window.dropped[_DROPPED[name]] += 1
+            measures.drop({_DROPPED[name]: 1})
             if name == semconv.USED or not window.inner:
                 continue
             del kept[window.inner.pop()]
@@ -338,6 +346,15 @@ def _take(window: _Window, call: Repeated) -> None:
     for to, attributes in call.links:
         if attributes.get(semconv.USED_ID) in window.events[semconv.USED]:
             window.record.point(to, attributes)
+
+
+def _named(name: str, said: Attributes | Part) -> tuple[Any, Any]:
+    """The id of the artifact that an event names, and its maker."""
+    if isinstance(said, Used):
+        return said.artifact.id, said.artifact.maker if name == semconv.USED else None
+    own = said.attributes if isinstance(said, Part) else said
+    id_ = own[semconv.USED_ID if name == semconv.USED else semconv.GENERATED_ID]
+    return id_, own.get(semconv.ARTIFACT_MAKER)
 
 
 def _parameters(parts: list[Part]) -> Attributes:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from otelprov.artifacts import evidence, identify, identify_location
 from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import without_credentials
 from otelprov.model import Artifact
 
@@ -73,7 +74,9 @@ def _path_of_open(place: Any) -> str | None:
             return os.path.abspath(name) if os.path.exists(name) else None
         if os.path.samestat(os.stat(name), os.fstat(place.fileno())):
             return os.path.abspath(name)
-    except Exception:  # without a descriptor or a name, or gone
+    except Exception as error:  # without a descriptor or a name, or gone
+        if is_of_the_program(error):
+            raise
         return None
     return None
 

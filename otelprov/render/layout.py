@@ -33,6 +33,8 @@ class Row:
     gutter: str
     kind: RowKind
     id: str
+    folded: tuple[str, ...] = ()
+    """The operations that this row stands for, in the order of rows, when there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Layout:
 
     rows: tuple[Row, ...]
     results: dict[str, list[Result]] = field(default_factory=dict)
+    referenced: frozenset[str] = frozenset()
+    """The operations that rows elsewhere refer to."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,7 +128,8 @@ class _Layout:
                 for node in nodes
                 if node not in self.placed
             ]
-        return Layout(tuple(self.rows), results)
+        referenced = frozenset(node.id for node in self.referenced if node.maker is None)
+        return Layout(tuple(self.rows), results, referenced)
 
     def _in_the_order_of_use(self) -> None:
         for id_, operation in self.operations.items():

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from otelprov.lineage.graph import Lineage
+from otelprov.lineage.graph import Gap, Lineage, left_out
 from otelprov.model import Artifact, Operation
 from otelprov.render import words
+from otelprov.render.folds import fold, summary
 from otelprov.render.layout import Layout, Row, layout
 
 if TYPE_CHECKING:
@@ -41,10 +42,17 @@ class _Tree:
         self.artifacts = {one.id: one for one in lineage.artifacts}
         self.operations = {one.id: one for one in lineage.operations}
         self.gaps = {gap.place for gap in lineage.gaps}
+        self.rows = fold(self.layout.rows, self.operations, self._stands_out)
 
     def lines(self) -> list[Text]:
-        lines = [self._line(row) for row in self.layout.rows]
+        lines = [self._line(row) for row in self.rows]
         return [*lines, *self._notes(), *self._gaps()]
+
+    def _stands_out(self, id_: str) -> bool:
+        """Whether an operation must be recognisable, because something is said of it elsewhere."""
+        results = self.layout.results.get(id_, ())
+        told = any(one.referenced or one.artifact in self.gaps for one in results)
+        return told or id_ in self.layout.referenced
 
     def _line(self, row: Row) -> Text:
         from rich.text import Text
@@ -53,7 +61,7 @@ class _Tree:
         if row.kind == "artifact":
             line.append_text(self._artifact(self.artifacts[row.id], self.width - len(row.gutter)))
         elif row.kind == "operation":
-            line.append_text(self._operation(self.operations[row.id], self.width - len(row.gutter)))
+            line.append_text(self._operation(self._shown(row), self.width - len(row.gutter)))
         elif row.kind == "run":
             line.append_text(self._run(row.id))
         elif row.kind in ("above", "below"):
@@ -84,6 +92,14 @@ class _Tree:
         text.append(_shorten(name, max(room, _SHORTEST)), style="bold cyan")
         text.append(details)
         return self._marked(text, artifact.id)
+
+    def _shown(self, row: Row) -> Operation:
+        """The operation of a row; of several the last, since its result is what went on."""
+        if not row.folded:
+            return self.operations[row.id]
+        several = [self.operations[id_] for id_ in row.folded]
+        upstream = self.lineage.direction == "upstream"
+        return summary(several, several[0] if upstream else several[-1])
 
     def _operation(self, operation: Operation, width: int) -> Text:
         from rich.cells import cell_len
@@ -176,9 +192,31 @@ class _Tree:
         return self._list("", notes, "bright_black") if notes else []
 
     def _gaps(self) -> list[Text]:
-        gaps = [f"{self._named(gap.place)}: {words.clean(gap.reason)}" for gap in self.lineage.gaps]
+        gaps = [
+            f"{self._named(gap.place)}: {words.clean(gap.reason)}" for gap in self._gaps_of_rows()
+        ]
         title = f"⚠ {len(gaps)} gap{'' if len(gaps) == 1 else 's'}:"
         return self._list(title, gaps, "yellow") if gaps else []
+
+    def _gaps_of_rows(self) -> list[Gap]:
+        """The gaps, with what limits left out of operations that share a row added up."""
+        first = {id_: row.folded[0] for row in self.rows for id_ in row.folded}
+        found: list[Gap] = []
+        places: dict[str, int] = {}
+        numbers: dict[str, int] = {}
+        for gap in self.lineage.gaps:
+            operation = self.operations.get(gap.operation or "")
+            row = first.get(operation.id) if operation else None
+            if operation is None or row is None or gap.reason != left_out(operation.dropped):
+                found.append(gap)
+                continue
+            if row not in places:
+                places[row] = len(found)
+                found.append(gap)
+            numbers[row] = numbers.get(row, 0) + operation.dropped
+        for row, place in places.items():
+            found[place] = Gap(left_out(numbers[row]), operation=row)
+        return found
 
     def _list(self, title: str, items: list[str], style: str) -> list[Text]:
         from rich.text import Text

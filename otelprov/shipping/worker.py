@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Final
 
 from otelprov.journal import writer
-from otelprov.journal.delivery import SIGNALS, Signal
+from otelprov.journal.delivery import SIGNALS, Delivery, Signal
+from otelprov.journal.reader import files
 from otelprov.journal.segment import is_open
 from otelprov.recording import faults
 from otelprov.shipping import guest
 from otelprov.shipping.backoff import Backoff
 from otelprov.shipping.endpoint import Endpoint, EndpointError, endpoint
 from otelprov.shipping.sending import Answer
-from otelprov.shipping.shipper import Shipper
+from otelprov.shipping.shipper import Sent, Shipper
 
 _INTERVAL: Final = 1.0  # seconds between two looks at what was written
 _SHARE: Final = 0.1  # of one processor, at the most, while the program runs
@@ -49,7 +50,7 @@ class _Lane:
             journal,
             where,
             limit=_LIMIT,
-            watch=lambda sent: worker.rest(),
+            watch=worker.sent,
             stop=worker.interrupted,
         )
 
@@ -82,6 +83,9 @@ class Worker:
         self._used = 0.0
         self._lanes: list[_Lane] = []
         self._began = time.time()
+
+        self.delivered = self.refused = 0
+        """Lines, by this process."""
 
     def add(self, where: Endpoint) -> None:
         """Deliver a signal too."""
@@ -133,6 +137,20 @@ class Worker:
         if self._finishing and not self._final:
             return True
         return time.monotonic() >= self._until
+
+    def sent(self, sent: Sent) -> None:
+        """A request was answered."""
+        self.delivered += sent.lines - sent.rejected
+        self.refused += sent.refused + sent.rejected
+        self.rest()
+
+    def waiting(self) -> int:
+        """Bytes of the journal that one signal at least has still to get; by sizes, not read.
+
+        Raises:
+            OSError: the journal cannot be read.
+        """
+        return max((_waiting(self.journal, one) for one in self._endpoints.values()), default=0)
 
     def rest(self) -> None:
         """After a request: sleep for as long as keeps to the share of the processor."""
@@ -273,6 +291,18 @@ class Worker:
                 continue
             (fresh if written >= self._began - 1 else old).append(path)
         return fresh, old
+
+
+def _waiting(journal: Path, where: Endpoint) -> int:
+    delivery = Delivery(journal, where.signal, where.address)
+    delivery.refresh()
+    total = 0
+    for segment in files(journal):
+        with suppress(FileNotFoundError):  # removed since it was listed
+            found = segment.stat()
+            if not delivery.is_delivered(segment.name, found):
+                total += max(0, found.st_size - delivery.progress(segment).offset)
+    return total
 
 
 _worker: Worker | None = None

@@ -13,8 +13,7 @@ from typing import Any
 import collectors
 import pytest
 import support
-from collectors import eventually, pairs, post, span, traces
-from conftest import Pair
+from collectors import Pair, eventually, pairs, post, span, traces
 
 from otelprov import semconv
 
@@ -44,7 +43,7 @@ def behind(tmp_path: Path) -> Any:
     """A gateway that keeps none of the rest, and what reaches the place of Jaeger behind it."""
     keys = collectors.Secrets(tmp_path)
     keys.write()
-    port = collectors.processes.pick_free_ports(("otlp",))["otlp"]
+    port = collectors.free_ports("otlp")["otlp"]
     (tmp_path / "behind").mkdir()
     receiver = collectors.plain_receiver(tmp_path / "behind", port)
     gateway = collectors.gateway(

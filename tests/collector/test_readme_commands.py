@@ -37,8 +37,8 @@ def test_agent_and_gateway_are_set_up_by_the_commands_of_the_readme(tmp_path: Pa
     (tmp_path / "collector-config").symlink_to(servers.HERE)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "collector").symlink_to(servers.built(servers.COLLECTOR))
-    ports = processes.pick_free_ports(
-        ("gateway", "gateway_http", "agent", "agent_http", "metrics", "telemetry", "health")
+    ports = collectors.free_ports(
+        "gateway", "gateway_http", "agent", "agent_http", "metrics", "telemetry", "health"
     )
     environment = {
         **support.environment(directory / "journal"),

@@ -6,8 +6,7 @@ import secrets
 
 import collectors
 import pytest
-from collectors import eventually, post, span, traces
-from conftest import Pair
+from collectors import Pair, eventually, post, span, traces
 
 pytestmark = pytest.mark.servers
 

@@ -123,7 +123,7 @@ def test_what_a_gateway_took_survives_its_end_while_jaeger_is_away(
     # A second gateway stands in for Jaeger: it takes OTLP/gRPC as Jaeger does, and tells what.
     gateway = collectors.gateway(tmp_path, secrets)
     (tmp_path / "behind").mkdir()
-    port = collectors.processes.pick_free_ports(("otlp",))["otlp"]
+    port = collectors.free_ports("otlp")["otlp"]
     gateway.environment["OTELPROV_JAEGER_OTLP_GRPC_PORT"] = str(port)
     behind = collectors.plain_receiver(tmp_path / "behind", port)
     with collectors.running(gateway):

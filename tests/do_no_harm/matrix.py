@@ -33,6 +33,10 @@ import support  # noqa: E402
 from crashes import ENDS, MOMENTS, STARTS  # noqa: E402
 
 STATES = ("none", "up", "refused", "black hole", "500", "slow", "429", "partial success")
+CHAINED = (
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+)
 PYTHON_TELLS = re.compile(r"0x[0-9a-f]+|\bpid=?\s*\d+|line \d+")
 
 
@@ -261,10 +265,16 @@ def complaints(cell: Cell, where: Path, plain: Seen, recorded: Seen) -> list[str
 def _stable(text: str, cell: Cell) -> str:
     """Without what differs from run to run: addresses, and where an end at any moment was met."""
     text = PYTHON_TELLS.sub("", text)
-    if cell.moment == "anywhere":
-        lines = [line for line in text.splitlines() if line and not line.startswith(" ")]
-        return "\n".join(lines)
-    return text
+    if cell.moment != "anywhere":
+        return text
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line in CHAINED:  # it was met where another exception was handled: that one is left out
+            while lines and not lines.pop().startswith("Traceback "):
+                pass
+        elif line and not line.startswith(" "):
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import support
 
 from otelprov import model, semconv
 from otelprov.artifacts import carrier
-from otelprov.recording import policy, recorder
+from otelprov.recording import edges, policy
 from otelprov.recording import run as run_module
 
 PAGE = (support.ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
@@ -176,7 +176,7 @@ def test_the_sdk_dropped_nothing_and_otelprov_counted_what_it_left_out(everythin
 
 def test_a_long_uri_and_a_long_trace_keep_1900_characters() -> None:
     artifact = model.Artifact("file:00", "file", uri="file:///" + "x" * 5000)
-    uri = recorder._artifact("path", artifact)[semconv.ARTIFACT_URI]
+    uri = edges._artifact("path", artifact)[semconv.ARTIFACT_URI]
     assert str(uri).startswith("file:///" + "x" * 1892 + "… (+")
 
 

@@ -87,7 +87,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]
         agent = collectors.agent(state, keys, gateway.ports["otlp_grpc"])
         # The stack's own Prometheus asks the stack's own Collector; a second asks our gateway.
         (state / "prometheus").mkdir()
-        watching = collectors.processes.pick_free_ports(("prometheus",))["prometheus"]
+        watching = collectors.free_ports("prometheus")["prometheus"]
         quicker(gateway.ports["metrics"], state / "prometheus")
         with collectors.running(gateway, agent):
             process = collectors.processes.start(
@@ -233,3 +233,73 @@ def test_a_broken_input_fires_alerts_in_prometheus(
     }
     eventually("both alerts fire", lambda: expected <= alerts(everything))
     assert not [one for one in alerts(everything) if one[1] == "flights"]
+
+
+SHOP = """
+import structlog
+import pandas as pd
+import otelprov
+
+log = structlog.get_logger("shop")
+orders = pd.read_csv("orders.csv")
+log.info("read", rows=len(orders))
+
+@otelprov.operation
+def clean(table):
+    log.warning("one row is empty", row=3)
+    return table[table["amount"] > 100]
+
+clean(orders).to_csv("large.csv", index=False)
+log.info("after all")
+"""
+
+
+def test_the_log_lines_of_a_result_come_back_from_a_real_loki(
+    everything: Everything, tmp_path: Path
+) -> None:
+    (tmp_path / "orders.csv").write_text("country,amount\nNO,10\nSE,200\n")
+    (tmp_path / "shop.py").write_text(SHOP)
+    support.instrumented(
+        "shop.py",
+        journal_directory=tmp_path / "journal",
+        cwd=tmp_path,
+        env={
+            "OTELPROV_EVENTS": "on",
+            "OTEL_SERVICE_NAME": "shop",
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": everything.agent.http,
+        },
+    )
+
+    def bodies() -> list[str]:
+        shown = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "otelprov.cli",
+                "logs",
+                "large.csv",
+                "--format",
+                "json",
+                "--source",
+                f"loki+{everything.loki}",
+            ],
+            env=support.environment(tmp_path / "journal"),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [line["body"] for line in json.loads(shown.stdout)["lines"]]
+
+    # The operations' own events are log records too, and no lines of the program.
+    eventually("the lines in Loki", lambda: len(bodies()) >= 2)
+    assert bodies() == ["read", "one row is empty"]
+    write = next(s for s in support.journal(tmp_path / "journal") if s.name == "pandas.to_csv")
+    (made,) = [id_ for id_ in write.generated_ids if id_.startswith("file:")]
+    query = f'{{service_name="shop"}} | otelprov_generated_id=~".*{made}.*"'
+    eventually("the operation's event", lambda: everything.lines(query))
+    ((labels, text),) = everything.lines(query)
+    assert labels["trace_id"] == write.trace_id
+    assert text.startswith("pandas.to_csv done")

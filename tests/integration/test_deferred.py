@@ -7,7 +7,6 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +128,7 @@ def test_an_artifact_that_is_asked_for_is_waited_for(
 def test_everything_of_the_full_tier_is_digested_behind_the_program(
     spans: Spans, path: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "settings", replace(run.settings, tier="full"))
+    monkeypatch.setattr(run, "settings", run.settings._replace(tier="full"))
     made = pd.read_parquet(path).assign(c=1)
     content = identify(made.copy(deep=True)).id
     made["c"] = 2
@@ -209,7 +208,7 @@ def test_a_table_over_the_limit_is_known_by_how_it_was_made(
     spans: Spans, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spans.clear()
-    monkeypatch.setattr(run, "settings", replace(run.settings, digest_limit=path.stat().st_size))
+    monkeypatch.setattr(run, "settings", run.settings._replace(digest_limit=path.stat().st_size))
     pq.read_table(path)
     read = spans.one("pyarrow.parquet.read_table")
     (artifact,) = read.generated
@@ -222,7 +221,7 @@ def test_a_table_over_the_limit_is_known_by_how_it_was_made(
 def test_a_step_says_which_columns_it_passed_on(
     spans: Spans, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "settings", replace(run.settings, tier="full"))
+    monkeypatch.setattr(run, "settings", run.settings._replace(tier="full"))
     frame = pd.read_parquet(path)
     frame.assign(b=0).rename(columns={"a": "key"}).to_parquet(path.with_name("out.parquet"))
 

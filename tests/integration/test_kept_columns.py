@@ -25,7 +25,7 @@ Frame = pd.DataFrame
 
 @pytest.fixture(autouse=True)
 def full(spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "settings", replace(run.settings, tier="full"))
+    monkeypatch.setattr(run, "settings", run.settings._replace(tier="full"))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def digested(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     def limited(number: int | None) -> None:
-        monkeypatch.setattr(run, "settings", replace(run.settings, digest_limit=number))
+        monkeypatch.setattr(run, "settings", run.settings._replace(digest_limit=number))
 
     return limited
 

@@ -30,9 +30,10 @@ ALLOWED: dict[str, set[str]] = {
     "journal": FREE,
     "recording": FREE | {"artifacts", "journal"},
     "logs": FREE | {"artifacts", "recording"},
+    "metrics": FREE | {"artifacts", "journal", "recording", "shipping"},
     "shipping": FREE | {"journal", "recording"},
-    "instrumentation": FREE | {"artifacts", "recording", "logs"},
-    "api": FREE | {"artifacts", "recording"},
+    "instrumentation": FREE | {"artifacts", "recording", "logs", "metrics"},
+    "api": FREE | {"artifacts", "recording", "metrics"},
     "lineage": FREE | FORMAT,
     "render": FREE | {"lineage"},
     "cli": FREE | FORMAT | {"lineage", "render", "artifacts", "shipping"},
@@ -121,3 +122,16 @@ def test_importing_the_write_side_is_cheap() -> None:
         env=support.environment(),
     )
     assert result.stdout == "[]\n"
+
+
+def test_a_start_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text("import sys; print(*sys.modules)\n")
+    loaded = support.instrumented(script, journal_directory=tmp_path / "j").stdout.split()
+    assert "otelprov.recording.run" in loaded
+    # Each is loaded with the first data, at the first delivery, or when somebody asks.
+    later = {"model", "journal.retention", "journal.delivery", "recording.recorder"}
+    found = {name.removeprefix("otelprov.") for name in loaded if name.startswith("otelprov.")}
+    assert not found & later
+    assert {name for name in found if name.startswith("artifacts.")} == {"artifacts.deferred"}
+    assert "blake3" not in loaded

@@ -16,7 +16,7 @@ from otelprov.lineage import decode
 from otelprov.lineage.sources import ALL, SourceError, Wanted
 from otelprov.model import Operation, Run, RunStatus
 
-_FURTHEST = 4096  # artifacts
+_NEAREST, _FURTHEST = 16, 4096  # artifacts
 _CANDIDATES = 20  # of an ambiguous beginning: enough to list
 
 
@@ -48,18 +48,20 @@ class JournalSource:
         if not self.index.totals().files:
             raise SourceError(f"the journal at {self._directory} is empty; {advice}")
         self._makers: dict[str, list[Place]] = {}
-        self._ahead = 4
+        self._ahead = _NEAREST
         self._operations: dict[tuple[str, str], Operation | None] = {}
         self._unread: set[str] = set()
 
     def producers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
         """The operations that generated each artifact."""
-        unknown = set(ids) - self._makers.keys()
+        unknown = [id_ for id_ in ids if id_ not in self._makers]
         if unknown:
-            # A walk that goes on is met halfway: 1,000 steps in a row are not 1,000 questions.
-            self._ahead = min(self._ahead * 4, _FURTHEST)
-            ahead = self.index.ancestors(unknown, self._ahead)
-            self._makers.update(self.index.generating(ahead))
+            # A walk back is met halfway: 1,000 steps in a row are not 1,000 questions. On a walk
+            # on, what lies behind is known already.
+            found = self.index.ancestors(unknown, self._ahead)
+            new = sum(id_ not in self._makers for id_ in found)
+            self._ahead = min(self._ahead * 4, _FURTHEST) if new * 2 > len(found) else _NEAREST
+            self._makers.update(found)
         return {id_: self._decode_all(self._makers[id_]) for id_ in ids}
 
     def consumers(self, ids: Collection[str]) -> dict[str, list[Operation]]:
@@ -162,7 +164,7 @@ class JournalSource:
         return [operation for operation in decoded if operation is not None]
 
     def _decode(self, place: Place) -> Operation | None:
-        key = (place.trace_id, place.span_id)
+        key = place[:2]  # trace and span
         if key not in self._operations:
             span = self._read(place)
             known = span is not None and decode.is_operation(span)
@@ -173,7 +175,7 @@ class JournalSource:
         span = self.index.read(place)
         if span is None:
             self._unread.add(
-                f"{self._directory / place.file}: changed while it was read; "
+                f"{self._directory / place.file}: cannot be read where it was before; "
                 f"operation {place.trace_id}-{place.span_id} is missing here"
             )
         return span

@@ -16,6 +16,7 @@ from otelprov.lineage.sources.http import Server
 
 LIMIT = 5000
 """Lines in one answer: what Loki gives at the most, as it is set by default."""
+_OWN = "otelprov."
 _LABELS = frozenset(
     {"trace_id", "span_id", "flags", "severity_text", "severity_number", "service_name",
      "scope_name", "detected_level", "observed_timestamp"}
@@ -33,7 +34,12 @@ class LokiLogs:
 
     def lines(self, spans: Mapping[str, tuple[int, int]]) -> list[LogLine]:
         """The lines of some traces."""
-        return [line for trace_id, times in spans.items() for line in self._trace(trace_id, *times)]
+        return [
+            line
+            for trace_id, times in spans.items()
+            for line in self._trace(trace_id, *times)
+            if not line.logger.startswith(_OWN)  # about operations: not what the program logged
+        ]
 
     def problems(self) -> list[str]:
         """Traces with more lines at one instant than Loki gives at once."""

@@ -358,7 +358,8 @@ def test_segments_that_are_deleted_while_they_are_listed_or_read_are_no_damage(
 
 def test_ancestors_are_found_in_one_question(journal: Journal) -> None:
     index = JournalIndex(journal.directory)
-    found = index.ancestors([digest("delays.csv", "file")], 100)
+    places = index.ancestors([digest("delays.csv", "file")], 100)
+    found = list(places)
     assert found[:2] == [digest("delays.csv", "file"), digest("delays")]
     assert set(found[2:]) == {
         digest("merged", "table"),
@@ -384,3 +385,51 @@ def test_a_question_sees_what_another_reader_found_meanwhile(journal: Journal) -
     # And it is not put off when the index is thrown away under it.
     (journal.directory / "index.sqlite").unlink()
     assert len(index.using([digest("new", "file")])[digest("new", "file")]) == 1
+
+
+def test_what_was_superseded_counts_again_when_the_end_is_deleted(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    run = journal.run("a.py")
+    run.op("train", [art("t")], [file("model.bin")])
+    begun = json.loads(json.dumps(journal.lines["a.py"][0]))
+    span = begun["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["endTimeUnixNano"] = "0"
+    journal.lines["begun"] = [begun]
+    (place,) = JournalIndex(journal.write()).trace(run.trace_id)
+    assert place.file == "a.py.jsonl"
+    journal.file("a.py").unlink()
+    (place,) = JournalIndex(tmp_path).trace(run.trace_id)
+    assert place.file == "begun.jsonl"
+    # And when the end is there once more, found by an update and not at the first filling.
+    journal.write()
+    assert [one.file for one in JournalIndex(tmp_path).trace(run.trace_id)] == ["a.py.jsonl"]
+
+
+def test_a_run_begins_with_its_first_line_and_is_forgotten_with_its_last_file(
+    journal: Journal,
+) -> None:
+    ingest, report = JournalIndex(journal.directory).runs(9)
+    assert (ingest.operations, report.operations) == (5, 3)
+    path = journal.file("ingest.py")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[1:-1]))  # without its first operation and its run span
+    later = next(one for one in JournalIndex(journal.directory).runs(9) if one.run == ingest.run)
+    assert later.started > ingest.started
+    assert (later.operations, later.place) == (4, None)
+    with path.open("a") as more:
+        more.write(lines[0])
+    appended = next(one for one in JournalIndex(journal.directory).runs(9) if one.run == ingest.run)
+    assert ingest.started < appended.started < later.started
+    path.unlink()
+    assert JournalIndex(journal.directory).runs(9) == [report]
+    path.write_text("".join(lines))
+    assert JournalIndex(journal.directory).runs(9) == [ingest, report]
+
+
+def test_runs_are_found_by_an_operation_that_they_carried_out(journal: Journal) -> None:
+    index = JournalIndex(journal.directory)
+    ingest, report = index.runs(9)
+    assert index.runs(9, operation="pandas.to_csv") == [report]
+    assert index.runs(9, operation="pandas.to_parquet") == [ingest]
+    assert index.runs(9, operation="pandas.melt") == []
+    assert index.runs(9, since=ingest.started + 1) == []

@@ -14,7 +14,6 @@ import pytest
 from segments import line, numbers
 
 from otelprov.journal import retention
-from otelprov.journal import writer as writer_module
 from otelprov.journal.retention import pruned, sweep
 from otelprov.journal.writer import JournalWriter
 
@@ -234,7 +233,7 @@ def test_the_start_of_a_writer_does_not_look_at_the_files_that_are_there(
     def refuse(*_: object) -> None:
         raise AssertionError("the directory was listed")
 
-    monkeypatch.setattr(writer_module.retention.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     monkeypatch.setattr(os, "listdir", refuse)
     writer = JournalWriter(tmp_path)
     for number in range(100):

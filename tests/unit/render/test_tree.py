@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
-from unit.lineage.recorded import Journal, art, digest, file, flights, hex_id
+from unit.lineage.recorded import Journal, Recorder, art, digest, file, flights, hex_id
 
-from otelprov.lineage.graph import Edge, Gap, Lineage
+from otelprov.lineage.graph import Edge, Gap, Lineage, left_out
 from otelprov.lineage.sources import open_source
 from otelprov.lineage.walk import downstream, upstream, whole_trace
 from otelprov.model import Artifact, Code, Operation, Usage
@@ -350,3 +352,107 @@ def test_every_node_of_any_graph_stands_once_and_columns_stay_few(data: st.DataO
     placed = [row.id for row in rows if row.kind == "operation"]
     assert sorted(placed) == sorted(one.id for one in operations)
     assert max(len(row.gutter) for row in rows) <= 2 * (2 * count).bit_length()
+
+
+def called(run: Recorder, number: int, *more: dict[str, Any], **known: Any) -> None:
+    """Record one call of a loop: it makes a table of the table before, and perhaps of more."""
+    used, made = [art(f"t{number}"), *more], [art(f"t{number + 1}")]
+    run.op("pandas.assign", used, made, key=f"call {number}", code__line__number=9, **known)
+
+
+def looped(tmp_path: Path, calls: int, *, direction: str = "upstream") -> Lineage:
+    """A table that one line of code changes again and again, read and written once."""
+    run = Journal(tmp_path / "journal").run("loop.py")
+    run.op("read_csv", [file("raw.csv")], [art("t0")])
+    for number in range(calls):
+        called(run, number, given={"axis": 1, "step": number})
+    run.op("to_csv", [art(f"t{calls}")], [file("out.csv")])
+    source = open_source(f"journal:{run.journal.write()}")
+    if direction == "downstream":
+        return downstream(source, digest("raw.csv", "file"))
+    return upstream(source, digest("out.csv", "file"))
+
+
+def operations_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "● " in line]
+
+
+@pytest.mark.parametrize("direction", ["upstream", "downstream"])
+def test_calls_from_one_line_in_a_row_are_one_line(tmp_path: Path, direction: str) -> None:
+    lineage = looped(tmp_path, 1234, direction=direction)
+    assert len(lineage.operations) == 1236
+    lines = operations_of(drawn(lineage))
+    assert len(lines) == 3
+    assert lines[1].startswith("● pandas.assign  1,234 times  axis=1")
+    assert "step" not in lines[1]  # it changed
+    assert "loop.py:9" in lines[1]
+
+
+def test_three_calls_from_one_line_are_told_one_by_one(tmp_path: Path) -> None:
+    lines = operations_of(drawn(looped(tmp_path, 3)))
+    assert len(lines) == 5
+    assert not any("times" in line for line in lines)
+    assert "step=2" in lines[1]
+
+
+def test_what_several_calls_of_a_fold_stand_for_is_added_up(tmp_path: Path) -> None:
+    lineage = looped(tmp_path, 6)
+    windows = tuple(
+        replace(one, calls=100, dropped=40) if one.name == "pandas.assign" else one
+        for one in lineage.operations
+    )
+    gaps = [Gap(left_out(one.dropped), operation=one.id) for one in windows if one.dropped]
+    other = Gap("something else", operation=gaps[0].operation)
+    text = drawn(replace(lineage, operations=windows, gaps=(other, *gaps)))
+    assert "● pandas.assign  600 times" in text
+    assert "⚠ 2 gaps:" in text
+    assert "pandas.assign (loop.py:9): something else" in text
+    assert text.count("left out of its record") == 1
+    assert "240 artifacts were left out of its record for a limit" in text
+
+
+def test_what_branches_off_or_is_used_elsewhere_ends_a_fold(tmp_path: Path) -> None:
+    run = Journal(tmp_path / "journal").run("loop.py")
+    run.op("read_csv", [file("raw.csv")], [art("t0")])
+    for number in range(12):
+        called(run, number)
+    run.op("concat", [art("t12"), art("t6")], [art("all")])
+    run.op("to_csv", [art("all")], [file("out.csv")])
+    source = open_source(f"journal:{run.journal.write()}")
+    lines = operations_of(drawn(upstream(source, digest("out.csv", "file"))))
+    assert [line.split("  ")[:2] for line in lines if "assign" in line] == [
+        ["├─● pandas.assign", "6 times"],
+        ["● pandas.assign", f"→ {digest('t6')[:20]}"],
+        ["● pandas.assign", "5 times"],
+    ]
+
+
+def test_calls_that_each_have_a_further_input_are_told_one_by_one(tmp_path: Path) -> None:
+    run = Journal(tmp_path / "journal").run("loop.py")
+    run.op("read_csv", [file("raw.csv")], [art("t0")])
+    for number in range(6):
+        raw, more = file(f"more{number}.csv"), art(f"more{number}")
+        run.op("read_csv", [raw], [more], key=f"read {number}", code__line__number=8)
+        called(run, number, more)
+    run.op("to_csv", [art("t6")], [file("out.csv")])
+    source = open_source(f"journal:{run.journal.write()}")
+    text = drawn(upstream(source, digest("out.csv", "file")))
+    assert len(operations_of(text)) == 14
+    assert "times" not in text
+
+
+def test_a_call_that_something_branches_off_from_is_not_in_the_fold_above_it(
+    tmp_path: Path,
+) -> None:
+    run = Journal(tmp_path / "journal").run("loop.py")
+    run.op("read_csv", [file("raw.csv")], [art("t0")])
+    run.op("read_csv", [file("more.csv")], [art("more")], key="read more")
+    called(run, 0, art("more"))
+    for number in range(1, 6):
+        called(run, number)
+    run.op("to_csv", [art("t6")], [file("out.csv")])
+    source = open_source(f"journal:{run.journal.write()}")
+    rows = drawn(upstream(source, digest("out.csv", "file"))).splitlines()
+    lines = [line.split("  ")[:2] for line in rows if "assign" in line]
+    assert [one[0] for one in lines] == ["● pandas.assign"] * 2
+    assert lines[0][1] == "5 times"

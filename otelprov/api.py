@@ -189,7 +189,8 @@ class Operation:
             if _records():
                 name, declared = self.name or "operation", _loaded or _declared()
                 self._open = declared.begin(self.kind, name, self.parameters, sys._getframe(1))
-                self._open.enter()
+                if self._open is not None:
+                    self._open.enter()
         except Exception as error:
             faults.tell(_NOT_RECORDED, error)
         return self

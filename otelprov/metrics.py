@@ -25,9 +25,12 @@ from otelprov.journal.reader import files
 from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.continued import traces
+from otelprov.recording.edges import MAX_TEXT
 from otelprov.recording.measures import Ended, Listener, measures
+from otelprov.recording.policy import shorten
 from otelprov.recording.repeats import repeats
 from otelprov.recording.run import run
+from otelprov.redaction import redact
 from otelprov.version import __version__
 
 if TYPE_CHECKING:
@@ -151,9 +154,9 @@ class Metrics:
 
     def _note_written(self, one: Ended) -> None:
         for artifact in one.generated:
-            name = artifact.name
-            if not name or artifact.kind == "table":
+            if not artifact.name or artifact.kind == "table":
                 continue
+            name = shorten(redact(artifact.name), MAX_TEXT)  # as its event says it
             if name not in self._written and len(self._written) >= MAX_ARTIFACTS:
                 self._unnamed.add(name)
                 continue

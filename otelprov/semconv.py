@@ -248,6 +248,13 @@ DROPPED_CARRIERS: Final = _attribute(
     "Files of directories in which no id was looked for, because of a limit.",
     "{file}",
 )
+DROPPED_OPERATIONS: Final = _attribute(
+    "otelprov.dropped.operations",
+    "int",
+    ("run",),
+    "Calls in this process that were not recorded, because a rule of the policy excludes them.",
+    "{operation}",
+)
 DROPPED_ARTIFACTS: Final = _attribute(
     "otelprov.dropped.artifacts",
     "int",
@@ -460,9 +467,14 @@ ERROR_TYPE: Final = _attribute(
 
 # --- what is marked ------------------------------------------------------------------------------
 
-SENSITIVE: Final = "otelprov.sensitive"
-"""`true` on a span, an event or a log record whose details are for few eyes: collector-config's
-gateway sends them to a restricted store, and to all others no more than what connects it."""
+SENSITIVE: Final = _attribute(
+    "otelprov.sensitive",
+    "boolean",
+    ("span",),
+    "`true` where a rule of the policy says that the details are for few eyes: the gateway of "
+    "collector-config sends them to a restricted store, and to all others no more than what "
+    "connects them.",
+)
 
 
 # --- metrics -------------------------------------------------------------------------------------

@@ -13,12 +13,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar, cast
 
+from otelprov import rules
+from otelprov.rules import Rule
+
 RUN = "OTELPROV_RUN"
 """No setting: a recorded process says in it, for its workers and for a program that replaces it,
 which run it is and which process."""
 
+POLICY = "OTELPROV_POLICY"
+
 Tier = Literal["essential", "full"]
 Durability = Literal["os", "fsync"]
+Exceptions = Literal["full", "masked", "type"]
 T = TypeVar("T")
 
 
@@ -117,6 +123,17 @@ SETTINGS: tuple[Setting, ...] = (
         "where OTEL_LOGS_EXPORTER says.",
     ),
     Setting(
+        "OTELPROV_EXCEPTIONS",
+        "masked",
+        "What is kept of an exception: 'masked' leaves out of its message what may be data, 'full' "
+        "leaves out secrets only, 'type' keeps the class and the place and no text.",
+    ),
+    Setting(
+        "OTELPROV_POLICY",
+        "pyproject.toml of the program",
+        "A TOML file with settings and rules, see policy.md; 'off' for none.",
+    ),
+    Setting(
         "OTELPROV_RAISE_FAULTS",
         "off",
         "For tests: 'on' raises otelprov's own faults instead of passing them by.",
@@ -147,12 +164,26 @@ class Settings(NamedTuple):
     exit_timeout: float = 2.0
     """Seconds."""
     events: bool = False
+    exceptions: Exceptions = "masked"
+    policy: Path | None = None
+    """The file that the rules are from."""
+    rules: tuple[Rule, ...] = ()
+    hash_key: bytes | None = None
+    """A secret: not part of the ``repr``."""
     raise_faults: bool = False
     code_revision: str | None = None
     code_branch: str | None = None
     code_repository: str | None = None
     problems: tuple[str, ...] = ()
     """One line for each value that was not understood."""
+    policy_problems: tuple[str, ...] = ()
+    """One line for each part of the policy file that was not understood."""
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={value!r}" for name, value in self._asdict().items() if name != "hash_key"
+        )
+        return f"Settings({', '.join(shown)})"
 
 
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
@@ -163,13 +194,22 @@ def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(state) / "otelprov" / "journal"
 
 
-def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Settings:
-    """Read the settings.
+def load(
+    environ: Mapping[str, str] = os.environ, *, strict: bool = False, directory: str | None = None
+) -> Settings:
+    """Read the settings: those of the environment, and of the policy file what it does not set.
+
+    The file is looked for from ``directory`` upwards, that of the program when it is None.
 
     Raises:
         SettingError: only with ``strict``, for the first value that is not understood.
     """
+    policy = _policy(environ, directory)
     problems: list[str] = []
+    if policy is not None:
+        if strict and policy.problems:
+            raise SettingError(policy.problems[0])
+        environ = {**policy.settings, **{name: text for name, text in environ.items() if text}}
 
     def get(name: str, parse: Callable[[str], T], default: T) -> T:
         text = environ.get(name, "").strip()
@@ -205,6 +245,11 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
         parameter_length=get("OTELPROV_PARAMETER_LENGTH", _length, 512),
         exit_timeout=get("OTELPROV_EXIT_TIMEOUT", _seconds, 2.0),
         events=get("OTELPROV_EVENTS", _switch, False),
+        exceptions=get("OTELPROV_EXCEPTIONS", _exceptions, "masked"),
+        policy=policy.path if policy is not None else None,
+        rules=policy.rules if policy is not None else (),
+        hash_key=policy.key if policy is not None else None,
+        policy_problems=policy.problems if policy is not None else (),
         raise_faults=get("OTELPROV_RAISE_FAULTS", _switch, False),
         code_revision=environ.get("OTELPROV_CODE_REVISION") or None,
         code_branch=environ.get("OTELPROV_CODE_BRANCH") or None,
@@ -213,8 +258,33 @@ def load(environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Se
     )
 
 
+def _policy(environ: Mapping[str, str], directory: str | None) -> rules.PolicyFile | None:
+    named = environ.get("OTELPROV_POLICY", "").strip()
+    if named.lower() == "off":
+        return None
+    if named:
+        path: Path | None = Path(os.path.abspath(os.path.expanduser(named)))
+    elif environ is os.environ or directory is not None:
+        try:
+            path = rules.find(rules.program_directory() if directory is None else directory)
+        except OSError:  # the working directory is gone
+            path = None
+    else:
+        path = None  # settings that are given, and no program's
+    return None if path is None else rules.read(path, _IN_A_FILE, environ)
+
+
+def origin(name: str, settings: Settings, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The text that the policy file gives a variable; None where the environment has it."""
+    if settings.policy is None or environ.get(name, "").strip():
+        return None
+    return rules.read(settings.policy, _IN_A_FILE, environ).settings.get(name)
+
+
 def report(settings: Settings) -> None:
-    """Say on stderr, in one line, which settings were not understood."""
+    """Say on stderr, in one line, which settings were not understood; one line for the policy."""
+    if settings.policy_problems:
+        print(f"otelprov: {'; '.join(settings.policy_problems)}; the rest applies", file=sys.stderr)
     if settings.problems:
         print(f"otelprov: {'; '.join(settings.problems)}; using the default", file=sys.stderr)
 
@@ -235,6 +305,15 @@ def _durability(text: str) -> Durability:
     if text not in ("os", "fsync"):
         raise ValueError("expected 'os' or 'fsync'")
     return cast(Durability, text)
+
+
+def _exceptions(text: str) -> Exceptions:
+    if text not in ("full", "masked", "type"):
+        raise ValueError("expected 'full', 'masked' or 'type'")
+    return cast(Exceptions, text)
+
+
+_IN_A_FILE = frozenset(one.name for one in SETTINGS) - {"OTELPROV_POLICY"}
 
 
 def _segment(text: str) -> int:

@@ -12,8 +12,12 @@ from urllib.parse import urlsplit
 
 import click
 
+from otelprov.redaction import redact
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from otelprov.settings import Settings
 
 State = Literal["ok", "note", "problem"]
 _VARIABLES = (
@@ -51,6 +55,7 @@ class Report:
     libraries: list[dict[str, Any]] = field(default_factory=list)
     journal: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     collector: dict[str, Any] | None = None
     delivery: list[dict[str, Any]] = field(default_factory=list)
@@ -168,14 +173,37 @@ def _look_at_settings(report: Report) -> None:
 
     loaded = settings.load()
     for setting in settings.SETTINGS:
-        value = os.environ.get(setting.name, "").strip()
+        value = redact(os.environ.get(setting.name, "").strip())
         report.settings[setting.name] = value or None
         text = value if value else f"not set: {setting.default}"
+        from_file = settings.origin(setting.name, loaded)
+        if from_file is not None:
+            report.settings[setting.name] = redact(from_file)
+            text = f"{redact(from_file)} (from {loaded.policy})"
         bad = any(problem.startswith(f"{setting.name} ") for problem in loaded.problems)
         if not bad:
             report.add("settings", "ok", f"{setting.name}  {text}")
     for problem in loaded.problems:
         report.add("settings", "problem", f"{problem}; the default is used")
+    _look_at_policy(report, loaded)
+
+
+def _look_at_policy(report: Report, loaded: Settings) -> None:
+    report.policy.update(
+        file=loaded.policy and str(loaded.policy),
+        rules=[rule.text for rule in loaded.rules],
+        hash_key=loaded.hash_key is not None,
+        problems=list(loaded.policy_problems),
+    )
+    if loaded.policy is None:
+        report.add("policy", "ok", "no file: the safe defaults alone (see policy.md)")
+        return
+    key = ", with a key for hashes" if loaded.hash_key is not None else ""
+    report.add("policy", "ok", f"{loaded.policy}: {len(loaded.rules)} rules{key}")
+    for rule in loaded.rules:
+        report.add("policy", "ok", rule.text)
+    for problem in loaded.policy_problems:
+        report.add("policy", "problem", f"{problem}; the rest applies")
 
 
 def _look_at_journal(report: Report) -> None:
@@ -374,12 +402,12 @@ def _look_at_collector(report: Report, exporter: str) -> None:
 
 
 def _without_user(text: str) -> str:
-    """An address without user and password."""
+    """An address without user and password, and any text without secrets."""
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return text
+        return redact(text)
     host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    return redact(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def _look_at_git(report: Report) -> None:

@@ -15,6 +15,7 @@ from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
+from otelprov.recording.run import run
 
 Function = Callable[..., Any]
 
@@ -241,6 +242,8 @@ def begin(
 def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
     """Whether this call passes identities on and no more."""
     entry = site.entry
+    if run.policy is not None and run.excludes(site.name):
+        return True
     if entry.kind == "transform":
         outer = current_operation()
         if outer is not None and outer.call.holds_nested:

@@ -30,9 +30,10 @@ from typing import Any
 
 from otelprov import logs, semconv
 from otelprov.instrumentation import log_lines
-from otelprov.recording import faults
-from otelprov.recording.policy import REDACTED, is_secret_name, parameter_value, redact
+from otelprov.recording import exceptions, faults
+from otelprov.recording.policy import parameter_value
 from otelprov.recording.run import run
+from otelprov.redaction import REDACTED, clean, is_secret_name, redact
 
 MAX_TEXT = 2000
 """Characters of the text of an object."""
@@ -185,16 +186,20 @@ def _exception(event_dict: Mapping[str, Any]) -> dict[str, str]:
         error = sys.exc_info()[1]
     text = shown if isinstance(shown, str) else None
     if error is not None and (not shown or given or _is_shown(error, shown)):
-        stack = text or "".join(traceback.format_exception(error))
+        stack = _stack(text or "".join(traceback.format_exception(error)), error)
         return _described(_class_name(type(error)), _message(error), stack)
     if text:
         last = text.rstrip().rpartition("\n")[2]
         kind, _, message = last.partition(": ")
-        return _described(kind.strip(), message, text)
+        return _described(
+            kind.strip(), exceptions.written(message), exceptions.written_stack(text, message)
+        )
     if isinstance(shown, list) and shown and isinstance(shown[0], Mapping):
         # structlog's dict_tracebacks: the exception that was raised comes first.
         first = shown[0]
-        return _described(str(first.get("exc_type", "")), str(first.get("exc_value", "")), "")
+        return _described(
+            str(first.get("exc_type", "")), exceptions.written(str(first.get("exc_value", ""))), ""
+        )
     return {}
 
 
@@ -205,6 +210,11 @@ def _described(kind: str, message: str, stack: str) -> dict[str, str]:
         ("exception.stacktrace", stack),
     )
     return {name: redact(value) for name, value in pairs if value}
+
+
+def _stack(stack: str, error: BaseException) -> str:
+    """A traceback as the settings want it."""
+    return exceptions.stack_text(stack, error, exceptions.in_force)
 
 
 def _is_shown(error: BaseException, shown: object) -> bool:
@@ -224,12 +234,7 @@ def _class_name(kind: type) -> str:
 
 
 def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as fault:  # an exception of the program whose __str__ raises
-        if faults.is_of_the_program(fault):
-            raise
-        return ""
+    return exceptions.message_of(error, exceptions.in_force)
 
 
 # --- the standard library ------------------------------------------------------------------------
@@ -275,7 +280,10 @@ def _refine_record(made: Any, record: logging.LogRecord) -> None:
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
         attributes["exception.type"] = _class_name(type(error))
-        attributes["exception.message"] = redact(_message(error))
+        attributes["exception.message"] = _message(error)
+        stack = (made.attributes or {}).get("exception.stacktrace")
+        if isinstance(stack, str):
+            attributes["exception.stacktrace"] = _stack(stack, error)
     made.attributes = attributes
     made.body = exported("event", made.body)
 
@@ -304,5 +312,7 @@ def exported(name: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict) and depth < MAX_DEPTH:
         return {str(key): exported(str(key), item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
+        if all(isinstance(item, str) for item in value):
+            return clean(value)  # it may be a command line
         return [exported(name, item, depth + 1) for item in value]
     return parameter_value(name, value, MAX_TEXT)

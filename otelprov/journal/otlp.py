@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -37,17 +37,22 @@ _KIND = {
 class LineEncoder:
     """Encodes spans; keeps the resource, which is the same for the whole process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Callable[[Any], Any] | None = None) -> None:
+        """``clean`` takes the secrets out of a message, in place."""
+        self._clean = clean
         self._resource: tuple[Resource, Json] | None = None
 
     def encode(self, span: ReadableSpan) -> bytes:
         """One line, newline included."""
+        message = encode_span(span)
+        if self._clean is not None:
+            self._clean(message)
         request = {
             "resourceSpans": [
                 {
                     "resource": self._encode_resource(span.resource),
                     "scopeSpans": [
-                        {"scope": scope(span.instrumentation_scope), "spans": [encode_span(span)]}
+                        {"scope": scope(span.instrumentation_scope), "spans": [message]}
                     ],
                 }
             ]
@@ -69,6 +74,9 @@ class LineEncoder:
         ``otelprov.operation.*``, and then ``attributes``. Its time is that of the span's end, or
         of its start while the span goes on.
         """
+        message = encode_log(span, event_name, attributes or {})
+        if self._clean is not None:
+            self._clean(message)
         request = {
             "resourceLogs": [
                 {
@@ -76,7 +84,7 @@ class LineEncoder:
                     "scopeLogs": [
                         {
                             "scope": scope(span.instrumentation_scope),
-                            "logRecords": [encode_log(span, event_name, attributes or {})],
+                            "logRecords": [message],
                         }
                     ],
                 }
@@ -86,7 +94,10 @@ class LineEncoder:
 
     def _encode_resource(self, origin: Resource) -> Json:
         if self._resource is None or self._resource[0] is not origin:
-            self._resource = (origin, resource(origin))
+            message = resource(origin)
+            if self._clean is not None:
+                self._clean(message)
+            self._resource = (origin, message)
         return self._resource[1]
 
 

@@ -23,17 +23,19 @@ class Journaled:
 class JournalProcessor(SpanProcessor):
     """Appends the ended spans of others to the journal; otelprov's own are there already.
 
-    ``is_of_the_program`` says of an exception that it is meant for the program.
+    ``is_of_the_program`` says of an exception that it is meant for the program; ``clean`` takes the
+    secrets out of a message, in place.
     """
 
     def __init__(
         self,
         writer: JournalWriter,
         is_of_the_program: Callable[[Exception], bool] = lambda _: False,
+        clean: Callable[[Any], Any] | None = None,
     ) -> None:
         self.writer = writer
         self._is_of_the_program = is_of_the_program
-        self._encoder = LineEncoder()
+        self._encoder = LineEncoder(clean)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Nothing is written for a span that is still open."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.recording.git import work_tree
-from otelprov.recording.policy import redact
+from otelprov.redaction import redact, redact_path
 from otelprov.settings import Settings
 
 
@@ -34,7 +34,11 @@ class CodeVersion(NamedTuple):
             semconv.CODE_DIRTY: self.dirty,
             semconv.CODE_CHANGE: self.change,
         }
-        return {name: value for name, value in pairs.items() if value is not None}
+        return {
+            name: redact(value) if isinstance(value, str) else value
+            for name, value in pairs.items()
+            if value is not None
+        }
 
 
 def code_version(
@@ -141,7 +145,7 @@ def _without_credentials(url: str | None) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _absolute(path: str) -> str:
-    return path if path.startswith("<") else os.path.abspath(path)
+    return path if path.startswith("<") else redact_path(os.path.abspath(path))
 
 
 class Line:
@@ -192,7 +196,7 @@ def _caller_attributes(frame: FrameType) -> dict[str, str | int]:
     if isinstance(module, str) and module != "__main__":
         name = f"{module}.{name}"
     return {
-        semconv.CODE_FUNCTION: name,
+        semconv.CODE_FUNCTION: redact(name),
         semconv.CODE_FILE: _absolute(code.co_filename),
         semconv.CODE_LINE: frame.f_lineno,
     }
@@ -209,7 +213,7 @@ def definition(function: FunctionType) -> tuple[Line, Part]:
             _places.clear()
         part = Part(
             {
-                semconv.CODE_FUNCTION: whole,
+                semconv.CODE_FUNCTION: redact(whole),
                 semconv.CODE_FILE: _absolute(code.co_filename),
                 semconv.CODE_LINE: code.co_firstlineno,
             }

@@ -11,6 +11,7 @@ from typing import Any
 from otelprov.model import OperationKind
 from otelprov.recording import faults, observation, places
 from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording.run import run
 
 
 def begin(
@@ -19,8 +20,10 @@ def begin(
     parameters: Mapping[str, object],
     frame: FrameType | None,
     function: Any = None,
-) -> OpenOperation:
-    """Open an operation: a block, or a call of ``function``."""
+) -> OpenOperation | None:
+    """Open an operation: a block, or a call of ``function``; None where a rule excludes it."""
+    if run.excludes(name):
+        return None
     found, data = observation.inputs(parameters)
     plain = parameters
     if data:

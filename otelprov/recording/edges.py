@@ -16,7 +16,8 @@ from opentelemetry.util.types import AttributeValue
 from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.journal.otlp import encoded_attributes, encoded_text
-from otelprov.recording.policy import redact, shorten
+from otelprov.recording.policy import shorten
+from otelprov.redaction import redact, redact_uri
 
 if TYPE_CHECKING:
     from otelprov.model import Artifact
@@ -90,9 +91,9 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         semconv.ARTIFACT_KIND: artifact.kind,
     }
     if artifact.name:
-        found[semconv.ARTIFACT_NAME] = shorten(artifact.name, MAX_TEXT)
+        found[semconv.ARTIFACT_NAME] = shorten(redact(artifact.name), MAX_TEXT)
     if artifact.uri:
-        found[semconv.ARTIFACT_URI] = shorten(artifact.uri, 1900)
+        found[semconv.ARTIFACT_URI] = shorten(redact_uri(artifact.uri), 1900)
     if artifact.rows is not None:
         found[semconv.ARTIFACT_ROWS] = artifact.rows
     if artifact.columns is not None:

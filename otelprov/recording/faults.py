@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
+from otelprov.redaction import redact
+
 logger = logging.getLogger("otelprov")
 
 count = 0
@@ -74,7 +76,7 @@ def _log(what: str, error: Exception) -> None:
         "otelprov: %s: %s: %s (%s:%d); the program is not affected",
         what,
         type(error).__name__,
-        " ".join(str(error).split()),
+        redact(" ".join(str(error).split())),
         os.path.basename(place),
         line,
     )

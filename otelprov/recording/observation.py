@@ -279,12 +279,12 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
         registry.remember(replace(content, maker=operation.id))
         artifact = content
     elif by_content:
-        if operation.call.fills and run.settings.tier == "full":
+        if operation.call.fills and operation.tier == "full":
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
         artifact = derived(operation, item)
-        if run.settings.tier == "full":
+        if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
     operation.assign(item, artifact)

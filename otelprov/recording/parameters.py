@@ -14,7 +14,8 @@ from otelprov.artifacts import digest_value
 from otelprov.journal.lines import Part
 from otelprov.model import ParameterValue
 from otelprov.recording.measures import measures
-from otelprov.recording.policy import is_secret_name, parameter_value
+from otelprov.recording.policy import bound_values, parameter_value
+from otelprov.redaction import is_secret_name
 
 MAX_PARAMETERS: Final = 90
 """The SDK's default is 128 attributes. What is left out is counted on the span."""
@@ -126,6 +127,8 @@ def _show(
     for name, value in own:
         text: ParameterValue | None
         text, digest = _looked_at(name, value, length)
+        if name == "params" and "sql" in parameters:
+            text = bound_values(value) or text
         if len(attributes) < MAX_PARAMETERS:
             attributes[semconv.PARAMETER_PREFIX + name] = text
         else:

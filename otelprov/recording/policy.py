@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from functools import lru_cache
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from otelprov.redaction import REDACTED, is_secret_name, redact, redact_command
+from otelprov.statements import is_statement, mask_literals
+
 if TYPE_CHECKING:
     from otelprov.model import ParameterValue
 
-REDACTED = "[REDACTED]"
 ELLIPSIS = "…"
 MAX_LISTED = 64
 """Elements of a bare array that are shown as a list of values."""
@@ -24,93 +24,6 @@ MAX_LISTED = 64
 # Backends cut or drop long values: Tempo cuts at 2,048 bytes (3.0), Badger drops a span with an
 # attribute over 65,000 (Jaeger 1.76).
 MAX_VALUE_BYTES = 2000
-
-
-@lru_cache(maxsize=1)
-def _secret_name() -> re.Pattern[str]:
-    # Compiled when a name or a text asks for it: at the start of a program mostly none does, and
-    # all of these patterns take 5 ms.
-    return re.compile(
-        r"passw(or)?d|passphrase|^pwd$|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
-        r"|account[_-]?key|credential|^authorization$|^auth$|cookie|conn(ection)?[_-]?str",
-        re.IGNORECASE,
-    )
-
-
-@lru_cache(maxsize=1)
-def _secret_text() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return (
-        # user:password@ or token@ in any URL
-        (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s'\"]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
-        (
-            re.compile(
-                r"((?:\b|[-_?&;])(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key"
-                r"|access[_-]?key|account[_-]?key|sharedaccesskey|sig|signature|access_token"
-                r"|client[_-]secret|credential|x-amz-(?:signature|credential|security-token))"
-                r"\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^&;,\s'\"]+)",
-                re.IGNORECASE,
-            ),
-            rf"\1{REDACTED}",
-        ),
-        (
-            re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
-            rf"\1 {REDACTED}",
-        ),
-        (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), REDACTED),
-        (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), REDACTED),
-        (re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}"), REDACTED),
-        (re.compile(r"\bglpat-[A-Za-z0-9_-]{16,}"), REDACTED),
-        (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), REDACTED),
-        (re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"), REDACTED),
-        (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), REDACTED),
-        (
-            re.compile(
-                r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)", re.DOTALL
-            ),
-            REDACTED,
-        ),
-    )
-
-
-# Most texts hold none of these, and then none of the patterns above can match.
-_MAY_HOLD_SECRET = re.compile(
-    r"[@=:]|bearer|basic|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|sk-|eyJ|-----BEGIN",
-    re.IGNORECASE,
-)
-
-
-@lru_cache(maxsize=4096)
-def is_secret_name(name: str) -> bool:
-    """Whether a parameter of this name holds a secret."""
-    return len(name) > 2 and _secret_name().search(name) is not None
-
-
-def redact(text: str) -> str:
-    """``text`` with everything that looks like a secret replaced."""
-    if _MAY_HOLD_SECRET.search(text) is None:
-        return text
-    for pattern, replacement in _secret_text():
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def redact_command(arguments: list[str]) -> list[str]:
-    """A command line with the values of secret options replaced."""
-    result: list[str] = []
-    secret_follows = False
-    for argument in arguments:
-        if secret_follows and not argument.startswith("-"):
-            result.append(REDACTED)
-            secret_follows = False
-            continue
-        name, equals, _ = argument.lstrip("-").partition("=")
-        is_option = argument.startswith("-")
-        secret_follows = is_option and not equals and is_secret_name(name)
-        if is_option and equals and is_secret_name(name):
-            result.append(argument[: argument.index("=") + 1] + REDACTED)
-        else:
-            result.append(shorten(redact(argument), 512))
-    return result
 
 
 def shorten(text: str, length: int, whole: int | None = None) -> str:
@@ -132,7 +45,7 @@ def parameter_value(name: str, value: object, length: int) -> ParameterValue:
     """
     if value is None:
         return "None"
-    if is_secret_name(name):
+    if is_secret_name(name) and not (name.lower().endswith("tokens") and type(value) is int):
         return REDACTED
     if isinstance(value, bool):
         return value
@@ -143,13 +56,17 @@ def parameter_value(name: str, value: object, length: int) -> ParameterValue:
     if isinstance(value, str):
         # Cut before the patterns run: a value of many megabytes must cost nothing. What is kept
         # is longer than what is shown, so that a secret at the edge is recognised.
-        return shorten(redact(value[: 4 * length]), length, len(value))
+        text = value[: 4 * length]
+        if name == "sql" or is_statement(text):
+            text = mask_literals(text)
+        return shorten(redact(text), length, len(value))
     return shorten(redact(_text(value, length - 12, 0)), length)
 
 
 def _text(value: object, budget: int, depth: int) -> str:
     if isinstance(value, str):
-        return repr(value[: 4 * budget])
+        text = value[: 4 * budget]
+        return repr(mask_literals(text) if is_statement(text) else text)
     if value is None or isinstance(value, (bool, float, complex)):
         return repr(value)
     if isinstance(value, int):
@@ -189,7 +106,10 @@ def _container(value: Any, budget: int, depth: int) -> str:
     parts: list[str] = []
     used = 0
     is_mapping = isinstance(value, dict)
-    for index, item in enumerate(value.items() if is_mapping else value):
+    items = value.items() if is_mapping else value
+    if not is_mapping and isinstance(value, (list, tuple)):
+        items = _without_secrets(value, depth)
+    for index, item in enumerate(items):
         text = _pair(item, budget, depth) if is_mapping else _text(item, budget, depth + 1)
         if parts and used + len(text) > budget - 16:
             parts.append(f"{ELLIPSIS} {len(value) - index} more")
@@ -204,6 +124,28 @@ def _container(value: Any, budget: int, depth: int) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{inner}}}" if value else f"{kind}()"
     return f"[{inner}]"
+
+
+def _without_secrets(value: Sequence[object], depth: int) -> Iterable[object]:
+    """The items of a list: a command line, or a pair of a name and a value, in a list of these."""
+    if len(value) == 2 and depth and type(value) is tuple and type(value[0]) is str:
+        return (value[0], REDACTED) if is_secret_name(value[0]) else value
+    if any(type(item) is str and item[:1] == "-" for item in value[:MAX_LISTED]):
+        words = [item if type(item) is str else "" for item in value[:MAX_LISTED]]
+        shown = redact_command(words)
+        return [
+            clean if type(item) is str else item for clean, item in zip(shown, value, strict=False)
+        ] + list(value[MAX_LISTED:])
+    return value
+
+
+def bound_values(value: object) -> str | None:
+    """How many values are bound to a statement, or their names: they are data."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: ?" for key in list(value)[:MAX_LISTED]) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"<{len(value)} values>"
+    return None if value is None else "?"
 
 
 def _pair(item: tuple[object, object], budget: int, depth: int) -> str:

@@ -9,7 +9,6 @@ digesting the data, that end comes later, with the time at which the call was ov
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from opentelemetry.trace import (
     TraceFlags,
     set_span_in_context,
 )
+from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
 from otelprov.artifacts import digest_value, identify
@@ -56,13 +56,16 @@ from otelprov.recording.edges import (
     generated_attributes,
     used_attributes,
 )
+from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, show
-from otelprov.recording.policy import ELLIPSIS, redact, shorten
+from otelprov.recording.policy import ELLIPSIS, shorten
 from otelprov.recording.repeats import Repeated, repeats
+from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
+from otelprov.redaction import redact
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
 MAX_USED = 60
@@ -92,6 +95,11 @@ class Call:
     """Whether it talks to another system (a database, an object store)."""
     fills: bool = False
     """Whether what it reads lies in memory that nothing else writes to."""
+
+    @property
+    def full_name(self) -> str:
+        """``pandas.merge``; of an operation of the program's own its name alone."""
+        return self.name if self.library == "operation" else f"{self.library}.{self.name}"
 
 
 Edges = tuple[Sequence[Artifact], Sequence[Artifact]]
@@ -133,6 +141,7 @@ class OpenOperation:
         "_outputs",
         "_plain",
         "_used",
+        "_waiting",
         "ahead",
         "call",
         "claims",
@@ -141,6 +150,8 @@ class OpenOperation:
         "ended",
         "files_not_asked",
         "record",
+        "ruling",
+        "sensitive",
     )
 
     def __init__(
@@ -155,6 +166,10 @@ class OpenOperation:
         """``frame`` is the caller's; ``function`` the user's own, where the operation is one;
         ``defaults`` are those of the parameters."""
         self.call = call
+        self.ruling = run.policy.of(call.full_name) if run.policy is not None else None
+        """The rules that hold for it."""
+        self.sensitive = self.ruling is not None and self.ruling.sensitive
+        self._waiting: dict[str, Any] = {}
         self.ended = False
         self.end_time: int | None = None
         """When the call was over; what it made is looked at after that."""
@@ -186,6 +201,11 @@ class OpenOperation:
         self.record = self._start(context, parent, (call.library, call.name, line))
         if self.record.wanted:
             shown = show(parameters, given, run.settings.parameter_length, defaults)
+            common = run.facts
+            if self.ruling is not None:
+                shown, self._waiting, sensitive = self.ruling.parameters(shown, parameters)
+                self.sensitive = self.sensitive or sensitive
+                common = self._facts(self.ruling)
             self._plain = shown.digests
             for name, value, digest, text in shown.containers:
                 self._use_container(name, value, digest, text)
@@ -195,9 +215,9 @@ class OpenOperation:
                 self._functions = _NOBODYS  # a block: nobody knows its code
             facts = _facts(call.kind, call.version)
             if place is None:
-                self.record.describe(*shown.parts, facts, run.facts)
+                self.record.describe(*shown.parts, facts, common)
             else:
-                self.record.describe(*shown.parts, facts, place, run.facts)
+                self.record.describe(*shown.parts, facts, place, common)
         self._id: str | None = None
         self._forks = run.forks
         self._announced = False
@@ -502,10 +522,12 @@ class OpenOperation:
         else:
             repeats.close()  # what is written now may come from what they made
         used = [
-            used_attributes(role, artifact)
+            said
             for role, artifact in islice(self._used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
+            and (said := self._said(used_attributes(role, artifact))) is not None
         ]
+        self._mark()
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _use_container(
@@ -528,21 +550,41 @@ class OpenOperation:
             for artifact_id, maker in makers[:MAX_LINKS]:
                 if int(maker.trace_id, 16) != own:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
+        left_out = [0, 0]
         for role, artifact in islice(used.values(), MAX_USED):
-            record.say(semconv.USED, Used(role, artifact), end_time)
+            if self.ruling is None:
+                record.say(semconv.USED, Used(role, artifact), end_time)
+            elif (ruled := self._said(used_attributes(role, artifact))) is not None:
+                record.say(semconv.USED, ruled, end_time)
+            else:
+                left_out[0] += 1
         unnamed, cut = 0, 0 if self._budget is None else self._budget.cut
         for role, artifact in generated[:MAX_GENERATED]:
             said: Part = Generated(role, artifact)
+            if self.ruling is not None:
+                ruled = self._said(said.attributes)
+                if ruled is None:
+                    left_out[1] += 1
+                    continue
+                said = Part(ruled)
             if artifact.schema is not None:
                 same, more = unchanged(artifact, [source for _, source in used.values()])
                 if same is not None:
                     said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
                 unnamed += more
             record.say(semconv.GENERATED, said, end_time)
-        if unnamed or cut or self.files_not_asked or len(used) + len(generated) > MAX_USED:
+        if self.ruling is not None:
+            self._settle_rules([*(one for _, one in used.values()), *(one for _, one in generated)])
+        if (
+            unnamed
+            or cut
+            or any(left_out)
+            or self.files_not_asked
+            or len(used) + len(generated) > MAX_USED
+        ):
             dropped = {
-                semconv.DROPPED_USED: max(0, len(used) - MAX_USED),
-                semconv.DROPPED_GENERATED: max(0, len(generated) - MAX_GENERATED),
+                semconv.DROPPED_USED: left_out[0] + max(0, len(used) - MAX_USED),
+                semconv.DROPPED_GENERATED: left_out[1] + max(0, len(generated) - MAX_GENERATED),
                 semconv.DROPPED_DIGEST_BYTES: cut,
                 semconv.DROPPED_CARRIERS: self.files_not_asked,
                 semconv.DROPPED_UNCHANGED: unnamed,
@@ -550,7 +592,10 @@ class OpenOperation:
             dropped = {name: number for name, number in dropped.items() if number}
             record.describe(Part(dropped))
             measures.drop(dropped)
-        return [one for _, one in used.values()], [one for _, one in generated]
+        return (
+            [self._measurable(one) for _, one in used.values()],
+            [self._measurable(one) for _, one in generated],
+        )
 
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
@@ -565,7 +610,8 @@ class OpenOperation:
             known = [(role, one) for role, one in sources if isinstance(one, Artifact)]
             waiting += len(sources) - len(known)
             if known:
-                found[name] = [describe(role, one) for role, one in known[:limit]]
+                said = [self._said(describe(role, one)) for role, one in known[:limit]]
+                found[name] = [one for one in said if one is not None]
         return {**found, semconv.OPERATION_PENDING: waiting}
 
     def _settle_claims(
@@ -580,20 +626,77 @@ class OpenOperation:
         return list(dict.fromkeys(makers))
 
     def _fail(self, error: BaseException, name: str, end_time: int) -> None:
-        kind = type(error)
-        message = shorten(redact(_message(error)), MAX_TEXT)
-        stack = "".join(traceback.format_exception(kind, error, error.__traceback__, limit=-8))
+        form = run.settings.exceptions
+        message, stack = message_of(error, form), stack_of(error, form)
+        if self.ruling is not None:
+            message, stack = self.ruling.policy.text(message), self.ruling.policy.text(stack)
         self.record.describe(Part({semconv.ERROR_TYPE: name}))
         self.record.say(
             "exception",
             {
                 "exception.type": name,
                 "exception.message": message,
-                "exception.stacktrace": shorten(redact(stack[-1900:]), 1900),
+                "exception.stacktrace": stack,
             },
             end_time,
         )
-        self.record.fail(shorten(f"{name}: {message}", MAX_TEXT))
+        self.record.fail(shorten(f"{name}: {message}" if message else name, MAX_TEXT))
+
+    # --- what the policy says ---
+
+    @property
+    def tier(self) -> str:
+        """How much is recorded of it."""
+        tier = None if self.ruling is None else self.ruling.tier_of(self._places())
+        return tier or run.settings.tier
+
+    def _facts(self, ruling: Ruling) -> Part:
+        facts = dict(run.facts.attributes)
+        if ruling.tier:
+            facts[semconv.TIER] = ruling.tier
+        if ruling.tiers:
+            del facts[semconv.TIER]  # said when it is known what was used
+        if self.sensitive:
+            facts[semconv.SENSITIVE] = True
+        return Part(facts)
+
+    def _places(self) -> list[tuple[str | None, str | None]]:
+        used = (settled(source) for _, source in tuple(self._used.values()))
+        return [(one.name, one.uri) for one in used if isinstance(one, Artifact)]
+
+    def _said(self, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue] | None:
+        """The attributes of an event as they may be; None where it is left out."""
+        return dict(attributes) if self.ruling is None else self.ruling.artifact(attributes)
+
+    def _measurable(self, artifact: Artifact) -> Artifact:
+        """An artifact under the name that it may have in metrics: none, where it is left out."""
+        if self.ruling is None or not (artifact.name or artifact.uri):
+            return artifact
+        said = self.ruling.artifact(generated_attributes("", artifact)) or {}
+        name, uri = said.get(semconv.ARTIFACT_NAME), said.get(semconv.ARTIFACT_URI)
+        return replace(artifact, name=name, uri=uri)
+
+    def _mark(self) -> None:
+        """Say, once, that it is sensitive, where an artifact that it has used until now is."""
+        ruling = self.ruling
+        if ruling is None or self.sensitive:
+            return
+        if any(ruling.marks(*place) for place in self._places()):
+            self.sensitive = True
+            self.record.describe(Part({semconv.SENSITIVE: True}))
+
+    def _settle_rules(self, artifacts: list[Artifact]) -> None:
+        """What had to wait until it was known what was used and made."""
+        ruling = self.ruling
+        assert ruling is not None
+        places = [(one.name, one.uri) for one in artifacts]
+        attributes, sensitive = ruling.settled(self._waiting, places)
+        if ruling.tiers:
+            attributes[semconv.TIER] = self.tier
+        if not self.sensitive and (sensitive or any(ruling.marks(*place) for place in places)):
+            self.sensitive = attributes[semconv.SENSITIVE] = True
+        if attributes:
+            self.record.describe(Part(attributes))
 
 
 def type_name(error: BaseException) -> str:
@@ -606,7 +709,10 @@ def type_name(error: BaseException) -> str:
 
 def _name(call: Call) -> str:
     """Of the span."""
-    return f"{call.library}.{call.name}" if call.library != "operation" else call.name
+    return redact(call.name) if call.library == "operation" else _library_name(call.full_name)
+
+
+_library_name: Final = lru_cache(maxsize=1024)(redact)
 
 
 def note_read(*values: object) -> None:
@@ -673,12 +779,3 @@ def _remote(maker: Carrier) -> SpanContext:
 def _facts(kind: OperationKind, version: str | None) -> Part:
     attributes = {semconv.OPERATION_KIND: kind}
     return Part({**attributes, semconv.LIBRARY_VERSION: version} if version else attributes)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as fault:  # a user's exception whose __str__ raises
-        if faults.is_of_the_program(fault):
-            raise
-        return f"<{type(error).__qualname__} whose text cannot be shown>"

@@ -78,9 +78,13 @@ class _Window:
         self.inner: set[str] = set()
         """What one of its calls made and a later one used: the first to be left out."""
         self.dropped = dict.fromkeys((semconv.DROPPED_USED, semconv.DROPPED_GENERATED), 0)
+        self.said: list[Attributes] = []
+        """What its span says from the first call on."""
         self.parameters: Attributes | None = None
         """Those of the first call."""
         self.varying: set[str] = set()
+        self.sensitive = False
+        """Whether one of its calls is."""
 
     @property
     def full(self) -> bool:
@@ -220,6 +224,8 @@ class Repeats:
             semconv.REPEATED_MIN: window.shortest / 1e9,
             semconv.REPEATED_MAX: window.longest / 1e9,
         }
+        if window.sensitive and not any(semconv.SENSITIVE in one for one in window.said):
+            always[semconv.SENSITIVE] = True
         record.describe(Part({**always, **{name: one for name, one in said.items() if one}}))
         for name, kept in window.events.items():
             for attributes, time_ in kept.values():
@@ -281,6 +287,7 @@ class Repeated:
         window.parameters = _parameters(self.parts)
         for part in self.parts:
             window.record.describe(part)
+            window.said.append(part.attributes)
         return True
 
     def describe(self, *parts: Part) -> None:
@@ -313,6 +320,7 @@ def _take(window: _Window, call: Repeated) -> None:
     maker = f"{own.trace_id:032x}-{own.span_id:016x}"
     if window.parameters:
         window.varying.update(_differing(window.parameters, _parameters(call.parts)))
+    window.sensitive |= any(semconv.SENSITIVE in part.attributes for part in call.parts)
     for part in call.parts[call.announced :]:
         for name, number in part.attributes.items():
             if name.startswith("otelprov.dropped."):

@@ -27,15 +27,18 @@ from otelprov.journal.attachment import attach
 from otelprov.journal.lines import Part
 from otelprov.journal.processor import JournalProcessor
 from otelprov.journal.writer import JournalWriter, journal_writer
-from otelprov.recording import faults
+from otelprov.recording import exceptions, faults
 from otelprov.recording import span as span_room
 from otelprov.recording.code import CodeVersion, ci_attributes, code_version
 from otelprov.recording.continued import traces
+from otelprov.recording.exceptions import message_of
 from otelprov.recording.ids import with_own_ids
 from otelprov.recording.measures import Ended, measures
-from otelprov.recording.policy import redact, redact_command, shorten
+from otelprov.recording.policy import shorten
 from otelprov.recording.repeats import repeats
+from otelprov.recording.rulings import Policy
 from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
+from otelprov.redaction import clean_message, redact, redact_command, redact_path
 from otelprov.settings import Settings
 from otelprov.version import __version__
 
@@ -88,6 +91,10 @@ class Run:
 
     def __init__(self) -> None:
         self.settings: Settings = settings.load({})
+        self.policy: Policy | None = None
+        """The rules, where there are any."""
+        self.excluded = 0
+        """Calls that rules exclude."""
         self.program = Program("python", os.getcwd(), "helper")
         self.carried_out = count()
         """Operations that have ended."""
@@ -163,6 +170,13 @@ class Run:
         self.carried_out = count()
         self.settings = settings.load()
         settings.report(self.settings)
+        exceptions.in_force = self.settings.exceptions
+        self.policy = None
+        if self.settings.policy is not None:
+            if self.settings.rules:
+                self.policy = Policy(self.settings.rules, self.settings.hash_key)
+            # What this program starts is under its policy, wherever that has its own code.
+            os.environ.setdefault(settings.POLICY, str(self.settings.policy))
         if self.settings.events:
             from otelprov.recording import events
 
@@ -174,7 +188,7 @@ class Run:
         provider = _provider()
         writer = None if self._processor is not None else journal_writer(self.settings)
         if provider is not None and writer is not None:
-            self._processor = JournalProcessor(writer, faults.is_of_the_program)
+            self._processor = JournalProcessor(writer, faults.is_of_the_program, clean_message)
             attach(self._processor, provider)
         background.limit = self.settings.digest_queue or 0
         repeats.limit, traces.limit = self.settings.repeats, self.settings.trace_limit
@@ -191,6 +205,7 @@ class Run:
         repeats.start_over()
         background.limit = 0
         self.active = False
+        self.policy, self.excluded = None, 0
         self._span = self._context = self._code = self._id = self._facts = None
         spans_of.cache_clear()
         span_room.told = None
@@ -226,7 +241,7 @@ class Run:
     def go_on(self, of: SpanContext) -> SpanContext:
         """Begin a trace that goes on where another is full, below the span ``of``."""
         span = spans_of("run").start(
-            f"run {self.program.name}, continued", SpanKind.INTERNAL, Context(), now()
+            f"run {redact(self.program.name)}, continued", SpanKind.INTERNAL, Context(), now()
         )
         whole = f"{of.trace_id:032x}-{of.span_id:016x}"
         span.describe(Part({semconv.RUN_ID: self.id, semconv.TRACE_CONTINUES: whole}))
@@ -287,8 +302,8 @@ class Run:
         attributes: dict[str, str | int | list[str]] = {
             semconv.OPERATION_KIND: "run",
             semconv.PROCESS_PID: os.getpid(),
-            semconv.PROCESS_ARGS: redact_command(list(sys.orig_argv)),
-            semconv.PROCESS_DIRECTORY: os.getcwd(),
+            semconv.PROCESS_ARGS: self._shown(redact_command(sys.orig_argv)),
+            semconv.PROCESS_DIRECTORY: redact_path(os.getcwd()),
             semconv.PYTHON_VERSION: sys.version.split()[0],
             **ci_attributes(os.environ),
             **code.attributes(),
@@ -298,7 +313,7 @@ class Run:
         before, _, process = os.environ.get(settings.RUN, "").partition(" ")
         if process == _process() and _RUN_ID.fullmatch(before):
             attributes[semconv.RUN_REPLACED] = before
-        name = f"run {self.program.name}"
+        name = f"run {redact(self.program.name)}"
         self._span = spans_of("run").start(name, SpanKind.INTERNAL, parent, started)
         if not self._span.wanted:
             return
@@ -336,7 +351,13 @@ class Run:
             if isinstance(error, BaseException) and not hasattr(sys, "ps1"):
                 failed = type(error).__qualname__
                 span.describe(Part({semconv.ERROR_TYPE: failed}))
-                span.fail(shorten(redact(f"{type(error).__name__}: {error}"), 512))
+                message = message_of(error, self.settings.exceptions)
+                if self.policy is not None:
+                    message = self.policy.text(message)
+                name = type(error).__name__
+                span.fail(shorten(f"{name}: {message}" if message else name, 512))
+            if self.excluded:
+                span.describe(Part({semconv.DROPPED_OPERATIONS: self.excluded}))
             # A run that goes on in other traces is counted trace by trace in backends: not said.
             if not traces.continued:
                 number = next(self.carried_out) + repeats.spans
@@ -345,8 +366,24 @@ class Run:
             span.finish(end)
             listener = measures.listener()
             if listener is not None:
-                name = f"run {self.program.name}"
+                name = f"run {redact(self.program.name)}"
                 listener(Ended(name, "run", self._started, end, span.visible, failed))
+
+    def _shown(self, arguments: list[str]) -> list[str]:
+        """A command line as it may be."""
+        if self.policy is not None:
+            arguments = list(map(self.policy.text, arguments))
+        return [shorten(argument, 512) for argument in arguments]
+
+    def excludes(self, operation: str) -> bool:
+        """Whether a rule excludes the operations of this name; those are counted."""
+        if self.policy is None:
+            return False
+        ruling = self.policy.of(operation)
+        if ruling is None or not ruling.exclude:
+            return False
+        self.excluded += 1
+        return True
 
     def _before_fork(self) -> None:
         # A thread that this one waits for may itself wait for a lock that this one holds: not for

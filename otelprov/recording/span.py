@@ -24,8 +24,9 @@ from otelprov import semconv
 from otelprov.journal import otlp
 from otelprov.journal.lines import Frame, Part, log_line, span_line
 from otelprov.journal.processor import Journaled, JournalProcessor
-from otelprov.recording import faults
+from otelprov.recording import exceptions, faults
 from otelprov.recording.continued import traces
+from otelprov.redaction import clean, redact
 
 Attributes = Mapping[str, Any]
 
@@ -57,6 +58,21 @@ class SpanSource:
         self._processors: object = ()
         self._others = False
         self._frame: tuple[Resource, Frame] | None = None
+        self._cleaned: tuple[Resource, Resource] | None = None
+
+    @property
+    def resource(self) -> Resource:
+        """The tracer's resource, redacted."""
+        origin = self.tracer.resource
+        if self._cleaned is None or self._cleaned[0] is not origin:
+            plain = dict(origin.attributes)
+            safe = {name: clean(value, name) for name, value in plain.items()}
+            same = all(
+                plain[name] == tuple(one) if isinstance(one, list) else plain[name] == one
+                for name, one in safe.items()
+            )
+            self._cleaned = (origin, origin if same else Resource(safe, origin.schema_url))
+        return self._cleaned[1]
 
     @property
     def tracer(self) -> Tracer:
@@ -203,7 +219,7 @@ class OperationSpan(Journaled, Span):
         self._start_time = start_time
         self._end_time: int | None = None
         self._own_status = _UNSET
-        self._resource = tracer.resource
+        self._resource = source.resource
         self._instrumentation_scope = tracer._instrumentation_scope
         self._parts: list[Part] = []
         self._own_events: list[tuple[str, int, Part]] = []
@@ -393,7 +409,7 @@ class OperationSpan(Journaled, Span):
     def _foreign(self) -> Span:
         """A span of the SDK's that takes what others add, as any other would."""
         if self._added is None:
-            added = _Added(self)
+            added = _Users(self)
             if self._end_time is not None:
                 added.end(self._end_time)
             # Another thread may have been first.
@@ -456,6 +472,55 @@ class _Added(Span):
             instrumentation_scope=of._instrumentation_scope,
         )
         self._start_time = of._start_time
+
+
+class _Users(_Added):
+    """What the user's code has added, redacted."""
+
+    def set_attributes(self, attributes: Attributes) -> None:
+        super().set_attributes({name: clean(one, str(name)) for name, one in attributes.items()})
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        super().set_attribute(key, clean(value, str(key)))
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+        super().add_event(_text(name), _shown(attributes), timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Any = None) -> None:
+        super().add_link(context, _shown(attributes))
+
+    def update_name(self, name: str) -> None:
+        super().update_name(_text(name))
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        if isinstance(status, Status) and status.description:
+            status = Status(status.status_code, redact(_message(status.description)))
+        super().set_status(status, description and redact(_message(description)))
+
+
+def _shown(attributes: Any) -> Any:
+    """Attributes of an event of the user's; those of an exception as the settings say."""
+    if not isinstance(attributes, Mapping):
+        return attributes
+    found = {name: clean(one, str(name)) for name, one in attributes.items()}
+    if "exception.message" in found:
+        found["exception.message"] = _message(found["exception.message"])
+    if "exception.stacktrace" in found:
+        raw = attributes.get("exception.message")
+        found["exception.stacktrace"] = _stack(str(attributes["exception.stacktrace"]), raw)
+    return found
+
+
+def _message(text: Any) -> Any:
+    return redact(exceptions.written(text)) if isinstance(text, str) else text
+
+
+def _stack(text: str, message: Any) -> str:
+    return exceptions.written_stack(text, message if isinstance(message, str) else None)
+
+
+def _text(text: Any) -> Any:
+    return redact(text) if isinstance(text, str) else text
 
 
 class ForeignSpan:

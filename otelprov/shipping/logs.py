@@ -15,6 +15,7 @@ from otelprov import settings
 from otelprov.journal import otlp
 from otelprov.journal.otlp import Json
 from otelprov.journal.writer import journal_writer
+from otelprov.redaction import clean_message
 from otelprov.shipping import worker
 
 if TYPE_CHECKING:
@@ -61,13 +62,16 @@ class LogEncoder:
         record = data.log_record
         resource = getattr(data, "resource", None) or record.resource
         if self._resource is None or self._resource[0] is not resource:
-            self._resource = (resource, {"attributes": otlp._attributes(resource.attributes)})
+            plain = {"attributes": otlp._attributes(resource.attributes)}
+            self._resource = (resource, clean_message(plain))
         scope = otlp.scope(data.instrumentation_scope)
         request = {
             "resourceLogs": [
                 {
                     "resource": self._resource[1],
-                    "scopeLogs": [{"scope": scope, "logRecords": [_record(data, record)]}],
+                    "scopeLogs": [
+                        {"scope": scope, "logRecords": [clean_message(_record(data, record))]}
+                    ],
                 }
             ]
         }

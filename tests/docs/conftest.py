@@ -49,6 +49,9 @@ ONE_OF_EVERYTHING = """
         op.used(piped)
         op.generated("https://user:secret@example.com/out?token=abc")
 
+    with otelprov.operation("unimportant"):
+        pass
+
     with pq.ParquetWriter("parts.parquet", pa.schema([("n", pa.int64())])) as writer:
         writer.write_table(pa.table({"n": [1, 2, 3]}))
 
@@ -89,6 +92,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     ):
         subprocess.run([*git, *command], check=True)
     script.write_text(textwrap.dedent(ONE_OF_EVERYTHING))
+    (base / "pyproject.toml").write_text(
+        '[[tool.otelprov.rules]]\noperation = "publish"\nsensitive = true\n'
+        '[[tool.otelprov.rules]]\noperation = "unimportant"\nexclude = true\n'
+    )
     journal = base / "journal"
     result = support.instrumented(
         script,

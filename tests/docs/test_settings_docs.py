@@ -42,7 +42,9 @@ def test_the_defaults_of_the_table_are_those_in_force() -> None:
     assert (shown["OTELPROV_RAISE_FAULTS"] == "on") is loaded.raise_faults
     assert loaded.code_revision is loaded.code_branch is loaded.code_repository is None
     assert loaded.journal == Path("/home/ada/.local/state/otelprov/journal")
-    assert len(loaded) == len(NAMES) + 1  # and the problems
+    assert shown["OTELPROV_EXCEPTIONS"] == loaded.exceptions
+    # And what the policy file says, the key, and two lists of problems.
+    assert len(loaded) == len(NAMES) + 4
 
 
 def test_the_journal_follows_the_state_directory() -> None:

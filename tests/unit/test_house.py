@@ -15,13 +15,16 @@ import otelprov
 
 PACKAGE = Path(otelprov.__file__).parent
 
-FREE = {"semconv", "model", "settings", "version"}
+FREE = {"semconv", "model", "settings", "version", "redaction", "rules", "statements"}
 """Rooms that import nothing of ours."""
 FORMAT = {"journal"}
 ALLOWED: dict[str, set[str]] = {
     "semconv": set(),
     "model": set(),
-    "settings": set(),
+    "settings": {"rules"},
+    "rules": set(),
+    "statements": set(),
+    "redaction": {"statements"},
     "version": set(),
     "artifacts": FREE,
     "journal": FREE,

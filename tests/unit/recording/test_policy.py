@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from otelprov.recording.policy import (
     MAX_VALUE_BYTES,
     parameter_value,
-    redact,
-    redact_command,
     shorten,
 )
+from otelprov.redaction import redact, redact_command
 
 
 class Colour(enum.Enum):

@@ -1,0 +1,90 @@
+"""SQL without its literals: the form of a statement, and nothing of the data in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, cast
+
+
+class _Later:
+    """A pattern that is compiled when it is first used: that takes milliseconds, at every start."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._source = (pattern, flags)
+
+    def __getattr__(self, name: str) -> Any:
+        compiled = re.compile(*self._source)
+        for method in ("sub", "search", "match", "fullmatch", "finditer"):
+            self.__dict__[method] = getattr(compiled, method)
+        return getattr(compiled, name)
+
+
+def later(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """As ``re.compile``, at its first use."""
+    return cast(re.Pattern[str], _Later(pattern, int(flags)))
+
+
+_TOKEN: Final = later(
+    r"""
+      (?P<comment> --[^\r\n]* | /\*.*?(?:\*/|\Z) )
+    | (?P<dollar> \$(?P<tag>[A-Za-z_]\w{0,62}|)\$.*?(?:\$(?P=tag)\$|\Z) )
+    | (?P<text> (?<!\w)[eE]'(?:[^'\\]|\\.|'')*'? | (?:(?<!\w)[nNbBxXuUrR]&?)?'(?:[^']|'')*'? )
+    | (?P<double> "(?:[^"]|"")*"? )
+    | (?P<name> `[^`]*`? | \[[A-Za-z_][\w\ ]*\] | [$:@%][\w(]+
+              | [A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]* )
+    | (?P<number> (?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\w* )
+    | (?P<space> \s+ )
+    | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMPARES: Final = frozenset(
+    "= < > ! LIKE ILIKE REGEXP RLIKE GLOB MATCH BETWEEN VALUES ESCAPE".split()
+)
+_PLAIN_NAME: Final = later(r'"[A-Za-z_][\w ]{0,62}"')
+_STATEMENT: Final = later(
+    r"[\s(]*(?:--[^\n]*\n\s*|/\*.{0,2000}?\*/\s*)*(?:select|with|insert|update|delete|merge|create|alter|drop"
+    r"|replace|call|exec|execute|declare|grant|copy|attach|pragma|explain|truncate|upsert|set)\s",
+    re.IGNORECASE | re.DOTALL,
+)
+_CLAUSE: Final = later(
+    r"\b(?:from|into|values|set|table|where|as|user|role|login|view|index|schema|database|to|on)\b",
+    re.IGNORECASE,
+)
+
+
+def is_statement(text: str) -> bool:
+    """Whether a text reads like SQL: begins as a statement and has one of its clauses."""
+    return " " in text and _STATEMENT.match(text) is not None and _CLAUSE.search(text) is not None
+
+
+def mask_literals(statement: str) -> str:
+    """``?`` for each string and number, and for what is in a comment; names stay.
+
+    In double quotes stands a name (standard SQL) or a string (MySQL, BigQuery): it is taken for a
+    name where it looks like one and is not what something is compared with.
+    """
+    for mark in ("'", '"'):
+        # A quote after a backslash ends a string, or it does not: that depends on the database.
+        # So whatever may be one is, to the end.
+        if f"\\{mark}" in statement:
+            return f"{mask_literals(statement[: statement.index(mark)])}?"
+    parts: list[str] = []
+    before = ""
+    for match in _TOKEN.finditer(statement):
+        kind, text = match.lastgroup, match[0]
+        if match["comment"] is not None:
+            parts.append("/*?*/" if text.startswith("/*") else "--?")
+            continue
+        if match["dollar"] is not None or kind in ("text", "number"):
+            text = "?"
+        elif kind == "double":
+            following = statement[match.end() : match.end() + 1]
+            if not _PLAIN_NAME.fullmatch(text) or (
+                before.upper() in _COMPARES and following != "."
+            ):
+                text = "?"
+        parts.append(text)
+        if kind != "space":
+            before = text
+    return "".join(parts)

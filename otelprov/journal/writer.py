@@ -19,6 +19,7 @@ from typing import Any
 from weakref import WeakSet
 
 from otelprov.journal.due import due
+from otelprov.journal.interrupted import remember_interrupt
 from otelprov.journal.losses import Losses, lost_line
 from otelprov.journal.segment import Segment, is_of_the_system
 from otelprov.settings import Settings
@@ -118,6 +119,7 @@ class JournalWriter:
                 self._let_go()
             self._unswept += segment.bytes
         self._sweep()
+        remember_interrupt()  # the sweep may have imported something
 
     # --- the segment -------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from otelprov.journal import writer
 from otelprov.journal.delivery import SIGNALS, Delivery, Signal
+from otelprov.journal.interrupted import remember_interrupt
 from otelprov.journal.reader import files
 from otelprov.journal.segment import is_open
 from otelprov.recording import faults
@@ -123,7 +124,7 @@ class Worker:
             self._finishing = False
         self._left = max(0.0, self._left - (time.monotonic() - began))
         self._until = math.inf
-        _remember_interrupt()
+        remember_interrupt()
 
     def after_fork(self) -> None:
         """In a forked child: its parent's claims are not its own, and it has no thread."""
@@ -336,14 +337,3 @@ def ship(journal: Path | None, signal: Signal, exit_timeout: float) -> Worker | 
             os.register_at_fork(after_in_child=_worker.after_fork)
     _worker.add(where)
     return _worker
-
-
-def _remember_interrupt() -> None:
-    """A program that Ctrl-C has ended dies of SIGINT, also when something was imported since.
-
-    The interpreter keeps a note of it, which any evaluation of a text takes away, such as that in
-    ``namedtuple`` (CPython 3.8 to 3.14, ``run_eval_code_obj``): the exit status would be 1.
-    """
-    if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
-        with suppress(KeyboardInterrupt):
-            exec("raise KeyboardInterrupt")  # noqa: S102 - this is what sets the note again

@@ -10,15 +10,17 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from otelprov import semconv
 from otelprov.journal.lines import Part
-from otelprov.recording.parameters import Shown
 from otelprov.redaction import REDACTED
 from otelprov.rules import Rule
 from otelprov.statements import later
+
+if TYPE_CHECKING:
+    from otelprov.recording.parameters import Shown
 
 MAX_PLACE: Final = 4096
 """Characters of a text that may be a path."""

@@ -133,5 +133,8 @@ def test_a_start_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     later = {"model", "journal.retention", "journal.delivery", "recording.recorder"}
     found = {name.removeprefix("otelprov.") for name in loaded if name.startswith("otelprov.")}
     assert not found & later
-    assert {name for name in found if name.startswith("artifacts.")} == {"artifacts.deferred"}
+    assert {name for name in found if name.startswith("artifacts.")} == {
+        "artifacts.deferred",
+        "artifacts.interruptions",
+    }
     assert "blake3" not in loaded

@@ -16,7 +16,7 @@ from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
 from otelprov.instrumentation._wrapping import iterating
-from otelprov.recording import observation, places
+from otelprov.recording import faults, observation, places
 from otelprov.recording.recorder import OpenOperation
 
 
@@ -129,7 +129,12 @@ def _carry(
     import pyarrow
 
     if type(data).__module__.partition(".")[0] == "pandas" and keywords.get("version", 2) == 2:
-        data = pyarrow.Table.from_pandas(data)  # as write_feather does for version 2
+        try:
+            data = pyarrow.Table.from_pandas(data)  # as write_feather does for version 2
+        except Exception as error:  # which raises the same
+            if faults.is_of_the_program(error):
+                raise
+            return arguments, keywords
     if not isinstance(data, pyarrow.Table):
         return arguments, keywords
     if operation.content is None:

@@ -130,6 +130,22 @@ class Seen:
     status: int = 0
 
 
+class ByHandler:
+    """Base of the errors that are raised by a signal handler of the program."""
+
+
+def meant_for_the_program(error: type[BaseException]) -> bool:
+    return issubclass(error, ByHandler) or not issubclass(error, Exception)
+
+
+def _error(name: str) -> type[BaseException]:
+    import builtins
+
+    name, _, handler = name.partition("@")
+    found: type[BaseException] = getattr(builtins, name)
+    return type(name, (ByHandler, found), {}) if handler else found
+
+
 class Profile:
     """Counts the calls, or raises at one of them."""
 
@@ -137,8 +153,8 @@ class Profile:
         self.counts: dict[Edge, int] = {}
         self.target, self.error = target, error
         self.injected = False
-        # Python raises Ctrl-C in the main thread only.
-        self.anywhere = issubclass(error, Exception)
+        # Python runs signal handlers in the main thread only.
+        self.anywhere = not meant_for_the_program(error)
         self.main = threading.get_ident()
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
@@ -159,9 +175,15 @@ class Profile:
         number = self.counts[edge] = self.counts.get(edge, 0) + 1
         if not self.injected and (edge, number) == self.target:
             self.injected = True
+            if issubclass(self.error, ByHandler):
+                signal.raise_signal(signal.SIGUSR1)
             raise self.error("injected")
 
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        raise self.error("injected")
+
     def start(self) -> None:
+        signal.signal(signal.SIGUSR1, self._handle)
         threading.setprofile(self)
         sys.setprofile(self)
 
@@ -327,9 +349,9 @@ def complaints(
     found = []
     if seen.status:
         return [f"ended by {seen.status}: it hangs or dies"]
-    if not issubclass(error, Exception):
-        if seen.injected and "injected" not in seen.raised:
-            found.append(f"{error.__name__} was swallowed")
+    if meant_for_the_program(error):
+        if seen.injected and "injected" not in seen.raised + seen.output:
+            found.append(f"{error.__name__} was swallowed: {seen.errors[-300:]}")
     else:
         if seen.raised != plain.raised:
             found.append(f"raised {seen.raised[-1500:]!r}")
@@ -358,7 +380,10 @@ def complaints(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", choices=("function", "called", "call"), default="function")
-    parser.add_argument("--errors", nargs="+", default=["RuntimeError"])
+    parser.add_argument(
+        "--errors", nargs="+", default=["RuntimeError"],
+        help="TimeoutError@handler: raised by a signal handler of the program",
+    )  # fmt: skip
     parser.add_argument("--scenes", nargs="+", default=None)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--journal", type=Path, required=True)
@@ -375,11 +400,9 @@ def main() -> int:
         OTELPROV_RAISE_FAULTS="off",
         OTELPROV_CODE_REVISION="0",
     )
-    import builtins
-
     from scenes import SCENES
 
-    errors = [getattr(builtins, name) for name in options.errors]
+    errors = [_error(name) for name in options.errors]
     names = options.scenes or list(SCENES)
     plain = dict(
         many(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -164,3 +165,34 @@ def test_nothing_is_in_flight_in_a_forked_child(background: Background) -> None:
         os._exit(0 if known and at_once.ready else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert background.submit(lambda: 6, 1).result() == 6
+
+
+def _late(number: int, frame: object) -> None:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+def test_what_a_signal_handler_raises_while_the_program_helps_reaches_it(
+    background: Background, error: type[BaseException]
+) -> None:
+    gate = threading.Event()
+    for _ in range(deferred._threads()):
+        background.submit(gate.wait, 1)
+    until(lambda: not deferred._state.tasks, "the threads are busy")
+    number = signal.SIGINT if error is KeyboardInterrupt else signal.SIGUSR1
+    before = signal.signal(signal.SIGUSR1, _late)
+    main = threading.get_ident()
+
+    def work() -> int:
+        if threading.get_ident() == main and not gate.is_set():
+            signal.raise_signal(number)
+        return 7
+
+    asked = background.submit(work, 1)
+    try:
+        with pytest.raises(error):
+            background.flush(30)
+    finally:
+        gate.set()
+        signal.signal(signal.SIGUSR1, before)
+    assert asked.result() == 7

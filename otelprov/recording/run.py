@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from itertools import count
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import uuid4
 
 from opentelemetry import context as context_api
@@ -36,11 +36,13 @@ from otelprov.recording.ids import with_own_ids
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.policy import shorten
 from otelprov.recording.repeats import repeats
-from otelprov.recording.rulings import Policy
 from otelprov.recording.span import ForeignSpan, OperationSpan, SpanSource
 from otelprov.redaction import clean_message, redact, redact_command, redact_path
 from otelprov.settings import Settings
 from otelprov.version import __version__
+
+if TYPE_CHECKING:
+    from otelprov.recording.rulings import Policy
 
 FORK_WAIT: Final = 10.0
 """Seconds that a fork waits at most for what is being digested."""
@@ -174,6 +176,8 @@ class Run:
         self.policy = None
         if self.settings.policy is not None:
             if self.settings.rules:
+                from otelprov.recording.rulings import Policy  # not at start: most have no rules
+
                 self.policy = Policy(self.settings.rules, self.settings.hash_key)
             # What this program starts is under its policy, wherever that has its own code.
             os.environ.setdefault(settings.POLICY, str(self.settings.policy))

@@ -225,7 +225,15 @@ def test_every_target_of_make_exists(command: str) -> None:
 
 def test_the_make_targets_are_those_of_the_project() -> None:
     named = set(re.findall(r"`make ([a-z-]+)`", README))
-    assert named == {"demo", "test", "stack", "stack-full", "demo-jaeger", "stack-down"}
+    assert named == {
+        "demo",
+        "test",
+        "stack",
+        "stack-full",
+        "demo-jaeger",
+        "stack-down",
+        "benchmark-overhead",
+    }
 
 
 def test_every_command_is_in_the_table_and_explains_itself(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Final
 
 from blake3 import blake3
@@ -30,12 +31,13 @@ go first, so that a set which is larger by one file is read anew each time."""
 
 _Key = tuple[bytes, int, int, int, int, int]
 _cache: OrderedDict[_Key, bytes] = OrderedDict()
-_lock = threading.Lock()
+# One that the same thread may take again: a signal handler may read a file in the middle of it.
+_lock = threading.RLock()
 
 
 def _new_lock() -> None:
     global _lock
-    _lock = threading.Lock()  # another thread may have held it when the process was forked
+    _lock = threading.RLock()  # another thread may have held it when the process was forked
 
 
 if hasattr(os, "register_at_fork"):
@@ -71,7 +73,8 @@ def kept(place: bytes, status: os.stat_result) -> bytes | None:
     with _lock:
         digest = _cache.get(key)
         if digest is not None:
-            _cache.move_to_end(key)
+            with suppress(KeyError):  # gone since, for one that a signal handler has put there
+                _cache.move_to_end(key)
         return digest
 
 

@@ -200,6 +200,19 @@ def _operation(address: str, folder: Path, turns: int, number: int) -> list[Figu
         thread.start()
         thread.join()
 
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    from otelprov import metrics
+    from otelprov.recording.measures import measures
+
+    meters = MeterProvider([InMemoryMetricReader()])
+
+    def measured() -> None:
+        measures.tell(metrics.prepare(meters))
+        recorded()
+        measures.stop()
+
     def flushed() -> None:
         assert processor.force_flush(60_000)
 
@@ -207,6 +220,7 @@ def _operation(address: str, folder: Path, turns: int, number: int) -> list[Figu
         "by hand": (by_hand, flushed),
         "journal": (recorded, lambda: None),
         "shipped": (recorded, shipped),
+        "metrics": (measured, lambda: None),
         "task": (task, lambda: None),
     }
     taken: dict[str, list[Taken]] = {name: [] for name in variants}
@@ -214,7 +228,7 @@ def _operation(address: str, folder: Path, turns: int, number: int) -> list[Figu
         shipped()  # what the others left, outside of what is measured
         for name, (work, after) in variants.items():
             found = block(work, after, number)
-            if name == "journal":
+            if name in ("journal", "metrics"):
                 shipped()
             if turn:  # the first turn warms up
                 taken[name].append(found)
@@ -227,6 +241,10 @@ def _operation(address: str, folder: Path, turns: int, number: int) -> list[Figu
         pairs = zip(taken[name], taken["by hand"], strict=True)
         return statistics.median(getattr(a, which) / getattr(b, which) for a, b in pairs)
 
+    with_metrics = statistics.median(
+        one.caller / other.caller
+        for one, other in zip(taken["metrics"], taken["journal"], strict=True)
+    )
     return [
         Figure("SDK span by hand, caller", caller["by hand"], "µs"),
         Figure("SDK span by hand, batch and OTLP protobuf, CPU", cpu["by hand"], "µs"),
@@ -237,6 +255,7 @@ def _operation(address: str, folder: Path, turns: int, number: int) -> list[Figu
         Figure("  caller, of the SDK's", ratio("journal", "caller"), "x", 0.75),
         Figure("  CPU, of the SDK's, journal", ratio("journal", "cpu"), "x", 0.5),
         Figure("  CPU, of the SDK's, journal and shipping", ratio("shipped", "cpu"), "x", 0.5),
+        Figure("  with metrics that are read, caller, of the same without", with_metrics, "x"),
         Figure("  caller of a task, of the SDK's", ratio("task", "caller"), "x"),
     ]
 

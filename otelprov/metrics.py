@@ -259,7 +259,7 @@ class Metrics:
             self._written.clear()
 
     def _send_at_the_end_of_a_child(self) -> None:
-        """Children of multiprocessing end by ``os._exit``: the SDK's last collection is missing."""
+        """Children of multiprocessing end by ``os._exit``, without the SDK's last collection."""
         self._new_child = False
         finalizing = sys.modules.get("multiprocessing.util")
         if finalizing is not None:

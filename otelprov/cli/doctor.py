@@ -24,6 +24,7 @@ _VARIABLES = (
     "OTEL_SDK_DISABLED",
     "OTEL_TRACES_EXPORTER",
     "OTEL_LOGS_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -59,6 +60,7 @@ class Report:
     environment: dict[str, str] = field(default_factory=dict)
     collector: dict[str, Any] | None = None
     delivery: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
 
     def add(self, topic: str, state: State, text: str) -> None:
         self.findings.append(Finding(topic, state, text))
@@ -92,6 +94,7 @@ def doctor(form: str) -> int:
     _look_at_journal(report)
     _look_at_environment(report)
     _look_at_delivery(report)
+    _look_at_metrics(report)
     _look_at_git(report)
     if form == "json":
         from otelprov.render.json import dump
@@ -345,6 +348,13 @@ def _look_at_delivery(report: Report) -> None:
         for state, text in delivery.look(settings.load().journal, signal, figures):
             report.add("delivery", state, text)
         report.delivery.append(figures)
+
+
+def _look_at_metrics(report: Report) -> None:
+    from otelprov.cli import measured
+
+    for state, text in measured.look(report.metrics):
+        report.add("metrics", state, text)
 
 
 def _look_at_sampler(report: Report, values: dict[str, str]) -> None:

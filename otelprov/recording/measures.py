@@ -54,6 +54,10 @@ class Measures:
             self._prepare = prepare
             self.listener()
 
+    def tell(self, listener: Listener) -> None:
+        """Measure with this listener."""
+        self._listener = listener
+
     def listener(self) -> Listener | None:
         """Who is told, where somebody reads metrics."""
         if self._listener is not None or self._prepare is None:
@@ -64,7 +68,7 @@ class Measures:
         if provider is not None and _is_read(provider):
             prepare, self._prepare = self._prepare, None
             with faults.contained("nothing is measured"):
-                self._listener = prepare(provider)
+                self.tell(prepare(provider))
         return self._listener
 
     def drop(self, numbers: Mapping[str, int]) -> None:

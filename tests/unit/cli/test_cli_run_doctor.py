@@ -295,3 +295,24 @@ def test_a_directory_without_git_is_a_note(
     assert "no revision in this directory" in call("doctor").stdout
     monkeypatch.setenv("PATH", "")
     assert "there is no git" in call("doctor").stdout
+
+
+def test_doctor_says_whether_metrics_are_sent_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    from otelprov.cli import measured
+
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    assert [state for state, _ in measured.look({})] == ["ok"]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_METRICS_EXPORTER", "otlp")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"http://me:secret@{address}")
+        monkeypatch.delenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", raising=False)
+        found = list(measured.look({}))
+        assert [state for state, _ in found] == ["problem", "note"]
+        assert address in found[0][1] and "secret" not in str(found)
+        bound.listen()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+        figures: dict[str, object] = {}
+        assert [state for state, _ in measured.look(figures)] == ["ok"]
+        assert (figures["address"], figures["temporality"]) == (address, "delta")

@@ -3,7 +3,7 @@
 Tempo refuses what is over 5 MB of one trace (its default), and no page shows a trace of 100,000
 spans. What this process writes into each trace is counted; when that comes to
 ``OTELPROV_TRACE_LIMIT``, what would be below a span of that trace goes below a *continuation*: a
-span in a new trace, with the same name and a link to the span that it stands for. The run's id is
+span in a new trace, without a kind, with a link to the span that it stands for. The run's id is
 on all of them, so that ``otelprov runs`` and the lineage know of no border.
 """
 

@@ -96,9 +96,9 @@ class Repeats:
 
     def __init__(self) -> None:
         self.limit: int | None = 1000
+        """Calls of one place that make a span each; None for all."""
         self.spans = 0
         """Spans that were written for calls that repeat, in this run."""
-        """Calls of one place that make a span each; None for all."""
         self.windows: dict[tuple[object, ...], _Window] = {}
         self.summed_up = 0
         """Calls of this process that were added up."""

@@ -65,7 +65,7 @@ from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
-from otelprov.redaction import redact
+from otelprov.redaction import redact, redact_again
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
 MAX_USED = 60
@@ -244,8 +244,8 @@ class OpenOperation:
         if self._forks != run.forks:
             self._of_this_process()
         if self._id is None:
-            context = self.record.visible.get_span_context()
-            self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
+            trace_id, span_id = self.record.visible.get_span_context()[:2]  # a tuple
+            self._id = f"{trace_id:032x}-{span_id:016x}"
         return self._id
 
     # --- while the call runs ---
@@ -363,9 +363,26 @@ class OpenOperation:
         columns: int | None = None,
     ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
-        call, inputs, maker = self.call, tuple(self._inputs), self.id
-        plain, functions, output = self._plain, self._functions, self._outputs
-        self._outputs += 1
+        call, output, maker = self.call, self._outputs, self.id
+        self._outputs = output + 1
+        origins = []
+        for role, identity in self._inputs:
+            origin = identity.known_origin()
+            if origin is None:
+                break
+            origins.append((role, origin))
+        else:
+            id_ = made_id(
+                call.library,
+                call.name,
+                call.version,
+                self._functions,
+                self._plain,
+                origins,
+                output,
+            )
+            return _made(id_, kind, name, rows, columns, maker)
+        inputs, plain, functions = tuple(self._inputs), self._plain, self._functions
 
         def artifact() -> Artifact:
             id_ = made_id(
@@ -377,15 +394,7 @@ class OpenOperation:
                 [(role, identity.origin_parts()) for role, identity in inputs],
                 output,
             )
-            return Artifact(
-                id=id_,
-                kind=kind,
-                name=name,
-                rows=rows,
-                columns=columns,
-                coverage="derivation",
-                maker=maker,
-            )
+            return _made(id_, kind, name, rows, columns, maker)
 
         waiting: list[Pending[Any]] = []
         for _, identity in inputs:
@@ -486,13 +495,10 @@ class OpenOperation:
         name = _name(call)
         kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
         begun = self._begun = now()
-
-        def start() -> OperationSpan | ForeignSpan:
-            return spans_of(call.library).start(name, kind, context, begun, parent)
-
-        if place is None:
-            return start()
-        return repeats.record(place, parent, start)
+        start = spans_of(call.library).start
+        if place is None or repeats.has_own_span(place):
+            return start(name, kind, context, begun, parent)
+        return repeats.record(place, parent, lambda: start(name, kind, context, begun, parent))
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -709,10 +715,14 @@ def type_name(error: BaseException) -> str:
 
 def _name(call: Call) -> str:
     """Of the span."""
-    return redact(call.name) if call.library == "operation" else _library_name(call.full_name)
+    if call.library == "operation":
+        return redact_again(call.name)
+    return _library_name(call.library, call.name)
 
 
-_library_name: Final = lru_cache(maxsize=1024)(redact)
+@lru_cache(maxsize=1024)
+def _library_name(library: str, name: str) -> str:
+    return redact(f"{library}.{name}")
 
 
 def note_read(*values: object) -> None:
@@ -751,6 +761,19 @@ def _as_written(artifact: Source, content: Source | None) -> Source:
     return Pending(
         lambda: resolve(_as_written(artifact.result(), content)), pending((artifact, content))
     )
+
+
+def _made(
+    id_: str,
+    kind: ArtifactKind,
+    name: str | None,
+    rows: int | None,
+    columns: int | None,
+    maker: str,
+) -> Artifact:
+    return Artifact(
+        id_, kind, name, None, rows, columns, coverage="derivation", maker=maker
+    )  # fmt: skip
 
 
 def _key(artifact: Source) -> object:

@@ -1,8 +1,8 @@
 """Derivation ids: what an operation made in memory, by how it was made.
 
 docs/derivation-identity.md is the specification; the sections named here are its sections. The
-functions are pure but for one thing: a part that is not known is given as None, and random bytes
-are written in its place, so that the id is never equal to another.
+functions are pure but for one thing: a part that is not known is given as None, and then the id is
+random, so that it is never equal to another.
 """
 
 from __future__ import annotations
@@ -77,13 +77,18 @@ def made_id(
 ) -> str:
     """``derivation_id`` of the parts of a ``Derivation``, and of the sources and path of each
     ``Origin``: to make those objects for each output takes 4 µs, as long as the rest."""
+    given = _known_parameters(parameters)
+    if given is None or None in functions:
+        return "derived:" + _unequalled().hex()
     parts = [_operation(library, name, version, len(functions))]
     for digest in functions:
-        parts.append(_known(digest))
-    parts.append(_known_parameters(parameters) or _parameters(parameters))
-    parts.append(_number(len(inputs)))
+        parts.append(_data(digest or b""))
+    parts += (given, _number(len(inputs)))
     for role, (sources, path) in inputs:
-        parts.append(_known_input(role, sources, path) or _input(role, sources, path))
+        known = _known_input(role, sources, path)
+        if known is None:
+            return "derived:" + _unequalled().hex()
+        parts.append(known)
     parts.append(_number(output))
     out = hasher("derivation")
     out.update(b"".join(parts))
@@ -101,11 +106,15 @@ def step_path(
 
     ``parameters`` is the digest of what the step was given besides data, None if it is not known.
     """
+    if parameters is None:
+        return _unequalled()
     origins = tuple(origins)
     parts = [_named(library, name, version), _number(len(origins))]
     for origin in origins:
-        _origin(parts, origin.sources, origin.path)
-    parts.append(_known(parameters))
+        if any(map(_is_unknown, origin.sources)):
+            return _unequalled()
+        parts.append(_origin(origin.sources, origin.path))
+    parts.append(_data(parameters))
     out = hasher("step")
     out.update(b"".join(parts))
     return out.digest()
@@ -122,41 +131,32 @@ def _operation(library: str, name: str, version: str | None, functions: int) -> 
     return _named(library, name, version) + _number(functions)
 
 
-# What is not known is written as other random bytes each time, and is no part that is kept.
-
-
 @lru_cache(maxsize=1024)
 def _known_parameters(parameters: tuple[tuple[str, bytes | None], ...]) -> bytes | None:
-    return None if any(digest is None for _, digest in parameters) else _parameters(parameters)
-
-
-def _parameters(parameters: tuple[tuple[str, bytes | None], ...]) -> bytes:
+    """None where one is not known."""
     parts = [_number(len(parameters))]
     # By the bytes of their names in UTF-8, which is the order of Python's texts.
     for name, digest in sorted(parameters, key=_name):
-        parts.append(_text(name) + _known(None) if digest is None else _parameter(name, digest))
+        if digest is None:
+            return None
+        parts.append(_parameter(name, digest))
     return b"".join(parts)
 
 
 @lru_cache(maxsize=4096)  # an artifact is used many times
 def _known_input(role: str, sources: tuple[str | None, ...], path: bytes) -> bytes | None:
-    return None if any(map(_is_unknown, sources)) else _input(role, sources, path)
+    """None where a source is not known."""
+    if any(map(_is_unknown, sources)):
+        return None
+    return _text(role) + _origin(sources, path)
 
 
-def _input(role: str, sources: tuple[str | None, ...], path: bytes) -> bytes:
-    parts = [_text(role)]
-    _origin(parts, sources, path)
-    return b"".join(parts)
-
-
-def _origin(parts: list[bytes], sources: tuple[str | None, ...], path: bytes) -> None:
-    parts.append(_number(len(sources)))
+def _origin(sources: tuple[str | None, ...], path: bytes) -> bytes:
+    parts = [_number(len(sources))]
     for source in sources:
-        if source is None or _is_unknown(source):
-            parts.append(_known(None))
-        else:
-            parts.append(_data(source.encode()))
+        parts.append(_data((source or "").encode()))
     parts.append(_data(path))
+    return b"".join(parts)
 
 
 def _is_unknown(source: str | None) -> bool:
@@ -164,26 +164,20 @@ def _is_unknown(source: str | None) -> bool:
     return source is None or source.startswith("resource:")
 
 
-def _known(part: bytes | None) -> bytes:
-    if part is not None:
-        return _data(part)
+def _unequalled() -> bytes:
+    """32 bytes that are equal to no others: what the digest is of something with an unknown part.
+
+    That part would be random bytes, and so the digest; 32 of them stand for it as they are.
+    """
     try:
-        return _data(_drawn.pop())
+        return _drawn.pop()
     except IndexError:
-        return _data(_draw())
+        drawn = os.urandom(32 * 128)  # each time the system is asked takes 1 µs
+        _drawn.extend(drawn[start : start + 32] for start in range(32, len(drawn), 32))
+        return drawn[:32]
 
 
 _drawn: list[bytes] = []
-"""Random bytes for what is not known, 32 each: to ask the system for a hundred at a time takes a
-tenth of the time. No two places get the same: ``pop`` is one step, and a fork begins anew."""
-
-
-def _draw() -> bytes:
-    drawn = os.urandom(32 * 128)
-    _drawn.extend(drawn[start : start + 32] for start in range(32, len(drawn), 32))
-    return drawn[:32]
-
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drawn.clear)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanContext
 
 from otelprov.journal import otlp
 
@@ -116,14 +116,14 @@ def span_line(
             for to, own in links
         ]
         parts += (b',"links":[', b",".join(linked), b"]")
-    if trace_state:
+    if trace_state is not DEFAULT_TRACE_STATE and trace_state:  # it has a length of its own
         parts += (b',"traceState":', otlp.encoded_text(trace_state.to_header()))
     code, message = status
     if message:
         parts.append(b',"status":{"code":%d,"message":%b}' % (code, otlp.encoded_text(message)))
     else:
         parts.append(b',"status":{"code":%d}' % code if code else b',"status":{}')
-    if any(dropped):
+    if dropped != (0, 0, 0):
         for key, number in zip(("Attributes", "Events", "Links"), dropped, strict=True):
             parts.append(f',"dropped{key}Count":{number}'.encode())
     parts += (b"}", END)

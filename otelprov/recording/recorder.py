@@ -9,13 +9,13 @@ digesting the data, that end comes later, with the time at which the call was ov
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from types import FrameType, FunctionType
-from typing import Any, Final
+from types import FrameType, FunctionType, MappingProxyType
+from typing import Any, Final, cast
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -30,7 +30,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
-from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts import identify
 from otelprov.artifacts.carrier import Carrier
 from otelprov.artifacts.deferred import (
     Pending,
@@ -47,7 +47,7 @@ from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
-from otelprov.recording.code import Line, caller, definition
+from otelprov.recording.code import Line, caller, definition, digest_of
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
     MAX_TEXT,
@@ -102,9 +102,10 @@ class Call:
         return self.name if self.library == "operation" else f"{self.library}.{self.name}"
 
 
-Edges = tuple[Sequence[Artifact], Sequence[Artifact]]
-"""What an operation used and generated."""
+Edges = tuple[Collection[tuple[str, Artifact]], Collection[tuple[str, Artifact]]]
+"""What an operation used and generated, each with its role."""
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _NOBODYS: Final = (None,)
 """In place of the digest of an operation's function."""
 
@@ -169,16 +170,16 @@ class OpenOperation:
         self.ruling = run.policy.of(call.full_name) if run.policy is not None else None
         """The rules that hold for it."""
         self.sensitive = self.ruling is not None and self.ruling.sensitive
-        self._waiting: dict[str, Any] = {}
+        self._waiting: Mapping[str, Any] = _NOTHING
         self.ended = False
         self.end_time: int | None = None
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
         self._budget: Budget | None = None
-        self.ahead: list[Pending[Artifact]] = []
+        self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
-        self.claims: list[claims.Claimed] = []
+        self.claims: tuple[claims.Claimed, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
@@ -210,7 +211,7 @@ class OpenOperation:
             for name, value, digest, text in shown.containers:
                 self._use_container(name, value, digest, text)
             if function is not None:
-                self._functions = (digest_value(function),)
+                self._functions = (digest_of(function),)
             elif call.library == "operation":
                 self._functions = _NOBODYS  # a block: nobody knows its code
             facts = _facts(call.kind, call.version)
@@ -260,8 +261,9 @@ class OpenOperation:
             if self.call.kind in STARTED or type(record) is Repeated:
                 with faults.contained(f"the start of {self.call.name} was not recorded"):
                     self._announce()
-        self._outer, self._outer_context = _current.get(), context_api.get_current()
-        self._context = set_span_in_context(record.visible, self._outer_context)
+        self._outer, outer = _current.get(), context_api.get_current()
+        self._outer_context = outer
+        self._context = set_span_in_context(record.visible, outer)
         self._left = False
         try:
             _current.set(self)
@@ -426,12 +428,21 @@ class OpenOperation:
             self._error = type_name(error)
             if self.record.wanted:
                 self._fail(error, self._error, end_time)
-        if self._waits():
+        plain = self._is_plain()
+        if not plain and self._waits():
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
         else:
-            self._finish(end_time)
+            self._finish(end_time, plain)
+
+    def _is_plain(self) -> bool:
+        """Whether nothing that was used or made had to be waited for: nearly always."""
+        for artifacts in (self._used, self._generated):
+            for _, source in artifacts.values():
+                if type(source) is not Artifact:
+                    return False
+        return True
 
     def _waits(self) -> bool:
         """Whether an id of what was used or made is not known yet."""
@@ -441,14 +452,14 @@ class OpenOperation:
                     return True
         return False
 
-    def _finish(self, end_time: int) -> None:
+    def _finish(self, end_time: int, plain: bool = False) -> None:
         # Not with `contained`: the text alone, made at each call, takes more than the try.
         record = self.record
         edges: Edges = ((), ())
         try:
             try:
                 if record.wanted:
-                    edges = self._write_edges(end_time)
+                    edges = self._write_edges(end_time, plain)
             except Exception as error:
                 faults.tell(f"the artifacts of {self.call.name} were not recorded", error)
             finally:
@@ -456,7 +467,7 @@ class OpenOperation:
                 if listener is not None:
                     with faults.contained(f"{self.call.name} was not measured"):
                         listener(self._measured(end_time, *edges))
-                if not isinstance(record, Repeated):
+                if type(record) is not Repeated:
                     if repeats.windows:
                         repeats.below(record.visible.get_span_context())
                     if record.wanted:
@@ -468,7 +479,10 @@ class OpenOperation:
             faults.tell(f"the end of {self.call.name} was not recorded", error)
 
     def _measured(
-        self, end_time: int, used: Sequence[Artifact], generated: Sequence[Artifact]
+        self,
+        end_time: int,
+        used: Iterable[tuple[str, Artifact]],
+        generated: Iterable[tuple[str, Artifact]],
     ) -> Ended:
         call = self.call
         return Ended(
@@ -478,8 +492,8 @@ class OpenOperation:
             end=end_time,
             span=self.record.visible,
             error=self._error,
-            used=used,
-            generated=generated,
+            used=[self._measurable(one) for _, one in used],
+            generated=[self._measurable(one) for _, one in generated],
         )
 
     def _start(
@@ -546,9 +560,13 @@ class OpenOperation:
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, end_time: int) -> Edges:
-        used = _known(self._used.values())
-        generated = list(_known(self._generated.values()).values())
+    def _write_edges(self, end_time: int, plain: bool) -> Edges:
+        if plain:  # what is known at once is there by its id
+            used = cast("dict[str, tuple[str, Artifact]]", self._used)
+            generated = cast("list[tuple[str, Artifact]]", list(self._generated.values()))
+        else:
+            used = _known(self._used.values())
+            generated = list(_known(self._generated.values()).values())
         record = self.record
         if self.claims:
             own = record.visible.get_span_context().trace_id
@@ -584,7 +602,7 @@ class OpenOperation:
         if (
             unnamed
             or cut
-            or any(left_out)
+            or left_out != [0, 0]
             or self.files_not_asked
             or len(used) + len(generated) > MAX_USED
         ):
@@ -598,10 +616,7 @@ class OpenOperation:
             dropped = {name: number for name, number in dropped.items() if number}
             record.describe(Part(dropped))
             measures.drop(dropped)
-        return (
-            [self._measurable(one) for _, one in used.values()],
-            [self._measurable(one) for _, one in generated],
-        )
+        return used.values(), generated
 
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""

@@ -348,9 +348,9 @@ class OpenOperation:
 
     def assign(self, value: object, artifact: Source) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
-        before = registry.lookup(value)
-        if not isinstance(artifact, Artifact) or artifact.maker != self.id:
-            artifact = with_(artifact, maker=self.id)
+        before, maker = registry.lookup(value), self.id
+        if type(artifact) is not Artifact or artifact.maker != maker:
+            artifact = with_(artifact, maker=maker)
         if not registry.assign(value, Identity((artifact,))):
             return False
         self._assigned.append((value, before))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 
@@ -66,7 +67,7 @@ def read_from(operation: OpenOperation, role: str, place: object, how: Reading =
         found = resolve(item, how.filesystem)
         if isinstance(found, Artifact):
             operation.use_content(role, found)
-        elif os.path.exists(found):
+        elif _mode(found):
             artifact, files = what_was_read(found, how, operation.budget)
             operation.use_content(role, artifact)
             _ask(operation, artifact, files, how)
@@ -87,7 +88,7 @@ def written_to(
     if isinstance(place, io.IOBase) and not place.closed:
         place.flush()  # what is still in the buffer of an open file is part of what was written
     added = None
-    if (how.partial or os.path.isdir(found)) and operation.content is not None:
+    if (how.partial or stat.S_ISDIR(_mode(found))) and operation.content is not None:
         added = deferred.resolve(operation.content).bytes
     artifacts = what_was_written(found, added, operation.budget)
     written = [with_content(artifact, operation.content) for artifact in artifacts]
@@ -135,6 +136,16 @@ def _each(place: object) -> Iterator[object]:
             yield from _each(item)
     elif place is not None:
         yield place
+
+
+def _mode(path: str) -> int:
+    """What is there (``st_mode``), or 0. ``os.path`` would take any error for a no."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        if is_of_the_program(error):
+            raise
+        return 0
 
 
 def _gone(item: object, path: str) -> Artifact:

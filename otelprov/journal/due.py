@@ -23,7 +23,7 @@ def due(directory: Path, limit: int, written: int) -> bool:
     try:
         with (directory / LOCK).open("rb") as lock:
             age = time.time() - os.fstat(lock.fileno()).st_mtime
-            said = lock.read(32) or b"0"
+            said = lock.read(32).strip() or b"0"
     except OSError as error:
         if not is_of_the_system(error):
             raise

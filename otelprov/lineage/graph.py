@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from otelprov.model import Artifact, Operation, Run
@@ -144,17 +145,20 @@ def merge(mentions: list[Artifact]) -> Artifact:
     """One artifact out of several mentions: the first counts, the others fill what it lacks."""
     merged = mentions[0]
     for other in mentions[1:]:
-        lacking = {
-            name: value
-            for name in _OPTIONAL
-            if getattr(merged, name) is None and (value := getattr(other, name)) is not None
-        }
-        if lacking:
-            merged = replace(merged, **lacking)
+        mine, its = _optional(merged), _optional(other)
+        if mine != its:
+            lacking = {
+                name: value
+                for name, has, value in zip(_OPTIONAL, mine, its, strict=True)
+                if has is None and value is not None
+            }
+            if lacking:
+                merged = replace(merged, **lacking)
     return merged
 
 
 _OPTIONAL = tuple(one.name for one in fields(Artifact) if one.default is None)
+_optional = attrgetter(*_OPTIONAL)
 
 
 def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -> list[Gap]:

@@ -89,6 +89,8 @@ def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Ma
 def _linked(
     source: Source, consumer: Operation, artifact: Artifact, others: Sequence[Operation]
 ) -> Maker | None:
+    if not consumer.links:
+        return None
     places = {(one.trace_id, one.span_id): one for one in others}
     missing = None
     for link in consumer.links:

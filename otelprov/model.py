@@ -8,35 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, make_dataclass
-from typing import Any, Final, Literal, TypeVar
-
-Record = TypeVar("Record")
-
-
-def quickly_made(record: type[Record]) -> type[Record]:
-    """Have a frozen, slotted dataclass take a fifth of the time to make.
-
-    A frozen one sets each field through ``object.__setattr__``, which takes 9 times as long as an
-    assignment (Python 3.11, 13 fields): most of the time in which a span becomes an operation. Here
-    the object is filled as one of a class that is the same but not frozen, and is frozen then.
-    """
-    names: list[tuple[str, Any, Any]] = []
-    for one in fields(record):  # type: ignore[arg-type]
-        default: Any = {"default": one.default, "default_factory": one.default_factory}
-        names.append((one.name, Any, field(init=one.init, **default)))
-    last = {"__post_init__": own} if (own := getattr(record, "__post_init__", None)) else {}
-    open_record: Any = make_dataclass(record.__name__, names, namespace=last, slots=True, eq=False)
-    become, fill = object.__setattr__, open_record.__init__
-
-    def __init__(self: Any, *values: Any, **named: Any) -> None:
-        become(self, "__class__", open_record)
-        fill(self, *values, **named)
-        self.__class__ = record
-
-    setattr(record, "__init__", __init__)  # noqa: B010 - an assignment is no method to mypy
-    return record
-
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
@@ -105,7 +78,6 @@ class Column:
     """64 hex digits."""
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """A piece of data: what it is (``id``) and what is known about it.
@@ -134,7 +106,6 @@ class Artifact:
     """The columns by content, where they are known: of a table that was digested here."""
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True)
 class Usage:
     """An artifact in the part (``role``) that it played in an operation."""
@@ -168,7 +139,6 @@ class Code:
     line: int | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One recorded operation, as read back from a journal or a backend."""

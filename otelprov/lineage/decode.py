@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 from otelprov import semconv
 from otelprov.journal.reader import Attributes, Span, Value
+from otelprov.lineage.making import quick
 from otelprov.model import (
     Artifact,
     ArtifactKind,
@@ -59,6 +60,8 @@ _ARTIFACT: Mapping[str, tuple[str, type]] = {
     semconv.ARTIFACT_ORIGIN: ("origin", str),
 }
 
+_make_operation, _make_artifact, _make_usage = quick(Operation), quick(Artifact), quick(Usage)
+
 
 def is_operation(span: Span) -> bool:
     """Whether otelprov recorded the span, as an operation and not as a run."""
@@ -77,8 +80,7 @@ def operation(span: Span) -> Operation:
     start, end = _times(span)
     run = _text(attributes, semconv.RUN_ID)
     used, generated = _usages(span)
-    # By place: a walk makes thousands.
-    return Operation(
+    return _make_operation(  # by place: a walk makes thousands
         span.trace_id,
         span.span_id,
         span.name,
@@ -191,7 +193,7 @@ def _usages(span: Span) -> tuple[tuple[Usage, ...], tuple[Usage, ...]]:
             continue
         if id_:
             role = _text(event.attributes, semconv.ARTIFACT_ROLE) or ""
-            found.append(Usage(role, _artifact(id_, event.attributes)))
+            found.append(_make_usage(role, _artifact(id_, event.attributes)))
     return tuple(used), tuple(generated)
 
 
@@ -213,8 +215,7 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         without: dict[str, Coverage]
         without = {"derived": "derivation", "version": "status", "resource": "none"}
         coverage = without.get(id_prefix(id_), "full")
-    # By place: a walk makes thousands.
-    return Artifact(
+    return _make_artifact(
         id_,
         kind,
         get("name"),

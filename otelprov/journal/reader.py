@@ -79,9 +79,8 @@ class Lost:
     """When it was said, nanoseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a file, with its newline when it has one."""
+class Line(NamedTuple):
+    """One line of a file, with its newline when it has one; a tuple, since there are millions."""
 
     offset: int
     number: int

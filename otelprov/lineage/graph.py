@@ -114,7 +114,7 @@ class Draft:
             artifacts=tuple(ordered),
             operations=tuple(operations),
             edges=tuple(
-                sorted(self.edges, key=lambda e: (order[e.source], order[e.target], e.relation))
+                sorted(self.edges, key=lambda edge: (order[edge[0]], order[edge[1]], edge[2]))
             ),
             makers={pair: made for pair, made in self.makers.items() if made in self.operations},
             gaps=tuple(sorted(set(gaps), key=lambda gap: (order.get(gap.place, 0), gap.reason))),
@@ -203,7 +203,7 @@ def _order(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
     """Each node's place in the flow of the data; what lies on a cycle stands together, by id."""
     following: dict[str, list[str]] = {node: [] for node in nodes}
     before = dict.fromkeys(following, 0)
-    pairs = {(edge.source, edge.target) for edge in edges}
+    pairs = {edge[:2] for edge in edges}  # source and target
     for source, target in pairs:
         following[source].append(target)
         before[target] += 1

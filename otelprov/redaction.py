@@ -139,6 +139,20 @@ def redact(text: str) -> str:
     return _FORMS.sub(REDACTED, text)
 
 
+def redact_again(name: str) -> str:
+    """``redact``, for one of a program's names: those come again and again."""
+    known = _environment()
+    found = _names.get(name)
+    if found is None or found[0] is not known:
+        if len(_names) >= 1024:
+            _names.clear()
+        found = _names[name] = (known, redact(name))
+    return found[1]
+
+
+_names: Final[dict[str, tuple[re.Pattern[str] | None, str]]] = {}
+
+
 def _keep_quotes(match: re.Match[str]) -> str:
     mark = match[3][0]
     return f"{match[1]}{match[2]}{mark}{REDACTED}{mark}"

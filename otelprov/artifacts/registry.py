@@ -67,12 +67,19 @@ class Identity:
         """What a derivation id rests on; waits for what is not known yet."""
         return Origin(*self.origin_parts())
 
-    def origin_parts(self) -> tuple[tuple[str | None, ...], bytes]:
-        """Its sources and its path, without the object around them."""
+    def known_origin(self) -> tuple[tuple[str | None, ...], bytes] | None:
+        """``origin_parts``, where all of it is known and simple: nearly always."""
         sources, path = self.sources, self.path
         if type(path) is bytes and len(sources) == 1 and type(sources[0]) is Artifact:
             artifact = sources[0]
             return (None if artifact.coverage == "none" else artifact.id,), path
+        return None
+
+    def origin_parts(self) -> tuple[tuple[str | None, ...], bytes]:
+        """Its sources and its path, without the object around them."""
+        simple = self.known_origin()
+        if simple is not None:
+            return simple
         path = self.path.result() if isinstance(self.path, Pending) else self.path
         known = {}  # two objects may turn out to be one artifact
         for artifact in map(resolve, self.sources):

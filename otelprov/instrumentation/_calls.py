@@ -91,12 +91,13 @@ class Observed:
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
         frame: types.FrameType,
+        bound: Bound | None = None,
     ) -> None:
+        """``bound`` are the parameters, where they are at hand."""
         entry = site.entry
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
-        own = arguments[1:] if site.method else arguments
-        self.parameters, given = site.binder.bind(own, keywords)
+        self.parameters, given = bound or _bound(site, arguments, keywords)
         found, names = observation.inputs(self.parameters)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
         if self.target is not None:
@@ -234,13 +235,26 @@ def begin(
     site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType
 ) -> Observed | bool:
     """Start to record a call, which is still to be entered; True when it is a mere step."""
-    if _is_step(site, arguments, keywords):
+    if _is_step(site):
         return True
-    return Observed(site, arguments, keywords, frame)
+    bound = None
+    if site.entry.only_when is not None:
+        bound = _bound(site, arguments, keywords)
+        if not site.entry.only_when(bound[0], arguments[0]):
+            return True
+    return Observed(site, arguments, keywords, frame, bound)
 
 
-def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
-    """Whether this call passes identities on and no more."""
+Bound = tuple[dict[str, Any], list[str]]
+"""All parameters with their values, and the names of those that the caller passed."""
+
+
+def _bound(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Bound:
+    return site.binder.bind(arguments[1:] if site.method else arguments, keywords)
+
+
+def _is_step(site: Site) -> bool:
+    """Whether the calls of this function pass identities on and no more, for now."""
     entry = site.entry
     if run.policy is not None and run.excludes(site.name):
         return True
@@ -248,9 +262,6 @@ def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         outer = current_operation()
         if outer is not None and outer.call.holds_nested:
             return True
-    if entry.only_when is not None:
-        own = arguments[1:] if site.method else arguments
-        return not entry.only_when(site.binder.bind(own, keywords)[0], arguments[0])
     return False
 
 

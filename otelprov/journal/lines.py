@@ -13,7 +13,7 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanContext
 
 from otelprov.journal import otlp
 
@@ -81,8 +81,9 @@ def span_line(
     flags = trace_flags | 0x100
     above = ""
     if parent is not None:
-        above = f'"parentSpanId":"{parent.span_id:016x}",'
-        flags |= 0x200 if parent.is_remote else 0
+        _, above_id, is_remote, *_ = parent
+        above = f'"parentSpanId":"{above_id:016x}",'
+        flags |= 0x200 if is_remote else 0
     parts = [
         frame.spans,
         (
@@ -92,15 +93,22 @@ def span_line(
         _encoded_name(name),
         b',"attributes":[',
         b",".join(filter(None, attributes)),
-        b"]",
     ]
     if events:
-        said = [
-            b'{"timeUnixNano":"%d","name":%b,"attributes":[%b]}'
-            % (time, _encoded_name(event), part.encoded)
-            for event, time, part in events
-        ]
-        parts += (b',"events":[', b",".join(said), b"]")
+        before, opening = b'],"events":[', b""
+        last: tuple[str, int] | None = None
+        for event, time, part in events:
+            if last != (event, time):  # most have all their used at once, and their generated
+                last = (event, time)
+                opening = b'{"timeUnixNano":"%d","name":%b,"attributes":[' % (
+                    time,
+                    _encoded_name(event),
+                )
+            parts += (before, opening, part.encoded)
+            before = b"]},"
+        parts.append(b"]}]")
+    else:
+        parts.append(b"]")
     if links:
         linked = [
             b'{"traceId":"%032x","spanId":"%016x","attributes":[%b]}'
@@ -108,14 +116,14 @@ def span_line(
             for to, own in links
         ]
         parts += (b',"links":[', b",".join(linked), b"]")
-    if trace_state:
+    if trace_state is not DEFAULT_TRACE_STATE and trace_state:  # it has a length of its own
         parts += (b',"traceState":', otlp.encoded_text(trace_state.to_header()))
     code, message = status
     if message:
         parts.append(b',"status":{"code":%d,"message":%b}' % (code, otlp.encoded_text(message)))
     else:
         parts.append(b',"status":{"code":%d}' % code if code else b',"status":{}')
-    if any(dropped):
+    if dropped != (0, 0, 0):
         for key, number in zip(("Attributes", "Events", "Links"), dropped, strict=True):
             parts.append(f',"dropped{key}Count":{number}'.encode())
     parts += (b"}", END)

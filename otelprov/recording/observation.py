@@ -265,8 +265,18 @@ def adopt(
     return True
 
 
-def output(operation: OpenOperation, role: str, item: object, *, by_content: bool) -> None:
-    """One output: a new artifact, and what the object is from now on."""
+def output(
+    operation: OpenOperation,
+    role: str,
+    item: object,
+    *,
+    by_content: bool,
+    kind: ArtifactKind | None = None,
+) -> None:
+    """One output: a new artifact, and what the object is from now on.
+
+    ``kind`` is that of the object, where it is at hand.
+    """
     before = registry.lookup(item)
     if before is not None:
         # Recorded inside the call, or passed on by the library: what it came from was read too.
@@ -283,7 +293,7 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
-        artifact = derived(operation, item)
+        artifact = derived(operation, item, kind)
         if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)

@@ -40,7 +40,8 @@ def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
             continue
         found = opened(path)
         if isinstance(found, OpenFile) and operation.budget.fits(found.unread):
-            operation.ahead.append(deferred.background.submit(found.artifact, found.unread))
+            begun = deferred.background.submit(found.artifact, found.unread)
+            operation.ahead = (*operation.ahead, begun)
 
 
 def _is_large_and_still(path: str) -> bool:
@@ -58,7 +59,7 @@ def read_from(operation: OpenOperation, role: str, place: object, how: Reading =
     """Say that the operation read ``place``: one path, URL, open file or buffer, or several."""
     for digest in operation.ahead:
         digest.result()
-    operation.ahead.clear()
+    operation.ahead = ()
     for item in _each(place):
         identity = registry.lookup(item)
         if identity is not None:
@@ -126,7 +127,7 @@ def _ask(operation: OpenOperation, artifact: Artifact, files: Sequence[str], how
     for path in files[:MAX_CARRIERS]:
         claimed = claims.look(artifact, path, how)
         if claimed is not None:
-            operation.claims.append(claimed)
+            operation.claims = (*operation.claims, claimed)
     operation.files_not_asked += max(0, len(files) - MAX_CARRIERS)
 
 

@@ -26,7 +26,7 @@ KEYS: Final = frozenset({ID_KEY, TRACE_KEY, SCOPE_KEY})
 
 Place = Literal["metadata", "attributes"]
 
-_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT: Final = rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,16 @@ def _claims(
 def _attributes(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
     if not hasattr(os, "getxattr"):
         return {}
+    if f"user.{semconv.ARTIFACT_ID}" not in os.listxattr(path):  # nearly always
+        return {}
     return {key: os.getxattr(path, b"user." + key) for key in (ID_KEY, TRACE_KEY)}
 
 
 def _parse(found: Mapping[bytes, bytes]) -> Carrier | None:
-    artifact_id = found.get(ID_KEY, b"").decode("ascii", "replace")
-    parent = _TRACEPARENT.fullmatch(found.get(TRACE_KEY, b""))
+    if ID_KEY not in found or TRACE_KEY not in found:
+        return None
+    artifact_id = found[ID_KEY].decode("ascii", "replace")
+    parent = re.fullmatch(_TRACEPARENT, found[TRACE_KEY])
     if parent is None or not is_id(artifact_id):
         return None
     trace_id, span_id = parent[1].decode(), parent[2].decode()

@@ -34,13 +34,14 @@ PREFIXES: Final = (
 
 # docs/artifact-identity.md section 1: version 1 has no number.
 _VERSION: Final = r"(?:\.v(?:[2-9]|[1-9][0-9]{1,8}))?"
-_ID: Final = re.compile(rf"[a-z]{{1,32}}{_VERSION}:[0-9a-f]{{64}}")
-_BEGINNING: Final = re.compile(rf"(?:((?:{'|'.join(PREFIXES)}){_VERSION}):)?([0-9a-f]+)")
+# Texts, which `re` compiles at their first use and keeps: a recorded program starts without them.
+_ID: Final = rf"[a-z]{{1,32}}{_VERSION}:[0-9a-f]{{64}}"
+_BEGINNING: Final = rf"(?:((?:{'|'.join(PREFIXES)}){_VERSION}):)?([0-9a-f]+)"
 
 
 def is_id(text: str) -> bool:
     """Whether a text is a whole artifact id, of any version."""
-    return _ID.fullmatch(text) is not None
+    return re.fullmatch(_ID, text) is not None
 
 
 def id_beginning(text: str) -> tuple[str | None, str] | None:
@@ -48,7 +49,7 @@ def id_beginning(text: str) -> tuple[str | None, str] | None:
 
     The kind is None where only digits are given.
     """
-    match = _BEGINNING.fullmatch(text)
+    match = re.fullmatch(_BEGINNING, text)
     return (match[1], match[2]) if match else None
 
 

@@ -8,6 +8,7 @@ different columns of one table differ.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -236,6 +237,9 @@ def derive(
         carried += identity.parameters
     if not sources:
         return None
+    if detail is None:
+        # A path with something unknown in it is never equal to another: why compute it?
+        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters)
 
     def path() -> bytes:
         origins = [identity.origin() for identity in inputs]

@@ -17,7 +17,13 @@ from otelprov.artifacts.registry import registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact
 from otelprov.recording import claims
-from otelprov.recording.bounds import WHOLE, Reading, what_was_read, what_was_written
+from otelprov.recording.bounds import (
+    WHOLE,
+    Reading,
+    not_read,
+    what_was_read,
+    what_was_written,
+)
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
 from otelprov.recording.streams import resolve
@@ -29,8 +35,8 @@ MAX_CARRIERS = 16
 
 
 def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
-    """Begin to digest the files that a call is about to read as a whole, while it does so."""
-    if not how.whole or not deferred.background.limit:
+    """Begin to digest the files that a call is about to read, while it does so."""
+    if how.partial or not deferred.background.limit:
         return
     for item in _each(place):
         if not isinstance(item, (str, os.PathLike)) or registry.lookup(item) is not None:
@@ -39,7 +45,9 @@ def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
         if isinstance(path, Artifact) or not _is_large_and_still(path):
             continue
         found = opened(path)
-        if isinstance(found, OpenFile) and operation.budget.fits(found.unread):
+        if not isinstance(found, OpenFile) or not operation.budget.fits(found.unread):
+            continue
+        if not_read((path,), found.unread, how) is None:
             begun = deferred.background.submit(found.artifact, found.unread)
             operation.ahead = (*operation.ahead, begun)
 

@@ -8,8 +8,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 from typing import NamedTuple
 
-from otelprov import semconv
-from otelprov.artifacts import digest_value
+from otelprov import artifacts, semconv
 from otelprov.journal.lines import Part
 from otelprov.recording.git import work_tree
 from otelprov.redaction import redact, redact_path
@@ -236,11 +235,11 @@ def digest_of(function: FunctionType) -> bytes | None:
         or not (module is None or isinstance(module, str))
         or not all(type(value) in _PLAIN for value in defaults or ())
     ):
-        return digest_value(function)
+        return artifacts.digest_value(function)
     key = (id(code), id(defaults), module, function.__qualname__)
     found = _digests.get(key)
     if found is None:
         if len(_digests) >= _MAX_PLACES:
             _digests.clear()
-        found = _digests[key] = (code, defaults, digest_value(function))  # held as well
+        found = _digests[key] = (code, defaults, artifacts.digest_value(function))  # held as well
     return found[2]

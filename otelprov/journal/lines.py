@@ -78,34 +78,28 @@ def span_line(
     context and attributes. ``dropped`` counts attributes, events and links.
     """
     trace_id, span_id, _, trace_flags, trace_state, _ = context  # a tuple: no property is asked
-    flags = trace_flags | 0x100
-    above = ""
-    if parent is not None:
-        _, above_id, is_remote, *_ = parent
-        above = f'"parentSpanId":"{above_id:016x}",'
-        flags |= 0x200 if is_remote else 0
+    above, is_remote = (None, False) if parent is None else parent[1:3]
+    flags = trace_flags | (0x300 if is_remote else 0x100)
+    before, after, rest = _around(trace_id, above, flags, kind, name)
     parts = [
         frame.spans,
-        (
-            f'{{"traceId":"{trace_id:032x}","spanId":"{span_id:016x}",{above}"flags":{flags},'
-            f'"kind":{kind},"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}","name":'
-        ).encode(),
-        _encoded_name(name),
-        b',"attributes":[',
+        f'{before}{span_id:016x}{after}{start}","endTimeUnixNano":"{end}{rest}'.encode(),
         b",".join(filter(None, attributes)),
     ]
     if events:
-        before, opening = b'],"events":[', b""
-        last: tuple[str, int] | None = None
+        opening = b""
+        said, at = "", -1
+        between = '],"events":['
         for event, time, part in events:
-            if last != (event, time):  # most have all their used at once, and their generated
-                last = (event, time)
-                opening = b'{"timeUnixNano":"%d","name":%b,"attributes":[' % (
-                    time,
-                    _encoded_name(event),
-                )
-            parts += (before, opening, part.encoded)
-            before = b"]},"
+            if time != at or event != said:  # all that was used has one time, and all that was made
+                said, at = event, time
+                text = f'{{"timeUnixNano":"{time}","name":{_encoded_name(event)},"attributes":['
+                parts.append(f"{between}{text}".encode())
+                between = "]},"
+                opening = f"]}},{text}".encode()
+            else:
+                parts.append(opening)
+            parts.append(part.encoded)
         parts.append(b"]}]")
     else:
         parts.append(b"]")
@@ -130,7 +124,23 @@ def span_line(
     return b"".join(parts)
 
 
-_encoded_name = lru_cache(maxsize=1024)(otlp.encoded_text)
+@lru_cache(maxsize=1024)
+def _encoded_name(name: str) -> str:
+    return otlp.encoded_text(name).decode()
+
+
+@lru_cache(maxsize=256)
+def _around(
+    trace_id: int, above: int | None, flags: int, kind: int, name: str
+) -> tuple[str, str, str]:
+    """What stands before a span's id, between that and its start, and after its end: the same for
+    all spans of a loop."""
+    parent = "" if above is None else f'"parentSpanId":"{above:016x}",'
+    return (
+        f'{{"traceId":"{trace_id:032x}","spanId":"',
+        f'",{parent}"flags":{flags},"kind":{kind},"startTimeUnixNano":"',
+        f'","name":{_encoded_name(name)},"attributes":[',
+    )
 
 
 def log_line(

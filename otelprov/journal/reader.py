@@ -398,7 +398,7 @@ def _attributes(pairs: Any) -> dict[str, Value]:
     for pair in pairs or ():
         key = pair["key"]
         content = pair.get("value") or _NOTHING
-        # Nearly all values are texts: this is half of the time that reading takes.
+        # Nearly all values are texts: this is a third of the time that reading takes.
         if "stringValue" in content and type(text := content["stringValue"]) is str:
             found[key if type(key) is str else str(key)] = text
         elif (value := _value(content)) is not None:

@@ -78,7 +78,6 @@ def operation(span: Span) -> Operation:
     """The operation that a span records."""
     attributes = span.attributes
     start, end = _times(span)
-    run = _text(attributes, semconv.RUN_ID)
     used, generated = _usages(span)
     return _make_operation(  # by place: a walk makes thousands
         span.trace_id,
@@ -89,7 +88,7 @@ def operation(span: Span) -> Operation:
         start,
         end,
         span.service,
-        run if run and _RUN.fullmatch(run) else None,
+        _run_id(_text(attributes, semconv.RUN_ID)),
         span.parent_span_id,
         _code(attributes),
         _parameters(attributes),
@@ -129,6 +128,11 @@ def run(span: Span, operations: int) -> Run:
         error=_error(span),
         replaced=_text(span.attributes, semconv.RUN_REPLACED),
     )
+
+
+@lru_cache(maxsize=64)  # few runs carry out many operations
+def _run_id(text: str | None) -> str | None:
+    return text if text and _RUN.fullmatch(text) else None
 
 
 def _times(span: Span) -> tuple[int, int]:
@@ -184,16 +188,16 @@ def _usages(span: Span) -> tuple[tuple[Usage, ...], tuple[Usage, ...]]:
     """What was used, and what was generated."""
     used: list[Usage] = []
     generated: list[Usage] = []
-    for event in span.events:
-        if event.name == semconv.USED:
-            found, id_ = used, _text(event.attributes, semconv.USED_ID)
-        elif event.name == semconv.GENERATED:
-            found, id_ = generated, _text(event.attributes, semconv.GENERATED_ID)
+    for name, attributes in span.events:
+        if name == semconv.USED:
+            found, id_ = used, attributes.get(semconv.USED_ID)
+        elif name == semconv.GENERATED:
+            found, id_ = generated, attributes.get(semconv.GENERATED_ID)
         else:
             continue
-        if id_:
-            role = _text(event.attributes, semconv.ARTIFACT_ROLE) or ""
-            found.append(_make_usage(role, _artifact(id_, event.attributes)))
+        if id_ and isinstance(id_, str):
+            role = _text(attributes, semconv.ARTIFACT_ROLE) or ""
+            found.append(_make_usage(role, _artifact(id_, attributes)))
     return tuple(used), tuple(generated)
 
 

@@ -10,7 +10,6 @@ from typing import Any, cast, get_args
 
 from otelprov import semconv
 from otelprov.journal.reader import Attributes, Span, Value
-from otelprov.lineage.making import quick
 from otelprov.model import (
     Artifact,
     ArtifactKind,
@@ -60,8 +59,6 @@ _ARTIFACT: Mapping[str, tuple[str, type]] = {
     semconv.ARTIFACT_ORIGIN: ("origin", str),
 }
 
-_make_operation, _make_artifact, _make_usage = quick(Operation), quick(Artifact), quick(Usage)
-
 
 def is_operation(span: Span) -> bool:
     """Whether otelprov recorded the span, as an operation and not as a run."""
@@ -79,7 +76,7 @@ def operation(span: Span) -> Operation:
     attributes = span.attributes
     start, end = _times(span)
     used, generated = _usages(span)
-    return _make_operation(  # by place: a walk makes thousands
+    return Operation(  # by place: a walk makes thousands
         span.trace_id,
         span.span_id,
         span.name,
@@ -197,7 +194,7 @@ def _usages(span: Span) -> tuple[tuple[Usage, ...], tuple[Usage, ...]]:
             continue
         if id_ and isinstance(id_, str):
             role = _text(attributes, semconv.ARTIFACT_ROLE) or ""
-            found.append(_make_usage(role, _artifact(id_, attributes)))
+            found.append(Usage(role, _artifact(id_, attributes)))
     return tuple(used), tuple(generated)
 
 
@@ -219,7 +216,7 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         without: dict[str, Coverage]
         without = {"derived": "derivation", "version": "status", "resource": "none"}
         coverage = without.get(id_prefix(id_), "full")
-    return _make_artifact(
+    return Artifact(
         id_,
         kind,
         get("name"),

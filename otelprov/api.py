@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from types import TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
@@ -214,7 +214,7 @@ class Operation:
 
     def __call__(self, function: F) -> F:
         """Decorate ``function``."""
-        wrap: Callable[[Operation, Any], Any]
+        wrap: Callable[[_Decorated, Any], Any]
         if inspect.isasyncgenfunction(function):
             wrap = _wrap_async_generator
         elif inspect.iscoroutinefunction(function):
@@ -223,15 +223,15 @@ class Operation:
             wrap = _wrap_generator
         else:
             wrap = _wrap_function
-        return cast(F, functools.wraps(function)(wrap(self, function)))
+        return cast(F, functools.wraps(function)(wrap(_Decorated(self, function), function)))
 
 
 # --- the four shapes of function -----------------------------------------------------------------
 
 
-def _wrap_function(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(self: _Decorated, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(self, function, args, kwargs)
+        call = _Call(self, args, kwargs)
         with call:
             result = function(*args, **kwargs)
         call.returned(result)
@@ -240,9 +240,9 @@ def _wrap_function(self: Operation, function: Callable[..., Any]) -> Callable[..
     return wrapper
 
 
-def _wrap_coroutine(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine(self: _Decorated, function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(self, function, args, kwargs)
+        call = _Call(self, args, kwargs)
         with call:
             result = await function(*args, **kwargs)
         call.returned(result)
@@ -251,9 +251,9 @@ def _wrap_coroutine(self: Operation, function: Callable[..., Any]) -> Callable[.
     return wrapper
 
 
-def _wrap_generator(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_generator(self: _Decorated, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        call = _Call(self, function, args, kwargs, keep=StopIteration)
+        call = _Call(self, args, kwargs, keep=StopIteration)
         generator = function(*args, **kwargs)
         if not call.recorded:
             return (yield from generator)
@@ -283,9 +283,9 @@ def _wrap_generator(self: Operation, function: Callable[..., Any]) -> Callable[.
     return wrapper
 
 
-def _wrap_async_generator(self: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_async_generator(self: _Decorated, function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        call = _Call(self, function, args, kwargs, keep=StopAsyncIteration)
+        call = _Call(self, args, kwargs, keep=StopAsyncIteration)
         generator = function(*args, **kwargs)
         resume = generator.__anext__
         while True:
@@ -321,8 +321,7 @@ class _Call:
 
     def __init__(
         self,
-        made_by: Operation,
-        function: Any,
+        made_by: _Decorated,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         keep: type[Exception] | tuple[()] = (),
@@ -332,9 +331,9 @@ class _Call:
         self._open: OpenOperation | None = None
         with faults.contained(_NOT_RECORDED):
             if _records():
-                parameters = _parameters(made_by, function, args, kwargs)
-                name = made_by.name or function.__qualname__
-                self._open = _declared().begin(made_by.kind, name, parameters, None, function)
+                function, own = made_by.function, made_by.own
+                name, parameters = own.name or function.__qualname__, made_by.bound(args, kwargs)
+                self._open = _declared().begin(own.kind, name, parameters, None, function)
 
     @property
     def recorded(self) -> bool:
@@ -377,24 +376,87 @@ class _Call:
                     self._open.end()
 
 
-def _parameters(
-    made_by: Operation, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, object]:
-    parameters: dict[str, object] = dict(made_by.parameters)
-    try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
-        bound.apply_defaults()
-    except (TypeError, ValueError) as error:  # the call itself will raise
-        if faults.is_of_the_program(error):
-            raise
+class _Decorated:
+    """A function that ``operation`` has decorated, and its signature."""
+
+    __slots__ = ("_made_of", "_names", "_required", "_simple", "_values", "function", "own")
+
+    def __init__(self, own: Operation, function: Any) -> None:
+        self.own = own
+        self.function = function
+        self._made_of: object = None
+        self._simple = False
+        self._names: tuple[str, ...] = ()
+        self._values: dict[str, object] = {}
+        """All parameters in their order, with their defaults."""
+        self._required: tuple[str, ...] = ()
+
+    def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, object]:
+        """The parameters of a call, and those that ``operation`` was given."""
+        parameters: dict[str, object] = dict(self.own.parameters)
+        found = self._bound_simply(args, kwargs)
+        if found is not None:
+            parameters.update(found)
+            return parameters
+        try:
+            bound = inspect.signature(self.function).bind(*args, **kwargs)
+            bound.apply_defaults()
+        except (TypeError, ValueError) as error:  # the call itself will raise
+            if faults.is_of_the_program(error):
+                raise
+            return parameters
+        for parameter in bound.signature.parameters.values():
+            value = bound.arguments[parameter.name]
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                parameters.update(value)
+            else:
+                parameters[parameter.name] = value
         return parameters
-    for parameter in bound.signature.parameters.values():
-        value = bound.arguments[parameter.name]
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            parameters.update(value)
-        else:
-            parameters[parameter.name] = value
-    return parameters
+
+    def _bound_simply(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, object] | None:
+        """As ``inspect`` does it in 30 µs, for a plain function with plain parameters; None for
+        other functions, and for a call that the function will refuse."""
+        function = self.function
+        if type(function) is not FunctionType:
+            return None
+        made_of = (function.__code__, function.__defaults__)
+        before = self._made_of
+        if not (type(before) is tuple and before[0] is made_of[0] and before[1] is made_of[1]):
+            self._look_at(function, *made_of)
+        if not self._simple or function.__kwdefaults__ or function.__dict__:
+            return None  # defaults in a dict may be changed; __signature__ says something else
+        values = self._values.copy()
+        if len(args) > len(values):
+            return None
+        values.update(zip(self._names, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in values or (args and name in self._names[: len(args)]):
+                return None  # unknown, or given twice
+            values[name] = value
+        for name in self._required:
+            if values[name] is _MISSING:
+                return None
+        return values
+
+    def _look_at(self, function: FunctionType, code: CodeType, defaults: Any) -> None:
+        number = code.co_argcount
+        # *args, **kwargs, and those that are given only by position or only by name.
+        self._simple = (
+            not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+            and not code.co_kwonlyargcount
+            and not code.co_posonlyargcount
+        )
+        names, defaults_ = code.co_varnames[:number], defaults or ()
+        self._names = names
+        self._required = names[: number - len(defaults_)]
+        self._values = dict.fromkeys(self._required, _MISSING)
+        self._values.update(zip(names[len(self._required) :], defaults_, strict=True))
+        self._made_of = (code, defaults)
+
+
+_MISSING: Any = object()
 
 
 # --- towards the recording -----------------------------------------------------------------------

@@ -1,15 +1,15 @@
 """Derivation ids: what an operation made in memory, by how it was made.
 
 docs/derivation-identity.md is the specification; the sections named here are its sections. The
-functions are pure but for one thing: a part that is not known is given as None, and random bytes
-are written in its place, so that the id is never equal to another.
+functions are pure but for one thing: a part that is not known is given as None, and then the id is
+random, so that it is never equal to another.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -72,27 +72,23 @@ def made_id(
     version: str | None,
     functions: tuple[bytes | None, ...],
     parameters: tuple[tuple[str, bytes | None], ...],
-    inputs: Iterable[tuple[str, tuple[tuple[str | None, ...], bytes]]],
+    inputs: Sequence[tuple[str, tuple[tuple[str | None, ...], bytes]]],
     output: int,
 ) -> str:
     """``derivation_id`` of the parts of a ``Derivation``, and of the sources and path of each
     ``Origin``: to make those objects for each output takes 4 µs, as long as the rest."""
-    parts = [_named(library, name, version), _number(len(functions))]
+    given = _known_parameters(parameters)
+    if given is None or None in functions:
+        return "derived:" + _unequalled().hex()
+    parts = [_operation(library, name, version, len(functions))]
     for digest in functions:
-        parts.append(_known(digest))
-    parts.append(_parameters(parameters))
-    count = 0
-    pieces = []
+        parts.append(_data(digest or b""))
+    parts += (given, _number(len(inputs)))
     for role, (sources, path) in inputs:
-        count += 1
-        pieces.append(_text(role))
-        source = sources[0] if len(sources) == 1 else None
-        if source is not None and not source.startswith("resource:"):
-            pieces.append(_one_source(source, path))
-        else:
-            _origin(pieces, sources, path)
-    parts.append(_number(count))
-    parts += pieces
+        known = _known_input(role, sources, path)
+        if known is None:
+            return "derived:" + _unequalled().hex()
+        parts.append(known)
     parts.append(_number(output))
     out = hasher("derivation")
     out.update(b"".join(parts))
@@ -110,11 +106,15 @@ def step_path(
 
     ``parameters`` is the digest of what the step was given besides data, None if it is not known.
     """
+    if parameters is None:
+        return _unequalled()
     origins = tuple(origins)
     parts = [_named(library, name, version), _number(len(origins))]
     for origin in origins:
-        _origin(parts, origin.sources, origin.path)
-    parts.append(_known(parameters))
+        if any(map(_is_unknown, origin.sources)):
+            return _unequalled()
+        parts.append(_origin(origin.sources, origin.path))
+    parts.append(_data(parameters))
     out = hasher("step")
     out.update(b"".join(parts))
     return out.digest()
@@ -126,44 +126,60 @@ def _named(library: str, name: str, version: str | None) -> bytes:
     return named if version is None else named + _text(version)
 
 
-def _parameters(parameters: tuple[tuple[str, bytes | None], ...]) -> bytes:
-    for _, digest in parameters:
-        if digest is None:  # other random bytes each time
-            return _encode_parameters(parameters)
-    return _known_parameters(parameters)
+@lru_cache(maxsize=1024)
+def _operation(library: str, name: str, version: str | None, functions: int) -> bytes:
+    return _named(library, name, version) + _number(functions)
 
 
-def _encode_parameters(parameters: tuple[tuple[str, bytes | None], ...]) -> bytes:
+@lru_cache(maxsize=1024)
+def _known_parameters(parameters: tuple[tuple[str, bytes | None], ...]) -> bytes | None:
+    """None where one is not known."""
     parts = [_number(len(parameters))]
     # By the bytes of their names in UTF-8, which is the order of Python's texts.
     for name, digest in sorted(parameters, key=_name):
-        parts.append(_text(name) + _known(None) if digest is None else _parameter(name, digest))
+        if digest is None:
+            return None
+        parts.append(_parameter(name, digest))
     return b"".join(parts)
-
-
-_known_parameters = lru_cache(maxsize=1024)(_encode_parameters)
 
 
 @lru_cache(maxsize=4096)  # an artifact is used many times
-def _one_source(source: str, path: bytes) -> bytes:
-    parts: list[bytes] = []
-    _origin(parts, (source,), path)
+def _known_input(role: str, sources: tuple[str | None, ...], path: bytes) -> bytes | None:
+    """None where a source is not known."""
+    if any(map(_is_unknown, sources)):
+        return None
+    return _text(role) + _origin(sources, path)
+
+
+def _origin(sources: tuple[str | None, ...], path: bytes) -> bytes:
+    parts = [_number(len(sources))]
+    for source in sources:
+        parts.append(_data((source or "").encode()))
+    parts.append(_data(path))
     return b"".join(parts)
 
 
-def _origin(parts: list[bytes], sources: tuple[str | None, ...], path: bytes) -> None:
-    parts.append(_number(len(sources)))
-    for source in sources:
-        # A name says nothing of the content behind it, which may be another each time.
-        if source is None or source.startswith("resource:"):
-            parts.append(_known(None))
-        else:
-            parts.append(_data(source.encode()))
-    parts.append(_data(path))
+def _is_unknown(source: str | None) -> bool:
+    # A name says nothing of the content behind it, which may be another each time.
+    return source is None or source.startswith("resource:")
 
 
-def _known(part: bytes | None) -> bytes:
-    return _data(os.urandom(32) if part is None else part)
+def _unequalled() -> bytes:
+    """32 bytes that are equal to no others: what the digest is of something with an unknown part.
+
+    That part would be random bytes, and so the digest; 32 of them stand for it as they are.
+    """
+    try:
+        return _drawn.pop()
+    except IndexError:
+        drawn = os.urandom(32 * 128)  # each time the system is asked takes 1 µs
+        _drawn.extend(drawn[start : start + 32] for start in range(32, len(drawn), 32))
+        return drawn[:32]
+
+
+_drawn: list[bytes] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drawn.clear)
 
 
 @lru_cache(maxsize=4096)  # names of parameters and roles

@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from otelprov.artifacts import digest_value
@@ -91,12 +92,13 @@ class Observed:
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
         frame: types.FrameType,
+        bound: Bound | None = None,
     ) -> None:
+        """``bound`` are the parameters, where they are at hand."""
         entry = site.entry
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
-        own = arguments[1:] if site.method else arguments
-        self.parameters, given = site.binder.bind(own, keywords)
+        self.parameters, given = bound or _bound(site, arguments, keywords)
         found, names = observation.inputs(self.parameters)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
         if self.target is not None:
@@ -234,13 +236,26 @@ def begin(
     site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType
 ) -> Observed | bool:
     """Start to record a call, which is still to be entered; True when it is a mere step."""
-    if _is_step(site, arguments, keywords):
+    if _is_step(site):
         return True
-    return Observed(site, arguments, keywords, frame)
+    bound = None
+    if site.entry.only_when is not None:
+        bound = _bound(site, arguments, keywords)
+        if not site.entry.only_when(bound[0], arguments[0]):
+            return True
+    return Observed(site, arguments, keywords, frame, bound)
 
 
-def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
-    """Whether this call passes identities on and no more."""
+Bound = tuple[dict[str, Any], list[str]]
+"""All parameters with their values, and the names of those that the caller passed."""
+
+
+def _bound(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Bound:
+    return site.binder.bind(arguments[1:] if site.method else arguments, keywords)
+
+
+def _is_step(site: Site) -> bool:
+    """Whether the calls of this function pass identities on and no more, for now."""
     entry = site.entry
     if run.policy is not None and run.excludes(site.name):
         return True
@@ -248,9 +263,6 @@ def _is_step(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         outer = current_operation()
         if outer is not None and outer.call.holds_nested:
             return True
-    if entry.only_when is not None:
-        own = arguments[1:] if site.method else arguments
-        return not entry.only_when(site.binder.bind(own, keywords)[0], arguments[0])
     return False
 
 
@@ -285,13 +297,19 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
-    identity = derive(site.step, known, digest_value([plain, named]), parameters)
+    detail = digest_value([plain, named]) if plain or named else _no_parameters()
+    identity = derive(site.step, known, detail, parameters)
     if identity is None:
         return
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+@cache
+def _no_parameters() -> bytes | None:
+    return digest_value([[], {}])
 
 
 MAX_SOURCES = 50

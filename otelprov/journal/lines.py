@@ -13,7 +13,7 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanContext
 
 from otelprov.journal import otlp
 
@@ -78,29 +78,31 @@ def span_line(
     context and attributes. ``dropped`` counts attributes, events and links.
     """
     trace_id, span_id, _, trace_flags, trace_state, _ = context  # a tuple: no property is asked
-    flags = trace_flags | 0x100
-    above = ""
-    if parent is not None:
-        above = f'"parentSpanId":"{parent.span_id:016x}",'
-        flags |= 0x200 if parent.is_remote else 0
+    above, is_remote = (None, False) if parent is None else parent[1:3]
+    flags = trace_flags | (0x300 if is_remote else 0x100)
+    before, after, rest = _around(trace_id, above, flags, kind, name)
     parts = [
         frame.spans,
-        (
-            f'{{"traceId":"{trace_id:032x}","spanId":"{span_id:016x}",{above}"flags":{flags},'
-            f'"kind":{kind},"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}","name":'
-        ).encode(),
-        _encoded_name(name),
-        b',"attributes":[',
+        f'{before}{span_id:016x}{after}{start}","endTimeUnixNano":"{end}{rest}'.encode(),
         b",".join(filter(None, attributes)),
-        b"]",
     ]
     if events:
-        said = [
-            b'{"timeUnixNano":"%d","name":%b,"attributes":[%b]}'
-            % (time, _encoded_name(event), part.encoded)
-            for event, time, part in events
-        ]
-        parts += (b',"events":[', b",".join(said), b"]")
+        opening = b""
+        said, at = "", -1
+        between = '],"events":['
+        for event, time, part in events:
+            if time != at or event != said:  # all that was used has one time, and all that was made
+                said, at = event, time
+                text = f'{{"timeUnixNano":"{time}","name":{_encoded_name(event)},"attributes":['
+                parts.append(f"{between}{text}".encode())
+                between = "]},"
+                opening = f"]}},{text}".encode()
+            else:
+                parts.append(opening)
+            parts.append(part.encoded)
+        parts.append(b"]}]")
+    else:
+        parts.append(b"]")
     if links:
         linked = [
             b'{"traceId":"%032x","spanId":"%016x","attributes":[%b]}'
@@ -108,21 +110,37 @@ def span_line(
             for to, own in links
         ]
         parts += (b',"links":[', b",".join(linked), b"]")
-    if trace_state:
+    if trace_state is not DEFAULT_TRACE_STATE and trace_state:  # it has a length of its own
         parts += (b',"traceState":', otlp.encoded_text(trace_state.to_header()))
     code, message = status
     if message:
         parts.append(b',"status":{"code":%d,"message":%b}' % (code, otlp.encoded_text(message)))
     else:
         parts.append(b',"status":{"code":%d}' % code if code else b',"status":{}')
-    if any(dropped):
+    if dropped != (0, 0, 0):
         for key, number in zip(("Attributes", "Events", "Links"), dropped, strict=True):
             parts.append(f',"dropped{key}Count":{number}'.encode())
     parts += (b"}", END)
     return b"".join(parts)
 
 
-_encoded_name = lru_cache(maxsize=1024)(otlp.encoded_text)
+@lru_cache(maxsize=1024)
+def _encoded_name(name: str) -> str:
+    return otlp.encoded_text(name).decode()
+
+
+@lru_cache(maxsize=256)
+def _around(
+    trace_id: int, above: int | None, flags: int, kind: int, name: str
+) -> tuple[str, str, str]:
+    """What stands before a span's id, between that and its start, and after its end: the same for
+    all spans of a loop."""
+    parent = "" if above is None else f'"parentSpanId":"{above:016x}",'
+    return (
+        f'{{"traceId":"{trace_id:032x}","spanId":"',
+        f'",{parent}"flags":{flags},"kind":{kind},"startTimeUnixNano":"',
+        f'","name":{_encoded_name(name)},"attributes":[',
+    )
 
 
 def log_line(

@@ -21,7 +21,7 @@ from weakref import WeakSet
 from otelprov.journal.due import due
 from otelprov.journal.interrupted import remember_interrupt
 from otelprov.journal.losses import Losses, lost_line
-from otelprov.journal.segment import Segment, is_of_the_system
+from otelprov.journal.segment import Segment, is_of_the_system, tolerated
 from otelprov.settings import Settings
 
 SEGMENT: int = 16 << 20
@@ -85,7 +85,13 @@ class JournalWriter:
         """Write one line (newline included); whether it is in the journal as a whole."""
         with self._lock:
             try:
-                self._write(line)
+                segment = self._current(len(line))
+                try:
+                    segment.write(line, fsync=self._fsync)
+                except OSError as error:
+                    self._write_elsewhere(line, segment, error)
+                if segment.lines == _SWEPT_LINE:
+                    self._sweep_due = True
             except OSError as error:
                 if not is_of_the_system(error):
                     raise
@@ -113,7 +119,7 @@ class JournalWriter:
                 self._deleted(segment)
             segment.close()
             if self._unsaid.lines:
-                with suppress(OSError):
+                with tolerated:
                     self._open()
                     self._say()
                 self._let_go()
@@ -123,19 +129,12 @@ class JournalWriter:
 
     # --- the segment -------------------------------------------------------------------------
 
-    def _write(self, line: bytes) -> None:
-        segment = self._current(len(line))
-        try:
-            segment.write(line, fsync=self._fsync)
-        except OSError as error:
-            if error.errno in _FULL or not segment.lines or not is_of_the_system(error):
-                raise
-            # This file takes no more (a limit on its size, a server that forgot it): another may.
-            self._let_go()
-            self._open().write(line, fsync=self._fsync)
-            return
-        if segment.lines == _SWEPT_LINE:
-            self._sweep_due = True
+    def _write_elsewhere(self, line: bytes, segment: Segment, error: OSError) -> None:
+        if error.errno in _FULL or not segment.lines or not is_of_the_system(error):
+            raise error
+        # This file takes no more (a limit on its size, a server that forgot it): another may.
+        self._let_go()
+        self._open().write(line, fsync=self._fsync)
 
     def _current(self, size: int) -> Segment:
         """The segment for a line of this size."""
@@ -226,7 +225,7 @@ class JournalWriter:
         """Write down what was lost before."""
         segment = self._segment
         if segment is not None:
-            with suppress(OSError):
+            with tolerated:
                 segment.write(lost_line(self._unsaid, self.resource), fsync=self._fsync)
                 self._unsaid = Losses()
 

@@ -59,7 +59,8 @@ class Traces:
     ) -> tuple[Context, SpanContext]:
         """The context for a span that would be begun in ``context``, below ``parent``; and what it
         is below there."""
-        if not self.is_full(parent.trace_id):
+        limit = self.limit  # as in is_full: asked for each operation
+        if limit is None or self._written.get(parent[0], 0) < limit:
             return context, parent
         last = self._last
         if (

@@ -22,7 +22,7 @@ def begin(
     function: Any = None,
 ) -> OpenOperation | None:
     """Open an operation: a block, or a call of ``function``; None where a rule excludes it."""
-    if run.excludes(name):
+    if run.policy is not None and run.excludes(name):
         return None
     found, data = observation.inputs(parameters)
     plain = parameters
@@ -56,8 +56,9 @@ def generate(opened: OpenOperation, role: str, value: object, *, plain: bool = T
     ``plain``: whether strings and numbers are meant as data (or as a path), too.
     """
     try:
-        if observation.data_kind(value) is not None:
-            observation.output(opened, role, value, by_content=False)
+        kind = observation.data_kind(value)
+        if kind is not None:
+            observation.output(opened, role, value, by_content=False, kind=kind)
             return
         if isinstance(value, (str, os.PathLike)):
             if plain:

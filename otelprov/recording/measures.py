@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import Span
 
@@ -47,11 +47,12 @@ class Measures:
         self.cut: dict[str, int] = {}
         """By attribute (``otelprov.dropped.…``): what limits have cut in this process."""
         self._listener: Listener | None = None
+        self._asked = False
 
     def begin(self, prepare: Callable[[Any], Listener]) -> None:
         """Measure; ``prepare`` makes the listener for a provider of meters, now or later."""
         if self._listener is None:
-            self._prepare = prepare
+            self._prepare, self._asked = prepare, False
             self.listener()
 
     def tell(self, listener: Listener) -> None:
@@ -63,6 +64,13 @@ class Measures:
         if self._listener is not None or self._prepare is None:
             return self._listener
         # Who sets a provider has imported it.
+        internal = sys.modules.get("opentelemetry.metrics._internal")
+        if internal is None or (
+            # To ask for it looks into the environment each time, which takes 3 µs.
+            self._asked and getattr(internal, "_METER_PROVIDER", _UNKNOWN) is None
+        ):
+            return None
+        self._asked = True
         api = sys.modules.get("opentelemetry.metrics")
         provider = api.get_meter_provider() if api is not None else None
         if provider is not None and _is_read(provider):
@@ -79,6 +87,9 @@ class Measures:
     def stop(self) -> None:
         """Tell nobody any more."""
         self._prepare = self._listener = None
+
+
+_UNKNOWN: Final = object()
 
 
 def _is_read(provider: object) -> bool:

@@ -265,8 +265,18 @@ def adopt(
     return True
 
 
-def output(operation: OpenOperation, role: str, item: object, *, by_content: bool) -> None:
-    """One output: a new artifact, and what the object is from now on."""
+def output(
+    operation: OpenOperation,
+    role: str,
+    item: object,
+    *,
+    by_content: bool,
+    kind: ArtifactKind | None = None,
+) -> None:
+    """One output: a new artifact, and what the object is from now on.
+
+    ``kind`` is that of the object, where it is at hand.
+    """
     before = registry.lookup(item)
     if before is not None:
         # Recorded inside the call, or passed on by the library: what it came from was read too.
@@ -283,7 +293,7 @@ def output(operation: OpenOperation, role: str, item: object, *, by_content: boo
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
-        artifact = derived(operation, item)
+        artifact = derived(operation, item, kind)
         if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
@@ -301,7 +311,7 @@ def look_at(operation: OpenOperation, value: object) -> Source | None:
     if not operation.budget.take(bytes_):
         return None
     still = snapshot(value) if background.limit else None
-    return identify(value) if still is None else background.submit(lambda: identify(still), bytes_)
+    return identify(value) if still is None else _later(still, bytes_)
 
 
 def look_at_later(operation: OpenOperation, value: object) -> Source | None:
@@ -309,7 +319,12 @@ def look_at_later(operation: OpenOperation, value: object) -> Source | None:
     bytes_ = size(value)
     if bytes_ < SMALL or not background.limit or not operation.budget.fits(bytes_):
         return None
-    return None if snapshot(value) is None else look_at(operation, value)
+    still = snapshot(value)
+    return _later(still, bytes_) if still is not None and operation.budget.take(bytes_) else None
+
+
+def _later(still: object, bytes_: int) -> Source:
+    return background.submit(lambda: identify(still), bytes_)
 
 
 def _too_large(operation: OpenOperation, item: object) -> Source:

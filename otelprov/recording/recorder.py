@@ -9,13 +9,13 @@ digesting the data, that end comes later, with the time at which the call was ov
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from types import FrameType, FunctionType
-from typing import Any, Final
+from types import FrameType, FunctionType, MappingProxyType
+from typing import Any, Final, cast
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -30,7 +30,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
-from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts import identify
 from otelprov.artifacts.carrier import Carrier
 from otelprov.artifacts.deferred import (
     Pending,
@@ -47,7 +47,7 @@ from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
-from otelprov.recording.code import Line, caller, definition
+from otelprov.recording.code import Line, caller, definition, digest_of
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
     MAX_TEXT,
@@ -65,7 +65,7 @@ from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
 from otelprov.recording.unchanged import unchanged
-from otelprov.redaction import redact
+from otelprov.redaction import redact, redact_again
 
 # The SDK's defaults are 128 of each. What is left out is counted on the span.
 MAX_USED = 60
@@ -102,9 +102,10 @@ class Call:
         return self.name if self.library == "operation" else f"{self.library}.{self.name}"
 
 
-Edges = tuple[Sequence[Artifact], Sequence[Artifact]]
-"""What an operation used and generated."""
+Edges = tuple[Collection[tuple[str, Artifact]], Collection[tuple[str, Artifact]]]
+"""What an operation used and generated, each with its role."""
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _NOBODYS: Final = (None,)
 """In place of the digest of an operation's function."""
 
@@ -169,16 +170,16 @@ class OpenOperation:
         self.ruling = run.policy.of(call.full_name) if run.policy is not None else None
         """The rules that hold for it."""
         self.sensitive = self.ruling is not None and self.ruling.sensitive
-        self._waiting: dict[str, Any] = {}
+        self._waiting: Mapping[str, Any] = _NOTHING
         self.ended = False
         self.end_time: int | None = None
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
         self._budget: Budget | None = None
-        self.ahead: list[Pending[Artifact]] = []
+        self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
-        self.claims: list[claims.Claimed] = []
+        self.claims: tuple[claims.Claimed, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
@@ -210,7 +211,7 @@ class OpenOperation:
             for name, value, digest, text in shown.containers:
                 self._use_container(name, value, digest, text)
             if function is not None:
-                self._functions = (digest_value(function),)
+                self._functions = (digest_of(function),)
             elif call.library == "operation":
                 self._functions = _NOBODYS  # a block: nobody knows its code
             facts = _facts(call.kind, call.version)
@@ -244,8 +245,8 @@ class OpenOperation:
         if self._forks != run.forks:
             self._of_this_process()
         if self._id is None:
-            context = self.record.visible.get_span_context()
-            self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
+            trace_id, span_id = self.record.visible.get_span_context()[:2]  # a tuple
+            self._id = f"{trace_id:032x}-{span_id:016x}"
         return self._id
 
     # --- while the call runs ---
@@ -260,8 +261,9 @@ class OpenOperation:
             if self.call.kind in STARTED or type(record) is Repeated:
                 with faults.contained(f"the start of {self.call.name} was not recorded"):
                     self._announce()
-        self._outer, self._outer_context = _current.get(), context_api.get_current()
-        self._context = set_span_in_context(record.visible, self._outer_context)
+        self._outer, outer = _current.get(), context_api.get_current()
+        self._outer_context = outer
+        self._context = set_span_in_context(record.visible, outer)
         self._left = False
         try:
             _current.set(self)
@@ -346,9 +348,9 @@ class OpenOperation:
 
     def assign(self, value: object, artifact: Source) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails."""
-        before = registry.lookup(value)
-        if not isinstance(artifact, Artifact) or artifact.maker != self.id:
-            artifact = with_(artifact, maker=self.id)
+        before, maker = registry.lookup(value), self.id
+        if type(artifact) is not Artifact or artifact.maker != maker:
+            artifact = with_(artifact, maker=maker)
         if not registry.assign(value, Identity((artifact,))):
             return False
         self._assigned.append((value, before))
@@ -363,9 +365,26 @@ class OpenOperation:
         columns: int | None = None,
     ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
-        call, inputs, maker = self.call, tuple(self._inputs), self.id
-        plain, functions, output = self._plain, self._functions, self._outputs
-        self._outputs += 1
+        call, output, maker = self.call, self._outputs, self.id
+        self._outputs = output + 1
+        origins = []
+        for role, identity in self._inputs:
+            origin = identity.known_origin()
+            if origin is None:
+                break
+            origins.append((role, origin))
+        else:
+            id_ = made_id(
+                call.library,
+                call.name,
+                call.version,
+                self._functions,
+                self._plain,
+                origins,
+                output,
+            )
+            return _made(id_, kind, name, rows, columns, maker)
+        inputs, plain, functions = tuple(self._inputs), self._plain, self._functions
 
         def artifact() -> Artifact:
             id_ = made_id(
@@ -377,15 +396,7 @@ class OpenOperation:
                 [(role, identity.origin_parts()) for role, identity in inputs],
                 output,
             )
-            return Artifact(
-                id=id_,
-                kind=kind,
-                name=name,
-                rows=rows,
-                columns=columns,
-                coverage="derivation",
-                maker=maker,
-            )
+            return _made(id_, kind, name, rows, columns, maker)
 
         waiting: list[Pending[Any]] = []
         for _, identity in inputs:
@@ -417,12 +428,21 @@ class OpenOperation:
             self._error = type_name(error)
             if self.record.wanted:
                 self._fail(error, self._error, end_time)
-        if self._waits():
+        plain = self._is_plain()
+        if not plain and self._waits():
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
                 self.record.returned(end_time, self._known_by_now())
             background.then(lambda: self._finish(end_time))
         else:
-            self._finish(end_time)
+            self._finish(end_time, plain)
+
+    def _is_plain(self) -> bool:
+        """Whether nothing that was used or made had to be waited for: nearly always."""
+        for artifacts in (self._used, self._generated):
+            for _, source in artifacts.values():
+                if type(source) is not Artifact:
+                    return False
+        return True
 
     def _waits(self) -> bool:
         """Whether an id of what was used or made is not known yet."""
@@ -432,14 +452,14 @@ class OpenOperation:
                     return True
         return False
 
-    def _finish(self, end_time: int) -> None:
+    def _finish(self, end_time: int, plain: bool = False) -> None:
         # Not with `contained`: the text alone, made at each call, takes more than the try.
         record = self.record
         edges: Edges = ((), ())
         try:
             try:
                 if record.wanted:
-                    edges = self._write_edges(end_time)
+                    edges = self._write_edges(end_time, plain)
             except Exception as error:
                 faults.tell(f"the artifacts of {self.call.name} were not recorded", error)
             finally:
@@ -447,7 +467,7 @@ class OpenOperation:
                 if listener is not None:
                     with faults.contained(f"{self.call.name} was not measured"):
                         listener(self._measured(end_time, *edges))
-                if not isinstance(record, Repeated):
+                if type(record) is not Repeated:
                     if repeats.windows:
                         repeats.below(record.visible.get_span_context())
                     if record.wanted:
@@ -459,7 +479,10 @@ class OpenOperation:
             faults.tell(f"the end of {self.call.name} was not recorded", error)
 
     def _measured(
-        self, end_time: int, used: Sequence[Artifact], generated: Sequence[Artifact]
+        self,
+        end_time: int,
+        used: Iterable[tuple[str, Artifact]],
+        generated: Iterable[tuple[str, Artifact]],
     ) -> Ended:
         call = self.call
         return Ended(
@@ -469,8 +492,8 @@ class OpenOperation:
             end=end_time,
             span=self.record.visible,
             error=self._error,
-            used=used,
-            generated=generated,
+            used=[self._measurable(one) for _, one in used],
+            generated=[self._measurable(one) for _, one in generated],
         )
 
     def _start(
@@ -486,13 +509,10 @@ class OpenOperation:
         name = _name(call)
         kind = SpanKind.CLIENT if call.client else SpanKind.INTERNAL
         begun = self._begun = now()
-
-        def start() -> OperationSpan | ForeignSpan:
-            return spans_of(call.library).start(name, kind, context, begun, parent)
-
-        if place is None:
-            return start()
-        return repeats.record(place, parent, start)
+        start = spans_of(call.library).start
+        if place is None or repeats.has_own_span(place):
+            return start(name, kind, context, begun, parent)
+        return repeats.record(place, parent, lambda: start(name, kind, context, begun, parent))
 
     def _of_this_process(self) -> None:
         """Was the process forked while the operation ran, its span is the parent's to end. What
@@ -540,9 +560,13 @@ class OpenOperation:
         if artifact is not None:
             self.use_artifact(name, artifact)
 
-    def _write_edges(self, end_time: int) -> Edges:
-        used = _known(self._used.values())
-        generated = list(_known(self._generated.values()).values())
+    def _write_edges(self, end_time: int, plain: bool) -> Edges:
+        if plain:  # what is known at once is there by its id
+            used = cast("dict[str, tuple[str, Artifact]]", self._used)
+            generated = cast("list[tuple[str, Artifact]]", list(self._generated.values()))
+        else:
+            used = _known(self._used.values())
+            generated = list(_known(self._generated.values()).values())
         record = self.record
         if self.claims:
             own = record.visible.get_span_context().trace_id
@@ -578,7 +602,7 @@ class OpenOperation:
         if (
             unnamed
             or cut
-            or any(left_out)
+            or left_out != [0, 0]
             or self.files_not_asked
             or len(used) + len(generated) > MAX_USED
         ):
@@ -592,10 +616,7 @@ class OpenOperation:
             dropped = {name: number for name, number in dropped.items() if number}
             record.describe(Part(dropped))
             measures.drop(dropped)
-        return (
-            [self._measurable(one) for _, one in used.values()],
-            [self._measurable(one) for _, one in generated],
-        )
+        return used.values(), generated
 
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
@@ -709,10 +730,14 @@ def type_name(error: BaseException) -> str:
 
 def _name(call: Call) -> str:
     """Of the span."""
-    return redact(call.name) if call.library == "operation" else _library_name(call.full_name)
+    if call.library == "operation":
+        return redact_again(call.name)
+    return _library_name(call.library, call.name)
 
 
-_library_name: Final = lru_cache(maxsize=1024)(redact)
+@lru_cache(maxsize=1024)
+def _library_name(library: str, name: str) -> str:
+    return redact(f"{library}.{name}")
 
 
 def note_read(*values: object) -> None:
@@ -751,6 +776,19 @@ def _as_written(artifact: Source, content: Source | None) -> Source:
     return Pending(
         lambda: resolve(_as_written(artifact.result(), content)), pending((artifact, content))
     )
+
+
+def _made(
+    id_: str,
+    kind: ArtifactKind,
+    name: str | None,
+    rows: int | None,
+    columns: int | None,
+    maker: str,
+) -> Artifact:
+    return Artifact(
+        id_, kind, name, None, rows, columns, coverage="derivation", maker=maker
+    )  # fmt: skip
 
 
 def _key(artifact: Source) -> object:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any, Final
 
 from opentelemetry.trace import Span, SpanContext
@@ -47,7 +48,8 @@ class _Place:
     __slots__ = ("calls", "failed", "first", "windows")
 
     def __init__(self, now: float) -> None:
-        self.calls = 0
+        self.calls = count(1)
+        """The number of the next one."""
         self.failed = 0
         """Calls that failed and made a span of their own all the same."""
         self.windows = 0
@@ -106,24 +108,31 @@ class Repeats:
         self._lock = threading.RLock()  # a signal handler may record something, too
         self._due = sys.float_info.max
 
-    def record(
-        self, place: tuple[object, ...], parent: SpanContext, start: Start
-    ) -> OperationSpan | ForeignSpan | Repeated:
-        """What a call at ``place`` is written to: a span of its own, or a part of one.
+    def has_own_span(self, place: tuple[object, ...]) -> bool:
+        """Count a call at ``place``: whether it is one of the first, which make a span each."""
+        limit = self.limit
+        if limit is None:
+            return True
+        known = self._places.get(place)
+        # The number is taken in one step, without the lock.
+        return next((known or self._begin(place)).calls) <= limit
 
-        ``parent`` is the span that the new one would be below, ``start`` begins it.
-        """
-        if self.limit is None:
-            return start()
+    def _begin(self, place: tuple[object, ...]) -> _Place:
         with self._lock:
             known = self._places.get(place)
             if known is None:
                 known = self._places[place] = _Place(time.monotonic())
                 if len(self._places) > MAX_PLACES:
                     self._places.popitem(last=False)
-            known.calls += 1
-            if known.calls <= self.limit:
-                return start()
+            return known
+
+    def record(self, place: tuple[object, ...], parent: SpanContext, start: Start) -> Repeated:
+        """What a call at ``place`` that has no span of its own is written to.
+
+        ``parent`` is the span that the window would be below, ``start`` begins it.
+        """
+        with self._lock:
+            known = self._begin(place)
             self._places.move_to_end(place)
             key = (place, parent.span_id)
             window = self.windows.get(key)

@@ -66,7 +66,7 @@ _HELPERS = (
     "from joblib.externals.loky.backend.resource_tracker",
     "from loky.backend.resource_tracker",
 )
-_RUN_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
+_RUN_ID = r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}"
 
 Role = Literal["program", "server", "worker", "helper"]
 """Of a process. A ``program`` is one run, and one trace. A ``server`` works until it is told to
@@ -109,6 +109,8 @@ class Run:
         """The process id, where this process works for the run of another."""
         self._span: OperationSpan | ForeignSpan | None = None
         self._context: Context | None = None
+        self._above: tuple[Context, tuple[Context, SpanContext]] | None = None
+        """What ``above`` has found last, and for which context."""
         self._id: str | None = None
         self._parents: str | None = None
         self._process = 0
@@ -210,7 +212,7 @@ class Run:
         background.limit = 0
         self.active = False
         self.policy, self.excluded = None, 0
-        self._span = self._context = self._code = self._id = self._facts = None
+        self._span = self._context = self._above = self._code = self._id = self._facts = None
         spans_of.cache_clear()
         span_room.told = None
 
@@ -235,12 +237,17 @@ class Run:
 
         In one step: each look at the current context takes half a microsecond.
         """
-        context = context_api.get_current()
+        context, before = context_api.get_current(), self._above
+        if before is not None and before[0] is context:  # of a loop it is the same each time
+            return before[1]
+        current = context
         span = trace.get_current_span(context).get_span_context()
         if not span.is_valid and self._context is not None:
             context = self._context
             span = trace.get_current_span(context).get_span_context()
-        return context, span
+        found = context, span
+        self._above = current, found
+        return found
 
     def go_on(self, of: SpanContext) -> SpanContext:
         """Begin a trace that goes on where another is full, below the span ``of``."""
@@ -278,11 +285,11 @@ class Run:
     def _join(self) -> bool:
         """Be a part of the run that started this worker; False when it was not recorded."""
         run_id = os.environ.get(settings.RUN, "").partition(" ")[0]
-        if not _RUN_ID.fullmatch(run_id):
+        if not re.fullmatch(_RUN_ID, run_id):
             return False
         self._id, self.worker = run_id, os.getpid()
         if not run_id.startswith("process-"):
-            self._context = _handed_on()
+            self._context, self._above = _handed_on(), None
             context_api.attach(self._context)
         return True
 
@@ -315,7 +322,7 @@ class Run:
         if code.source:
             attributes[semconv.CODE_SOURCE] = code.source
         before, _, process = os.environ.get(settings.RUN, "").partition(" ")
-        if process == _process() and _RUN_ID.fullmatch(before):
+        if process == _process() and re.fullmatch(_RUN_ID, before):
             attributes[semconv.RUN_REPLACED] = before
         name = f"run {redact(self.program.name)}"
         self._span = spans_of("run").start(name, SpanKind.INTERNAL, parent, started)
@@ -324,7 +331,7 @@ class Run:
         context = self._span.visible.get_span_context()
         self._id = f"{context.trace_id:032x}-{context.span_id:016x}"
         self._span.describe(Part({**attributes, semconv.RUN_ID: self._id}))
-        self._context = trace.set_span_in_context(self._span.visible)
+        self._context, self._above = trace.set_span_in_context(self._span.visible), None
         context_api.attach(self._context)
         self.note(self._span.visible, semconv.STARTED)
         headers: dict[str, str] = {}

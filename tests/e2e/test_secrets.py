@@ -74,11 +74,14 @@ import re, runpy, sys
 if sys.argv[1] == "plain":
     from otelprov import redaction, statements
     never = re.compile("(?!)")
-    redaction._MAY_HOLD_SECRET = redaction._SECRET_NAME = redaction._ATTACHED = never
-    redaction._LOGIN = never
+    for pattern in ("SECRET_NAME", "FORMS", "URL", "SCHEMED", "QUOTED_PASSWORD", "OPTION",
+                    "ATTACHED", "LOGIN"):
+        assert hasattr(redaction, f"_{pattern}")
+        setattr(redaction, f"_{pattern}", never)
+    redaction._without_values = lambda text: text
     redaction._environment = lambda: None
     from otelprov.artifacts import locations
-    locations._SECRET = never
+    locations._HIDDEN = never.pattern
     locations.without_credentials = lambda uri: uri
     from otelprov.recording import code
     code._without_credentials = lambda url: url

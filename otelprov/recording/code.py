@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 from typing import NamedTuple
 
-from otelprov import artifacts, semconv
+from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.recording.git import work_tree
 from otelprov.redaction import redact, redact_path
@@ -220,26 +220,3 @@ def definition(function: FunctionType) -> tuple[Line, Part]:
         )
         found = _places[key] = (code, _line(code, code.co_firstlineno), part)
     return found[1:]
-
-
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
-_digests: dict[tuple[object, ...], tuple[CodeType, object, bytes | None]] = {}
-
-
-def digest_of(function: FunctionType) -> bytes | None:
-    """``digest_value`` of a function of the user's: 38 µs, and once where nothing can change."""
-    code, defaults, module = function.__code__, function.__defaults__, function.__module__
-    if (
-        function.__closure__
-        or function.__kwdefaults__
-        or not (module is None or isinstance(module, str))
-        or not all(type(value) in _PLAIN for value in defaults or ())
-    ):
-        return artifacts.digest_value(function)
-    key = (id(code), id(defaults), module, function.__qualname__)
-    found = _digests.get(key)
-    if found is None:
-        if len(_digests) >= _MAX_PLACES:
-            _digests.clear()
-        found = _digests[key] = (code, defaults, artifacts.digest_value(function))  # held as well
-    return found[2]

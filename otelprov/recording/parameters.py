@@ -174,3 +174,29 @@ def _looked_at_once(
 ) -> tuple[ParameterValue, bytes | None]:
     # True == 1: the type is part of the key.
     return parameter_value(name, value, length), digest_value(value)
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+_MAX_FUNCTIONS: Final = 4096
+_TEXTS_AND_NUMBERS: Final = frozenset({type(None), bool, int, float, str, bytes})
+_functions: dict[tuple[object, ...], tuple[types.CodeType, object, bytes | None]] = {}
+
+
+def digest_of(function: types.FunctionType) -> bytes | None:
+    """``digest_value`` of a function of the user's: 38 µs, and once where nothing can change."""
+    code, defaults, module = function.__code__, function.__defaults__, function.__module__
+    if (
+        function.__closure__
+        or function.__kwdefaults__
+        or not (module is None or isinstance(module, str))
+        or not all(type(value) in _TEXTS_AND_NUMBERS for value in defaults or ())
+    ):
+        return digest_value(function)
+    key = (id(code), id(defaults), module, function.__qualname__)
+    found = _functions.get(key)
+    if found is None:
+        if len(_functions) >= _MAX_FUNCTIONS:  # a program that makes functions as it goes
+            _functions.clear()
+        found = _functions[key] = (code, defaults, digest_value(function))  # held as well
+    return found[2]

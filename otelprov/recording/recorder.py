@@ -47,7 +47,7 @@ from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
-from otelprov.recording.code import Line, caller, definition, digest_of
+from otelprov.recording.code import Line, caller, definition
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
     MAX_TEXT,
@@ -58,7 +58,7 @@ from otelprov.recording.edges import (
 )
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
-from otelprov.recording.parameters import Defaults, show
+from otelprov.recording.parameters import Defaults, digest_of, show
 from otelprov.recording.policy import ELLIPSIS, shorten
 from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.rulings import Ruling

@@ -338,33 +338,43 @@ def environment(**more: str) -> dict[str, str]:
     return found
 
 
+SDK = """
+import opentelemetry.sdk.trace, opentelemetry.sdk.trace.export, opentelemetry.metrics
+opentelemetry.sdk.trace.TracerProvider()
+"""
+
+
 def start(turns: int) -> list[Figure]:
-    """``opentelemetry-instrument python -c pass`` with otelprov and without."""
-    command = [str(BIN / "opentelemetry-instrument"), sys.executable, "-c", "pass"]
+    """``opentelemetry-instrument python -c pass`` with otelprov and without, and the same for a
+    program that starts the SDK itself (as it is started where ``opentelemetry-distro`` is)."""
     with tempfile.TemporaryDirectory() as folder:
         variants = {
             "without": environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=ALL),
             "with": environment(OTELPROV_JOURNAL=folder),
             "no git": environment(OTELPROV_JOURNAL=folder, OTELPROV_CODE_REVISION="8f3c2e1d" * 5),
         }
-        lives: dict[str, list[Life]] = {name: [] for name in variants}
+        lives: dict[tuple[str, str], list[Life]] = {}
         for turn in range(turns + 1):
-            for name, values in variants.items():
-                found = life(command, values)
-                if turn:
-                    lives[name].append(found)
+            for program in ("pass", SDK):
+                command = [str(BIN / "opentelemetry-instrument"), sys.executable, "-c", program]
+                for name, values in variants.items():
+                    found = life(command, values)
+                    if turn:
+                        lives.setdefault((program, name), []).append(found)
 
-    def more(which: str, name: str = "with") -> float:
-        pairs = zip(lives[name], lives["without"], strict=True)
+    def more(which: str, name: str, program: str = "pass") -> float:
+        pairs = zip(lives[program, name], lives[program, "without"], strict=True)
         return statistics.median(getattr(a, which) - getattr(b, which) for a, b in pairs)
 
-    wall = statistics.median(one.wall for one in lives["without"]) * 1e3
+    wall = statistics.median(one.wall for one in lives["pass", "without"]) * 1e3
     return [
         Figure("start and exit of python -c pass without otelprov", wall, "ms"),
-        Figure("  added by otelprov, wall", more("wall") * 1e3, "ms", 30),
-        Figure("  added by otelprov, CPU, git's included", more("cpu") * 1e3, "ms"),
-        Figure("  added by otelprov, CPU, git not called", more("cpu", "no git") * 1e3, "ms"),
-        Figure("  added by otelprov, memory", more("mib"), "MiB"),
+        Figure("  added by otelprov and the SDK, wall", more("wall", "with") * 1e3, "ms"),
+        Figure("  added by otelprov and the SDK, CPU", more("cpu", "with") * 1e3, "ms"),
+        Figure("  added by otelprov and the SDK, memory", more("mib", "with"), "MiB"),
+        Figure("added to a program with the SDK, wall", more("wall", "with", SDK) * 1e3, "ms", 30),
+        Figure("  CPU, git's included", more("cpu", "with", SDK) * 1e3, "ms"),
+        Figure("  CPU, git not called", more("cpu", "no git", SDK) * 1e3, "ms"),
     ]
 
 

@@ -42,32 +42,41 @@ def validate() -> bool:
     return all(verdicts)
 
 
+LIKE_A_COLLECTOR = (
+    (COLLECTOR, ("local.yaml",)),
+    (COLLECTOR, ("local.yaml", "local-full.yaml")),
+    (COLLECTOR, ("agent.yaml",)),
+    (COLLECTOR, ("gateway.yaml",)),
+    (JAEGER, ("jaeger/config.yaml",)),
+    (JAEGER, ("jaeger/config.yaml", "jaeger/config-badger.yaml")),
+    (JAEGER, ("jaeger/kafka-in.yaml",)),
+    (JAEGER, ("jaeger/config.yaml", "jaeger/kafka-out.yaml")),
+)
+"""What the Collector and Jaeger read; several files are laid one over the other."""
+
+LOKI_FILE = "loki/loki.yaml"
+PROMETHEUS_FILES = ("prometheus/prometheus.yml", "prometheus/rules.yml")
+RULE_TESTS = "prometheus/rules.test.yml"
+
+CHECKED = frozenset(
+    {LOKI_FILE, *PROMETHEUS_FILES, RULE_TESTS, *(one for _, two in LIKE_A_COLLECTOR for one in two)}
+)
+"""Every file that `validate` has checked."""
+
+
 def checks() -> list[Check]:
     """What there is to check."""
     promtool = str(built(PROMETHEUS).with_name("promtool"))
     loki = [str(built(LOKI)), "-verify-config", "-config.expand-env=true"]
     return [
-        like_a_collector(built(COLLECTOR), "local.yaml"),
-        like_a_collector(built(COLLECTOR), "local.yaml", "local-full.yaml"),
-        like_a_collector(built(COLLECTOR), "agent.yaml"),
-        like_a_collector(built(COLLECTOR), "gateway.yaml"),
-        like_a_collector(built(JAEGER), "jaeger/config.yaml"),
-        like_a_collector(built(JAEGER), "jaeger/config.yaml", "jaeger/config-badger.yaml"),
-        like_a_collector(built(JAEGER), "jaeger/kafka-in.yaml"),
-        like_a_collector(built(JAEGER), "jaeger/config.yaml", "jaeger/kafka-out.yaml"),
-        Check(("loki/loki.yaml",), [*loki, "-config.file=loki/loki.yaml"]),
-        Check(
-            ("prometheus/prometheus.yml", "prometheus/rules.yml"),
-            [promtool, "check", "config", "prometheus/prometheus.yml"],
-        ),
-        Check(
-            ("prometheus/rules.test.yml",),
-            [promtool, "test", "rules", "prometheus/rules.test.yml"],
-        ),
+        *(like_a_collector(built(server), *files) for server, files in LIKE_A_COLLECTOR),
+        Check((LOKI_FILE,), [*loki, f"-config.file={LOKI_FILE}"]),
+        Check(PROMETHEUS_FILES, [promtool, "check", "config", PROMETHEUS_FILES[0]]),
+        Check((RULE_TESTS,), [promtool, "test", "rules", RULE_TESTS]),
     ]
 
 
 def like_a_collector(binary: Path, *files: str) -> Check:
-    """Jaeger is a Collector too; several files are laid one over the other."""
+    """Jaeger is a Collector too."""
     options = [option for file in files for option in ("--config", str(HERE / file))]
     return Check(files, [str(binary), "validate", *options])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -43,26 +43,62 @@ MAX_ARTIFACTS = 8
 """Ids of data in one line; those beyond are counted."""
 
 _RUN_ID = semconv.RUN_ID
+_ARTIFACT_ID = semconv.ARTIFACT_ID
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, list, tuple, dict, set})
 
 
-def correlate(logger: Any, method_name: str, event_dict: Any) -> Any:
-    """A structlog processor: adds what the line is about to the event."""
-    if type(event_dict) is dict or isinstance(event_dict, MutableMapping):
-        try:
-            _add(event_dict, event_dict.values())
-        except Exception as error:
-            faults.tell("a log line does not name its trace", error)
+def correlate(
+    logger: Any,
+    method_name: str,
+    event_dict: Any,
+    *,
+    values: Iterable[object] | None = None,
+) -> Any:
+    """A structlog processor: adds what the line is about to the event.
+
+    ``values`` are what may be data, where that is not what the event holds.
+    """
+    # This is paid by every line: hence no call more than it takes, and a loop, which takes half of
+    # what `_PLAIN.issuperset(map(type, values))` does (Python 3.11).
+    global _shown
+    if type(event_dict) is not dict and not isinstance(event_dict, MutableMapping):
+        return event_dict
+    try:
+        if values is None:
+            values = event_dict.values()
+        shown = _shown
+        context = get_current()
+        if context is not shown.context or run.active is not shown.active:
+            shown = _shown = _show(context)
+        same = TRACE_ID not in event_dict and _ARTIFACT_ID not in event_dict
+        fields = shown.fields
+        if shown.inside is not None:
+            operation = shown.inside()
+            of, used, fields = shown.named
+            same = (
+                same
+                and operation is not None
+                and id(operation) == of
+                and operation.used_count == used
+            )
+        for value in values:
+            if type(value) not in _PLAIN:
+                same = False
+                break
+        if same:
+            event_dict.update(fields)
+        else:
+            _name(event_dict, shown, values)
+    except Exception as error:
+        faults.tell("a log line does not name its trace", error)
     return event_dict
 
 
 def correlate_record(record: logging.LogRecord) -> None:
     """Add what the line is about to a record of the standard library, as attributes."""
     args = record.args
-    try:
-        _add(record.__dict__, args.values() if isinstance(args, Mapping) else args or ())
-    except Exception as error:
-        faults.tell("a log line does not name its trace", error)
+    values = args.values() if isinstance(args, Mapping) else args or ()
+    correlate(None, "", record.__dict__, values=values)
 
 
 class Correlation(logging.Filter):
@@ -143,69 +179,52 @@ def _registered(value: object) -> Source | None:
 
 
 def _current_operation() -> OpenOperation | None:
+    ask = _asking()
+    return None if ask is None else ask()
+
+
+def _asking() -> Callable[[], OpenOperation | None] | None:
     module = sys.modules.get("otelprov.recording.recorder")
-    return None if module is None else module.current_operation()
+    return getattr(module, "current_operation", None)  # it may be loading just now
 
 
 class _Shown:
     """What was shown last, as text: a program logs many lines in one span."""
 
-    __slots__ = ("active", "context", "fields", "ids", "more", "used")
+    __slots__ = ("active", "context", "fields", "inside", "named")
 
-    def __init__(self, context: Context | None, active: bool, fields: dict[str, str]) -> None:
+    def __init__(self, context: Context | None, active: bool, fields: dict[str, Any]) -> None:
         self.context = context
         self.active = active
         self.fields = fields
-        self.used = (0, -1)
-        """The operation and the number of artifacts that ``ids`` are about."""
-        self.ids = ""
-        self.more = 0
+        ask = _asking()
+        self.inside = ask if ask is not None and ask() is not None else None
+        """Asks for the operation that runs. Where none did there is none: each has a context of
+        its own."""
+        self.named: tuple[int, int, dict[str, Any]] = (0, -1, fields)
+        """``id`` of an operation, how many artifacts it had used, and ``fields`` with those."""
 
 
-_NOTHING = _Shown(None, False, {})
-_shown = _NOTHING
+_shown = _Shown(None, False, {})
 
 
-def _add(event: MutableMapping[str, Any], values: Iterable[object]) -> None:
-    # This is paid by every line: hence no call more than it takes.
-    global _shown
-    data: list[object] | None = None
-    for value in values:
-        if type(value) not in _PLAIN:
-            if data is None:
-                data = []
-            data.append(value)
-    shown = _shown
-    context = get_current()
-    if context is not shown.context or run.active is not shown.active:
-        shown = _shown = _show(context)
+def _name(event: MutableMapping[str, Any], shown: _Shown, values: Iterable[object]) -> None:
+    """Add what is not the same as for the line before."""
     if TRACE_ID not in event:
         event.update(shown.fields)
     elif _RUN_ID in shown.fields:  # a trace_id that the program gives is its own affair
         event.setdefault(_RUN_ID, shown.fields[_RUN_ID])
-    operation = _current_operation()
-    if operation is not None or data is not None:
-        _name_data(event, operation, data, shown)
-
-
-def _name_data(
-    event: MutableMapping[str, Any],
-    operation: OpenOperation | None,
-    data: list[object] | None,
-    shown: _Shown,
-) -> None:
-    used = (id(operation), operation.used_count) if operation is not None and not data else None
-    if used is not None and used == shown.used:
-        ids, more = shown.ids, shown.more
-    else:
-        named, more = artifact_ids(data or ())
-        ids = ",".join(named)
-        if used is not None and operation and not pending(operation.used_so_far()):
-            shown.used, shown.ids, shown.more = used, ids, more
-    if ids and semconv.ARTIFACT_ID not in event:
-        event[semconv.ARTIFACT_ID] = ids
-        if more:
-            event[semconv.DROPPED_ARTIFACTS] = more
+    data = [value for value in values if type(value) not in _PLAIN]
+    operation = shown.inside() if shown.inside is not None else None
+    used = operation.used_count if operation is not None else 0
+    ids, more = artifact_ids(data)
+    named: dict[str, Any] = {_ARTIFACT_ID: ",".join(ids)} if ids else {}
+    if more:
+        named[semconv.DROPPED_ARTIFACTS] = more
+    if operation is not None and not data and not pending(operation.used_so_far()):
+        shown.named = (id(operation), used, {**shown.fields, **named})
+    if _ARTIFACT_ID not in event:
+        event.update(named)
 
 
 def _show(current: Context) -> _Shown:
@@ -225,8 +244,9 @@ def _show(current: Context) -> _Shown:
 
 
 def _after_fork() -> None:
+    # The run of a process without a root span is another in the child.
     global _shown
-    _shown = _NOTHING  # the run of a process without a root span is another in the child
+    _shown = _Shown(None, False, {})
 
 
 if hasattr(os, "register_at_fork"):

@@ -34,13 +34,14 @@ PREFIXES: Final = (
 
 # docs/artifact-identity.md section 1: version 1 has no number.
 _VERSION: Final = r"(?:\.v(?:[2-9]|[1-9][0-9]{1,8}))?"
-_ID: Final = re.compile(rf"[a-z]{{1,32}}{_VERSION}:[0-9a-f]{{64}}")
-_BEGINNING: Final = re.compile(rf"(?:((?:{'|'.join(PREFIXES)}){_VERSION}):)?([0-9a-f]+)")
+# Texts, which `re` compiles at their first use and keeps: a recorded program starts without them.
+_ID: Final = rf"[a-z]{{1,32}}{_VERSION}:[0-9a-f]{{64}}"
+_BEGINNING: Final = rf"(?:((?:{'|'.join(PREFIXES)}){_VERSION}):)?([0-9a-f]+)"
 
 
 def is_id(text: str) -> bool:
     """Whether a text is a whole artifact id, of any version."""
-    return _ID.fullmatch(text) is not None
+    return re.fullmatch(_ID, text) is not None
 
 
 def id_beginning(text: str) -> tuple[str | None, str] | None:
@@ -48,7 +49,7 @@ def id_beginning(text: str) -> tuple[str | None, str] | None:
 
     The kind is None where only digits are given.
     """
-    match = _BEGINNING.fullmatch(text)
+    match = re.fullmatch(_BEGINNING, text)
     return (match[1], match[2]) if match else None
 
 
@@ -84,26 +85,37 @@ def _made_quickly(kind: type[T]) -> type[T]:
     """A frozen class whose ``__init__`` takes a third of the time.
 
     The one that ``dataclass`` makes of a frozen class asks ``object.__setattr__`` for each field:
-    4 µs for an artifact, of which each operation makes one. Here the new object belongs, until all
-    of it is written, to a class that has the same slots and is not frozen.
+    4 µs for an artifact, of which each operation makes one and a walk thousands. Here the new
+    object belongs, until all of it is written, to a class that has the same slots and is not
+    frozen.
     """
     own = fields(kind)  # type: ignore[arg-type]
-    open_ = type(f"_Open{kind.__name__}", (), {"__slots__": tuple(one.name for one in own)})
-    given = ", ".join(
-        one.name if one.default is MISSING else f"{one.name}=_defaults[{one.name!r}]" for one in own
-    )
-    written = "".join(f"    self.{one.name} = {one.name}\n" for one in own)
-    source = (
-        f"def __init__(self, {given}):\n    _become(self, _Open)\n{written}"
-        "    self.__class__ = _kind\n"
-    )
     room: dict[str, Any] = {
-        "_defaults": {one.name: one.default for one in own},
         "_become": object.__dict__["__class__"].__set__,
-        "_Open": open_,
+        "_Open": type(f"_Open{kind.__name__}", (), {"__slots__": tuple(one.name for one in own)}),
         "_kind": kind,
+        "_missing": MISSING,
     }
-    exec(source, room)  # noqa: S102 - as dataclass does it
+    given, lines = ["self"], ["_become(self, _Open)"]
+    for one in own:
+        name = value = one.name
+        if not one.init:
+            continue
+        if one.default_factory is not MISSING:
+            room[f"_make_{name}"] = one.default_factory
+            given.append(f"{name}=_missing")
+            value = f"_make_{name}() if {name} is _missing else {name}"
+        elif one.default is not MISSING:
+            room[f"_default_{name}"] = one.default
+            given.append(f"{name}=_default_{name}")
+        else:
+            given.append(name)
+        lines.append(f"self.{name} = {value}")
+    lines.append("self.__class__ = _kind")
+    if hasattr(kind, "__post_init__"):
+        lines.append("self.__post_init__()")
+    body = "".join(f"    {line}\n" for line in lines)
+    exec(f"def __init__({', '.join(given)}):\n{body}", room)  # noqa: S102 - as dataclass does it
     setattr(kind, "__init__", room["__init__"])  # noqa: B010 - mypy knows that one cannot
     return kind
 
@@ -137,6 +149,7 @@ class Artifact:
     """The columns by content, where they are known: of a table that was digested here."""
 
 
+@_made_quickly
 @dataclass(frozen=True, slots=True)
 class Usage:
     """An artifact in the part (``role``) that it played in an operation."""
@@ -170,6 +183,7 @@ class Code:
     line: int | None = None
 
 
+@_made_quickly
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One recorded operation, as read back from a journal or a backend."""

@@ -11,11 +11,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 NAME: Final = "pyproject.toml"
 MARK: Final = b"tool.otelprov"
@@ -33,8 +32,10 @@ class RuleError(ValueError):
     """A rule, or the file that it is in, is not understood; the message says what and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+# No dataclasses: this module is loaded at the start of every program, and each takes a millisecond.
+
+
+class Rule(NamedTuple):
     """What holds for the operations, artifacts and parameters that it matches: all it names."""
 
     text: str
@@ -58,8 +59,7 @@ class Rule:
         return f"<rule {self.text}>"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyFile:
+class PolicyFile(NamedTuple):
     """What the file says."""
 
     path: Path
@@ -120,8 +120,7 @@ def read(path: Path, names: frozenset[str], environ: Mapping[str, str]) -> Polic
     return PolicyFile(path, content.settings, content.rules, key, tuple(problems))
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(NamedTuple):
     settings: Mapping[str, str]
     rules: tuple[Rule, ...] = ()
     key_place: tuple[str, object] | None = None

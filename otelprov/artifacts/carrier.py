@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -26,7 +27,7 @@ KEYS: Final = frozenset({ID_KEY, TRACE_KEY, SCOPE_KEY})
 
 Place = Literal["metadata", "attributes"]
 
-_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT: Final = rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,34 @@ def read(path: str | os.PathLike[str]) -> Carrier | None:
 def claims(path: str | os.PathLike[str]) -> tuple[Claim, ...]:
     """What a file says of itself, true or not. Never raises.
 
-    Only the metadata of Parquet and Arrow files and the extended attributes are read.
+    Only the metadata of Parquet and Arrow files and the extended attributes are read, and kept
+    as long as the file does not change: a footer takes 0.2 ms, and a pipeline may read one file
+    many times.
     """
-    return _claims("metadata", formats.metadata, path) + _claims("attributes", _attributes, path)
+    since = time.time_ns()
+    place, status = _status(path)
+    found = None if status is None else _cache.get(place, status)
+    if found is None:
+        metadata = _claims("metadata", formats.metadata, path)
+        attributes = _claims("attributes", _attributes, path)
+        found = (metadata or ()) + (attributes or ())
+        if status is not None and metadata is not None and attributes is not None:
+            changed = max(status.st_mtime_ns, status.st_ctime_ns)  # attributes set the latter only
+            _cache.keep(place, status, found, since, changed)
+    return found
+
+
+_cache: Final[contents.Kept[tuple[Claim, ...]]] = contents.Kept()
+
+
+def _status(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result | None]:
+    try:
+        place = os.path.abspath(os.fsencode(path))
+        return place, os.stat(place)
+    except Exception as error:
+        if is_of_the_program(error):
+            raise
+        return b"", None
 
 
 def check(path: str | os.PathLike[str]) -> CarrierState | None:
@@ -135,25 +161,30 @@ def _claims(
     place: Place,
     look: Callable[[str | os.PathLike[str]], Mapping[bytes, bytes]],
     path: str | os.PathLike[str],
-) -> tuple[Claim, ...]:
+) -> tuple[Claim, ...] | None:
+    """None where nobody knows."""
     try:
         carrier = _parse(look(path))
     except Exception as error:  # no pyarrow, a broken footer, no attributes here
         if is_of_the_program(error):
             raise
-        return ()
+        return None
     return () if carrier is None else (Claim(carrier, place),)
 
 
 def _attributes(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
     if not hasattr(os, "getxattr"):
         return {}
+    if f"user.{semconv.ARTIFACT_ID}" not in os.listxattr(path):  # nearly always
+        return {}
     return {key: os.getxattr(path, b"user." + key) for key in (ID_KEY, TRACE_KEY)}
 
 
 def _parse(found: Mapping[bytes, bytes]) -> Carrier | None:
-    artifact_id = found.get(ID_KEY, b"").decode("ascii", "replace")
-    parent = _TRACEPARENT.fullmatch(found.get(TRACE_KEY, b""))
+    if ID_KEY not in found or TRACE_KEY not in found:
+        return None
+    artifact_id = found[ID_KEY].decode("ascii", "replace")
+    parent = re.fullmatch(_TRACEPARENT, found[TRACE_KEY])
     if parent is None or not is_id(artifact_id):
         return None
     trace_id, span_id = parent[1].decode(), parent[2].decode()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from otelprov.artifacts.digest import ColumnDigest
@@ -64,14 +65,8 @@ def frame_column(frame: Any, i: int) -> Any:
 
 def _keep(array: Any) -> None:
     key = id(array)
-
-    def forget(reference: weakref.ref[Any]) -> None:
-        # The address may belong to another column by now.
-        entry = _kept.get(key)
-        if entry is not None and entry.reference is reference:
-            del _kept[key]
-
-    _kept[key] = Kept(weakref.ref(array, forget))
+    # C code, as in registry.py, and for the same reason.
+    _kept[key] = Kept(weakref.ref(array, partial(_kept.pop, key)))
 
 
 def kept(array: Any) -> Kept | None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from blake3 import blake3
 
@@ -26,11 +26,11 @@ _FLAGS: Final = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 _CACHED: Final = 32_768
-"""Digests that are kept, of about 400 bytes each. More than the files of most data sets: the oldest
-go first, so that a set which is larger by one file is read anew each time."""
+"""Files of which something is kept, about 400 bytes for each. More than those of most data sets:
+the oldest go first, so that a set which is larger by one file is read anew each time."""
 
 _Key = tuple[bytes, int, int, int, int, int]
-_cache: OrderedDict[_Key, bytes] = OrderedDict()
+T = TypeVar("T")
 # One that the same thread may take again: a signal handler may read a file in the middle of it.
 _lock = threading.RLock()
 
@@ -42,6 +42,58 @@ def _new_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_lock)
+
+
+class Kept(Generic[T]):
+    """What was found out about files, as long as they do not change; the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[_Key, T] = OrderedDict()
+
+    def get(self, place: bytes, status: os.stat_result) -> T | None:
+        """What is known of a file with this status."""
+        key = _key(place, status)
+        with _lock:
+            found = self._found.get(key)
+            if found is not None:
+                with suppress(KeyError):  # gone since, for one that a signal handler has put there
+                    self._found.move_to_end(key)
+            return found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._found.clear()
+
+    def keep(
+        self, place: bytes, status: os.stat_result, found: T, since: int, changed: int
+    ) -> None:
+        """Keep what was read from ``since`` on, of a file that had this status before.
+
+        ``changed`` is the last change to what was read: the status' time of modification, or of
+        change. All three times are in nanoseconds.
+        """
+        # A clock that ticks slower than files are written gives two contents one time: only what
+        # had been still for a tick when reading began is kept. Linux ticks every 1 to 10 ms; a
+        # time in whole seconds is that of a file system that has no more.
+        tick = 20_000_000 if changed % 1_000_000_000 else 2_000_000_000
+        if since - changed >= tick:
+            with _lock:
+                self._found[_key(place, status)] = found
+                while len(self._found) > _CACHED:
+                    self._found.popitem(last=False)
+
+    def move(self, place: bytes, before: os.stat_result, after: os.stat_result) -> None:
+        """Go on with what is known, after a change of the status that means nothing for it."""
+        with _lock:
+            found = self._found.pop(_key(place, before), None)
+            if found is not None:
+                self._found[_key(place, after)] = found
+
+
+_cache: Kept[bytes] = Kept()
 
 
 def open_regular(place: bytes, *, known: bool = False) -> tuple[int, os.stat_result]:
@@ -69,13 +121,7 @@ def open_regular(place: bytes, *, known: bool = False) -> tuple[int, os.stat_res
 
 def kept(place: bytes, status: os.stat_result) -> bytes | None:
     """The digest of a file with this status, if it was taken before."""
-    key = _key(place, status)
-    with _lock:
-        digest = _cache.get(key)
-        if digest is not None:
-            with suppress(KeyError):  # gone since, for one that a signal handler has put there
-                _cache.move_to_end(key)
-        return digest
+    return _cache.get(place, status)
 
 
 def digest(place: bytes, descriptor: int, status: os.stat_result) -> bytes:
@@ -89,15 +135,7 @@ def digest(place: bytes, descriptor: int, status: os.stat_result) -> bytes:
     with timing.Timed() as timed:
         found = _read(descriptor, status)
         timed.bytes = status.st_size
-    # A clock that ticks slower than files are written gives two contents one time: a digest is
-    # kept only of a file that had been still for a tick when reading began. Linux ticks every 1
-    # to 10 ms; a time in whole seconds is that of a file system that has no more.
-    tick = 20_000_000 if status.st_mtime_ns % 1_000_000_000 else 2_000_000_000
-    if since - status.st_mtime_ns >= tick:
-        with _lock:
-            _cache[_key(place, status)] = found
-            while len(_cache) > _CACHED:
-                _cache.popitem(last=False)
+    _cache.keep(place, status, found, since, status.st_mtime_ns)
     return found
 
 
@@ -107,10 +145,7 @@ def touched(path: str | os.PathLike[str], before: os.stat_result) -> None:
     status = os.stat(place)
     if _key(place, status)[:5] != _key(place, before)[:5]:
         return
-    with _lock:
-        found = _cache.pop(_key(place, before), None)
-        if found is not None:
-            _cache[_key(place, status)] = found
+    _cache.move(place, before, status)
 
 
 def same(before: os.stat_result, after: os.stat_result) -> bool:

@@ -320,7 +320,7 @@ _UTC: Final = frozenset(
     }
 )  # fmt: skip
 
-_ZONE: Final = re.compile(r"[A-Za-z0-9_+:/-]+")
+_ZONE: Final = r"[A-Za-z0-9_+:/-]+"
 
 
 def timestamp_type(unit: str, zone: str | None) -> str:
@@ -328,7 +328,7 @@ def timestamp_type(unit: str, zone: str | None) -> str:
     unit = "ms" if unit == "s" else unit
     if not zone:
         return f"timestamp[{unit}]"
-    if not _ZONE.fullmatch(zone):
+    if not re.fullmatch(_ZONE, zone):
         raise NoCanonicalForm(f"{zone!r} is not the name of a time zone")
     return f"timestamp[{unit},{'UTC' if zone in _UTC else zone}]"
 

@@ -59,16 +59,14 @@ def shown(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
-_SECRET: Final = re.compile(
-    r"""
+# Texts, which `re` compiles at their first use and keeps.
+_HIDDEN: Final = r"""(?ix)
       sig | code | key | pass | auth | pwd | expires
     | .*(?:token|secret|passw|passphrase|signature|credential|api[_-]?key|access[_-]?key
           |account[_-]?key|private[_-]?key|authorization) .*
     | (?:x-amz|x-goog|x-oss|x-cos|x-ms)- .*
     | awsaccesskeyid | googleaccessid | ossaccesskeyid
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+"""
 # The parts of an Azure shared access signature, which mean something else where there is no `sig`.
 _SAS: Final = frozenset(
     {
@@ -94,23 +92,23 @@ def without_credentials(uri: str) -> str:
     return scheme + separator + _without_secrets(rest)
 
 
-_PAIR: Final = re.compile(
+_PAIR: Final = (
     r"(?P<before>^|[?&;#,\s])(?P<name>[^=?&;#,\s/]+)\s*=(?P<value>'[^']*'|\"[^\"]*\"|[^&;#\s]*)"
 )
 
 
 def _without_secrets(text: str) -> str:
     """Without `name=value` pairs whose name is that of a secret: queries, fragments, DSNs."""
-    names = {_name(match["name"]) for match in _PAIR.finditer(text)}
+    names = {_name(match["name"]) for match in re.finditer(_PAIR, text)}
     signed = "sig" in names
 
     def keep(match: re.Match[str]) -> str:
         name = _name(match["name"])
-        if _SECRET.fullmatch(name) or (signed and name in _SAS):
+        if re.fullmatch(_HIDDEN, name) or (signed and name in _SAS):
             return match["before"] if match["before"] in ("?", "#") else ""
         return match[0]
 
-    clean = _PAIR.sub(keep, text)
+    clean = re.sub(_PAIR, keep, text)
     clean = re.sub(r"([?#])[&;]+", r"\1", clean)
     return re.sub(r"\?(?=#|$)|#$", "", clean)
 

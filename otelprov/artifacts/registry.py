@@ -8,10 +8,12 @@ different columns of one table differ.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
@@ -89,7 +91,10 @@ class Identity:
 class Registry:
     """Live objects by ``id``, each with a weak reference that removes it.
 
-    Not by hash or equality: tables are unhashable and compare element by element.
+    Not by hash or equality: tables are unhashable and compare element by element. What removes an
+    entry is C code: in a function of Python's a signal handler of the program may run, and what it
+    raises in a callback is lost, KeyboardInterrupt included. It runs before the ``id`` is free for
+    another object, and not at all once the reference was put away for another.
     """
 
     def __init__(self) -> None:
@@ -116,13 +121,7 @@ class Registry:
         It is digested when it is first asked for; most objects that arrive never are.
         """
         key = id(value)
-        arrived = self._arrived
-
-        def remove(reference: weakref.ref[object]) -> None:
-            if arrived.get(key) is reference:
-                del arrived[key]
-
-        arrived[key] = weakref.ref(value, remove)
+        self._arrived[key] = weakref.ref(value, partial(self._arrived.pop, key))
 
     def _look_at(self, value: object) -> Identity | None:
         reference = self._arrived.pop(id(value))
@@ -141,7 +140,7 @@ class Registry:
             self._entries[key] = (entry[0], identity)
             return True
         try:
-            reference = weakref.ref(value, self._remover(key))
+            reference = weakref.ref(value, partial(self._entries.pop, key))
         except TypeError:  # str, dict, list and other types without __weakref__
             return False
         self._entries[key] = (reference, identity)
@@ -193,17 +192,6 @@ class Registry:
         self._contents.clear()
         self._holders.clear()
 
-    def _remover(self, key: int) -> Callable[[weakref.ref[object]], None]:
-        entries = self._entries
-
-        def remove(reference: weakref.ref[object]) -> None:
-            # The id may have been given to a new object already: remove only our own entry.
-            entry = entries.get(key)
-            if entry is not None and entry[0] is reference:
-                del entries[key]
-
-        return remove
-
 
 registry = Registry()
 
@@ -249,6 +237,9 @@ def derive(
         carried += identity.parameters
     if not sources:
         return None
+    if detail is None:
+        # A path with something unknown in it is never equal to another: why compute it?
+        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters)
 
     def path() -> bytes:
         origins = [identity.origin() for identity in inputs]

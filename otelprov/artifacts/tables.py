@@ -34,7 +34,9 @@ def table_tree(value: object) -> TableDigest | None:
     """The digests of a table and of its columns, or None if it has none."""
     try:
         return digest(value) if is_table(value) else None
-    except Exception:
+    except Exception as error:
+        if is_of_the_program(error):
+            raise
         return None
 
 

@@ -240,6 +240,7 @@ def _look_at_journal(report: Report) -> None:
 
 def _look_into_journal(report: Report, directory: Path) -> None:
     from otelprov import settings
+    from otelprov.cli import cut
     from otelprov.journal.index import JournalIndex
     from otelprov.journal.retention import pruned
     from otelprov.journal.segment import is_open
@@ -248,6 +249,7 @@ def _look_into_journal(report: Report, directory: Path) -> None:
     try:
         index = JournalIndex(directory)
         totals, damaged, lost = index.totals(), index.damage(), index.lost()
+        cuts = index.cut()
     except OSError as error:
         report.add("journal", "problem", f"{directory}: {error.strerror or error}")
         return
@@ -270,6 +272,7 @@ def _look_into_journal(report: Report, directory: Path) -> None:
             "complete": gone.complete,
         },
         damaged=[str(one) for one in damaged],
+        cut=[asdict(one) for one in cuts],
     )
     bound = f" of {size(limit)}" if limit is not None else ", without a limit"
     oldest = f", from {moment(totals.oldest)} UTC on" if totals.oldest else ""
@@ -295,6 +298,8 @@ def _look_into_journal(report: Report, directory: Path) -> None:
             "note",
             f"lost: {totals.lost_lines:,} lines, {size(totals.lost_bytes)} ({reasons})",
         )
+    for text in cut.look(cuts):
+        report.add("journal", "note", text)
     for one in damaged[:10]:
         report.add("journal", "note", f"damaged: {one}")
     if len(damaged) > 10:

@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from otelprov.artifacts import digest_value
@@ -296,13 +297,19 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
-    identity = derive(site.step, known, digest_value([plain, named]), parameters)
+    detail = digest_value([plain, named]) if plain or named else _no_parameters()
+    identity = derive(site.step, known, detail, parameters)
     if identity is None:
         return
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+@cache
+def _no_parameters() -> bytes | None:
+    return digest_value([[], {}])
 
 
 MAX_SOURCES = 50

@@ -96,7 +96,7 @@ def _close_structlog(module: Any) -> Callable[[], None]:
 
     processor.__call__, processor._translate = export, refined
     log_lines.extra.append(missing)
-    log_lines.started.append(_begin)
+    log_lines.begins(_begin)
     log_lines.made.append(_note)
 
     def take_back() -> None:

@@ -21,13 +21,20 @@ Processor = Callable[[Any, str, Any], Any]
 
 MAX_CHAINS = 64
 """Chains that are kept: programs have few."""
-_chains: dict[int, tuple[object, list[Processor], Chain]] = {}
+_chains: dict[int, tuple[list[Processor], Chain]] = {}
+"""By the ``id`` of the program's own chain, which ours holds: a copy of it, and ours."""
 
 extra: list[Callable[[list[Processor]], Processor | None]] = []
 """Asked for a processor more, to stand before ours: what exports the events (``_log_export``)."""
 
 started: list[Callable[[], object]] = []
-"""Called when a bound logger begins to log; while there is one, no chain is kept."""
+"""Called when a bound logger begins to log; while there is one, no chain is kept (`begins`)."""
+
+
+def begins(call: Callable[[], object]) -> None:
+    """From now on, call this when a bound logger begins to log."""
+    started.append(call)
+    _chains.clear()
 
 
 class Chain(list[Processor]):
@@ -62,6 +69,8 @@ def _property(owner: Any, name: str, with_ours: Callable[[Any], Any]) -> None:
     is what there always was.
     """
 
+    kept = _chains.get
+
     def get(instance: Any) -> Any:
         try:
             value = instance.__dict__[name]
@@ -69,9 +78,9 @@ def _property(owner: Any, name: str, with_ours: Callable[[Any], Any]) -> None:
             raise AttributeError(name) from None
         # A list may be changed in place (structlog.testing does so): what was made of it counts
         # only as long as it holds the same.
-        entry = _chains.get(id(value))
-        if entry is not None and entry[0] is value and entry[1] == value and not started:
-            return entry[2]
+        entry = kept(id(value))
+        if entry is not None and entry[0] == value:
+            return entry[1]
         try:
             return with_ours(value)
         except Exception as error:
@@ -125,7 +134,7 @@ def _chain(module: Any) -> Callable[[Any], Any]:
         if type(processors) is list and not started:
             if len(_chains) >= MAX_CHAINS:
                 _chains.clear()
-            _chains[id(processors)] = (processors, processors[:], chain)
+            _chains[id(processors)] = (processors[:], chain)
         return chain
 
     return with_ours

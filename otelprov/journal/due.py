@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from otelprov.journal.segment import is_of_the_system
+
 LOCK: Final = "pruned.lock"
 """Held by who looks; its time is that of the last look, and it says the size found."""
 _EVERY: Final = 60.0  # seconds
@@ -21,8 +23,13 @@ def due(directory: Path, limit: int, written: int) -> bool:
     try:
         with (directory / LOCK).open("rb") as lock:
             age = time.time() - os.fstat(lock.fileno()).st_mtime
-            size = int(lock.read(32) or 0)
-    except (OSError, ValueError):
+            said = lock.read(32).strip() or b"0"
+    except OSError as error:
+        if not is_of_the_system(error):
+            raise
         return True
+    if not said.isdigit():
+        return True
+    size = int(said)
     # A clock that jumped counts as a minute.
     return not 0 <= age < _EVERY or size + written > limit

@@ -59,6 +59,18 @@ class Totals:
     """When the oldest operation began, nanoseconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was left out for a limit, summed up, or put into another trace."""
+
+    attribute: str
+    """Which says so on the spans: ``otelprov.dropped.used``."""
+    spans: int
+    """How many say so."""
+    number: int
+    """How much it is in all of them."""
+
+
 class JournalIndex:
     """The index of the journal in ``directory``, up to date as of its creation.
 
@@ -106,16 +118,7 @@ class JournalIndex:
         found: dict[str, list[Any]] = {}
         for row in rows:
             found.setdefault(row[0], []).append(row)
-        # An operation that is not the latest of its id is no row of operations. One may have made
-        # an artifact in two roles.
-        return {
-            artifact: [
-                Place(*row[3:])
-                for row in sorted({row[2]: row for row in several}.values(), key=_by_time)
-                if row[2] is not None
-            ]
-            for artifact, several in found.items()
-        }
+        return {artifact: _by_end(several) for artifact, several in found.items()}
 
     def using(self, ids: Iterable[str]) -> dict[str, list[Place]]:
         """The operations that used each artifact, oldest first."""
@@ -284,6 +287,14 @@ class JournalIndex:
         rows = self.ask("SELECT lines, bytes, reason, said FROM lost ORDER BY said")
         return [Lost(*row) for row in rows]
 
+    def cut(self) -> list[Cut]:
+        """What spans of the journal say that was cut, by attribute."""
+        rows = self.ask(
+            "SELECT attribute, SUM(spans), SUM(number) FROM cut GROUP BY attribute "
+            "ORDER BY attribute"
+        )
+        return [Cut(*row) for row in rows]
+
     def read(self, place: Place) -> Span | None:
         """The span at a place; None when its file has gone or changed meanwhile."""
         try:
@@ -407,7 +418,15 @@ def _is_damage(error: sqlite3.OperationalError) -> bool:
     return "no such" in str(error) or "has no column" in str(error)
 
 
-def _by_time(row: Any) -> tuple[int, int]:
+def _by_end(rows: list[Any]) -> list[Place]:
+    """The places of the makers of one artifact: rows with end, id and place."""
+    if len(rows) > 1:  # one may have made an artifact in two roles
+        rows = sorted({row[2]: row for row in rows}.values(), key=_end)
+    # An operation that is not the latest of its id is no row of operations.
+    return [Place._make(row[3:]) for row in rows if row[2] is not None]
+
+
+def _end(row: Any) -> tuple[int, int]:
     return (row[1] or 0, row[2] or 0)
 
 

@@ -16,7 +16,7 @@ from otelprov.journal import reader
 from otelprov.journal.entries import Entry, found_in
 from otelprov.journal.reader import Damage
 
-VERSION = 4
+VERSION = 5
 
 _TABLES = f"""
 CREATE TABLE files (
@@ -37,6 +37,10 @@ CREATE TABLE spans (
 CREATE TABLE artifacts (
   span INTEGER, number INTEGER, made INTEGER, artifact TEXT, content TEXT, uri TEXT, maker TEXT,
   PRIMARY KEY (span, number)
+) WITHOUT ROWID;
+-- What was cut, by file and attribute: on how many spans, and how much in all.
+CREATE TABLE cut (
+  file INTEGER, attribute TEXT, spans INTEGER, number INTEGER, PRIMARY KEY (file, attribute)
 ) WITHOUT ROWID;
 CREATE TABLE damage (file INTEGER, line INTEGER, reason TEXT);
 CREATE TABLE lost (file INTEGER, lines INTEGER, bytes INTEGER, reason TEXT, said INTEGER);
@@ -139,13 +143,14 @@ class _Update:
         # The last line may have been torn when it was seen first, and have its end now.
         self.database.execute("DELETE FROM damage WHERE file = ? AND line > ?", (file, lines))
         size = offset
+        cut: list[tuple[int | None, str, int]] = []
         for line in reader.lines(path, offset, lines):
             size = line.offset + line.length
             if not line.complete:
                 self._damage(file, line.number, reader.TORN)
                 break
             offset, lines = size, line.number
-            tail = (tail + line.data)[-_TAIL:] if line.data else b""
+            tail = (tail + line.data[-_TAIL:])[-_TAIL:] if line.data else b""
             if not line.data:
                 self._damage(file, line.number, reader.TOO_LONG)
                 continue
@@ -157,6 +162,7 @@ class _Update:
                 self._damage(file, line.number, str(error))
                 continue
             spans += found.spans
+            cut += [(file, attribute, number) for attribute, number in found.cut]
             for entry in found.entries:
                 self._add((file, line.offset, line.length), entry)
             for one in found.lost:
@@ -164,6 +170,11 @@ class _Update:
                     "INSERT INTO lost VALUES (?, ?, ?, ?, ?)",
                     (file, one.lines, one.bytes, one.reason, one.time),
                 )
+        self.database.executemany(
+            "INSERT INTO cut VALUES (?1, ?2, 1, ?3) ON CONFLICT (file, attribute) DO UPDATE "
+            "SET spans = spans + 1, number = MIN(number + ?3, 1 << 60)",
+            cut,
+        )
         # The size is what was read: a line appended meanwhile is found the next time.
         self.database.execute(
             "UPDATE files SET inode = ?, size = ?, changed = ?, offset = ?, lines = ?, spans = ?, "
@@ -182,7 +193,7 @@ class _Update:
         self.database.execute(
             "DELETE FROM artifacts WHERE span IN (SELECT id FROM spans WHERE file = ?)", (file,)
         )
-        for table in ("spans", "damage", "lost"):
+        for table in ("spans", "cut", "damage", "lost"):
             self.database.execute(f"DELETE FROM {table} WHERE file = ?", (file,))
         self.database.execute("DELETE FROM files WHERE id = ?", (file,))
 
@@ -230,9 +241,8 @@ class _Update:
         name = self.names.get(entry.name) or self._id("names", "name", entry.name)
         self.last += 1
         self.spans.append((self.last, *place, *entry[:3], run, entry.kind, name, *entry[6:9]))
-        self.mentions += [
-            (self.last, number, *mention) for number, mention in enumerate(entry.mentions)
-        ]
+        for number, mention in enumerate(entry.mentions):
+            self.mentions.append((self.last, number, *mention))
         if len(self.spans) >= _BATCH:
             self._flush()
 

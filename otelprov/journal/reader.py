@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -21,9 +21,8 @@ Value = str | bool | int | float | list["Value"]
 Attributes = Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of a span."""
+class Event(NamedTuple):
+    """An event of a span; a tuple, since a walk makes thousands."""
 
     name: str
     attributes: Attributes
@@ -38,9 +37,11 @@ class SpanLink:
     attributes: Attributes = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A span as it was recorded, before anything is read into it.
+
+    A tuple, since a walk makes thousands: a frozen dataclass of as many fields takes 3 times as
+    long to make.
 
     ``start`` and ``end`` are nanoseconds since the epoch; ``end`` is 0 where only the beginning is
     recorded.
@@ -78,9 +79,8 @@ class Lost:
     """When it was said, nanoseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a file, with its newline when it has one."""
+class Line(NamedTuple):
+    """One line of a file, with its newline when it has one; a tuple, since there are millions."""
 
     offset: int
     number: int
@@ -175,6 +175,12 @@ def contents(data: bytes) -> tuple[list[Span], list[Lost]]:
             ``ExportLogsServiceRequest``.
     """
     try:
+        if (own := own_messages(data)) is not None:
+            service, messages = own
+            return [_span(message, service) for message in messages], []
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        pass  # what follows says what is wrong with it
+    try:
         request = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise DamagedLine(f"not JSON ({error})") from None
@@ -184,6 +190,50 @@ def contents(data: bytes) -> tuple[list[Span], list[Lost]]:
         if isinstance(request.get("resourceLogs"), list):
             return _logs_request(request["resourceLogs"])
     raise DamagedLine("JSON, but not an OTLP request (no resourceSpans, no resourceLogs)")
+
+
+def own_messages(data: bytes) -> tuple[str, list[Any]] | None:
+    """Service and spans, in OTLP/JSON, of a line as this package writes it; None for others.
+
+    What stands before the spans, a fifth of the line, is the same in all lines of a process: it is
+    parsed once.
+
+    Raises:
+        ValueError: what stands between the first span and the end are not spans alone.
+    """
+    place = data.find(_BEFORE)
+    if place < 0 or not data.endswith(_AFTER):
+        return None
+    frame = data[: place + len(_BEFORE)]
+    service = _services.get(frame)
+    if service is None:
+        service = _service_of(frame)
+        if service is None:
+            return None
+        if len(_services) >= _SERVICES:
+            _services.clear()
+        _services[frame] = service
+    messages = orjson.loads(data[place + len(_BEFORE) - 1 : 1 - len(_AFTER)])
+    return (service, messages) if type(messages) is list else None
+
+
+_BEFORE, _AFTER = b'"spans":[', b"]}]}]}\n"
+_SERVICES = 500  # processes and scopes; with 500 bytes for each
+_services: dict[bytes, str] = {}
+"""By what stands before the spans."""
+
+
+def _service_of(frame: bytes) -> str | None:
+    """The service, if one resource and one scope and nothing else stands before the spans."""
+    try:
+        request = orjson.loads(frame + _AFTER)
+        (group,) = request["resourceSpans"]
+        (scope,) = group["scopeSpans"]
+        if scope["spans"] == []:
+            return _service((group.get("resource") or {}).get("attributes"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return None
 
 
 def _trace_request(groups: list[Any]) -> list[Span]:
@@ -294,29 +344,33 @@ def _span(message: dict[str, Any], service: str) -> Span:
     trace_id, span_id = ids(message)
     start, end = times(message)
     return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=message.get("parentSpanId") or None,
-        name=str(message.get("name", "")),
-        start=start,
-        end=end,
-        service=service,
-        attributes=_attributes(message.get("attributes")),
-        events=tuple(
-            Event(str(event.get("name", "")), _attributes(event.get("attributes")))
-            for event in message.get("events") or ()
+        trace_id,
+        span_id,
+        message.get("parentSpanId") or None,
+        str(message.get("name", "")),
+        start,
+        end,
+        service,
+        _attributes(message.get("attributes")),
+        tuple(
+            [
+                Event(str(event.get("name", "")), _attributes(event.get("attributes")))
+                for event in message.get("events") or ()
+            ]
         ),
-        links=tuple(
-            SpanLink(
-                _hex(link["traceId"], 32),
-                _hex(link["spanId"], 16),
-                _attributes(link.get("attributes")),
-            )
-            for link in message.get("links") or ()
+        tuple(
+            [
+                SpanLink(
+                    _hex(link["traceId"], 32),
+                    _hex(link["spanId"], 16),
+                    _attributes(link.get("attributes")),
+                )
+                for link in message.get("links") or ()
+            ]
         ),
         # The protobuf JSON mapping allows the number and the name of an enum.
-        failed=status.get("code") in (2, "STATUS_CODE_ERROR"),
-        message=status.get("message") or None,
+        status.get("code") in (2, "STATUS_CODE_ERROR"),
+        status.get("message") or None,
     )
 
 
@@ -343,15 +397,16 @@ def _attributes(pairs: Any) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for pair in pairs or ():
         key = pair["key"]
-        content = pair.get("value") or {}
-        # Nearly all values are texts: this is half of the time that reading takes.
-        value = content.get("stringValue")
-        if type(value) is not str:
-            value = _value(content)
-            if value is None:
-                continue
-        found[key if type(key) is str else str(key)] = value
+        content = pair.get("value") or _NOTHING
+        # Nearly all values are texts: this is a third of the time that reading takes.
+        if "stringValue" in content and type(text := content["stringValue"]) is str:
+            found[key if type(key) is str else str(key)] = text
+        elif (value := _value(content)) is not None:
+            found[key if type(key) is str else str(key)] = value
     return found
+
+
+_NOTHING: dict[str, Any] = {}
 
 
 def _value(value: dict[str, Any]) -> Value | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 try:
     import fcntl
@@ -46,7 +46,8 @@ class Segment:
 
     def __init__(self, directory: Path, stamp: str, *, fsync: bool = False) -> None:
         """``stamp`` is the time in the file's name; with ``fsync`` the name itself is durable."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(directory, os.F_OK):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{stamp}-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
         self.path = directory / name
         unfinished = directory / (name + UNFINISHED)
@@ -59,7 +60,7 @@ class Segment:
                 _sync_directory(directory)
         except BaseException:
             os.close(self._descriptor)
-            with suppress(OSError):
+            with tolerated:
                 os.unlink(unfinished)
             raise
         status = os.fstat(self._descriptor)
@@ -133,7 +134,7 @@ class Segment:
     def close(self) -> None:
         """Close the file, if the descriptor is still its own."""
         descriptor = self._descriptor
-        with suppress(OSError):
+        with tolerated:
             if self._is_ours():
                 self._descriptor = -1
                 os.close(descriptor)
@@ -151,10 +152,12 @@ class Segment:
             if self._is_ours():
                 os.ftruncate(self._descriptor, self.bytes)
                 os.lseek(self._descriptor, self.bytes, os.SEEK_SET)
-        except OSError:
+        except OSError as error:
+            if not is_of_the_system(error):
+                raise
             # It stays as a torn line; a newline before the next one keeps that whole.
             self._torn = True
-            with suppress(OSError):
+            with tolerated:
                 self.bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
 
 
@@ -162,6 +165,24 @@ def is_of_the_system(error: OSError) -> bool:
     """Whether the system said so. What a signal handler of the program raises has no number: a
     ``TimeoutError``, most often."""
     return error.errno is not None
+
+
+class _Tolerated:
+    """A block in which what the system refuses is passed by, and nothing else."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        return isinstance(error, OSError) and is_of_the_system(error)
+
+
+tolerated = _Tolerated()
 
 
 def is_open(path: Path) -> bool | None:
@@ -201,7 +222,7 @@ def process_of(name: str) -> int | None:
 def _lock(descriptor: int) -> None:
     if fcntl is not None:
         # Some network file systems have no locks: the segment is written all the same.
-        with suppress(OSError):
+        with tolerated:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -21,7 +21,7 @@ from weakref import WeakSet
 from otelprov.journal.due import due
 from otelprov.journal.interrupted import remember_interrupt
 from otelprov.journal.losses import Losses, lost_line
-from otelprov.journal.segment import Segment, is_of_the_system
+from otelprov.journal.segment import Segment, is_of_the_system, tolerated
 from otelprov.settings import Settings
 
 SEGMENT: int = 16 << 20
@@ -119,7 +119,7 @@ class JournalWriter:
                 self._deleted(segment)
             segment.close()
             if self._unsaid.lines:
-                with suppress(OSError):
+                with tolerated:
                     self._open()
                     self._say()
                 self._let_go()
@@ -225,7 +225,7 @@ class JournalWriter:
         """Write down what was lost before."""
         segment = self._segment
         if segment is not None:
-            with suppress(OSError):
+            with tolerated:
                 segment.write(lost_line(self._unsaid, self.resource), fsync=self._fsync)
                 self._unsaid = Losses()
 

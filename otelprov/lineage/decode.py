@@ -30,6 +30,7 @@ _KINDS = frozenset(get_args(OperationKind)) - {"run"}
 _ARTIFACT_KINDS = frozenset(get_args(ArtifactKind))
 _COVERAGES = frozenset(get_args(Coverage))
 _CARRIER_STATES = frozenset(get_args(CarrierState))
+_PARAMETER = semconv.PARAMETER_PREFIX
 _RUN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
 
 # By attribute: the field that it becomes, and its type there. Another type counts as not said.
@@ -74,34 +75,35 @@ def operation(span: Span) -> Operation:
     """The operation that a span records."""
     attributes = span.attributes
     start, end = _times(span)
-    run = _text(attributes, semconv.RUN_ID)
     used, generated = _usages(span)
-    return Operation(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        name=span.name,
-        kind=cast(OperationKind, attributes.get(semconv.OPERATION_KIND, "transform")),
-        status=_status(span),
-        start=start,
-        end=end,
-        service=span.service,
-        run=run if run and _RUN.fullmatch(run) else None,
-        parent_span_id=span.parent_span_id,
-        code=_code(attributes),
-        parameters=_parameters(attributes),
-        given=_texts(attributes, semconv.PARAMETERS_GIVEN),
-        used=used,
-        generated=generated,
-        links=tuple(
-            # Jaeger keeps the linked span but not the link's attributes: there the id is empty.
-            Link(_text(link.attributes, semconv.USED_ID) or "", link.trace_id, link.span_id)
-            for link in span.links
+    return Operation(  # by place: a walk makes thousands
+        span.trace_id,
+        span.span_id,
+        span.name,
+        cast(OperationKind, attributes.get(semconv.OPERATION_KIND, "transform")),
+        _status(span),
+        start,
+        end,
+        span.service,
+        _run_id(_text(attributes, semconv.RUN_ID)),
+        span.parent_span_id,
+        _code(attributes),
+        _parameters(attributes),
+        _texts(attributes, semconv.PARAMETERS_GIVEN),
+        used,
+        generated,
+        # Jaeger keeps the linked span but not the link's attributes: there the id is empty.
+        tuple(
+            [
+                Link(_text(link.attributes, semconv.USED_ID) or "", link.trace_id, link.span_id)
+                for link in span.links
+            ]
         ),
-        error=_error(span),
-        dropped=(_number(attributes, semconv.DROPPED_USED) or 0)
+        _error(span),
+        (_number(attributes, semconv.DROPPED_USED) or 0)
         + (_number(attributes, semconv.DROPPED_GENERATED) or 0),
-        calls=_number(attributes, semconv.REPEATED_COUNT) or 1,
-        pending=span.pending or 0,
+        _number(attributes, semconv.REPEATED_COUNT) or 1,
+        span.pending or 0,
     )
 
 
@@ -125,6 +127,11 @@ def run(span: Span, operations: int) -> Run:
     )
 
 
+@lru_cache(maxsize=64)  # few runs carry out many operations
+def _run_id(text: str | None) -> str | None:
+    return text if text and _RUN.fullmatch(text) else None
+
+
 def _times(span: Span) -> tuple[int, int]:
     # Jaeger keeps start and duration, each cut to whole microseconds: the same is done here.
     start = span.start // 1000
@@ -145,9 +152,11 @@ def _error(span: Span) -> str | None:
 
 
 def _code(attributes: Attributes) -> Code:
-    said = [attributes.get(key) for key in _CODE]
-    # A list is none of them, and could not be looked up.
-    return _code_of(*[None if isinstance(value, list) else value for value in said])
+    try:
+        return _code_of(*map(attributes.get, _CODE))  # type: ignore[arg-type]
+    except TypeError:  # a list is none of them, and cannot be looked up
+        said = map(attributes.get, _CODE)
+        return _code_of(*[None if isinstance(value, list) else value for value in said])
 
 
 @lru_cache(maxsize=4096, typed=True)  # few lines of code make many operations
@@ -161,11 +170,11 @@ def _code_of(*said: str | float | None) -> Code:
 
 
 def _parameters(attributes: Attributes) -> dict[str, ParameterValue]:
-    prefix = semconv.PARAMETER_PREFIX
-    return {
-        key.removeprefix(prefix): _as_text(value) if isinstance(value, list) else value
-        for key, value in sorted([one for one in attributes.items() if one[0].startswith(prefix)])
-    }
+    found: dict[str, ParameterValue] = {}
+    for key in sorted([key for key in attributes if key.startswith(_PARAMETER)]):
+        value = attributes[key]
+        found[key[len(_PARAMETER) :]] = _as_text(value) if isinstance(value, list) else value
+    return found
 
 
 def _as_text(value: list[Value]) -> str:
@@ -176,37 +185,52 @@ def _usages(span: Span) -> tuple[tuple[Usage, ...], tuple[Usage, ...]]:
     """What was used, and what was generated."""
     used: list[Usage] = []
     generated: list[Usage] = []
-    for event in span.events:
-        if event.name == semconv.USED:
-            found, id_ = used, _text(event.attributes, semconv.USED_ID)
-        elif event.name == semconv.GENERATED:
-            found, id_ = generated, _text(event.attributes, semconv.GENERATED_ID)
+    for name, attributes in span.events:
+        if name == semconv.USED:
+            found, id_ = used, attributes.get(semconv.USED_ID)
+        elif name == semconv.GENERATED:
+            found, id_ = generated, attributes.get(semconv.GENERATED_ID)
         else:
             continue
-        if id_:
-            role = _text(event.attributes, semconv.ARTIFACT_ROLE) or ""
-            found.append(Usage(role, _artifact(id_, event.attributes)))
+        if id_ and isinstance(id_, str):
+            role = _text(attributes, semconv.ARTIFACT_ROLE) or ""
+            found.append(Usage(role, _artifact(id_, attributes)))
     return tuple(used), tuple(generated)
 
 
 def _artifact(id_: str, attributes: Attributes) -> Artifact:
     known: dict[str, Any] = {}
     for key, value in attributes.items():
-        meaning = _ARTIFACT.get(key)
-        if meaning is not None and type(value) is meaning[1] and value != "":
-            known[meaning[0]] = value
-    if known.get("kind") not in _ARTIFACT_KINDS:
+        if key in _ARTIFACT:
+            name, meaning = _ARTIFACT[key]
+            if type(value) is meaning and value != "":
+                known[name] = value
+    get = known.get
+    kind, coverage = cast(ArtifactKind, get("kind")), cast(Coverage, get("coverage"))
+    carrier, origin = get("carrier"), get("origin")
+    if kind not in _ARTIFACT_KINDS:
         prefix = id_prefix(id_)
-        known["kind"] = prefix if prefix in _ARTIFACT_KINDS else "object"
-    if known.get("coverage") not in _COVERAGES:
+        kind = cast(ArtifactKind, prefix if prefix in _ARTIFACT_KINDS else "object")
+    if coverage not in _COVERAGES:
         # Of a version nobody knows by which evidence; the weakest is assumed.
+        without: dict[str, Coverage]
         without = {"derived": "derivation", "version": "status", "resource": "none"}
-        known["coverage"] = without.get(id_prefix(id_), "full")
-    if known.get("carrier") not in _CARRIER_STATES:
-        known.pop("carrier", None)
-    if known.get("origin") != "unknown":
-        known.pop("origin", None)
-    return Artifact(id=id_, **known)
+        coverage = without.get(id_prefix(id_), "full")
+    return Artifact(
+        id_,
+        kind,
+        get("name"),
+        get("uri"),
+        get("rows"),
+        get("columns"),
+        get("bytes"),
+        coverage,
+        get("content_id"),
+        get("reason"),
+        "unknown" if origin == "unknown" else None,
+        get("maker"),
+        carrier if carrier in _CARRIER_STATES else None,
+    )
 
 
 def _text(attributes: Attributes, key: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from otelprov.model import Artifact, Operation, Run
@@ -113,7 +114,7 @@ class Draft:
             artifacts=tuple(ordered),
             operations=tuple(operations),
             edges=tuple(
-                sorted(self.edges, key=lambda e: (order[e.source], order[e.target], e.relation))
+                sorted(self.edges, key=lambda edge: (order[edge[0]], order[edge[1]], edge[2]))
             ),
             makers={pair: made for pair, made in self.makers.items() if made in self.operations},
             gaps=tuple(sorted(set(gaps), key=lambda gap: (order.get(gap.place, 0), gap.reason))),
@@ -144,17 +145,20 @@ def merge(mentions: list[Artifact]) -> Artifact:
     """One artifact out of several mentions: the first counts, the others fill what it lacks."""
     merged = mentions[0]
     for other in mentions[1:]:
-        lacking = {
-            name: value
-            for name in _OPTIONAL
-            if getattr(merged, name) is None and (value := getattr(other, name)) is not None
-        }
-        if lacking:
-            merged = replace(merged, **lacking)
+        mine, its = _optional(merged), _optional(other)
+        if mine != its:
+            lacking = {
+                name: value
+                for name, has, value in zip(_OPTIONAL, mine, its, strict=True)
+                if has is None and value is not None
+            }
+            if lacking:
+                merged = replace(merged, **lacking)
     return merged
 
 
 _OPTIONAL = tuple(one.name for one in fields(Artifact) if one.default is None)
+_optional = attrgetter(*_OPTIONAL)
 
 
 def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -> list[Gap]:
@@ -199,7 +203,7 @@ def _order(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
     """Each node's place in the flow of the data; what lies on a cycle stands together, by id."""
     following: dict[str, list[str]] = {node: [] for node in nodes}
     before = dict.fromkeys(following, 0)
-    pairs = {(edge.source, edge.target) for edge in edges}
+    pairs = {edge[:2] for edge in edges}  # source and target
     for source, target in pairs:
         following[source].append(target)
         before[target] += 1

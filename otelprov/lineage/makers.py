@@ -9,22 +9,23 @@ time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otelprov.lineage.sources import Source
 from otelprov.model import Artifact, Operation, id_prefix
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """Where an input came from: an operation, or the id of one that the source does not have."""
+class Maker(NamedTuple):
+    """Where an input came from: an operation, or the id of one that the source does not have.
+
+    A tuple, as the next: a walk makes one for each edge.
+    """
 
     operation: Operation | None = None
     missing: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Makers:
+class Makers(NamedTuple):
     """Where all the inputs of an operation came from."""
 
     by_artifact: dict[str, Maker]
@@ -89,6 +90,8 @@ def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Ma
 def _linked(
     source: Source, consumer: Operation, artifact: Artifact, others: Sequence[Operation]
 ) -> Maker | None:
+    if not consumer.links:
+        return None
     places = {(one.trace_id, one.span_id): one for one in others}
     missing = None
     for link in consumer.links:
@@ -103,6 +106,8 @@ def _linked(
 def _chosen(
     consumer: Operation, artifact: Artifact, others: Sequence[Operation]
 ) -> Operation | None:
+    if not others:
+        return None
     # One that stands for many calls goes on while others use what the first of them made.
     before = [one for one in others if (one.end if one.calls == 1 else one.start) <= consumer.start]
     same_run = [one for one in before if _same_run(one, consumer)]

@@ -6,7 +6,9 @@ Breadth first, so that a source is asked once for each level and not once for ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from otelprov.lineage.graph import Direction, Draft, Edge, Gap, Lineage
@@ -17,6 +19,23 @@ from otelprov.model import Operation, Run, Usage, id_prefix
 _RAW = ("file", "directory", "resource")
 
 
+@contextmanager
+def _kept() -> Iterator[None]:
+    """What is made stays: the collector of cycles finds nothing in it, and waits.
+
+    It would look through thousands of operations again and again: a quarter of a walk's time.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_kept()
 def upstream(
     source: Source,
     start: str | Operation,
@@ -60,6 +79,7 @@ def upstream(
     return walk.finish(target, "upstream", depth)
 
 
+@_kept()
 def downstream(source: Source, start: str | Operation, *, depth: int | None = None) -> Lineage:
     """What came of an artifact (by id) or of an operation."""
     walk = _Walk(source)
@@ -118,6 +138,7 @@ def whole_trace(source: Source, trace_id: str) -> Lineage | None:
     return all_of(source, source.trace(trace_id), f"trace:{trace_id}")
 
 
+@_kept()
 def all_of(source: Source, operations: Sequence[Operation], target: str) -> Lineage | None:
     """Several operations with all that they used and made, and nothing beyond; None for none."""
     if not operations:

@@ -136,12 +136,20 @@ def what_was_read(path: str, how: Reading, budget: Budget) -> tuple[Artifact, Se
         return found, (path,)
     files = found.files if isinstance(found, OpenDirectory) else (path,)
     unread = found.unread
+    reason = not_read(files, unread, how)
+    if reason is not None:
+        return version(found, reason), files
+    return _in_full(found, unread, budget), files
+
+
+def not_read(files: Sequence[str], unread: int, how: Reading) -> str | None:
+    """Why files with so many bytes that were not digested yet are not, as the call reads less."""
     if unread > SMALL:
         if how.partial:
-            return version(found, how.partial), files
+            return how.partial
         if how.selects and unread > 2 * _selected(files, how) + SMALL:
-            return version(found, "columns or rows were selected"), files
-    return _in_full(found, unread, budget), files
+            return "columns or rows were selected"
+    return None
 
 
 def what_was_written(path: str, size: int | None, budget: Budget) -> list[Artifact]:

@@ -40,7 +40,9 @@ class contained:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None or not isinstance(error, Exception) or is_of_the_program(error):
+        if error is None or not isinstance(error, Exception):
+            return False
+        if _raised_for_the_program(error) is error:
             return False
         tell(self.what, error)
         return True
@@ -52,8 +54,7 @@ def tell(what: str, error: Exception) -> None:
     An exception that a signal handler of the program has raised is no fault, and is raised, too.
     """
     global count
-    if is_of_the_program(error):
-        raise error
+    _pass_on(error)
     count += 1
     if raise_faults:
         raise error
@@ -63,6 +64,18 @@ def tell(what: str, error: Exception) -> None:
     except Exception as another:
         if is_of_the_program(another):
             raise
+
+
+def _pass_on(error: Exception) -> None:
+    """Raise what a signal handler of the program has raised, as it was raised."""
+    raised = _raised_for_the_program(error)
+    if raised is None:
+        return
+    context = raised.__context__
+    try:
+        raise raised
+    finally:
+        raised.__context__ = context  # and not that we had caught what it was replaced by
 
 
 def _log(what: str, error: Exception) -> None:
@@ -85,11 +98,15 @@ def _log(what: str, error: Exception) -> None:
 
 def is_of_the_program(error: Exception) -> bool:
     """Whether a signal handler of the program raised it: then it is no fault of ours."""
-    with suppress(Exception):
-        from otelprov.artifacts.interruptions import is_of_the_program
+    return _raised_for_the_program(error) is not None
 
-        return is_of_the_program(error)
-    return False
+
+def _raised_for_the_program(error: Exception) -> BaseException | None:
+    with suppress(Exception):
+        from otelprov.artifacts.interruptions import raised_for_the_program
+
+        return raised_for_the_program(error)
+    return None
 
 
 def _place(error: Exception) -> tuple[str, int]:

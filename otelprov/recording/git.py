@@ -183,10 +183,10 @@ def _url_in(place: str) -> str | None:
             name, _, value = line.partition("=")
             if name.strip().lower() == "url":
                 url = value.strip()
-    return None if not _PLAIN_URL.fullmatch(url) else url
+    return None if not re.fullmatch(_PLAIN_URL, url) else url
 
 
-_PLAIN_URL: Final = re.compile(r"""[^\s"\\;#]*""")
+_PLAIN_URL: Final = r"""[^\s"\\;#]*"""
 
 
 def _text(path: str) -> str | None:

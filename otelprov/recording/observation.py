@@ -311,7 +311,7 @@ def look_at(operation: OpenOperation, value: object) -> Source | None:
     if not operation.budget.take(bytes_):
         return None
     still = snapshot(value) if background.limit else None
-    return identify(value) if still is None else background.submit(lambda: identify(still), bytes_)
+    return identify(value) if still is None else _later(still, bytes_)
 
 
 def look_at_later(operation: OpenOperation, value: object) -> Source | None:
@@ -319,7 +319,12 @@ def look_at_later(operation: OpenOperation, value: object) -> Source | None:
     bytes_ = size(value)
     if bytes_ < SMALL or not background.limit or not operation.budget.fits(bytes_):
         return None
-    return None if snapshot(value) is None else look_at(operation, value)
+    still = snapshot(value)
+    return _later(still, bytes_) if still is not None and operation.budget.take(bytes_) else None
+
+
+def _later(still: object, bytes_: int) -> Source:
+    return background.submit(lambda: identify(still), bytes_)
 
 
 def _too_large(operation: OpenOperation, item: object) -> Source:

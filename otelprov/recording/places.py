@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +17,13 @@ from otelprov.artifacts.registry import registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact
 from otelprov.recording import claims
-from otelprov.recording.bounds import WHOLE, Reading, what_was_read, what_was_written
+from otelprov.recording.bounds import (
+    WHOLE,
+    Reading,
+    not_read,
+    what_was_read,
+    what_was_written,
+)
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
 from otelprov.recording.streams import resolve
@@ -28,8 +35,8 @@ MAX_CARRIERS = 16
 
 
 def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
-    """Begin to digest the files that a call is about to read as a whole, while it does so."""
-    if not how.whole or not deferred.background.limit:
+    """Begin to digest the files that a call is about to read, while it does so."""
+    if how.partial or not deferred.background.limit:
         return
     for item in _each(place):
         if not isinstance(item, (str, os.PathLike)) or registry.lookup(item) is not None:
@@ -38,7 +45,9 @@ def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
         if isinstance(path, Artifact) or not _is_large_and_still(path):
             continue
         found = opened(path)
-        if isinstance(found, OpenFile) and operation.budget.fits(found.unread):
+        if not isinstance(found, OpenFile) or not operation.budget.fits(found.unread):
+            continue
+        if not_read((path,), found.unread, how) is None:
             begun = deferred.background.submit(found.artifact, found.unread)
             operation.ahead = (*operation.ahead, begun)
 
@@ -67,7 +76,7 @@ def read_from(operation: OpenOperation, role: str, place: object, how: Reading =
         found = resolve(item, how.filesystem)
         if isinstance(found, Artifact):
             operation.use_content(role, found)
-        elif os.path.exists(found):
+        elif _mode(found):
             artifact, files = what_was_read(found, how, operation.budget)
             operation.use_content(role, artifact)
             _ask(operation, artifact, files, how)
@@ -88,7 +97,7 @@ def written_to(
     if isinstance(place, io.IOBase) and not place.closed:
         place.flush()  # what is still in the buffer of an open file is part of what was written
     added = None
-    if (how.partial or os.path.isdir(found)) and operation.content is not None:
+    if (how.partial or stat.S_ISDIR(_mode(found))) and operation.content is not None:
         added = deferred.resolve(operation.content).bytes
     artifacts = what_was_written(found, added, operation.budget)
     written = [with_content(artifact, operation.content) for artifact in artifacts]
@@ -136,6 +145,16 @@ def _each(place: object) -> Iterator[object]:
             yield from _each(item)
     elif place is not None:
         yield place
+
+
+def _mode(path: str) -> int:
+    """What is there (``st_mode``), or 0. ``os.path`` would take any error for a no."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        if is_of_the_program(error):
+            raise
+        return 0
 
 
 def _gone(item: object, path: str) -> Artifact:

@@ -66,7 +66,7 @@ _HELPERS = (
     "from joblib.externals.loky.backend.resource_tracker",
     "from loky.backend.resource_tracker",
 )
-_RUN_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}")
+_RUN_ID = r"[0-9a-f]{32}-[0-9a-f]{16}|process-[0-9a-f]{32}"
 
 Role = Literal["program", "server", "worker", "helper"]
 """Of a process. A ``program`` is one run, and one trace. A ``server`` works until it is told to
@@ -285,7 +285,7 @@ class Run:
     def _join(self) -> bool:
         """Be a part of the run that started this worker; False when it was not recorded."""
         run_id = os.environ.get(settings.RUN, "").partition(" ")[0]
-        if not _RUN_ID.fullmatch(run_id):
+        if not re.fullmatch(_RUN_ID, run_id):
             return False
         self._id, self.worker = run_id, os.getpid()
         if not run_id.startswith("process-"):
@@ -322,7 +322,7 @@ class Run:
         if code.source:
             attributes[semconv.CODE_SOURCE] = code.source
         before, _, process = os.environ.get(settings.RUN, "").partition(" ")
-        if process == _process() and _RUN_ID.fullmatch(before):
+        if process == _process() and re.fullmatch(_RUN_ID, before):
             attributes[semconv.RUN_REPLACED] = before
         name = f"run {redact(self.program.name)}"
         self._span = spans_of("run").start(name, SpanKind.INTERNAL, parent, started)

@@ -50,6 +50,14 @@ _NAMES: Final = {
 }
 
 
+# What Go (so every Collector), nginx and Apache say, with 400, to a request without TLS.
+_WANTS_TLS: Final = (
+    b"HTTP request to an HTTPS server",
+    b"HTTP request was sent to HTTPS port",
+    b"plain HTTP to an SSL-enabled",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of one request."""
@@ -140,6 +148,9 @@ def meaning(signal: Signal, response: BaseHTTPResponse, content: bytes) -> Answe
             return Answer("setup", "answers with a page for people: it is no OTLP receiver")
         rejected, text = _partial(signal, form, content)
         return Answer("accepted", text, rejected)
+    if status == 400 and any(words in content for words in _WANTS_TLS):
+        # It is about how it was sent, not about the data.
+        return Answer("setup", "answers 400: it takes HTTPS only, so the address needs https://")
     said = _status_message(form, content)
     text = f"answers {status}"
     if status in _NAMES:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import checks
 import pytest
 import yaml
 from servers import HERE as CONFIG
@@ -19,6 +20,18 @@ from otelprov import semconv
 
 GRAFANA = CONFIG / "grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
+COMPOSE = ("compose.yaml", "compose-full.yaml")
+KUBERNETES = "kubernetes/sidecar.yaml"
+DATA_SOURCES = "grafana/provisioning/datasources/otelprov.yaml"
+PROVIDERS = "grafana/provisioning/dashboards/otelprov.yaml"
+TEMPO = "tempo/tempo.yaml"
+PROMTOOL_RULES = Path("prometheus/rules.yml")
+ELSEWHERE = {
+    # The Collector is built from it, and the locked modules must be those that it names.
+    "collector-builder.yaml",
+    # Jaeger starts with it, and a test in tests/e2e follows its links.
+    "jaeger/ui.json",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,6 +62,26 @@ def test_every_yaml_and_json_file_is_well_formed() -> None:
         assert json.loads(text) if path.suffix == ".json" else list(yaml.safe_load_all(text))
 
 
+def test_every_configuration_file_is_checked_by_its_program_its_schema_or_a_test_here() -> None:
+    # A new file has to be put into one of these, each of which is what the check itself goes by.
+    checked = checks.CHECKED | {*COMPOSE, KUBERNETES, DATA_SOURCES, PROVIDERS, TEMPO} | ELSEWHERE
+    checked |= {str(path.relative_to(CONFIG)) for path in DASHBOARDS}
+    told = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=CONFIG,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = set(told.stdout.splitlines())
+    # What is no configuration: programs, prose, and the modules of the Go programs with hashes.
+    rest = {name for name in files if name.endswith((".py", ".md", "go.mod", "go.sum"))}
+    assert files - rest == checked
+    assert str(PROMTOOL_RULES) in checks.CHECKED
+    with_rules = load("prometheus", "prometheus.yml")["rule_files"]
+    assert with_rules == [PROMTOOL_RULES.name], "promtool checks the rules that it is led to"
+
+
 def test_every_configuration_file_is_named_in_the_readme() -> None:
     readme = (CONFIG / "README.md").read_text()
     for path in CONFIG.rglob("*.y*ml"):
@@ -64,7 +97,7 @@ def test_the_kubernetes_example_is_what_the_schema_of_a_version_says(version: st
     told = subprocess.run(
         [
             Path(sys.executable).with_name("kubernetes-validate"),
-            *("-k", version, "--strict", CONFIG / "kubernetes" / "sidecar.yaml"),
+            *("-k", version, "--strict", CONFIG / KUBERNETES),
         ],
         capture_output=True,
         text=True,
@@ -75,14 +108,14 @@ def test_the_kubernetes_example_is_what_the_schema_of_a_version_says(version: st
 
 
 def test_the_kubernetes_schema_would_notice_a_mistake(tmp_path: Path) -> None:
-    text = (CONFIG / "kubernetes" / "sidecar.yaml").read_text()
+    text = (CONFIG / KUBERNETES).read_text()
     (tmp_path / "wrong.yaml").write_text(text.replace("concurrencyPolicy", "concurrentPolicy"))
     program = Path(sys.executable).with_name("kubernetes-validate")
     command = [program, "--strict", tmp_path / "wrong.yaml"]
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose-full.yaml"])
+@pytest.mark.parametrize("name", COMPOSE)
 def test_a_compose_file_is_what_its_schema_says(name: str, tmp_path: Path) -> None:
     check = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema"]
     check.append("vendor.compose-spec")
@@ -94,7 +127,7 @@ def test_a_compose_file_is_what_its_schema_says(name: str, tmp_path: Path) -> No
 
 
 def test_the_compose_files_bind_to_loopback_pin_their_images_and_mount_what_there_is() -> None:
-    for name in ("compose.yaml", "compose-full.yaml"):
+    for name in COMPOSE:
         for service in load(name)["services"].values():
             if "image" in service:
                 _, _, tag = service["image"].rpartition(":")
@@ -111,7 +144,7 @@ def test_the_containers_are_of_the_versions_that_are_built_and_tested() -> None:
     manifest = load("collector-builder.yaml")
     collector = load("compose.yaml")["services"]["collector"]["image"]
     assert collector.endswith(f":{manifest['dist']['version']}")
-    cronjob = list(yaml.safe_load_all((CONFIG / "kubernetes" / "sidecar.yaml").read_text()))[1]
+    cronjob = list(yaml.safe_load_all((CONFIG / KUBERNETES).read_text()))[1]
     pod = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert pod["initContainers"][0]["image"] == collector
     loki = load("compose-full.yaml")["services"]["loki"]["image"].rpartition(":")[2]
@@ -125,7 +158,7 @@ def test_the_containers_are_given_only_variables_that_the_files_read() -> None:
         if not path.name.startswith("compose") and path.name != "sidecar.yaml"
     )
     given = set()
-    for name in ("compose.yaml", "compose-full.yaml"):
+    for name in COMPOSE:
         for service in load(name)["services"].values():
             given |= set(service.get("environment", {}))
     for name in given:
@@ -137,7 +170,7 @@ def test_the_containers_are_given_only_variables_that_the_files_read() -> None:
 
 
 def data_sources() -> dict[str, dict[str, Any]]:
-    found = load("grafana", "provisioning", "datasources", "otelprov.yaml")["datasources"]
+    found = load(DATA_SOURCES)["datasources"]
     return {source["uid"]: source for source in found}
 
 
@@ -157,6 +190,15 @@ def test_data_sources_lead_to_each_other() -> None:
             assert types[data["exemplarTraceIdDestinations"][0]["datasourceUid"]] == "jaeger"
 
 
+def test_grafana_finds_the_dashboards_where_compose_puts_them() -> None:
+    (provider,) = load(PROVIDERS)["providers"]
+    assert provider["type"] == "file"
+    volumes = load("compose-full.yaml")["services"]["grafana"]["volumes"]
+    places = dict(volume.split(":")[:2] for volume in volumes)
+    assert places["./grafana/dashboards"] == provider["options"]["path"]
+    assert "/etc/grafana/provisioning" in places["./grafana/provisioning"]
+
+
 def recorded_names() -> set[str]:
     rules = load("prometheus", "rules.yml")
     return {
@@ -166,7 +208,7 @@ def recorded_names() -> set[str]:
 
 def test_what_data_sources_and_dashboards_ask_for_by_rule_is_recorded() -> None:
     texts = [path.read_text() for path in DASHBOARDS]
-    texts.append((GRAFANA / "provisioning" / "datasources" / "otelprov.yaml").read_text())
+    texts.append((CONFIG / DATA_SOURCES).read_text())
     asked = {name for text in texts for name in re.findall(r"otelprov:\w+(?::\w+)?", text)}
     assert len(asked) >= 6
     assert asked <= recorded_names()
@@ -227,7 +269,7 @@ def test_every_query_of_the_dashboards_is_promql(tmp_path: Path, promtool: Path)
 
 def test_tempo_is_given_more_than_a_long_run_needs() -> None:
     # Not more than syntax and our own numbers can be checked without a Tempo.
-    tempo = load("tempo", "tempo.yaml")
+    tempo = load(TEMPO)
     overrides = tempo["overrides"]["defaults"]
     assert overrides["global"]["max_bytes_per_trace"] > 5_000_000
     assert tempo["distributor"]["max_attribute_bytes"] >= 2048

@@ -32,7 +32,8 @@ def end(how: str) -> None:
     elif how == "os._exit":
         os._exit(4)
     elif how == "exception":
-        raise ValueError("the program's own")
+        # Not a ValueError: the import system takes one for its own (FileFinder.find_spec).
+        raise RuntimeError("the program's own")
     elif how == "sys.exit":
         sys.exit(3)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import everything as stacks
 import pytest
 from flights import Pipeline, Servers, run_flights
 
@@ -20,3 +23,10 @@ def flights_in_jaeger(
         OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
         OTEL_EXPORTER_OTLP_ENDPOINT=servers.otlp_http,
     )
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Everything]:
+    """Agent and gateway before Jaeger, Loki and Prometheus, for the tests of one file."""
+    with stacks.running(tmp_path_factory.mktemp("everything")) as running:
+        yield running

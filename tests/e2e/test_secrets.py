@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import collectors
 import pytest
 import support
 from flights import Servers
@@ -73,11 +74,14 @@ import re, runpy, sys
 if sys.argv[1] == "plain":
     from otelprov import redaction, statements
     never = re.compile("(?!)")
-    redaction._MAY_HOLD_SECRET = redaction._SECRET_NAME = redaction._ATTACHED = never
-    redaction._LOGIN = never
+    for pattern in ("SECRET_NAME", "FORMS", "URL", "SCHEMED", "QUOTED_PASSWORD", "OPTION",
+                    "ATTACHED", "LOGIN"):
+        assert hasattr(redaction, f"_{pattern}")
+        setattr(redaction, f"_{pattern}", never)
+    redaction._without_values = lambda text: text
     redaction._environment = lambda: None
     from otelprov.artifacts import locations
-    locations._SECRET = never
+    locations._HIDDEN = never.pattern
     locations.without_credentials = lambda uri: uri
     from otelprov.recording import code
     code._without_credentials = lambda url: url
@@ -168,6 +172,37 @@ def test_no_secret_is_on_the_wire(recorded: tuple[str, Path, Path, Wire]) -> Non
     paths = {body.split(b"\n", 1)[0] for body in wire.bodies}
     assert paths == {b"/v1/traces", b"/v1/logs"}
     assert found(b"".join(wire.bodies)) == (THEIRS if exporter == "otlp" else set())
+
+
+def test_what_the_sdk_sends_itself_does_not_get_past_the_agent(
+    recorded: tuple[str, Path, Path, Wire], tmp_path: Path
+) -> None:
+    _, _, journal, wire = recorded
+    keys = collectors.Secrets(tmp_path)
+    keys.write()
+    port = collectors.free_ports("otlp")["otlp"]
+    (tmp_path / "jaeger").mkdir()
+    behind = collectors.plain_receiver(tmp_path / "jaeger", port)  # in its place
+    gateway = collectors.gateway(tmp_path, keys, OTELPROV_JAEGER_OTLP_GRPC_PORT=str(port))
+    agent = collectors.agent(tmp_path, keys, gateway.ports["otlp_grpc"])
+    with collectors.running(behind, gateway, agent):
+        for body in wire.bodies:
+            path, _, content = body.partition(b"\n")
+            form = "json" if content.startswith(b"{") else "x-protobuf"
+            request = urllib.request.Request(
+                agent.http + path.decode(), content, {"Content-Type": f"application/{form}"}
+            )
+            urllib.request.urlopen(request, timeout=30).close()
+        sent = {span.span_id for span in support.journal(journal)}
+
+        def arrived() -> bool:
+            text = collectors.record(behind.state / "record")
+            logs = collectors.record(gateway.state / "record" / "logs")
+            return all(one in text for one in sent) and "shown" in logs
+
+        collectors.eventually("all of it", arrived)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert found(b"".join(path.read_bytes() for path in files)) == set()
 
 
 def test_no_secret_is_in_jaeger(recorded: tuple[str, Path, Path, Wire], servers: Servers) -> None:

@@ -6,108 +6,17 @@ import json
 import secrets
 import subprocess
 import sys
-import urllib.parse
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import collectors
 import pytest
 import support
-import yaml
-from collectors import eventually, fetch, post
-from flights import FLIGHTS, STACK, Pipeline, run_flights
+from collectors import eventually, post
+from everything import Everything
+from flights import FLIGHTS, Pipeline, run_flights
 
 pytestmark = pytest.mark.servers
-
-
-@dataclass(frozen=True)
-class Everything:
-    """An agent, a gateway, and all that is behind it."""
-
-    agent: collectors.Collector
-    gateway: collectors.Collector
-    jaeger: str
-    loki: str
-    prometheus: str
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """What Prometheus answers to a question about now."""
-        words = urllib.parse.urlencode({"query": expression})
-        result: list[dict[str, Any]] = fetch(f"{self.prometheus}/api/v1/query?{words}")["data"][
-            "result"
-        ]
-        return result
-
-    def lines(self, query: str) -> list[tuple[dict[str, str], str]]:
-        """The log lines that Loki has: what is known of each, and its text."""
-        words = urllib.parse.urlencode({"query": query, "since": "1h", "limit": "1000"})
-        streams = fetch(f"{self.loki}/loki/api/v1/query_range?{words}")["data"]["result"]
-        return [(one["stream"], text) for one in streams for _, text in one["values"]]
-
-
-def quicker(metrics_port: int, directory: Path) -> None:
-    """Prometheus's files with a second where they have minutes, so that a test can wait for it."""
-    source = support.ROOT / "collector-config" / "prometheus"
-    rules = yaml.safe_load((source / "rules.yml").read_text())
-    for group in rules["groups"]:
-        group["interval"] = "1s"
-        for rule in group["rules"]:
-            rule.pop("for", None)
-    (directory / "rules.yml").write_text(yaml.safe_dump(rules))
-    text = (source / "prometheus.yml").read_text().replace("15s", "1s")
-    text = text.replace("127.0.0.1:9464", f"127.0.0.1:{metrics_port}")
-    (directory / "prometheus.yml").write_text(text)
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
-    state = tmp_path_factory.mktemp("everything")
-    command = [sys.executable, str(STACK)]
-    stack = str(state / "stack")
-    try:
-        started = subprocess.run(
-            [*command, "up", "--full", "--free-ports", "--state", stack, "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert started.returncode == 0, started.stderr
-        endpoints = json.loads(started.stdout)["endpoints"]
-        ports = {name: urllib.parse.urlsplit(url).port for name, url in endpoints.items()}
-        keys = collectors.Secrets(state)
-        keys.write()
-        gateway = collectors.gateway(
-            state,
-            keys,
-            OTELPROV_JAEGER_OTLP_GRPC_PORT=str(ports["jaeger_otlp_grpc"]),
-            OTELPROV_LOKI_PORT=str(ports["loki"]),
-        )
-        agent = collectors.agent(state, keys, gateway.ports["otlp_grpc"])
-        # The stack's own Prometheus asks the stack's own Collector; a second asks our gateway.
-        (state / "prometheus").mkdir()
-        watching = collectors.free_ports("prometheus")["prometheus"]
-        quicker(gateway.ports["metrics"], state / "prometheus")
-        with collectors.running(gateway, agent):
-            process = collectors.processes.start(
-                [
-                    str(collectors.servers.built(collectors.servers.PROMETHEUS)),
-                    f"--config.file={state / 'prometheus' / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={state / 'prometheus' / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{watching}",
-                ],
-                gateway.environment,
-                state / "prometheus.log",
-            )
-            try:
-                url = f"http://127.0.0.1:{watching}"
-                eventually("Prometheus", lambda: fetch(f"{url}/-/ready"))
-                yield Everything(agent, gateway, endpoints["jaeger"], endpoints["loki"], url)
-            finally:
-                collectors.processes.stop("prometheus", process)
-    finally:
-        subprocess.run([*command, "down", "--state", stack], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +51,7 @@ def test_journal_record_and_jaeger_tell_the_same_lineage(
     expected = lineage(target, journal=recorded.journal)
     assert expected is not None
     assert len(expected["operations"]) > 10
-    record = everything.gateway.state / "record"
+    record = everything.record
     eventually("the record", lambda: lineage(target, journal=record) == expected)
     source = everything.jaeger.replace("http://", "jaeger+http://")
     eventually("Jaeger", lambda: lineage(target, "--source", source) == expected)
@@ -150,7 +59,7 @@ def test_journal_record_and_jaeger_tell_the_same_lineage(
 
 def test_every_span_arrives_once(everything: Everything, recorded: Pipeline) -> None:
     expected = sorted((span.trace_id, span.span_id) for span in recorded.spans())
-    record = everything.gateway.state / "record"
+    record = everything.record
 
     def arrived() -> list[tuple[str, str]]:
         spans = [one for path in record.glob("*.jsonl") for one in support.journal_lines(path)]
@@ -166,7 +75,9 @@ def test_prometheus_counts_the_operations_by_step(
     merges = sum(span.name == "pandas.merge" for span in recorded.spans())
     assert merges == 3
     query = 'sum(traces_span_metrics_calls_total{job="flights", span_name="pandas.merge"})'
-    eventually("three merges", lambda: [r["value"][1] for r in everything.query(query)] == ["3"])
+    eventually(
+        "three merges", lambda: [r["value"][1] for r in everything.prometheus.query(query)] == ["3"]
+    )
 
 
 def test_a_log_record_is_found_by_its_trace_and_by_its_artifact(
@@ -193,22 +104,15 @@ def test_a_log_record_is_found_by_its_trace_and_by_its_artifact(
         assert known["otelprov_run_id"] == span.attributes["otelprov.run.id"]
     logged = eventually(
         "the gateway's own file",
-        lambda: collectors.record(everything.gateway.state / "record" / "logs"),
+        lambda: collectors.record(everything.record / "logs"),
     )
     assert "enriched is written" in logged
-
-
-def alerts(everything: Everything) -> set[tuple[str, str, str]]:
-    """What fires: the alert, the pipeline, and the step."""
-    found = fetch(f"{everything.prometheus}/api/v1/alerts")["data"]["alerts"]
-    labels = [one["labels"] for one in found if one["state"] == "firing"]
-    return {(one["alertname"], one.get("job", ""), one.get("span_name", "")) for one in labels}
 
 
 def test_a_broken_input_fires_alerts_in_prometheus(
     everything: Everything, recorded: Pipeline, tmp_path: Path
 ) -> None:
-    assert not [one for one in alerts(everything) if one[1] == "flights-broken"]
+    assert everything.prometheus.firing("flights-broken") == set()
     (tmp_path / "output").mkdir()
     for file in recorded.output.glob("*.parquet"):
         (tmp_path / "output" / file.name).write_bytes(file.read_bytes())
@@ -228,11 +132,13 @@ def test_a_broken_input_fires_alerts_in_prometheus(
         )
         assert failed.returncode != 0
     expected = {
-        ("ProvenanceRunFailed", "flights-broken", "run enrich.py"),
-        ("ProvenanceStepFailsMore", "flights-broken", "pandas.read_parquet"),
+        ("ProvenanceRunFailed", "run enrich.py"),
+        ("ProvenanceStepFailsMore", "pandas.read_parquet"),
     }
-    eventually("both alerts fire", lambda: expected <= alerts(everything))
-    assert not [one for one in alerts(everything) if one[1] == "flights"]
+    eventually(
+        "both alerts fire", lambda: expected <= everything.prometheus.firing("flights-broken")
+    )
+    assert everything.prometheus.firing("flights") == set()
 
 
 SHOP = """

@@ -20,6 +20,7 @@ from support import Spans
 import otelprov
 from otelprov.artifacts import carrier, deferred, identify, snapshots
 from otelprov.artifacts.deferred import background
+from otelprov.recording import bounds
 from otelprov.recording.run import run
 
 ROWS = 200_000
@@ -189,8 +190,13 @@ def test_a_program_that_forks_at_once_has_recorded_all(path: Path, tmp_path: Pat
     assert names.count("pandas.head") == 3
 
 
+@pytest.mark.parametrize("columns", [None, ["a", "b", "s"]])
 def test_a_file_is_digested_while_it_is_read(
-    spans: Spans, path: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+    spans: Spans,
+    path: Path,
+    held: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: list[str] | None,
 ) -> None:
     os.utime(path, (1_000_000_000, 1_000_000_000))  # a digest of a file just written is not kept
     submitted: list[int] = []
@@ -198,10 +204,27 @@ def test_a_file_is_digested_while_it_is_read(
     monkeypatch.setattr(
         background, "submit", lambda work, size: (submitted.append(size), submit(work, size))[1]
     )
-    pq.read_table(path)
+    pq.read_table(path, columns=columns)
     assert submitted[0] == path.stat().st_size
     held.set()
     assert spans.one("pyarrow.parquet.read_table").used_ids == {otelprov.artifact(path).id}
+
+
+def test_a_file_of_which_little_is_read_is_not_digested_ahead(
+    spans: Spans, path: Path, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    monkeypatch.setattr(bounds, "SMALL", 100_000)
+    submitted: list[int] = []
+    submit = background.submit
+    monkeypatch.setattr(
+        background, "submit", lambda work, size: (submitted.append(size), submit(work, size))[1]
+    )
+    pq.read_table(path, columns=["s"])
+    assert path.stat().st_size not in submitted
+    held.set()
+    (artifact,) = spans.one("pyarrow.parquet.read_table").used
+    assert artifact["otelprov.artifact.coverage"] == "footer"
 
 
 def test_a_table_over_the_limit_is_known_by_how_it_was_made(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -301,6 +300,5 @@ def test_a_fault_of_the_metrics_never_reaches_the_program(
     tmp_path: Path, sink: Sink, what: str
 ) -> None:
     environment = sink.environment(OTELPROV_RAISE_FAULTS="off")
-    assert os.environ.get("OTELPROV_RAISE_FAULTS") != "on"
     assert run(tmp_path, BROKEN.format(what=what), environment).stdout == "done\n"
     assert "step" in [span.name for span in support.journal(tmp_path / "journal")]

@@ -215,6 +215,25 @@ def test_a_receiver_that_understands_nothing_is_not_believed(journal: Path) -> N
     assert waiting(journal, one.endpoint).lines == 8
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<center>The plain HTTP request was sent to HTTPS port</center>",
+        "You're speaking plain HTTP to an SSL-enabled server port.",
+    ],
+)
+def test_a_receiver_that_wants_tls_is_understood(journal: Path, words: str) -> None:
+    record(journal, 8)
+    with receiving(rule=lambda request: Say(400, words.encode(), {})) as receiver:
+        one = shipper(journal, receiver.url)
+        ship(one)
+        assert one.trouble is not None and one.trouble.kind == "setup"
+        assert "HTTPS only" in one.trouble.text
+        assert len(receiver.requests) == 1
+    assert one.delivery.counts().refused == 0
+
+
 @pytest.mark.parametrize("way", ["drop", "half"])
 def test_a_connection_that_breaks_is_tried_again(journal: Path, way: str) -> None:
     ids = record(journal, 5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -154,3 +157,37 @@ def test_a_statement_keeps_its_form_without_its_literals(statement: str, expecte
 )  # fmt: skip
 def test_a_message_keeps_names_and_loses_values(message: str, expected: str) -> None:
     assert exceptions.masked(message) == expected
+
+
+_PARTS = (
+    "password", "PassWord", "pwd", "=", ":", " ", "\t", "'x y'", '"secret"', "-", "--token", "-pX9",
+    "bearer", "Basic", "abc123DEF456", "ghp_" + "a" * 25, "AKIA" + "Q" * 16, "sk-" + "b" * 24,
+    "https://u:p@h/x?sig=abc", "%3D", "max_tokens", "API_KEY", "key", "SG." + 2 * ("b" * 20 + "."),
+    "-----BEGIN RSA PRIVATE KEY-----", "hooks.slack.com/services/" + "A" * 24, "identified by",
+    "\u212aey", "\u017fecret", "\u0130dentified", "{", "}", "session_id", "otp", "conn_str",
+    "ba\u017fic", "dapi" + "a1" * 16, "rk_live_" + "a" * 12, "glpat-" + "x" * 20, "uid_pwd", "/",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_PARTS), max_size=9).map("".join))
+def test_what_is_looked_for_first_never_hides_a_secret(text: str) -> None:
+    found = redaction.redact(text), redaction.is_secret_name(text)
+    redaction.is_secret_name.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_has_any", lambda text, parts: True)
+        assert (redaction.redact(text), redaction.is_secret_name(text)) == found
+    redaction.is_secret_name.cache_clear()
+
+
+def test_no_pattern_is_compiled_for_what_every_start_looks_at() -> None:
+    program = (
+        "from otelprov import redaction, statements\n"
+        "def compiled(*_): raise AssertionError(_)\n"
+        "statements._Later.__getattr__ = compiled\n"
+        "redaction.redact('run pipeline-2.py')\n"
+        "redaction.redact('unknown_service:python')\n"
+        "redaction.redact_path('/tmp/project-x/data of mine')\n"
+        "redaction.redact_command(['python', '-c', 'pass', '--rows', '3'])\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "PWD": "/tmp/somewhere", "LANG": "C.UTF-8"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)

@@ -160,16 +160,17 @@ class JournalSource:
         return any(span and span.attributes.get(semconv.RUN_REPLACED) == run_id for span in spans)
 
     def _decode_all(self, places: list[Place]) -> list[Operation]:
-        decoded = (self._decode(place) for place in places)
-        return [operation for operation in decoded if operation is not None]
+        return [one for place in places if (one := self._decode(place)) is not None]
 
     def _decode(self, place: Place) -> Operation | None:
         key = place[:2]  # trace and span
-        if key not in self._operations:
+        try:
+            return self._operations[key]
+        except KeyError:
             span = self._read(place)
             known = span is not None and decode.is_operation(span)
-            self._operations[key] = decode.operation(span) if span and known else None
-        return self._operations[key]
+            self._operations[key] = made = decode.operation(span) if span and known else None
+            return made
 
     def _read(self, place: Place) -> Span | None:
         span = self.index.read(place)

@@ -19,7 +19,11 @@ LIMIT = 5000
 _OWN = "otelprov."
 _LABELS = frozenset(
     {"trace_id", "span_id", "flags", "severity_text", "severity_number", "service_name",
-     "scope_name", "detected_level", "observed_timestamp"}
+     "scope_name", "detected_level", "observed_timestamp",
+     # Of the resource, which Loki puts among the attributes of each line: what every SDK says.
+     "service_instance_id", "service_namespace", "service_version", "telemetry_sdk_language",
+     "telemetry_sdk_name", "telemetry_sdk_version", "telemetry_auto_version",
+     "telemetry_distro_name", "telemetry_distro_version"}
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,36 @@ def test_metadata_that_was_copied_to_another_table_is_stale(write: Any, tmp_path
     write(copied, path)
     assert carrier.check(path) == "stale"
     assert [claim.carrier for claim in carrier.claims(path)] == [CARRIER]
+
+
+def test_what_a_file_says_is_read_once_and_anew_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data.parquet"
+    pq.write_table(with_carrier(TABLE), path)
+    looked: list[object] = []
+    look = formats.metadata
+    monkeypatch.setattr(formats, "metadata", lambda place: (looked.append(place), look(place))[1])
+    os.utime(path, (time.time() + 3600,) * 2)
+    carrier.claims(path)
+    carrier.claims(path)
+    assert len(looked) == 2  # of a file that was written just now nothing is kept
+
+    os.utime(path, (1_000_000_000,) * 2)
+    deadline = time.monotonic() + 10
+    while time.time_ns() - path.stat().st_ctime_ns < 2_000_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    known = carrier.claims(path)
+    assert [claim.carrier for claim in known] == [CARRIER]
+    assert carrier.claims(path) is known
+    assert len(looked) == 3
+
+    other = replace(CARRIER, span_id="1" * 16)
+    if carrier.attach(path, other):  # which leaves the time of modification as it is
+        assert [claim.carrier for claim in carrier.claims(path)] == [CARRIER, other]
+    pq.write_table(TABLE, path)
+    assert not any(claim.place == "metadata" for claim in carrier.claims(path))
 
 
 def test_attributes_are_checked_against_the_content(attributes: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import otelprov.recording.run  # noqa: F401  before a fork it has everything finished
 from otelprov.artifacts import deferred
 from otelprov.artifacts.deferred import Background, Pending, resolve, with_
 from otelprov.model import Artifact

@@ -104,6 +104,33 @@ def test_doctor_tells_what_was_deleted_lost_and_damaged(
     assert (found["open"], len(found["damaged"])) == (0, 1)
 
 
+def test_doctor_tells_what_was_cut(journal: Journal) -> None:
+    assert json.loads(call("doctor", "--format", "json").stdout)["journal"]["cut"] == []
+    run = journal.run("cut.py")
+    dropped = {
+        "otelprov.dropped.used": 1200,
+        "otelprov.dropped.parameters": 1,
+        "otelprov.dropped.digest_bytes": 5_000_000,
+        "otelprov.repeated.count": 4000,
+    }
+    run.op("pandas.concat", [art("a")], [art("b")], **dropped)
+    run.op("pandas.concat", [art("a")], [art("c")], key="2", **{"otelprov.dropped.used": 34})
+    run.end(**{"otelprov.dropped.operations": 2, "otelprov.trace.continues": "a-b"})
+    journal.write()
+    result = call("doctor")
+    for line in (
+        "cut by a limit: 1,234 used artifacts left out, said by 2 spans",
+        "cut by a limit: 1 parameter left out, said by 1 span",
+        "cut by a limit: 5 MB not digested, said by 1 span",
+        "summed up: 1 span stands for 4,000 calls",
+        "not recorded by a rule of the policy: 2 calls of 1 run",
+        "full traces: 1 time, what followed is in another trace",
+    ):
+        assert f"--  {line}\n" in result.stdout
+    cut = json.loads(call("doctor", "--format", "json").stdout)["journal"]["cut"]
+    assert {"attribute": "otelprov.dropped.used", "spans": 2, "number": 1234} in cut
+
+
 def test_a_call_that_returned_before_its_ids_were_known_says_so(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     run = journal.run("a.py")

@@ -71,3 +71,30 @@ def test_the_maker_is_kept_where_a_write_tells_a_content() -> None:
         Mention(False, "a", "c", "u", "m"),
         Mention(True, "b", "c", "u", None),
     ]
+
+
+def test_what_was_cut_is_taken_of_spans_that_ended() -> None:
+    values = {
+        "otelprov.operation.kind": "read",
+        "otelprov.dropped.used": 3,
+        "otelprov.repeated.count": 400,
+        "otelprov.trace.continues": "a-b",
+    }
+    cut = [
+        ("otelprov.dropped.used", 3),
+        ("otelprov.repeated.count", 400),
+        ("otelprov.trace.continues", 1),
+    ]
+    found = found_in(request(attributes=attributes_of(values)))
+    assert (found.cut, len(found.entries)) == (cut, 1)
+    del values["otelprov.operation.kind"]  # a continuation is no operation
+    found = found_in(request(attributes=attributes_of(values)))
+    assert (found.cut, found.entries) == (cut, [])
+    begun = found_in(request(attributes=attributes_of(values), endTimeUnixNano="0"))
+    assert (begun.cut, begun.spans) == ([], 1)
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 63, 1.5, True, "x", [3], None])
+def test_an_odd_number_of_what_was_cut_does_no_harm(number: Any) -> None:
+    found = found_in(request(attributes=attributes_of({"otelprov.dropped.used": number})))
+    assert all(0 <= one <= 1 << 53 for _, one in found.cut)

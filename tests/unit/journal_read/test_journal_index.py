@@ -433,3 +433,24 @@ def test_runs_are_found_by_an_operation_that_they_carried_out(journal: Journal) 
     assert index.runs(9, operation="pandas.to_parquet") == [ingest]
     assert index.runs(9, operation="pandas.melt") == []
     assert index.runs(9, since=ingest.started + 1) == []
+
+
+def test_what_was_cut_is_added_up_as_the_journal_grows_and_shrinks(journal: Journal) -> None:
+    def cut() -> dict[str, tuple[int, int]]:
+        return {
+            one.attribute.removeprefix("otelprov."): (one.spans, one.number)
+            for one in JournalIndex(journal.directory).cut()
+        }
+
+    assert cut() == {}
+    first, second = journal.run("first.py"), journal.run("second.py")
+    first.op("pandas.concat", [art("a")], [art("b")], **{"otelprov.dropped.used": 5})
+    journal.write()
+    assert cut() == {"dropped.used": (1, 5)}
+    first.op("pandas.concat", [art("a")], [art("c")], key="2", **{"otelprov.dropped.used": 2})
+    second.op("f", [art("a")], [art("d")], **{"otelprov.repeated.count": 400})
+    journal.write()
+    assert cut() == {"dropped.used": (2, 7), "repeated.count": (1, 400)}
+    assert cut() == {"dropped.used": (2, 7), "repeated.count": (1, 400)}
+    journal.file("first.py").unlink()
+    assert cut() == {"repeated.count": (1, 400)}

@@ -213,3 +213,71 @@ def test_a_line_without_end_is_passed_over_in_bounded_memory(tmp_path: Path) -> 
     ]
     assert found[2].offset == len(sound) + 100_000_001
     assert next(reader.lines(path, found[2].offset, 2)) == found[2]
+
+
+def compact(request: Any) -> bytes:
+    """As this package writes it."""
+    return json.dumps(request, separators=(",", ":")).encode() + b"\n"
+
+
+def test_a_line_as_it_is_written_here_is_read_as_any_other() -> None:
+    text = 'a "spans":[ in a text, ]}]}]}\n'
+    whole = json.loads(
+        request(
+            attributes=attributes_of({"otelprov.operation.kind": "read", "text": text, "n": 3}),
+            events=[{"name": text, "attributes": attributes_of({"k": [text]})}],
+            name=text,
+        )
+    )
+    group = whole["resourceSpans"][0]
+    group["scopeSpans"][0] = {"scope": {"name": text}, **group["scopeSpans"][0]}
+    group["scopeSpans"][0]["spans"] *= 2
+    service, messages = reader.own_messages(compact(whole)) or ("", [])
+    assert (service, len(messages)) == ("flights", 2)
+    assert reader.spans(compact(whole)) == reader.spans(json.dumps(whole).encode())
+    # What stands before the spans decides, and it may be another one the next time.
+    group["resource"]["attributes"] = attributes_of({"service.name": "others"})
+    assert [span.service for span in reader.spans(compact(whole))] == ["others", "others"]
+
+
+@pytest.mark.parametrize("place", ["before", "after", "scope", "resource", "twice", "deep", "none"])
+def test_a_line_that_is_written_otherwise_is_read_as_a_whole(place: str) -> None:
+    whole = json.loads(request())
+    group = whole["resourceSpans"][0]
+    scope = group["scopeSpans"][0]
+    if place == "before":
+        whole["resourceSpans"].insert(0, json.loads(request(name="y"))["resourceSpans"][0])
+    elif place == "after":
+        whole["resourceSpans"].append(json.loads(request(name="y"))["resourceSpans"][0])
+    elif place == "scope":
+        group["scopeSpans"].append({"spans": [{**scope["spans"][0], "name": "y"}]})
+    elif place == "resource":
+        group["resource"] = group.pop("resource")
+    elif place == "twice":
+        scope["schemaUrl"] = scope["later"] = "x"
+    elif place == "deep":
+        group["scopeSpans"][0] = {"scope": {"spans": [{"spans": []}]}, **scope}
+    else:
+        scope["spans"] = {}
+    assert reader.spans(compact(whole)) == reader.spans(json.dumps(whole).encode())
+    assert len(reader.spans(compact(whole))) == {
+        "before": 2,
+        "after": 2,
+        "scope": 2,
+        "none": 0,
+    }.get(place, 1)
+
+
+@pytest.mark.parametrize(
+    "span", [b"", b"3", b"{}", b'{"traceId":1}', b'{"traceId":"' + b"a" * 32 + b'"']
+)
+def test_a_line_as_it_is_written_here_with_a_span_that_is_none_is_damaged(span: bytes) -> None:
+    sound = compact(json.loads(request()))
+    assert reader.own_messages(sound) is not None
+    before, _, _ = sound.partition(b'"spans":[')
+    data = before + b'"spans":[' + span + b",]}]}]}\n"
+    with pytest.raises(DamagedLine, match="not JSON"):
+        reader.spans(data)
+    if span and span[-1:] != b'"':
+        with pytest.raises(DamagedLine, match="with a span that is not one"):
+            reader.spans(before + b'"spans":[' + span + b"]}]}]}\n")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
 from opentelemetry.trace import set_span_in_context
 
 from otelprov import semconv
@@ -78,21 +78,9 @@ class Metrics:
         self._looked: tuple[float, int, int | None] = (0.0, 0, None)
         self._new_child = False
         """Whether this process was forked and has measured nothing yet."""
-        meter = self._meter = provider.get_meter("otelprov", __version__)
-        described = semconv.METRICS[semconv.OPERATION_DURATION]
-        self._duration = meter.create_histogram(
-            described.name,
-            described.unit,
-            described.brief,
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
-        described = semconv.METRICS[semconv.DIGEST_DURATION]
-        self._digesting = meter.create_histogram(
-            described.name,
-            described.unit,
-            described.brief,
-            explicit_bucket_boundaries_advisory=SECONDS,
-        )
+        self._meter = provider.get_meter("otelprov", __version__)
+        self._duration = self._histogram(semconv.OPERATION_DURATION)
+        self._digesting = self._histogram(semconv.DIGEST_DURATION)
         for name, read in self._readings().items():
             self._observe(name, read)
         timing.told = self.digested
@@ -101,6 +89,16 @@ class Metrics:
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
+
+    def _histogram(self, name: str) -> Histogram:
+        """Of durations."""
+        described = semconv.METRICS[name]
+        return self._meter.create_histogram(
+            described.name,
+            described.unit,
+            described.brief,
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
 
     # --- what is told ------------------------------------------------------------------------
 

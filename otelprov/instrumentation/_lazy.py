@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Pending
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.recording import observation
 from otelprov.recording.bounds import reading
 from otelprov.recording.observation import PLAIN
@@ -30,6 +30,10 @@ def plan_on(
         arguments = (None, *arguments[1:])  # it is what is made
     if entry.source is None:
         found = _Found(site, arguments, keywords)
+        if entry.lazies is not None:
+            parameters, _ = site.binder.bind(arguments[1:] if site.method else arguments, keywords)
+            own = {**parameters, "self": arguments[0] if site.method else None}
+            found.plans += [plan for _, plan in entry.lazies(own)]
         if not found.plans and not entry.runs_functions:
             return
     elif result is None:
@@ -89,6 +93,10 @@ class _Found:
                 kind is not None and not observation.is_small(value, kind)
             ):
                 plan = given(self._role(place), observation.identity_of(value))
+        if plan is None and isinstance(value, (list, dict)):
+            made = registry.container(value)
+            if made is not None:
+                plan = given(self._role(place), Identity((made,)))
         if plan is not None:
             self.plans.append(plan)
             return _PLACED, len(self.plans)

@@ -17,7 +17,17 @@ from typing import Any
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._polars import explain, explain_all
+from otelprov.instrumentation._polars import (
+    awaited,
+    explain,
+    explain_all,
+    fetching,
+    is_eager,
+    registering,
+    tables_in_scope,
+    tables_of,
+    unregistering,
+)
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import (
     Arguments,
@@ -25,13 +35,13 @@ from otelprov.instrumentation._table import (
     Keywords,
     each,
     plan,
+    query,
     read,
     step,
     transform,
     write,
 )
 from otelprov.instrumentation._wrapping import finding_stack_level, iterating
-from otelprov.model import OperationKind
 from otelprov.recording import observation, places
 from otelprov.recording.recorder import OpenOperation
 
@@ -111,18 +121,27 @@ def _writes() -> Iterable[Entry]:
 
 
 def _queries() -> Iterable[Entry]:
-    yield _query("LazyFrame.collect", only_when=lambda p, _: not p.get("background"))
-    yield _query("LazyFrame.fetch")
-    yield _query("LazyFrame.describe")
-    yield _query("LazyFrame.profile", result=lambda result: result[0])
-    yield _query("LazyFrame.sink_batches", only_when=_at_once)
-    yield _query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query("LazyFrame.collect", only_when=_in_foreground, explain=explain)
+    yield query("LazyFrame.fetch", explain=explain)
+    yield query("LazyFrame.describe", explain=explain)
+    yield query("LazyFrame.profile", explain=explain, result=lambda result: result[0])
+    yield query("LazyFrame.sink_batches", explain=explain, only_when=_at_once)
+    yield query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query(
+        "lazyframe.in_process.InProcessQuery.fetch_blocking", name="collect", explain=explain
+    )
+    yield step("lazyframe.in_process.InProcessQuery.fetch", around=fetching)
+    yield step("LazyFrame.collect_async", around=awaited)
+    yield step("collect_all_async", around=awaited)
+    yield query("SQLContext.execute", lazies=tables_of, only_when=is_eager, always=True)
+    yield query("SQLContext.execute_global", lazies=tables_in_scope, only_when=is_eager)
+    yield query("sql", lazies=tables_in_scope, only_when=is_eager)
+    yield step("SQLContext.register", around=registering)
+    yield step("SQLContext.unregister", around=unregistering)
 
 
-def _query(path: str, **facts: Any) -> Entry:
-    """What executes a plan and gives its result to the program."""
-    kind: OperationKind = "query"
-    return transform(path, **{"explain": explain, **facts})._replace(kind=kind)
+def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
+    return not parameters.get("background")
 
 
 def _transforms() -> Iterable[Entry]:

@@ -163,7 +163,7 @@ def registering(original: Function) -> Function:
 
 
 def _registered(_: FrameType, __: object, context: Any, name: str, frame: Any) -> None:
-    known = plans.lookup(frame)
+    known: object = plans.lookup(frame)
     if known is None and registry.lookup(frame) is None:
         # Many are registered that are never asked for: of these nothing is digested.
         known = snapshot(frame) if type(frame).__module__.startswith("polars.") else None
@@ -278,7 +278,7 @@ def awaited(original: Function) -> Function:
 
 def _begun(frame: FrameType, result: Any, lazy: Any, **options: Any) -> None:
     """An asyncio future has it, and calls first who asked first: before whoever waits for it."""
-    future = getattr(result, "result", None)
+    future: Any = getattr(result, "result", None)
     if is_internal(frame) or not hasattr(future, "add_done_callback"):
         return
     lazies = list(lazy) if isinstance(lazy, (list, tuple)) else [lazy]

@@ -353,7 +353,7 @@ def iterating(original: Function) -> Function:
         if run.active:
             try:
                 identity = registry.lookup(self)
-                if identity is not None:
+                if identity is not None and pieces is not self:  # or its __next__ is looked at
                     return _identified(step, pieces, identity, missing)
             except Exception as fault:
                 faults.tell(missing, fault)

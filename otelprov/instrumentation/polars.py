@@ -179,9 +179,10 @@ def _hand_overs() -> Iterable[Entry]:
     for name in ("from_pandas", "from_arrow", "from_dataframe"):
         yield transform(name, hands_over=True)
     yield transform("from_numpy")
-    yield from each(
-        transform("__init__", hands_over=True, in_place="always", only_when=_is_foreign), *BOTH
-    )
+    for name in BOTH:
+        yield transform(
+            f"{name}.__init__", name=name, hands_over=True, in_place="always", only_when=_is_foreign
+        )
     for name in ("from_dict", "from_dicts", "from_records", "json_normalize"):
         yield step(name)
 
@@ -199,6 +200,7 @@ def _groups() -> Iterable[Entry]:
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         yield step(f"{owner}.having")
         yield step(f"{owner}.__iter__", around=iterating)
+        yield step(f"{owner}.__next__")  # of Polars 1.0, where a group_by is its own iterator
 
 
 def _steps() -> Iterable[Entry]:

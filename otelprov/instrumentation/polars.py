@@ -268,10 +268,9 @@ def _expressions() -> Iterable[Entry]:
         for name in names:
             yield plan(f"expr.whenthen.{owner}.{name}")
     for name, value in vars(package).items():
-        home = getattr(value, "__module__", "")
         if (
             isinstance(value, types.FunctionType)
-            and home.startswith("polars.functions")
+            and value.__module__.startswith("polars.functions")
             and name not in _NO_EXPRESSIONS_MADE
         ):
             yield plan(name, runs_functions=name in _WITH_FUNCTIONS)

@@ -52,13 +52,17 @@ def install(
     table: Iterable[Entry],
     *,
     version: str,
+    own_threads: bool = False,
 ) -> list[Site]:
-    """Patch a library. Entries that this version of it does not have are left out."""
+    """Patch a library. Entries that this version of it does not have are left out.
+
+    ``own_threads`` is whether it calls functions of the program's in threads of its own.
+    """
     library = module.__name__.partition(".")[0]
     add_library(library)
     sites: dict[tuple[int, int], Site] = {}
     for entry in table:
-        site = _site(module, entry, library, version)
+        site = _site(module, entry, version, own_threads)
         if site is None or (id(site.owner), id(site.original)) in sites:
             # DataFrame.drop and Series.drop may be one function of a base class, and
             # agg = aggregate one function under two names.
@@ -78,7 +82,7 @@ def uninstall(sites: Iterable[Site]) -> None:
             setattr(alias, name, site.original)
 
 
-def _site(module: types.ModuleType, entry: Entry, library: str, version: str) -> Site | None:
+def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:
     owner: Any = module
     *parents, attribute = entry.path.split(".")
     for part in parents:
@@ -105,13 +109,15 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if not callable(function):
         return None
     method = not isinstance(owner, types.ModuleType) and not isinstance(original, staticmethod)
+    library = module.__name__.partition(".")[0]
     call = Call(
-        library=module.__name__.partition(".")[0],
+        library=library,
         name=entry.name,
         kind="transform" if entry.kind == "step" or entry.kind == "plan" else entry.kind,
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
+        own_threads=own_threads,
         fills=entry.fills,
     )
     binder = Binder(function, method=method)

@@ -18,6 +18,7 @@ from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._polars import (
+    arriving,
     awaited,
     explain,
     explain_all,
@@ -131,6 +132,8 @@ def _queries() -> Iterable[Entry]:
         "lazyframe.in_process.InProcessQuery.fetch_blocking", name="collect", explain=explain
     )
     yield step("lazyframe.in_process.InProcessQuery.fetch", around=fetching)
+    yield query("LazyFrame.collect_batches", explain=explain)
+    yield step("lazyframe.engine._CollectBatches.__next__")
     yield step("LazyFrame.collect_async", around=awaited)
     yield step("collect_all_async", around=awaited)
     yield query("SQLContext.execute", lazies=tables_of, only_when=is_eager, always=True)
@@ -231,25 +234,13 @@ def _plans() -> Iterable[Entry]:
     yield plan("DataFrame.lazy")
     yield plan("Series.lazy")
     yield plan("LazyFrame.__init__")
-    for name in (
-        "bottom_k cache cast clear clone count drop drop_nans drop_nulls explode fill_nan "
-        "fill_null filter first gather gather_every group_by groupby group_by_dynamic head "
-        "interpolate join join_asof join_where last lazy limit match_to_schema max mean median "
-        "melt merge_sorted min null_count pivot quantile remove rename reverse rolling select "
-        "select_seq set_sorted shift slice sort sql std sum tail top_k unique unnest unpivot "
-        "update var with_columns with_columns_seq with_context with_row_count with_row_index "
-        "approx_n_unique __copy__ __deepcopy__ __getitem__"
-    ).split():
-        yield plan(f"LazyFrame.{name}")
-    for name in ("map_batches", "map", "inspect", "pipe_with_schema"):
-        yield plan(f"LazyFrame.{name}", runs_functions=True)
-    owner = "lazyframe.group_by.LazyGroupBy"
-    for name in (
-        "agg all count first having head last len max mean median min n_unique quantile sum tail"
-    ).split():
-        yield plan(f"{owner}.{name}")
-    for name in ("map_groups", "apply"):
-        yield plan(f"{owner}.{name}", runs_functions=True)
+    package = sys.modules["polars"]
+    for name in _methods(package.LazyFrame, _NOT_LAZY):
+        yield plan(f"LazyFrame.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    grouped = sys.modules["polars.lazyframe.group_by"].LazyGroupBy
+    for name in _methods(grouped):
+        yield plan(f"lazyframe.group_by.LazyGroupBy.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    yield step("LazyFrame.__setstate__", around=arriving)
 
 
 def _expressions() -> Iterable[Entry]:
@@ -278,7 +269,13 @@ def _expressions() -> Iterable[Entry]:
 
 _WITH_FUNCTIONS = frozenset(
     "map_batches map_elements map_groups map apply rolling_map rolling_apply fold reduce cum_fold "
-    "cum_reduce cumfold cumreduce pipe_with_dtype".split()
+    "cum_reduce cumfold cumreduce inspect pipe_with_dtype pipe_with_schema".split()
+)
+_NOT_LAZY = frozenset(
+    "collect collect_async collect_batches collect_schema columns describe deserialize dtypes "
+    "execute explain fetch from_lazyframe_resolver pipe profile remote schema serialize show "
+    "show_graph sink_batches sink_csv sink_delta sink_iceberg sink_ipc sink_ndjson sink_parquet "
+    "width".split()
 )
 _NO_EXPRESSION = frozenset({"pipe", "deserialize", "from_json", "register_plugin"})
 _NO_EXPRESSIONS_MADE = frozenset(
@@ -453,3 +450,4 @@ def table() -> Iterable[Entry]:
 
 
 TABLES = {"polars": table}
+OWN_THREADS = True

@@ -37,4 +37,5 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("polars", (1,), ("polars",)),
 )

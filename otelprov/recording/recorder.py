@@ -54,12 +54,13 @@ from otelprov.recording.edges import (
     Generated,
     Used,
     generated_attributes,
+    listed,
     used_attributes,
 )
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, digest_of, show
-from otelprov.recording.policy import ELLIPSIS, shorten
+from otelprov.recording.policy import ELLIPSIS, plan_text, shorten
 from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
@@ -141,6 +142,7 @@ class OpenOperation:
         "_outer_context",
         "_outputs",
         "_plain",
+        "_taken",
         "_waiting",
         "ahead",
         "call",
@@ -186,6 +188,7 @@ class OpenOperation:
         """Files of directories whose claims were not looked for."""
         self.used: dict[object, tuple[str, Source]] = {}
         """What the call has read until now, with its role, in the order in which it was noted."""
+        self._taken: list[tuple[Source, tuple[str, ...]]] = []
         self._generated: dict[object, tuple[str, Source]] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
@@ -318,6 +321,20 @@ class OpenOperation:
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
+
+    def follow(self, name: str, path: bytes) -> None:
+        """The call executes a plan, passed as ``name``; ``path`` stands for its steps."""
+        self._plain += ((name, path),)
+
+    def explain(self, plan: str) -> None:
+        """The plan that the call executes, in the words of its engine."""
+        if self.record.wanted:
+            text = plan if self.ruling is None else self.ruling.policy.text(plan)
+            self.record.describe(Part({semconv.PLAN: plan_text(text)}))
+
+    def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
+        """Of this used artifact the call takes these columns."""
+        self._taken.append((artifact, columns))
 
     def used_so_far(self) -> list[Source]:
         """The artifacts that the call has read until now."""
@@ -573,10 +590,15 @@ class OpenOperation:
                 if int(maker.trace_id, 16) != own:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         left_out = [0, 0]
+        selected = {resolve(one).id: names for one, names in self._taken}
         for role, artifact in islice(used.values(), MAX_USED):
-            if self.ruling is None:
+            if self.ruling is None and artifact.id not in selected:
                 record.say(semconv.USED, Used(role, artifact), end_time)
-            elif (ruled := self._said(used_attributes(role, artifact))) is not None:
+                continue
+            attributes = used_attributes(role, artifact)
+            if artifact.id in selected:
+                attributes[semconv.ARTIFACT_SELECTED] = listed(selected[artifact.id])
+            if (ruled := self._said(attributes)) is not None:
                 record.say(semconv.USED, ruled, end_time)
             else:
                 left_out[0] += 1

@@ -55,6 +55,11 @@ ONE_OF_EVERYTHING = """
     with pq.ParquetWriter("parts.parquet", pa.schema([("n", pa.int64())])) as writer:
         writer.write_table(pa.table({"n": [1, 2, 3]}))
 
+    import polars as pl
+
+    lazy = pl.scan_csv("rates.csv").select("rate")
+    lazy.collect()
+
     pd.DataFrame({"n": range(200_000)}).to_csv("larger.csv")
     pq.write_to_dataset(pa.table({"k": range(20), "n": range(20)}), "set", partition_cols=["k"])
     pd.read_parquet("set")

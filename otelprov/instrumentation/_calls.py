@@ -22,6 +22,15 @@ Function = Callable[..., Any]
 
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
+_OPEN = (
+    "numpy.core.fromnumeric",
+    "numpy._core.fromnumeric",
+    "joblib.externals",
+    "joblib.memory",
+    "joblib.parallel",
+)
+"""Modules of libraries that call what their caller gave them: ``np.mean(df)`` is ``df.mean()``, and
+``delayed(read)(path)`` a call of ``read``."""
 
 
 def add_library(name: str) -> None:
@@ -33,15 +42,18 @@ def add_library(name: str) -> None:
 def is_internal(frame: types.FrameType) -> bool:
     """Whether the code of a frame belongs to an instrumented library.
 
-    The test suites that pandas and pyarrow ship are programs that use them.
+    The test suites that libraries ship are programs that use them.
     """
     name = frame.f_globals.get("__name__")
     try:
         return _internal[name]
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
-        root, _, rest = text.partition(".")
-        found = root in _libraries and not (rest == "tests" or rest.startswith("tests."))
+        found = (
+            text.partition(".")[0] in _libraries
+            and ".tests." not in f"{text}."
+            and not any(f"{text}.".startswith(f"{name}.") for name in _OPEN)
+        )
         if isinstance(name, str):
             _internal[name] = found
         return found
@@ -122,7 +134,9 @@ class Observed:
         if entry.kind == "write" and not entry.typed:
             # What a typed file carries is the id of the very table that is put into it, which may
             # be another than the frame (without its index): the library's module sees to it.
-            self.operation.content = observation.look_at_later(self.operation, self._data())
+            data = self._data()
+            if data is not None:
+                self.operation.content = observation.look_at_later(self.operation, data)
         elif entry.kind == "read" and entry.source is not None:
             how = reading(self.site.call.library, self.parameters)
             places.look_ahead(self.operation, self._place(entry.source), how)
@@ -174,7 +188,9 @@ class Observed:
             observation.adopt(self.operation, "return", returned, "stream")
 
     def _data(self) -> object:
-        """What is written: the object itself, or the first parameter."""
+        """What is written: the object itself, or a parameter, the first if none is named."""
+        if self.site.entry.data is not None:
+            return self.parameters.get(self.site.entry.data)
         if observation.data_kind(self.target) is None:
             return next(iter(self.parameters.values()), None)
         return self.target
@@ -243,7 +259,7 @@ def begin(
         bound = _bound(site, arguments, keywords)
         if not site.entry.only_when(bound[0], arguments[0]):
             return True
-    return Observed(site, arguments, keywords, frame, bound)
+    return (site.entry.observed or Observed)(site, arguments, keywords, frame, bound)
 
 
 Bound = tuple[dict[str, Any], list[str]]
@@ -336,3 +352,5 @@ def _assign(value: object, identity: Identity) -> None:
             registry.assign(item, identity)
     else:
         registry.assign(value, identity)
+        if type(value).__module__ == "numpy":
+            observation.hold(value)

@@ -72,6 +72,8 @@ def install(
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
     for site in sites:
+        if site.entry.undo is not None:
+            site.entry.undo()
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
@@ -97,7 +99,9 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         if vars(home).get(attribute) is original:
             owner = home
     function = original
-    if isinstance(original, property):
+    if entry.packing is not None:
+        function = entry.packing.take_out(original)
+    elif isinstance(original, property):
         function = original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
@@ -129,8 +133,10 @@ def _put(site: Site) -> None:
         wrapper = _counting_frames(site)
     else:
         wrapper = _spanning(site)
-    replacement: Any = _disguise(wrapper, site.function, site.library)
-    if isinstance(site.original, property):
+    replacement: Any = disguise(wrapper, site.function, site.library)
+    if site.entry.packing is not None:
+        replacement = site.entry.packing.put_in(replacement, site.original)
+    elif isinstance(site.original, property):
         replacement = property(
             replacement, site.original.fset, site.original.fdel, site.original.__doc__
         )
@@ -147,19 +153,20 @@ def _put(site: Site) -> None:
                 site.aliases.append((site.owner, name))
 
 
-def _disguise(wrapper: Any, function: Function, library: str) -> Function:
+def disguise(wrapper: Any, function: Function, library: str) -> Function:
     """Make a wrapper look like what it stands for, to people and to ``find_stack_level``."""
     package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
     name = getattr(function, "__name__", wrapper.__name__)
     for cell in wrapper.__closure__ or ():
         inner = cell.cell_contents
         if isinstance(inner, types.FunctionType) and inner.__code__.co_filename == __file__:
-            inner.__code__ = _relocated(inner.__code__, package, name)
-    wrapper.__code__ = _relocated(wrapper.__code__, package, name)
+            inner.__code__ = relocated(inner.__code__, package, name)
+    wrapper.__code__ = relocated(wrapper.__code__, package, name)
     return wraps(function)(wrapper)
 
 
-def _relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+def relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+    """The code as if it were the library's, in a file that nobody counts."""
     return code.replace(co_filename=os.path.join(package, UNCOUNTED), co_name=name)
 
 
@@ -212,7 +219,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                             args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
                 del frame
             except BaseException as fault:
-                _not_begun(site, observed, fault)
+                not_begun(site, observed, fault)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -222,7 +229,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 try:
                     observed.failed(error)
                 except Exception as fault:
-                    _given_up(site, observed, fault, error)
+                    given_up(site, observed, fault, error)
                 except BaseException:  # Ctrl-C
                     observed.close(error)
                     raise
@@ -235,7 +242,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
             elif observed is not False:
                 observed.returned(result)
         except Exception as fault:
-            _given_up(site, observed, fault)
+            given_up(site, observed, fault)
         except BaseException:  # Ctrl-C
             if not isinstance(observed, bool):
                 observed.close()
@@ -245,7 +252,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
     return wrapper
 
 
-def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
+def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
     """A fault, or Ctrl-C, came before the call: told, or raised with nothing left open."""
     try:
         if not isinstance(fault, Exception):
@@ -257,7 +264,7 @@ def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> N
         raise
 
 
-def _given_up(
+def given_up(
     site: Site, observed: Observed | bool, fault: Exception, error: BaseException | None = None
 ) -> None:
     """The end of a call could not be recorded: no operation stays the current one for it."""

@@ -22,6 +22,7 @@ class Library(NamedTuple):
 
 
 LIBRARIES: Final = (
+    Library("numpy", (1, 26), ("numpy",)),
     Library("pandas", (2, 2), ("pandas",)),
     Library(
         "pyarrow",

@@ -204,6 +204,13 @@ PARAMETER_PREFIX: Final = _attribute(
     "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
     "strings as they are, anything else as text; long values shortened, secrets replaced.",
 ).removesuffix("<name>")
+METRIC_PREFIX: Final = _attribute(
+    "otelprov.metric.<name>",
+    "double",
+    ("span",),
+    "A figure that the operation has found: the score of a model, an error, the last value of each "
+    "metric of a training; of several folds the mean.",
+).removesuffix("<name>")
 PARAMETERS_GIVEN: Final = _attribute(
     "otelprov.parameters.given",
     "string[]",

@@ -15,6 +15,7 @@ from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
+from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -33,6 +34,14 @@ _OPEN = (
 ``delayed(read)(path)`` a call of ``read``."""
 
 
+_ADAPTERS = frozenset({"narwhals"})
+"""Packages through which a library, or the program, calls the methods of a table."""
+_COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
+
+sending: set[int] = set()
+"""Calls of libraries that may send what they are given to processes of their own."""
+
+
 def add_library(name: str) -> None:
     """From now on, calls that come from this package are its own."""
     _libraries.add(name)
@@ -49,14 +58,34 @@ def is_internal(frame: types.FrameType) -> bool:
         return _internal[name]
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
+        root = text.partition(".")[0]
+        if root in _ADAPTERS:
+            caller = frame.f_back
+            return caller is not None and is_internal(caller)
         found = (
-            text.partition(".")[0] in _libraries
+            root in _libraries
             and ".tests." not in f"{text}."
             and not any(f"{text}.".startswith(f"{name}.") for name in _OPEN)
         )
         if isinstance(name, str):
             _internal[name] = found
         return found
+
+
+def pickled_by(frame: types.FrameType) -> types.FrameType | None:
+    """The frame of the program that has something pickled or copied; None where a library does so
+    for itself. ``frame`` is the one that asks an object for its state."""
+    caller: types.FrameType | None = frame
+    while caller is not None and _root(caller) in _COPYING:
+        caller = caller.f_back
+    if caller is None or is_internal(caller):
+        return None
+    return None if sending and _root(caller) == "joblib" else caller
+
+
+def _root(frame: types.FrameType) -> str:
+    """The package that the code of a frame belongs to."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 @dataclass(slots=True)
@@ -111,10 +140,10 @@ class Observed:
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
-        found, names = observation.inputs(self.parameters)
+        found, names = self._inputs()
         plain = {name: value for name, value in self.parameters.items() if name not in names}
         if self.target is not None:
-            own_inputs = observation.inputs({"self": self.target})[0]
+            own_inputs = self._own_inputs()
             found[:0] = own_inputs
             if observation.stands_in(self.target):
                 # groupby("k") has made no span: its parameters belong to the sum that follows.
@@ -122,10 +151,11 @@ class Observed:
                     for name, value in identity.parameters:
                         plain.setdefault(name, value)
                         given.append(name)
+        defaults = self._more(plain, given)
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))
-        self.operation = OpenOperation(call, frame, plain, given, defaults=site.binder.defaults)
+        self.operation = OpenOperation(call, frame, plain, given, defaults=defaults)
         for role, identity in found:
             self.operation.use(role, identity)
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
@@ -135,7 +165,7 @@ class Observed:
             # What a typed file carries is the id of the very table that is put into it, which may
             # be another than the frame (without its index): the library's module sees to it.
             data = self._data()
-            if data is not None:
+            if observation.data_kind(data) is not None:
                 self.operation.content = observation.look_at_later(self.operation, data)
         elif entry.kind == "read" and entry.source is not None:
             how = reading(self.site.call.library, self.parameters)
@@ -169,6 +199,23 @@ class Observed:
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        """The data among the parameters, and the names of these."""
+        return observation.inputs(self.parameters)
+
+    def _own_inputs(self) -> list[tuple[str, Identity]]:
+        """What ``self`` is as an input."""
+        entry = self.site.entry
+        if self.site.attribute == "__init__" or (
+            entry.kind == "read" and entry.in_place != "never"
+        ):
+            return []  # there is nothing in it yet, or nothing that is left
+        return observation.inputs({"self": self.target})[0]
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        """Adds to the parameters that are shown; the defaults of all."""
+        return self.site.binder.defaults
 
     def _place(self, name: str) -> Any:
         if self.site.entry.places is not None:
@@ -213,7 +260,7 @@ class Observed:
             self._collected(
                 self.target if entry.collects == "self" else self.parameters.get(entry.collects)
             )
-        elif isinstance(result, (str, bytes, list, dict)):
+        elif isinstance(result, (str, bytes, bytearray, list, dict)):
             operation.generate_content("return", result)
         else:
             observation.outputs(operation, result, by_content=False)
@@ -297,10 +344,9 @@ def pass_on(
         changed = arguments[0]
     if not observation.can_be_known(changed):
         return  # a number, a text: what is taken out of a table is not followed
-    known = observation.known_inputs(values)
+    known = observation.known_inputs(values) + observation.known_contents(values)
     if not known:
         return
-    known += observation.known_contents(values)
     own = arguments[1:] if site.method else arguments
     plain = [value for value in own if registry.lookup(value) is None]
     named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}

@@ -16,7 +16,7 @@ from typing import Any
 from otelprov.artifacts import identify
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import Step, derive, registry
-from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._calls import pickled_by
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
 from otelprov.instrumentation._wrapping import UNCOUNTED, followed, iterating
@@ -296,7 +296,8 @@ def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _pickled(frame: FrameType, _: object, table: Any) -> None:
-    if is_internal(frame):
+    caller = pickled_by(frame)
+    if caller is None:
         return  # to_pickle is an operation of its own
     identity = registry.lookup(table)
     if identity is None:
@@ -304,7 +305,7 @@ def _pickled(frame: FrameType, _: object, table: Any) -> None:
     known = identity.artifact
     if known is not None and resolve(known).coverage == "full":
         return  # its id is its content already
-    operation = OpenOperation(Call("pandas", "pickle", "transform"), frame, {}, ())
+    operation = OpenOperation(Call("pandas", "pickle", "transform"), caller, {}, ())
     operation.use("self", identity)
     operation.generate("content", identify(table))
     operation.end()
@@ -315,7 +316,7 @@ def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _unpickled(frame: FrameType, _: object, table: Any, state: object) -> None:
-    if not is_internal(frame):
+    if pickled_by(frame) is not None:
         registry.arrive(table)
 
 

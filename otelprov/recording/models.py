@@ -8,6 +8,7 @@ held when it was looked at.
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -21,10 +22,12 @@ from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.model import Artifact
 from otelprov.recording.bounds import over
 from otelprov.recording.memory import is_array
+from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import OpenOperation
 
+BOOSTERS: Final = ("xgboost", "lightgbm")
 CLASSES: Final = frozenset(
-    {("sklearn", "BaseEstimator"), ("xgboost", "Booster"), ("lightgbm", "Booster")}
+    {("sklearn", "BaseEstimator"), *((library, "Booster") for library in BOOSTERS)}
 )
 """By name, because nothing of the user's is imported: top-level package and class."""
 
@@ -98,7 +101,9 @@ def made(
     given = {id(value) for value in given}
     for path, part in parts(model):
         if part is not model:
-            if not _learned(part) or (registry.lookup(part) is not None and _is_as_it_was(part)):
+            if not is_fitted(part) or (
+                id(part) in _held and registry.lookup(part) is not None and _is_as_it_was(part)
+            ):
                 continue  # not fitted, or before and not again
             _take_over(part, path, whole)
         _hold(part)
@@ -143,6 +148,92 @@ def parts(model: object) -> Iterator[tuple[str, object]]:
                         todo.append((place, found, depth + 1))
 
 
+def hyperparameters(model: object) -> tuple[dict[str, Any], list[str], Defaults]:
+    """What a model was told: values by name, the names of those that are no defaults, and the
+    defaults.
+
+    An estimator among them is shown by the name of its class, and what it was told in turn as
+    scikit-learn names it: ``clf__C``. Runs no code of its class.
+    """
+    names, defaults = _signature(type(model))
+    held = attributes(model)
+    values = {name: _described(held[name]) for name in names if name in held}
+    differing = [
+        name
+        for name, value in values.items()
+        if name not in defaults.values or not _is_same(value, defaults.values[name])
+    ]
+    for name in list(values):
+        for place, estimator in _named_estimators(name, held[name], 0):
+            inner, told, _ = hyperparameters(estimator)
+            for key in told:
+                values[f"{place}__{key}"] = inner[key]
+                differing.append(f"{place}__{key}")
+    return values, differing, defaults
+
+
+def _named_estimators(name: str, value: object, depth: int) -> Iterator[tuple[str, object]]:
+    """Estimators among the hyper-parameters, each with the name that its parameters begin with."""
+    if is_estimator(type(value)):
+        yield name, value
+    elif type(value) in (list, tuple) and depth < 2:
+        items: Collection[Any] = value  # type: ignore[assignment]
+        for item in list(items)[:MAX_PARTS]:
+            if type(item) is tuple and len(item) > 1 and type(item[0]) is str:
+                yield from _named_estimators(item[0], item[1], depth + 1)
+
+
+def _described(value: Any, depth: int = 0) -> Any:
+    """Hyper-parameters with the names of classes in place of estimators, which learn."""
+    if is_estimator(type(value)):
+        return type(value).__name__
+    if type(value) in (list, tuple) and depth < 3 and len(value) <= MAX_PARTS:
+        return type(value)(_described(item, depth + 1) for item in value)
+    return value
+
+
+def _is_same(value: object, default: object) -> bool:
+    if value is default:
+        return True
+    plain = (bool, int, float, str)
+    return type(value) is type(default) and type(value) in plain and value == default
+
+
+def _signature(kind: type) -> tuple[tuple[str, ...], Defaults]:
+    try:
+        return _signature_of(kind)
+    except TypeError:  # a class whose metaclass has no hash
+        return (), Defaults({})
+
+
+@lru_cache(maxsize=1024)
+def _signature_of(kind: type) -> tuple[tuple[str, ...], Defaults]:
+    """The parameters of a class, and those of its bases to which it hands on what it is given."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in classes.mro(kind):
+        function = classes.namespace(base).get("__init__")
+        if function is None or base is object:
+            continue
+        try:
+            given = list(inspect.signature(function).parameters.values())[1:]
+        except (TypeError, ValueError):
+            break
+        hands_on = False
+        for one in given:
+            if one.kind is inspect.Parameter.VAR_KEYWORD:
+                hands_on = True
+            elif one.kind is not inspect.Parameter.VAR_POSITIONAL:
+                found.setdefault(one.name, one)
+        if not hands_on:
+            break
+    values = {
+        name: one.default
+        for name, one in found.items()
+        if one.default is not inspect.Parameter.empty
+    }
+    return tuple(found), Defaults(values)
+
+
 def attributes(model: object) -> dict[str, Any]:
     """What it holds, its hyper-parameters among it; runs no code of its class."""
     try:
@@ -155,8 +246,13 @@ def _learned(model: object) -> dict[str, Any]:
     return {
         name: value
         for name, value in attributes(model).items()
-        if name.endswith("_") and not name.startswith("_")
+        if (name.endswith("_") and not name.startswith("_")) or _is_booster(value)
     }
+
+
+def _is_booster(value: object) -> bool:
+    kind = type(value)
+    return kind.__name__ == "Booster" and classes.module(kind).partition(".")[0] in BOOSTERS
 
 
 def _estimators(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:

@@ -219,6 +219,13 @@ PLAN: Final = _attribute(
     "The plan that was executed, in the words of the engine that optimised it; shortened, and "
     "without the texts that data is compared with.",
 )
+METRIC_PREFIX: Final = _attribute(
+    "otelprov.metric.<name>",
+    "double",
+    ("span",),
+    "A figure that the operation has found: the score of a model, an error, the last value of each "
+    "metric of a training; of several folds the mean.",
+).removesuffix("<name>")
 PARAMETERS_GIVEN: Final = _attribute(
     "otelprov.parameters.given",
     "string[]",

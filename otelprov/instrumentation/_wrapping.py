@@ -73,6 +73,8 @@ def install(
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
     for site in sites:
+        if site.entry.undo is not None:
+            site.entry.undo()
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
@@ -98,7 +100,9 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         if vars(home).get(attribute) is original:
             owner = home
     function = original
-    if isinstance(original, property):
+    if entry.packing is not None:
+        function = entry.packing.take_out(original)
+    elif isinstance(original, property):
         function = original.fset if entry.setter else original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
@@ -108,7 +112,7 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     call = Call(
         library=module.__name__.partition(".")[0],
         name=entry.name,
-        kind="transform" if entry.kind == "step" or entry.kind == "plan" else entry.kind,
+        kind=entry.operation_kind,
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
@@ -132,8 +136,10 @@ def _put(site: Site) -> None:
         wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
-    replacement: Any = _disguise(wrapper, site.function, site.library)
-    if isinstance(site.original, property) and site.entry.setter:
+    replacement: Any = disguise(wrapper, site.function, site.library)
+    if site.entry.packing is not None:
+        replacement = site.entry.packing.put_in(replacement, site.original)
+    elif isinstance(site.original, property) and site.entry.setter:
         replacement = site.original.setter(replacement)
     elif isinstance(site.original, property):
         replacement = property(
@@ -152,19 +158,20 @@ def _put(site: Site) -> None:
                 site.aliases.append((site.owner, name))
 
 
-def _disguise(wrapper: Any, function: Function, library: str) -> Function:
+def disguise(wrapper: Any, function: Function, library: str) -> Function:
     """Make a wrapper look like what it stands for, to people and to ``find_stack_level``."""
     package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
     name = getattr(function, "__name__", wrapper.__name__)
     for cell in wrapper.__closure__ or ():
         inner = cell.cell_contents
         if isinstance(inner, types.FunctionType) and inner.__code__.co_filename == __file__:
-            inner.__code__ = _relocated(inner.__code__, package, name)
-    wrapper.__code__ = _relocated(wrapper.__code__, package, name)
+            inner.__code__ = relocated(inner.__code__, package, name)
+    wrapper.__code__ = relocated(wrapper.__code__, package, name)
     return wraps(function)(wrapper)
 
 
-def _relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+def relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+    """The code as if it were the library's, in a file that nobody counts."""
     return code.replace(co_filename=os.path.join(package, UNCOUNTED), co_name=name)
 
 
@@ -217,7 +224,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                             args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
                 del frame
             except BaseException as fault:
-                _not_begun(site, observed, fault)
+                not_begun(site, observed, fault)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -227,7 +234,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 try:
                     observed.failed(error)
                 except Exception as fault:
-                    _given_up(site, observed, fault, error)
+                    given_up(site, observed, fault, error)
                 except BaseException:  # Ctrl-C
                     observed.close(error)
                     raise
@@ -240,7 +247,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
             elif observed is not False:
                 observed.returned(result)
         except Exception as fault:
-            _given_up(site, observed, fault)
+            given_up(site, observed, fault)
         except BaseException:  # Ctrl-C
             if not isinstance(observed, bool):
                 observed.close()
@@ -250,7 +257,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
     return wrapper
 
 
-def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
+def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
     """A fault, or Ctrl-C, came before the call: told, or raised with nothing left open."""
     try:
         if not isinstance(fault, Exception):
@@ -262,7 +269,7 @@ def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> N
         raise
 
 
-def _given_up(
+def given_up(
     site: Site, observed: Observed | bool, fault: Exception, error: BaseException | None = None
 ) -> None:
     """The end of a call could not be recorded: no operation stays the current one for it."""

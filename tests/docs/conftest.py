@@ -44,6 +44,11 @@ ONE_OF_EVERYTHING = """
 
     list(batches(orders))
 
+    from sklearn.linear_model import LinearRegression
+
+    fitted = LinearRegression().fit(orders[["price"]], orders["price"])
+    fitted.score(orders[["price"]], orders["price"])
+
     options = {f"option_{number}": number for number in range(100)}
     with otelprov.operation("publish", parameters=options) as op:
         op.used(piped)

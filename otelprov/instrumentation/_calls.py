@@ -110,6 +110,9 @@ class Observed:
                     for name, value in identity.parameters:
                         plain.setdefault(name, value)
                         given.append(name)
+        if entry.shows is not None:
+            plain = {name: plain[name] for name in entry.shows if name in plain}
+            given = [name for name in given if name in plain]
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))
@@ -241,9 +244,10 @@ def begin(
     bound = None
     if site.entry.only_when is not None:
         bound = _bound(site, arguments, keywords)
-        if not site.entry.only_when(bound[0], arguments[0]):
+        if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
             return True
-    return Observed(site, arguments, keywords, frame, bound)
+    observed = site.entry.observed or Observed
+    return observed(site, arguments, keywords, frame, bound)  # type: ignore[no-any-return]
 
 
 Bound = tuple[dict[str, Any], list[str]]

@@ -76,6 +76,10 @@ class Entry(NamedTuple):
     among the parameters."""
     prepare: Callable[[Any, Arguments, Keywords], tuple[Arguments, Keywords]] | None = None
     """May change the arguments of a write, so that the file carries its id."""
+    shows: tuple[str, ...] | None = None
+    """The parameters that are recorded, where the others may be data or secrets; None for all."""
+    observed: Callable[..., Any] | None = None
+    """What records a call, where that is more than these facts: a kind of ``_calls.Observed``."""
 
 
 def read(path: str, *, source: str | None = None, **facts: Any) -> Entry:

@@ -122,7 +122,9 @@ class Observed:
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
-        if entry.kind == "write" and not entry.typed:
+        if entry.observed is not None:
+            pass  # it knows itself what is read and written
+        elif entry.kind == "write" and not entry.typed:
             # What a typed file carries is the id of the very table that is put into it, which may
             # be another than the frame (without its index): the library's module sees to it.
             self.operation.content = observation.look_at_later(self.operation, self._data())
@@ -246,8 +248,8 @@ def begin(
         bound = _bound(site, arguments, keywords)
         if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
             return True
-    observed = site.entry.observed or Observed
-    return observed(site, arguments, keywords, frame, bound)  # type: ignore[no-any-return]
+    observed: type[Observed] = site.entry.observed or Observed
+    return observed(site, arguments, keywords, frame, bound)
 
 
 Bound = tuple[dict[str, Any], list[str]]

@@ -78,7 +78,7 @@ class Entry(NamedTuple):
     """May change the arguments of a write, so that the file carries its id."""
     shows: tuple[str, ...] | None = None
     """The parameters that are recorded, where the others may be data or secrets; None for all."""
-    observed: Callable[..., Any] | None = None
+    observed: type[Any] | None = None
     """What records a call, where that is more than these facts: a kind of ``_calls.Observed``."""
 
 

@@ -37,4 +37,6 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("boto3", (1, 33), ("boto3.s3.inject",)),
+    Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
 )

@@ -156,6 +156,9 @@ class Observed:
                     for name, value in identity.parameters:
                         plain.setdefault(name, value)
                         given.append(name)
+        if entry.shows is not None:
+            plain = {name: plain[name] for name in entry.shows if name in plain}
+            given = [name for name in given if name in plain]
         defaults = self._more(plain, given)
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
@@ -167,15 +170,7 @@ class Observed:
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
-        if entry.kind == "write" and not entry.typed:
-            # What a typed file carries is the id of the very table that is put into it, which may
-            # be another than the frame (without its index): the library's module sees to it.
-            data = self._data()
-            if observation.data_kind(data) is not None:
-                self.operation.content = observation.look_at_later(self.operation, data)
-        elif entry.kind == "read" and entry.source is not None:
-            how = reading(self.site.call.library, self.parameters)
-            places.look_ahead(self.operation, self._place(entry.source), how)
+        self._look_before()
 
     def returned(self, result: object) -> None:
         """The call has returned: say what was read, written and made."""
@@ -209,6 +204,19 @@ class Observed:
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
+
+    def _look_before(self) -> None:
+        """Look at what is better looked at before the call, or while it runs."""
+        entry = self.site.entry
+        if entry.kind == "write" and not entry.typed:
+            # What a typed file carries is the id of the very table that is put into it, which may
+            # be another than the frame (without its index): the library's module sees to it.
+            data = self._data()
+            if observation.data_kind(data) is not None:
+                self.operation.content = observation.look_at_later(self.operation, data)
+        elif entry.kind == "read" and entry.source is not None:
+            how = reading(self.site.call.library, self.parameters)
+            places.look_ahead(self.operation, self._place(entry.source), how)
 
     def _executed(self, execution: Execution) -> None:
         explain, explained = self.site.entry.explain, None
@@ -336,7 +344,8 @@ def begin(
         bound = _bound(site, arguments, keywords)
         if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
             return True
-    return (site.entry.observed or Observed)(site, arguments, keywords, frame, bound)
+    observed: type[Observed] = site.entry.observed or Observed
+    return observed(site, arguments, keywords, frame, bound)
 
 
 Bound = tuple[dict[str, Any], list[str]]

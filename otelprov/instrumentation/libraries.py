@@ -72,4 +72,6 @@ LIBRARIES: Final = (
         ),
     ),
     Library("polars", (1,), ("polars",)),
+    Library("boto3", (1, 33), ("boto3.s3.inject",)),
+    Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
 )

@@ -182,7 +182,7 @@ class OpenOperation:
         self._budget: Budget | None = None
         self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
-        self.claims: tuple[claims.Claimed, ...] = ()
+        self.claims: tuple[claims.Claim, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
@@ -232,6 +232,11 @@ class OpenOperation:
         self._outer: OpenOperation | None = None
         self._context: Context | None = None
         self._outer_context: Context | None = None
+
+    @property
+    def begun(self) -> int:
+        """When it began, in nanoseconds since the epoch."""
+        return self._begun
 
     @property
     def budget(self) -> Budget:

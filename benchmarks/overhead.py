@@ -33,7 +33,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-ALL = "otelprov_run,otelprov_pandas,otelprov_pyarrow,otelprov_logs"
+ALL = "otelprov"
 
 
 @dataclass

@@ -112,7 +112,7 @@ def enable() -> None:
     from importlib.metadata import entry_points
 
     for entry_point in entry_points(group="opentelemetry_instrumentor"):
-        if entry_point.name.startswith("otelprov_"):
+        if entry_point.name == "otelprov" or entry_point.name.startswith("otelprov_"):
             instrumentor = entry_point.load()()
             if not instrumentor.is_instrumented_by_opentelemetry:
                 instrumentor.instrument()

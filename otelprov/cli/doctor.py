@@ -15,8 +15,6 @@ import click
 from otelprov.redaction import redact
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from otelprov.settings import Settings
 
 State = Literal["ok", "note", "problem"]
@@ -124,7 +122,7 @@ def _look_at_libraries(report: Report) -> None:
     found = [
         one
         for one in sorted(entry_points(group="opentelemetry_instrumentor"), key=lambda e: e.name)
-        if one.name.startswith("otelprov_")
+        if one.name == "otelprov" or one.name.startswith("otelprov_")
     ]
     if not found:
         report.add(
@@ -133,29 +131,33 @@ def _look_at_libraries(report: Report) -> None:
             "no instrumentation is installed; install otelprov in this environment",
         )
     for entry in found:
-        _look_at_library(report, entry)
+        try:
+            described = entry.load().describe()
+        except Exception as error:  # whatever an instrumentation does: that is the finding
+            reason = f"{type(error).__name__}: {error}"
+            name = entry.name.removeprefix("otelprov_")
+            report.libraries.append(
+                {"entry_point": entry.name, "library": name, "installed": None, "supported": "",
+                 "active": False, "reason": reason}
+            )  # fmt: skip
+            report.add("libraries", "problem", f"{name}: cannot be loaded ({reason})")
+            continue
+        for description in described if isinstance(described, list) else [described]:
+            _look_at_library(report, entry.name, description)
 
 
-def _look_at_library(report: Report, entry: EntryPoint) -> None:
-    name = entry.name.removeprefix("otelprov_")
-    record: dict[str, Any] = {"entry_point": entry.name}
+def _look_at_library(report: Report, entry_point: str, description: Any) -> None:
+    """``description`` is what an instrumentor says of one library."""
+    record: dict[str, Any] = {"entry_point": entry_point}
+    for key in ("library", "installed", "supported", "active", "reason"):
+        record[key] = getattr(description, key)
     report.libraries.append(record)
-    try:
-        description = entry.load().describe()
-        for key in ("library", "installed", "supported", "active", "reason"):
-            record[key] = getattr(description, key)
-    except Exception as error:  # whatever an instrumentation does: that is the finding
-        reason = f"{type(error).__name__}: {error}"
-        record.update(library=name, installed=None, supported="", active=False, reason=reason)
-        report.add("libraries", "problem", f"{name}: cannot be loaded ({reason})")
-        return
-    if entry.name in _disabled():
+    if not {entry_point, getattr(description, "switch", "")}.isdisjoint(_disabled()):
         record.update(active=False, reason="switched off by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")
-    library = record["library"]
     version = f" {record['installed']}" if record["installed"] else ""
     # A library that is not there needs no recording.
     state: State = "ok" if record["active"] else "problem" if record["installed"] else "note"
-    text = f"{library}{version}: {record['reason']}"
+    text = f"{record['library']}{version}: {record['reason']}"
     if not record["active"] and record["supported"]:
         text += f" (supported: {record['supported']})"
     report.add("libraries", state, text)
@@ -163,7 +165,7 @@ def _look_at_library(report: Report, entry: EntryPoint) -> None:
 
 def _disabled() -> frozenset[str]:
     text = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
-    names = frozenset(name.strip() for name in text.split(","))
+    names = frozenset(name.strip() for name in text.split(",")) - {""}
     if "*" in names:
         from importlib.metadata import entry_points
 

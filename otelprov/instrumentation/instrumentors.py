@@ -1,4 +1,4 @@
-"""Instrumentors: what is recorded, and from which version on.
+"""Instrumentors: what is put in place when a process starts, and how it is taken back.
 
 A library is patched when the program imports it, and never imported by us. What does the patching
 is loaded then, too: a program that never imports pandas does not pay for its table.
@@ -6,9 +6,10 @@ is loaded then, too: a program that never imports pandas does not pay for its ta
 
 from __future__ import annotations
 
+import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
+from otelprov.instrumentation.libraries import LIBRARIES, Library
 from otelprov.recording import faults
 from otelprov.recording.measures import Listener, measures
 from otelprov.recording.run import run
@@ -25,88 +27,98 @@ if TYPE_CHECKING:
 
 
 class Description(NamedTuple):
-    """What an instrumentor does here, for ``otelprov doctor``."""
+    """What is recorded here, for ``otelprov doctor``."""
 
     library: str
     installed: str | None
     supported: str
     active: bool
     reason: str
+    switch: str = ""
+    """What switches it off, in OTEL_PYTHON_DISABLED_INSTRUMENTATIONS."""
 
 
-class LibraryInstrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """One library."""
-
-    library: ClassVar[str]
-    minimum: ClassVar[tuple[int, ...]]
-    """The oldest version that is supported."""
-    modules: ClassVar[tuple[str, ...]]
-    """The modules whose import is waited for; the library's module in this package has a table
-    for each."""
-
-    _sites: dict[str, list[Site]] = {}
-    _wanted = False
+class OtelprovInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """All of it. The only entry point: `opentelemetry-instrument` takes 2 ms for each
+    (docs/decisions/0019)."""
 
     def instrumentation_dependencies(self) -> tuple[str, ...]:
         """None that the loader should check: a missing library is simply never imported."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        with faults.contained(f"{self.library} is not instrumented"):
-            _measure()
-            run.start(root=False)  # the run's own span is the run instrumentor's
-            self._wanted = True
-            self._sites = {}
-            for name in self.modules:
-                wrapt.register_post_import_hook(partial(_patch_when_wanted, self), name)
+        off = _switched_off()
+        for name, part in _parts():
+            if f"otelprov_{name}" not in off and not part.is_instrumented_by_opentelemetry:
+                part.instrument(skip_dep_check=True)
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        self._wanted = False
-        if self._sites:
-            from otelprov.instrumentation._wrapping import uninstall
-
-            for sites in self._sites.values():
-                uninstall(sites)
-        self._sites = {}
+        for _, part in _parts():
+            if part.is_instrumented_by_opentelemetry:
+                part.uninstrument()
 
     @classmethod
-    def describe(cls) -> Description:
+    def describe(cls) -> list[Description]:
+        """Each part of it."""
+        return [part.describe()._replace(switch=f"otelprov_{name}") for name, part in _parts()]
+
+
+def _parts() -> Iterator[tuple[str, Any]]:
+    """What can be switched off alone, by name. The run comes last, when all is in place."""
+    yield "logs", LogsInstrumentor()
+    yield from libraries.items()
+    yield "run", RunInstrumentor()
+
+
+def _switched_off() -> frozenset[str]:
+    """``opentelemetry-instrument`` itself looks for the names of entry points, and for ``*``."""
+    text = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
+    return frozenset(name.strip() for name in text.split(","))
+
+
+class LibraryInstrumentor:
+    """One library. Not a ``BaseInstrumentor``: of such a class there is one object."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.sites: dict[str, list[Site]] = {}
+        """What is patched, by module."""
+        self.is_instrumented_by_opentelemetry = False
+
+    def instrument(self, **kwargs: Any) -> None:
+        """Patch the library as soon as the program imports it."""
+        with faults.contained(f"{self.library.name} is not instrumented"):
+            _measure()
+            run.start(root=False)  # the run's own span is the run instrumentor's
+            self.is_instrumented_by_opentelemetry = True
+            self.sites = {}
+            for name in self.library.modules:
+                wrapt.register_post_import_hook(partial(_patch_when_wanted, self), name)
+
+    def uninstrument(self, **kwargs: Any) -> None:
+        """Put every original back."""
+        self.is_instrumented_by_opentelemetry = False
+        if self.sites:
+            from otelprov.instrumentation._wrapping import uninstall
+
+            for sites in self.sites.values():
+                uninstall(sites)
+        self.sites = {}
+
+    def describe(self) -> Description:
         """Whether the library is here, and whether it is recorded."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        supported = ">=" + ".".join(map(str, cls.minimum))
-        try:
-            installed = version(cls.library)
-        except PackageNotFoundError:
-            return Description(cls.library, None, supported, False, "not installed")
-        if _version(installed) < cls.minimum:
-            return Description(cls.library, installed, supported, False, "too old")
-        return Description(cls.library, installed, supported, True, "recorded")
+        name, minimum = self.library.name, self.library.minimum
+        supported = ">=" + ".".join(map(str, minimum))
+        installed = _installed(self.library)
+        if installed is None:
+            return Description(name, None, supported, False, "not installed")
+        if _version(installed) < minimum:
+            return Description(name, installed, supported, False, "too old")
+        return Description(name, installed, supported, True, "recorded")
 
 
-class PandasInstrumentor(LibraryInstrumentor):
-    """Records pandas."""
-
-    library = "pandas"
-    minimum = (2, 2)
-    modules = ("pandas",)
-
-
-class PyArrowInstrumentor(LibraryInstrumentor):
-    """Records pyarrow."""
-
-    library = "pyarrow"
-    minimum = (14,)
-    modules = (
-        "pyarrow.parquet",
-        "pyarrow.csv",
-        "pyarrow.feather",
-        "pyarrow.json",
-        "pyarrow.orc",
-        "pyarrow.dataset",
-        "pyarrow.pandas_compat",
-        "pyarrow.acero",
-    )
+libraries = {library.name: LibraryInstrumentor(library) for library in LIBRARIES}
+"""By name."""
 
 
 class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -205,22 +217,33 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
     library, name = instrumentor.library, module.__name__
     with faults.contained(f"{name} is not instrumented"):
         # wrapt keeps a hook for good, so it may be called after uninstrument, or twice.
-        if not instrumentor._wanted or name in instrumentor._sites:
+        if not instrumentor.is_instrumented_by_opentelemetry or name in instrumentor.sites:
             return
-        version = getattr(sys.modules[library], "__version__", "")
-        if _version(version) < instrumentor.minimum:
-            instrumentor._sites[name] = []
+        version = getattr(sys.modules[name.partition(".")[0]], "__version__", None)
+        if not isinstance(version, str):
+            version = _installed(library) or ""
+        if _version(version) < library.minimum:
+            instrumentor.sites[name] = []
             faults.logger.warning(
                 "otelprov: %s %s is older than %s and is not recorded",
-                library,
+                library.name,
                 version or "?",
-                ".".join(map(str, instrumentor.minimum)),
+                ".".join(map(str, library.minimum)),
             )
             return
         from otelprov.instrumentation._wrapping import install
 
-        tables = import_module(f"otelprov.instrumentation.{library}").TABLES
-        instrumentor._sites[name] = install(module, tables[name](), version=version)
+        tables = import_module(f"otelprov.instrumentation.{library.name}").TABLES
+        instrumentor.sites[name] = install(module, tables[name](), version=version)
+
+
+def _installed(library: Library) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(library.distribution or library.name)
+    except PackageNotFoundError:
+        return None
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -251,15 +251,16 @@ def test_every_option_it_names_exists(tmp_path: Path) -> None:
 
 
 def test_the_versions_it_needs_are_those_of_the_code() -> None:
-    from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
+    from otelprov.instrumentation.libraries import LIBRARIES
 
     (python, pandas, pyarrow) = re.findall(
         r"Python (\S+) or newer.*?pandas from (\S+) and pyarrow from (\S+) are", README
     )[0]
     project = (support.ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">={python}"' in project
-    assert PandasInstrumentor.minimum == tuple(map(int, pandas.split(".")))
-    assert PyArrowInstrumentor.minimum == tuple(map(int, pyarrow.split(".")))
+    minimum = {one.name: one.minimum for one in LIBRARIES}
+    assert minimum["pandas"] == tuple(map(int, pandas.split(".")))
+    assert minimum["pyarrow"] == tuple(map(int, pyarrow.split(".")))
     assert f'tables = ["pyarrow >={pyarrow}"]' in project
 
 

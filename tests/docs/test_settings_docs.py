@@ -17,7 +17,7 @@ from otelprov.cli.run import complete
 
 PAGE = (support.ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 NAMES = [one.name for one in settings.SETTINGS]
-ALL_OF_OTELPROV = "otelprov_logs,otelprov_pandas,otelprov_pyarrow,otelprov_run"
+ALL_OF_OTELPROV = "otelprov"
 BUILD_TIME = dict(pair.split("=") for pair in re.findall(r"^    ENV (.*)$", PAGE, re.M)[0].split())
 EXAMPLES = re.findall(r"^    otelprov: (.*)$", PAGE, re.MULTILINE)
 

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from otelprov.artifacts.deferred import background
-from otelprov.instrumentation.instrumentors import PandasInstrumentor, PyArrowInstrumentor
+from otelprov.instrumentation.instrumentors import libraries
 from otelprov.journal.otlp import LineEncoder
 from otelprov.recording import faults
 from otelprov.recording.repeats import repeats
@@ -59,12 +59,11 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
     patch.setenv("OTELPROV_JOURNAL", "off")
     patch.setenv("OTELPROV_RAISE_FAULTS", "on")
     run.start(root=False)
-    instrumentors = [PandasInstrumentor(), PyArrowInstrumentor()]
-    for instrumentor in instrumentors:
+    for instrumentor in libraries.values():
         instrumentor.instrument()
     run.active = faults.raise_faults = False
     yield collecting
-    for instrumentor in instrumentors:
+    for instrumentor in libraries.values():
         instrumentor.uninstrument()
     run.stop()
     patch.undo()

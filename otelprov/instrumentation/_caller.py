@@ -1,12 +1,12 @@
 """Calls made in a caller's place, for functions that look the caller's variables up.
 
 DuckDB reads a table that it does not know from a Python variable of that name: it looks into the
-frame that runs (from 2.0 on the first that is not its own), its locals, then its globals. A function
-in front of it is a frame between, and hides them. So the call is made from a small piece of code
-that is evaluated with the caller's own variables, under its file, name and line: what DuckDB finds
-there is what it finds without us, messages name the same line, and warnings go to the same module.
-The locals are only looked at when DuckDB asks for them: to ask a frame of CPython 3.12 or older
-for them keeps all of them alive until it ends.
+frame that runs (from 2.0 on the first that is not its own), its locals, then its globals. A
+function in front of it is a frame between, and hides them. So the call is made from a small piece
+of code that is evaluated with the caller's own variables, under its file, name and line: what
+DuckDB finds there is what it finds without us, messages name the same line, and warnings go to the
+same module. The locals are only looked at when DuckDB asks for them: to ask a frame of CPython 3.12
+or older for them keeps all of them alive until it ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import builtins
 import sys
 from collections.abc import Callable, Iterator, KeysView, Mapping
 from functools import partial
-from types import FrameType, FunctionType, SimpleNamespace, TracebackType
+from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, Final
 
 from otelprov.recording import faults
@@ -23,6 +23,21 @@ from otelprov.recording import faults
 _CALL: Final = compile("987654321 .call()", "<caller>", "eval")
 """``<constant>.call()``, where the constant is another for each call."""
 assert _CALL.co_consts == (987_654_321,), "this Python compiles it in another way"
+
+
+class InPlace:
+    """A call that is made in its caller's place, where the piece of code finds it."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self.call = partial(function, *arguments, **keywords)
+
+
+def is_in_place(code: CodeType) -> bool:
+    """Whether it is such a piece of code: what runs in it is the library, and not its caller."""
+    constants = code.co_consts
+    return bool(constants) and type(constants[0]) is InPlace
 
 
 class Watched:
@@ -62,7 +77,7 @@ class Variables(Mapping[str, Any]):
         return self._frame.f_locals
 
     def keys(self) -> KeysView[str]:
-        return self._found().keys()  # type: ignore[return-value]
+        return self._found().keys()
 
     def __getitem__(self, name: str) -> Any:
         return self._found()[name]
@@ -118,8 +133,8 @@ def in_callers_place(original: Callable[..., Any], before: Before, missing: str)
     # DuckDB can be told to look into every frame of the stack (python_scan_all_frames), and a table
     # may be called `args`: hence odd names here, and no globals.
     _otelprov_begin, _otelprov_end, _otelprov_fail, _otelprov_tell = begin, end, fail, tell
-    _otelprov_frame, _otelprov_partial, _otelprov_original = sys._getframe, partial, original
-    _otelprov_code, _otelprov_call = _CALL, SimpleNamespace
+    _otelprov_frame, _otelprov_original = sys._getframe, original
+    _otelprov_code, _otelprov_call = _CALL, InPlace
 
     def wrapper(*_otelprov_args, **_otelprov_keywords):  # type: ignore[no-untyped-def]
         _otelprov_caller = _otelprov_frame(1)
@@ -132,16 +147,11 @@ def in_callers_place(original: Callable[..., Any], before: Before, missing: str)
             _otelprov_tell(_otelprov_fault)
         if _otelprov_locals is None:
             _otelprov_locals = _otelprov_caller.f_locals
+        _otelprov_now = _otelprov_call(_otelprov_original, _otelprov_args, _otelprov_keywords)
         try:
             _otelprov_result = eval(  # noqa: S307
                 _otelprov_code.replace(
-                    co_consts=(
-                        _otelprov_call(
-                            call=_otelprov_partial(
-                                _otelprov_original, *_otelprov_args, **_otelprov_keywords
-                            )
-                        ),
-                    ),
+                    co_consts=(_otelprov_now,),
                     co_filename=_otelprov_caller.f_code.co_filename,
                     co_name=_otelprov_caller.f_code.co_name,
                     co_firstlineno=_otelprov_caller.f_lineno or 1,
@@ -153,7 +163,8 @@ def in_callers_place(original: Callable[..., Any], before: Before, missing: str)
             _otelprov_fail(_otelprov_watched, _otelprov_error)
             raise
         finally:
-            del _otelprov_caller
+            # Whoever keeps the code of a frame is not to keep the connection.
+            del _otelprov_caller, _otelprov_now.call
         if _otelprov_watched is not None:
             _otelprov_end(_otelprov_watched, _otelprov_result)
         return _otelprov_result

@@ -12,6 +12,7 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
@@ -37,14 +38,14 @@ def is_internal(frame: types.FrameType) -> bool:
     """
     name = frame.f_globals.get("__name__")
     try:
-        return _internal[name]
+        return _internal[name] or is_in_place(frame.f_code)
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
         root, _, rest = text.partition(".")
         found = root in _libraries and not (rest == "tests" or rest.startswith("tests."))
         if isinstance(name, str):
             _internal[name] = found
-        return found
+        return found or is_in_place(frame.f_code)
 
 
 @dataclass(slots=True)
@@ -282,9 +283,11 @@ def pass_on(
     if not observation.can_be_known(changed):
         return  # a number, a text: what is taken out of a table is not followed
     known = observation.known_inputs(values)
+    if not known and site.attribute != "__init__":
+        return  # nearly always
+    known += observation.known_contents(values)
     if not known:
         return
-    known += observation.known_contents(values)
     own = arguments[1:] if site.method else arguments
     plain = [value for value in own if registry.lookup(value) is None]
     named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}

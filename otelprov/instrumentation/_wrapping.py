@@ -92,10 +92,13 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if original is None:
         return None
     if isinstance(owner, types.ModuleType) and sys.modules.get(original.__module__) is not None:
-        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv.
+        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv, and
+        # duckdb.sql duckdb._relation.module_sql.
         home = sys.modules[original.__module__]
-        if vars(home).get(attribute) is original:
-            owner = home
+        for name in (attribute, getattr(original, "__name__", "")):
+            if vars(home).get(name) is original:
+                owner, attribute = home, name
+                break
     function = original
     if isinstance(original, property):
         function = original.fget
@@ -130,6 +133,11 @@ def _put(site: Site) -> None:
     else:
         wrapper = _spanning(site)
     replacement: Any = _disguise(wrapper, site.function, site.library)
+    if (
+        isinstance(site.owner, types.ModuleType)
+        and type(site.function) is types.BuiltinFunctionType
+    ):
+        replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
     if isinstance(site.original, property):
         replacement = property(
             replacement, site.original.fset, site.original.fdel, site.original.__doc__

@@ -37,4 +37,5 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("duckdb", (1, 1), ("duckdb",)),
 )

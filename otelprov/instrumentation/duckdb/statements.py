@@ -61,8 +61,8 @@ class Statement:
     """Whether it reads all columns and rows of what it names."""
     unknown: str = ""
     """Why not all that it reads is known; empty where it is."""
-    attaches: tuple[str, str] | None = None
-    """Nothing to do with data: other databases have names now (or none)."""
+    subject: Name | None = None
+    """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` that of a schema."""
     inner: tuple[Statement, ...] = field(default=(), repr=False)
     """Of ``PREPARE``: what is prepared."""
 
@@ -91,8 +91,8 @@ _CHANGES: Final = frozenset(
 _WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
 _CONTROL: Final = frozenset(
-    "BEGIN START COMMIT END ROLLBACK ABORT SET RESET PRAGMA EXPLAIN DEALLOCATE ATTACH DETACH USE LOAD "
-    "INSTALL FORCE UPDATE_EXTENSIONS VACUUM ANALYZE CHECKPOINT DROP COMMENT SHOW".split()
+    "BEGIN START COMMIT END ROLLBACK ABORT SET RESET PRAGMA EXPLAIN DEALLOCATE ATTACH DETACH USE "
+    "LOAD INSTALL FORCE UPDATE_EXTENSIONS VACUUM ANALYZE CHECKPOINT DROP COMMENT SHOW".split()
 )
 _ROWS: Final = later(
     r"\s*INSERT\s+INTO\s+((?:[A-Za-z_]\w*\.){0,2}[A-Za-z_]\w*)\s*(?:\([^()']*\)\s*)?VALUES\s*\("
@@ -105,10 +105,7 @@ _PREPARE: Final = later(
 )
 _EXECUTE: Final = later(r"\s*EXECUTE\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
 _PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
-_ATTACH: Final = later(
-    r"\s*(ATTACH|DETACH|USE)\b\s*(?:OR\s+REPLACE\s+)?(?:DATABASE\s+)?(.*?)\s*;?\s*\Z",
-    re.IGNORECASE | re.DOTALL,
-)
+_USE: Final = later(r"\s*USE\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
 @lru_cache(maxsize=512)
@@ -156,10 +153,10 @@ def _statement(text: str) -> Statement:
         prepared = _PREPARE.match(text)
         if prepared is None:
             return Statement("PREPARE")
-        return Statement("PREPARE", target=name_of(prepared[1]), inner=(_statement(prepared[2]),))
+        return Statement("PREPARE", subject=name_of(prepared[1]), inner=(_statement(prepared[2]),))
     if first == "EXECUTE":
         executed = _EXECUTE.match(text)
-        return Statement("EXECUTE", target=name_of(executed[1]) if executed is not None else None)
+        return Statement("EXECUTE", subject=name_of(executed[1]) if executed is not None else None)
     if first == "CALL":
         return Statement("CALL", is_query=True, unknown="what a called function reads is not known")
     if first in _CONTROL:
@@ -171,10 +168,8 @@ def _statement(text: str) -> Statement:
 
 def _control(first: str, text: str) -> Statement:
     if first == "USE":
-        found = _ATTACH.match(text)
-        return Statement("USE", target=name_of(found[2]) if found is not None else None)
-    if first == "DROP":
-        return Statement("DROP")
+        found = _USE.match(text)
+        return Statement("USE", subject=name_of(found[1]) if found is not None else None)
     return Statement(first)
 
 
@@ -247,9 +242,9 @@ def _parsed(text: str, first: str) -> Statement:
         return unknown
     (tree,) = trees
     reader = _Reader()
-    if isinstance(tree, exp.Query) or isinstance(
-        tree, (exp.Values, exp.Pivot, exp.Summarize, exp.Describe)
-    ):
+    if isinstance(tree, exp.Describe):
+        return Statement("DESCRIBE")
+    if isinstance(tree, (exp.Query, exp.Values, exp.Pivot, exp.Summarize)):
         reader.read(tree)
         return reader.statement("SELECT", is_query=True, whole=_is_whole(tree))
     if isinstance(tree, exp.Insert):
@@ -267,11 +262,13 @@ def _parsed(text: str, first: str) -> Statement:
         )
     if isinstance(tree, exp.Alter):
         kind = str(tree.args.get("kind") or "")
-        renamed = [one for one in tree.args.get("actions") or () if isinstance(one, exp.AlterRename)]
+        renamed = [
+            one for one in tree.args.get("actions") or () if isinstance(one, exp.AlterRename)
+        ]
         if kind != "TABLE" or renamed:
             return Statement("ALTER")
         return Statement("ALTER", target=_table_name(tree.this))
-    return replace(unknown, operation=tree.key.upper())
+    return unknown
 
 
 def _insert(tree: Any, reader: _Reader) -> Statement:
@@ -334,7 +331,9 @@ def _is_whole(tree: Any) -> bool:
     if not isinstance(tree, exp.Select):
         return False
     asked = {name for name, value in tree.args.items() if value}
-    stars = [one for one in tree.expressions if isinstance(one, exp.Star) and not one.args.get("except_")]
+    stars = [
+        one for one in tree.expressions if isinstance(one, exp.Star) and not one.args.get("except_")
+    ]
     return asked <= {"expressions", "from_", "order"} and len(stars) == len(tree.expressions) == 1
 
 
@@ -393,9 +392,9 @@ class _Reader:
 
         number = 0
         for one in node.find_all(exp.Placeholder, bfs=False):
-            if one.this is None:
+            if not one.args.get("this"):
                 number += 1
-                one.set("this", number)
+                one.set("this", str(number))
 
     def _walk(self, node: Any, known: frozenset[str], leave_out: Any) -> None:
         from sqlglot import exp
@@ -432,9 +431,15 @@ class _Reader:
         if not isinstance(this, exp.Func):
             return
         name = this.name if isinstance(this, exp.Anonymous) else this.sql_name()
-        arguments = [one for one in (this.args.get("this"), *this.expressions) if isinstance(one, exp.Expression)]
+        arguments = [
+            one
+            for one in (this.args.get("this"), *this.expressions)
+            if isinstance(one, exp.Expression)
+        ]
         if _READERS.fullmatch(name) and arguments:
-            listed = arguments[0].expressions if isinstance(arguments[0], exp.Array) else arguments[:1]
+            listed = (
+                arguments[0].expressions if isinstance(arguments[0], exp.Array) else arguments[:1]
+            )
             for one in listed:
                 self._file(_files(one, name))
         elif name.lower() in _DATABASES and len(arguments) > 1:
@@ -453,7 +458,7 @@ class _Reader:
 def _files(node: Any, function: str) -> Files:
     from sqlglot import exp
 
-    if isinstance(node, exp.Literal) and node.is_string or isinstance(node, exp.Identifier):
+    if (isinstance(node, exp.Literal) and node.is_string) or isinstance(node, exp.Identifier):
         name = node.name
         return Files(name, columnar=is_columnar(name) or "parquet" in function.lower())
     columnar = "parquet" in function.lower()

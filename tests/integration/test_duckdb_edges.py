@@ -466,6 +466,7 @@ def test_what_comes_back_of_a_statement_that_writes_is_a_relation(here: Path, sp
 def test_streams_of_batches_are_followed(here: Path, spans: Spans) -> None:
     con = duckdb.connect()
     reader = con.sql("FROM 'a.csv'").to_arrow_reader()
+    assert reader.schema.names == ["k", "v"]
     duckdb.connect().sql("FROM reader").df()
     assert graph(spans.all()) == [
         step("to_arrow_reader", "a.csv", "stream"),

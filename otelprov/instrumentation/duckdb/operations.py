@@ -28,10 +28,11 @@ from otelprov.instrumentation.duckdb.names import (
     connection_of,
     plans,
 )
-from otelprov.journal.lines import Part
 from otelprov.model import Artifact, OperationKind
 from otelprov.recording import observation, places
+from otelprov.recording import plans as recording_plans
 from otelprov.recording.bounds import Reading
+from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.statements import later, mask_literals
@@ -66,7 +67,7 @@ class Work:
 class Running(Watched):
     """A call that runs something in DuckDB, as an operation."""
 
-    __slots__ = ("database", "operation", "resolver", "work")
+    __slots__ = ("database", "execution", "operation", "resolver", "work")
 
     def __init__(self, frame: FrameType, work: Work, resolver: Resolver) -> None:
         super().__init__()
@@ -77,8 +78,8 @@ class Running(Watched):
         parameters = {**work.parameters, "query": text} if text else dict(work.parameters)
         call = Call("duckdb", work.name, work.kind, _version())
         self.operation = OpenOperation(call, frame, parameters, list(parameters))
-        if self.operation.record.wanted:
-            self.operation.record.describe(Part(self._facts(text)))
+        self.operation.state(self._facts(text))
+        self.execution = Execution(self.operation, self._lazy())
         for one in work.reads:
             if isinstance(one, Held):
                 if id(one.value) not in resolver.from_variables:
@@ -95,8 +96,17 @@ class Running(Watched):
             places.look_ahead(self.operation, paths, Reading())
         self.operation.enter()
 
-    def _facts(self, text: str) -> dict[str, Any]:
-        facts: dict[str, Any] = {semconv.DB_SYSTEM: "duckdb"}
+    def _lazy(self) -> list[tuple[str, recording_plans.Plan]]:
+        """The lazy objects of other libraries that it executes."""
+        return [
+            (one.name, plan)
+            for one in self.work.reads
+            if isinstance(one, Held)
+            and (plan := recording_plans.plans.lookup(one.value)) is not None
+        ]
+
+    def _facts(self, text: str) -> dict[str, str]:
+        facts = {semconv.DB_SYSTEM: "duckdb"}
         names = self.database.names
         if names is not None and names.database:
             facts[semconv.DB_NAMESPACE] = names.database
@@ -118,6 +128,7 @@ class Running(Watched):
         operation, work = self.operation, self.work
         try:
             operation.leave()
+            self.execution.returned()
             self._read(succeeded=True)
             for table in work.writes:
                 operation.generate("target", _named(table))
@@ -133,11 +144,14 @@ class Running(Watched):
         """The call has raised: say what it used, and the error."""
         try:
             self.operation.leave()
+            self.execution.failed()
             self._read(succeeded=False)
         finally:
             self.close(error)
 
     def _use(self, held: Held) -> None:
+        if recording_plans.plans.lookup(held.value) is not None:
+            return  # what it executes is used
         found, _ = observation.inputs({held.name: held.value})
         for role, identity in found:
             self.operation.use(role, identity)

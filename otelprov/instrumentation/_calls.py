@@ -12,6 +12,7 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
@@ -57,7 +58,7 @@ def is_internal(frame: types.FrameType) -> bool:
     """
     name = frame.f_globals.get("__name__")
     try:
-        return _internal[name]
+        return _internal[name] or is_in_place(frame.f_code)
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
         root = text.partition(".")[0]
@@ -71,7 +72,7 @@ def is_internal(frame: types.FrameType) -> bool:
         )
         if isinstance(name, str):
             _internal[name] = found
-        return found
+        return found or is_in_place(frame.f_code)
 
 
 def pickled_by(frame: types.FrameType) -> types.FrameType | None:

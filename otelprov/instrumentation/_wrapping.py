@@ -95,10 +95,13 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if original is None:
         return None
     if isinstance(owner, types.ModuleType) and sys.modules.get(original.__module__) is not None:
-        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv.
+        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv, and
+        # duckdb.sql duckdb._relation.module_sql.
         home = sys.modules[original.__module__]
-        if vars(home).get(attribute) is original:
-            owner = home
+        for name in (attribute, getattr(original, "__name__", "")):
+            if vars(home).get(name) is original:
+                owner, attribute = home, name
+                break
     function = original
     if entry.packing is not None:
         function = entry.packing.take_out(original)
@@ -137,6 +140,11 @@ def _put(site: Site) -> None:
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
+    if (
+        isinstance(site.owner, types.ModuleType)
+        and type(site.function) is types.BuiltinFunctionType
+    ):
+        replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
     if site.entry.packing is not None:
         replacement = site.entry.packing.put_in(replacement, site.original)
     elif isinstance(site.original, property) and site.entry.setter:

@@ -337,6 +337,16 @@ class OpenOperation:
             text = plan if self.ruling is None else self.ruling.policy.text(plan)
             self.record.describe(Part({semconv.PLAN: plan_text(text)}))
 
+    def state(self, attributes: Mapping[str, str]) -> None:
+        """What else its span says: texts, as far as the policy allows."""
+        if self.record.wanted:
+            ruling = self.ruling
+            said = {
+                name: text if ruling is None else ruling.policy.text(text)
+                for name, text in attributes.items()
+            }
+            self.record.describe(Part(said))
+
     def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
         """Of this used artifact the call takes these columns."""
         self._taken.append((artifact, columns))

@@ -219,6 +219,13 @@ PLAN: Final = _attribute(
     "The plan that was executed, in the words of the engine that optimised it; shortened, and "
     "without the texts that data is compared with.",
 )
+METRIC_PREFIX: Final = _attribute(
+    "otelprov.metric.<name>",
+    "double",
+    ("span",),
+    "A figure that the operation has found: the score of a model, an error, the last value of each "
+    "metric of a training; of several folds the mean.",
+).removesuffix("<name>")
 PARAMETERS_GIVEN: Final = _attribute(
     "otelprov.parameters.given",
     "string[]",
@@ -423,6 +430,25 @@ CODE_SOURCE: Final = _attribute(
     "string",
     ("run",),
     "Where the code version comes from: `git`, `github`, `gitlab`, `jenkins`, `setting`.",
+)
+DB_SYSTEM: Final = _attribute(
+    "db.system.name", "string", ("span",), "The kind of database: `duckdb`."
+)
+DB_NAMESPACE: Final = _attribute("db.namespace", "string", ("span",), "Name of the database.")
+DB_QUERY_TEXT: Final = _attribute(
+    "db.query.text",
+    "string",
+    ("span",),
+    "The statement, with `?` for each string and number in it.",
+)
+DB_OPERATION: Final = _attribute(
+    "db.operation.name",
+    "string",
+    ("span",),
+    "What the statement does: `SELECT`, `INSERT`, `CREATE TABLE`; absent for several statements.",
+)
+DB_COLLECTION: Final = _attribute(
+    "db.collection.name", "string", ("span",), "The table, where the statement names but one."
 )
 CODE_FUNCTION: Final = _attribute(
     "code.function.name", "string", ("span",), "Function of the user's code that made the call."

@@ -9,7 +9,7 @@ from typing import Any
 from otelprov.artifacts import identify
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._calls import Function, is_internal
+from otelprov.instrumentation._calls import Function, pickled_by
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording.recorder import Call, OpenOperation
 
@@ -21,7 +21,8 @@ def pickling(original: Function) -> Function:
 
 
 def _pickled(library: str, frame: FrameType, _: object, table: Any) -> None:
-    if is_internal(frame):
+    caller = pickled_by(frame)
+    if caller is None:
         return  # to_pickle is an operation of its own
     identity = registry.lookup(table)
     if identity is None:
@@ -29,7 +30,7 @@ def _pickled(library: str, frame: FrameType, _: object, table: Any) -> None:
     known = identity.artifact
     if known is not None and resolve(known).coverage == "full":
         return  # its id is its content already
-    operation = OpenOperation(Call(library, "pickle", "transform"), frame, {}, ())
+    operation = OpenOperation(Call(library, "pickle", "transform"), caller, {}, ())
     operation.use("self", identity)
     operation.generate("content", identify(table))
     operation.end()
@@ -41,5 +42,5 @@ def unpickling(original: Function) -> Function:
 
 
 def _unpickled(frame: FrameType, _: object, table: Any, state: object) -> None:
-    if not is_internal(frame):
+    if pickled_by(frame) is not None:
         registry.arrive(table)

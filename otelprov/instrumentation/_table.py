@@ -21,6 +21,14 @@ InPlace = Literal["never", "always", "parameter"]
 """Whether a call changes ``self``: never, always, or when its parameter ``inplace`` is true."""
 
 
+class Packing(NamedTuple):
+    """How a function is taken out of the object that stands for it, and another put into one."""
+
+    take_out: Callable[[Any], Callable[..., Any] | None]
+    put_in: Callable[[Callable[..., Any], Any], Any]
+    """From the function and the original object."""
+
+
 class Entry(NamedTuple):
     """One function or method of a library, and what a call of it means.
 
@@ -40,6 +48,9 @@ class Entry(NamedTuple):
     """Parameter that names what is read."""
     target: str | None = None
     """Parameter that names what is written."""
+    data: str | None = None
+    """For a write: parameter that is written; empty if what is written is no single piece of data.
+    Where it is not said, it is ``self``, or the first parameter."""
     in_place: InPlace = "never"
     holds_nested: bool = True
     """Whether what functions of the user's do inside (a lambda given to ``assign``, ``apply``,
@@ -93,6 +104,20 @@ class Entry(NamedTuple):
     among the parameters."""
     prepare: Callable[[Any, Arguments, Keywords], tuple[Arguments, Keywords]] | None = None
     """May change the arguments of a write, so that the file carries its id."""
+    observed: type[Any] | None = None
+    """What records a call (a kind of ``_calls.Observed``), where its arguments or its results mean
+    more than these facts say."""
+    shows: tuple[str, ...] | None = None
+    """The parameters that are recorded, where the others may be data or secrets; None for all."""
+    packing: Packing | None = None
+    """Where the function stands in another object, which takes its place."""
+    undo: Callable[[], None] | None = None
+    """Puts back what the function that stands in has put in place itself."""
+
+    @property
+    def operation_kind(self) -> OperationKind:
+        """That of a span, where a small step has to make one."""
+        return "transform" if self.kind == "step" or self.kind == "plan" else self.kind
 
 
 def read(path: str, *, source: str | None = None, **facts: Any) -> Entry:

@@ -77,6 +77,8 @@ def install(
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
     for site in sites:
+        if site.entry.undo is not None:
+            site.entry.undo()
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
@@ -97,12 +99,17 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
     if original is None:
         return None
     if isinstance(owner, types.ModuleType) and sys.modules.get(original.__module__) is not None:
-        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv.
+        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv, and
+        # duckdb.sql duckdb._relation.module_sql.
         home = sys.modules[original.__module__]
-        if vars(home).get(attribute) is original:
-            owner = home
+        for name in (attribute, getattr(original, "__name__", "")):
+            if vars(home).get(name) is original:
+                owner, attribute = home, name
+                break
     function = original
-    if isinstance(original, property):
+    if entry.packing is not None:
+        function = entry.packing.take_out(original)
+    elif isinstance(original, property):
         function = original.fset if entry.setter else original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
@@ -113,7 +120,7 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
     call = Call(
         library=library,
         name=entry.name,
-        kind="transform" if entry.kind == "step" or entry.kind == "plan" else entry.kind,
+        kind=entry.operation_kind,
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
@@ -138,8 +145,15 @@ def _put(site: Site) -> None:
         wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
-    replacement: Any = _disguise(wrapper, site.function, site.library)
-    if isinstance(site.original, property) and site.entry.setter:
+    replacement: Any = disguise(wrapper, site.function, site.library)
+    if (
+        isinstance(site.owner, types.ModuleType)
+        and type(site.function) is types.BuiltinFunctionType
+    ):
+        replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    if site.entry.packing is not None:
+        replacement = site.entry.packing.put_in(replacement, site.original)
+    elif isinstance(site.original, property) and site.entry.setter:
         replacement = site.original.setter(replacement)
     elif isinstance(site.original, property):
         replacement = property(
@@ -158,19 +172,20 @@ def _put(site: Site) -> None:
                 site.aliases.append((site.owner, name))
 
 
-def _disguise(wrapper: Any, function: Function, library: str) -> Function:
+def disguise(wrapper: Any, function: Function, library: str) -> Function:
     """Make a wrapper look like what it stands for, to people and to ``find_stack_level``."""
     package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
     name = getattr(function, "__name__", wrapper.__name__)
     for cell in wrapper.__closure__ or ():
         inner = cell.cell_contents
         if isinstance(inner, types.FunctionType) and inner.__code__.co_filename == __file__:
-            inner.__code__ = _relocated(inner.__code__, package, name)
-    wrapper.__code__ = _relocated(wrapper.__code__, package, name)
+            inner.__code__ = relocated(inner.__code__, package, name)
+    wrapper.__code__ = relocated(wrapper.__code__, package, name)
     return wraps(function)(wrapper)
 
 
-def _relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+def relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+    """The code as if it were the library's, in a file that nobody counts."""
     return code.replace(co_filename=os.path.join(package, UNCOUNTED), co_name=name)
 
 
@@ -223,7 +238,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                             args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
                 del frame
             except BaseException as fault:
-                _not_begun(site, observed, fault)
+                not_begun(site, observed, fault)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -233,7 +248,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 try:
                     observed.failed(error)
                 except Exception as fault:
-                    _given_up(site, observed, fault, error)
+                    given_up(site, observed, fault, error)
                 except BaseException:  # Ctrl-C
                     observed.close(error)
                     raise
@@ -246,7 +261,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
             elif observed is not False:
                 observed.returned(result)
         except Exception as fault:
-            _given_up(site, observed, fault)
+            given_up(site, observed, fault)
         except BaseException:  # Ctrl-C
             if not isinstance(observed, bool):
                 observed.close()
@@ -256,7 +271,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
     return wrapper
 
 
-def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
+def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
     """A fault, or Ctrl-C, came before the call: told, or raised with nothing left open."""
     try:
         if not isinstance(fault, Exception):
@@ -268,7 +283,7 @@ def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> N
         raise
 
 
-def _given_up(
+def given_up(
     site: Site, observed: Observed | bool, fault: Exception, error: BaseException | None = None
 ) -> None:
     """The end of a call could not be recorded: no operation stays the current one for it."""

@@ -14,6 +14,7 @@ from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
+from otelprov.recording import memory, models
 from otelprov.recording.bounds import over
 from otelprov.recording.plans import plans
 from otelprov.recording.policy import MAX_LISTED
@@ -37,6 +38,11 @@ _KINDS: dict[tuple[str, str], ArtifactKind] = {
     ("pyarrow", "Array"): "table",
     ("polars", "DataFrame"): "table",
     ("polars", "Series"): "table",
+    ("scipy", "spmatrix"): "array",
+    ("scipy", "sparray"): "array",
+    ("xgboost", "DMatrix"): "object",
+    ("lightgbm", "Dataset"): "object",
+    **dict.fromkeys(models.CLASSES, "model"),
 }
 
 
@@ -162,15 +168,28 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
 def known(value: object) -> Identity | None:
     """What is known of one object; None where it has to be looked at, or is no single one."""
     identity = registry.lookup(value)
-    if identity is not None and data_kind(value) == "array" and _is_writable(value):
-        return None
+    if identity is not None:
+        kind = data_kind(value)
+        if kind == "model" or (kind == "array" and _is_writable(value)):
+            return None
+    return identity
+
+
+def _lookup(value: object) -> Identity | None:
+    """What is known of an object, or of the array that it is a view of."""
+    identity = registry.lookup(value)
+    if identity is None and memory.is_array(value):
+        return memory.of_view(value)
     return identity
 
 
 def identity_of(item: object) -> Identity:
     """What an input is; data that nothing is known about yet is looked at."""
-    identity = registry.lookup(item)
-    changeable = data_kind(item) == "array" and _is_writable(item)
+    kind = data_kind(item)
+    if kind == "model":
+        return models.identity(item)
+    identity = _lookup(item) if kind == "array" else registry.lookup(item)
+    changeable = kind == "array" and _is_writable(item)
     if identity is None:
         identity = Identity((unseen(item),))
         if not changeable:
@@ -220,8 +239,10 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
             kind, behind = _classify(value)
             if behind is not None:
                 identity = registry.lookup(getattr(value, behind, None))
+            elif kind == "array":
+                identity = _lookup(value)
             elif kind is None and isinstance(value, (list, tuple, dict)):
-                known = map(registry.lookup, _data(value, 1, roots=False))
+                known = map(_lookup, _data(value, 1, roots=False))
                 found.extend(item for item in known if item is not None)
             if plans and kind is None:
                 for _, plan in plans.find({"": value}):
@@ -256,7 +277,12 @@ def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
         kind, behind = _classify(value)
         if behind is not None:
             yield from _data(getattr(value, behind, None), depth + 1, roots)
-        elif roots and kind is not None and not is_small(value, kind):
+        elif kind == "model":
+            if roots and models.is_fitted(value):  # else it is a parameter, and no data
+                yield value
+        elif kind is not None and (
+            (roots and not is_small(value, kind)) or (kind == "array" and _lookup(value))
+        ):
             yield value
 
 
@@ -323,7 +349,11 @@ def output(
     ``elsewhere`` is when the caller gets another object with its content. ``kind`` is that of the
     object, where it is at hand.
     """
+    found = kind or data_kind(item)
     before = registry.lookup(item)
+    if found == "model":
+        models.made(operation, role, item, before=before)
+        return
     if before is not None:
         # Recorded inside the call, or passed on by the library: what it came from was read too.
         for known in before.sources:
@@ -338,11 +368,20 @@ def output(
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
-        artifact = derived(operation, item, kind)
+        artifact = derived(operation, item, found)
         if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
     operation.assign(item, artifact)
+    if found == "array":
+        hold(item)
+
+
+def hold(array: object) -> None:
+    """An array is known from now on: so are the views of it."""
+    identity = registry.lookup(array)
+    if identity is not None:
+        memory.note(array, identity)
 
 
 def look_at(operation: OpenOperation, value: object) -> Source | None:
@@ -350,6 +389,8 @@ def look_at(operation: OpenOperation, value: object) -> Source | None:
 
     None where it is more than may be digested for the operation.
     """
+    if data_kind(value) == "model":
+        return models.content(operation, value)
     bytes_ = size(value)
     if bytes_ < SMALL:
         return identify(value)
@@ -361,6 +402,8 @@ def look_at(operation: OpenOperation, value: object) -> Source | None:
 
 def look_at_later(operation: OpenOperation, value: object) -> Source | None:
     """As ``look_at``; None where that has to be done after the call."""
+    if data_kind(value) == "model":
+        return models.content(operation, value)
     bytes_ = size(value)
     if bytes_ < SMALL or not background.limit or not operation.budget.fits(bytes_):
         return None

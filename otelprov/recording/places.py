@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 
 from otelprov.artifacts import carrier, deferred, identify
-from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact
-from otelprov.recording import claims
+from otelprov.recording import claims, stores
 from otelprov.recording.bounds import (
     WHOLE,
     Reading,
@@ -26,10 +26,12 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import resolve
+from otelprov.recording.streams import resolve, stream_behind
 
 STILL = 2_000_000_000
 """Nanoseconds since a file was written."""
+REREAD = Reading(succeeded=True)
+"""Of a file that is read whole by the call."""
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
@@ -69,13 +71,14 @@ def read_from(operation: OpenOperation, role: str, place: object, how: Reading =
         digest.result()
     operation.ahead = ()
     for item in _each(place):
-        identity = registry.lookup(item)
+        identity = registry.lookup(item) or registry.lookup(stream_behind(item))
         if identity is not None:
             operation.use(role, identity)
             continue
         found = resolve(item, how.filesystem)
         if isinstance(found, Artifact):
-            operation.use_content(role, found)
+            for artifact in stores.read(found, operation.begun):
+                operation.use_content(role, artifact)
         elif _mode(found):
             artifact, files = what_was_read(found, how, operation.budget)
             operation.use_content(role, artifact)
@@ -92,8 +95,13 @@ def written_to(
         return None
     found = resolve(place, how.filesystem)
     if isinstance(found, Artifact):
-        operation.generate(role, with_content(found, operation.content))
-        return found
+        stored = stores.wrote(found, operation.begun)
+        for artifact in stored:
+            operation.generate(role, with_content(artifact, operation.content))
+        if stored == [found] and getattr(place, "fs", None) is not None:
+            # An open file of fsspec's is stored when it is closed: that comes from this.
+            registry.assign(place, Identity((with_(found, maker=operation.id),)))
+        return stored[0]
     if isinstance(place, io.IOBase) and not place.closed:
         place.flush()  # what is still in the buffer of an open file is part of what was written
     added = None

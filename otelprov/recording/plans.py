@@ -292,7 +292,7 @@ class Execution:
             if all(one.partial for one in own):
                 how = replace(how, partial=how.partial or "read in part")
             used = sorted({file for one in own for file in named(one)}, key=files.index)
-            before = operation.used_count
+            before = len(operation.used)
             place = _whole(leaf, used if len(used) < len(files) else files)
             places.read_from(operation, leaf.role, place, how)
             if columns is not None:

@@ -8,6 +8,7 @@ executed at once; those calls are its own and go straight through.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -44,6 +45,7 @@ from otelprov.instrumentation._table import (
 )
 from otelprov.instrumentation._wrapping import finding_stack_level, iterating
 from otelprov.recording import observation, places
+from otelprov.recording.plans import expanded
 from otelprov.recording.recorder import OpenOperation
 
 BOTH = ("DataFrame", "Series")
@@ -63,8 +65,8 @@ def _reads() -> Iterable[Entry]:
         "read_csv read_parquet read_ipc read_ipc_stream read_json read_ndjson read_avro read_excel "
         "read_ods read_lines read_delta read_csv_batched"
     ).split():
-        yield read(name, source="source")
-    yield read("read_iceberg", source="source")
+        yield read(name, source="source", places=_source)
+    yield read("read_iceberg", source="source", places=_iceberg)
     yield read("read_database", source="query", places=_queried, client=True)
     yield read("read_database_uri", source="query", places=_queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
@@ -364,6 +366,16 @@ def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
     if isinstance(rows, (list, range)):
         return bool(rows) and not isinstance(rows[0], str)
     return observation.data_kind(rows) is not None
+
+
+def _source(parameters: Mapping[str, Any]) -> Any:
+    """What is read; the files that a pattern stands for."""
+    source = parameters.get("source")
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        if isinstance(name, str) and any(sign in name for sign in "*?[") and "://" not in name:
+            return expanded(source)
+    return source
 
 
 def _file(parameters: Mapping[str, Any]) -> Any:

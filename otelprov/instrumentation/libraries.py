@@ -23,6 +23,7 @@ class Library(NamedTuple):
 
 LIBRARIES: Final = (
     Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
+    Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library(
         "sklearn",
@@ -71,4 +72,5 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("xgboost", (2,), ("xgboost",)),
 )

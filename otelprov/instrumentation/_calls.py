@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.parameters import Defaults
+from otelprov.recording.plans import Execution, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -125,7 +127,7 @@ class Site:
 class Observed:
     """One call of a patched function that makes a span."""
 
-    __slots__ = ("operation", "parameters", "site", "target")
+    __slots__ = ("execution", "operation", "parameters", "site", "target")
 
     def __init__(
         self,
@@ -141,6 +143,9 @@ class Observed:
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
         found, names = self._inputs()
+        lazy = plans.find({"self": self.target, **self.parameters}) if plans else ()
+        if lazy:
+            names = names.union(name for name, _ in lazy)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
         if self.target is not None:
             own_inputs = self._own_inputs()
@@ -158,6 +163,7 @@ class Observed:
         self.operation = OpenOperation(call, frame, plain, given, defaults=defaults)
         for role, identity in found:
             self.operation.use(role, identity)
+        self.execution = Execution(self.operation, lazy) if lazy else None
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
@@ -176,6 +182,8 @@ class Observed:
         with faults.contained(self.site.end_not_recorded):
             try:
                 self.operation.leave()
+                if self.execution is not None:
+                    self._executed(self.execution)
                 with faults.contained(self.site.recorded_in_part):
                     kind = self.site.entry.kind
                     {"read": self._read, "write": self._written}.get(kind, self._made)(result)
@@ -189,6 +197,8 @@ class Observed:
             try:
                 self.operation.leave()
                 with faults.contained(self.site.recorded_in_part):
+                    if self.execution is not None:
+                        self.execution.failed()
                     source = self.site.entry.source
                     if source is not None:
                         how = reading(self.site.call.library, self.parameters, failed=True)
@@ -199,6 +209,16 @@ class Observed:
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
+
+    def _executed(self, execution: Execution) -> None:
+        explain, explained = self.site.entry.explain, None
+        if explain is not None:
+            with faults.contained(f"the plan of {self.site.name} is not known"):
+                explained = explain({**self.parameters, "self": self.target})
+        with faults.contained(self.site.recorded_in_part):
+            if explained is not None and explained.text:
+                self.operation.explain(explained.text)
+            execution.returned(explained)
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         """The data among the parameters, and the names of these."""
@@ -260,7 +280,9 @@ class Observed:
             self._collected(
                 self.target if entry.collects == "self" else self.parameters.get(entry.collects)
             )
-        elif isinstance(result, (str, bytes, bytearray, list, dict)):
+        elif isinstance(result, (str, bytes, bytearray, list, dict)) and not observation.holds_data(
+            result
+        ):
             operation.generate_content("return", result)
         else:
             observation.outputs(operation, result, by_content=False)
@@ -275,17 +297,25 @@ class Observed:
 
     def _made(self, result: object) -> None:
         in_place = self.site.entry.in_place
-        if in_place == "always" or (
-            in_place == "parameter" and self.parameters.get("inplace") is True
-        ):
+        if in_place == "always" or (in_place == "parameter" and _is_in_place(self.parameters)):
             changed = _changed(self.target)
-            observation.output(self.operation, "self", changed, by_content=False)
+            held = self.site.entry.hands_over
+            observation.output(self.operation, "self", changed, by_content=held)
             if result is None or result is changed:
                 return
         entry = self.site.entry
         if entry.result is not None:
             result = entry.result(result)
-        observation.outputs(self.operation, result, by_content=entry.by_content)
+        observation.outputs(
+            self.operation,
+            result,
+            by_content=entry.by_content or entry.hands_over,
+            elsewhere=entry.by_content,
+        )
+
+
+def _is_in_place(parameters: Mapping[str, Any]) -> bool:
+    return parameters.get("inplace") is True or parameters.get("in_place") is True
 
 
 def _changed(target: Any) -> Any:
@@ -304,7 +334,7 @@ def begin(
     bound = None
     if site.entry.only_when is not None:
         bound = _bound(site, arguments, keywords)
-        if not site.entry.only_when(bound[0], arguments[0]):
+        if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
             return True
     return (site.entry.observed or Observed)(site, arguments, keywords, frame, bound)
 
@@ -340,9 +370,11 @@ def pass_on(
     if entry.in_place == "always":
         changed = _changed(arguments[0])
         values = (changed, *values[1:])
-    elif result is None and entry.in_place == "parameter" and keywords.get("inplace") is True:
+    elif entry.in_place == "parameter" and _is_in_place(keywords):
         changed = arguments[0]
     if not observation.can_be_known(changed):
+        if observation.is_lazy(changed):
+            plan_on(site, arguments, keywords, result)
         return  # a number, a text: what is taken out of a table is not followed
     known = observation.known_inputs(values) + observation.known_contents(values)
     if not known:
@@ -367,6 +399,16 @@ def pass_on(
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+def plan_or_pass_on(
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], result: object
+) -> None:
+    """A call that may make a lazy object or data, as its arguments say."""
+    if observation.data_kind(result) is None:
+        plan_on(site, arguments, keywords, result)
+    else:
+        pass_on(site, arguments, keywords, result)
 
 
 @cache

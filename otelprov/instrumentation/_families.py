@@ -205,7 +205,7 @@ class Family:
             call = Call(
                 library=library,
                 name=f"{kind.__name__}.{entry.name}",
-                kind="transform" if entry.kind == "step" else entry.kind,
+                kind=entry.operation_kind,
                 version=version,
                 holds_nested=entry.holds_nested,
             )

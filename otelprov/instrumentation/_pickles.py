@@ -1,35 +1,32 @@
-"""Models that leave for another process, or come from one, by ``pickle`` and what builds on it.
+"""Tables and models that leave for another process, and those that arrive.
 
-``pickle.dump`` is C. It asks a model for its state, and gives a new one a state: that is seen.
+``pickle.dump`` is C. It asks an object for its state, and gives a new one a state: that is seen.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
+from otelprov.artifacts import identify
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._calls import pickled_by
+from otelprov.instrumentation._calls import Function, pickled_by
 from otelprov.instrumentation._wrapping import followed
-from otelprov.recording import models
+from otelprov.recording import models, observation
 from otelprov.recording.recorder import Call, OpenOperation
 
 
-def pickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A model that leaves for another process is known there by its content."""
-    return followed(original, _pickled, "a pickled model was not recorded")
-
-
-def unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A model that comes from a pickle is known by its content."""
-    return followed(original, _unpickled, "an unpickled model is of unknown origin")
+def pickling(original: Function) -> Function:
+    """For ``__getstate__``: what leaves is known elsewhere by its content."""
+    library = original.__module__.partition(".")[0]
+    return followed(original, partial(_pickled, library), "pickled data was not recorded")
 
 
 class _Last(threading.local):
-    """What the model that was pickled last is made of: its parts follow it."""
+    """What the model that was pickled last is made of: its parts are pickled after it."""
 
     parts: frozenset[int] = frozenset()
 
@@ -37,27 +34,31 @@ class _Last(threading.local):
 _last = _Last()
 
 
-def _pickled(frame: FrameType, _: object, model: Any, *more: object) -> None:
+def _pickled(library: str, frame: FrameType, _: object, value: Any, *more: object) -> None:
     caller = pickled_by(frame)
-    if caller is None:
-        return  # part of an operation: joblib.dump, a parallel fit
-    if id(model) in _last.parts:
+    if caller is None or id(value) in _last.parts:
+        return  # to_pickle and joblib.dump are operations of their own
+    is_model = observation.data_kind(value) == "model"
+    _last.parts = frozenset(map(id, models.held(value))) if is_model else frozenset()
+    identity = registry.lookup(value)
+    if identity is None:
         return
-    _last.parts = frozenset(map(id, models.held(model)))
-    if registry.lookup(model) is None:
-        return
-    identity = models.identity(model)
+    if is_model:
+        identity = models.identity(value)
     known = identity.artifact
     if known is not None and resolve(known).coverage == "full":
         return  # its id is its content already
-    library = type(model).__module__.partition(".")[0]
-    library = library if library in models.BOOSTERS else "sklearn"
     operation = OpenOperation(Call(library, "pickle", "transform"), caller, {}, ())
     operation.use("self", identity)
-    operation.generate("content", models.look_at(operation, model))
+    operation.generate("content", identify(value))
     operation.end()
 
 
-def _unpickled(frame: FrameType, _: object, model: Any, *state: object) -> None:
+def unpickling(original: Function) -> Function:
+    """For ``__setstate__``."""
+    return followed(original, _unpickled, "unpickled data is of unknown origin")
+
+
+def _unpickled(frame: FrameType, _: object, value: Any, *state: object) -> None:
     if pickled_by(frame) is not None:
-        registry.arrive(model)
+        registry.arrive(value)

@@ -32,6 +32,7 @@ from otelprov.instrumentation._calls import (
     begin,
     is_internal,
     pass_on,
+    plan_or_pass_on,
 )
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
@@ -102,7 +103,7 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if entry.packing is not None:
         function = entry.packing.take_out(original)
     elif isinstance(original, property):
-        function = original.fget
+        function = original.fset if entry.setter else original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
     if not callable(function):
@@ -111,7 +112,7 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     call = Call(
         library=module.__name__.partition(".")[0],
         name=entry.name,
-        kind="transform" if entry.kind == "step" else entry.kind,
+        kind=entry.operation_kind,
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
@@ -125,17 +126,21 @@ def _put(site: Site) -> None:
     chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:
         wrapper = site.entry.around(site.function)
-    elif site.entry.kind == "step":
+    elif site.entry.kind in ("step", "plan"):
         wrapper = _stepping(site)
     elif chained is not None:
         wrapper = _guarding(site, chained)
     elif site.entry.counts_frames:
         wrapper = _counting_frames(site)
+    elif site.entry.lists is not None:
+        wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
     if site.entry.packing is not None:
         replacement = site.entry.packing.put_in(replacement, site.original)
+    elif isinstance(site.original, property) and site.entry.setter:
+        replacement = site.original.setter(replacement)
     elif isinstance(site.original, property):
         replacement = property(
             replacement, site.original.fset, site.original.fdel, site.original.__doc__
@@ -298,6 +303,7 @@ def _prepared(
 
 def _stepping(site: Site) -> Function:
     original, always = site.function, site.entry.always
+    follow: Function = plan_or_pass_on if site.entry.kind == "plan" else pass_on
     construct = site.attribute == "__init__"
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -310,7 +316,7 @@ def _stepping(site: Site) -> Function:
         if run.active:
             try:
                 if always or not is_internal(sys._getframe(1)):
-                    pass_on(site, args, kwargs, args[0] if construct else result)
+                    follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
         return result
@@ -380,6 +386,23 @@ def _identified(
         yield piece
 
 
+def finding_stack_level(original: Function) -> Function:
+    """For functions that count the frames up to the program's own: ours are not to be counted."""
+
+    def wrapper():  # type: ignore[no-untyped-def]
+        level = original()
+        frame: types.FrameType | None = sys._getframe()
+        uncounted = 0
+        for _ in range(level - 1):  # the first of them is the original's own
+            if frame is None:
+                break
+            uncounted += frame.f_code.co_filename.endswith(UNCOUNTED)
+            frame = frame.f_back
+        return level - uncounted
+
+    return wrapper
+
+
 def _counting_frames(site: Site) -> Function:
     """For functions that find the caller's variables by counting frames: ours is one more."""
     inner = _spanning(site, depth=2)
@@ -387,6 +410,26 @@ def _counting_frames(site: Site) -> Function:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         kwargs["level"] = kwargs.get("level", 0) + 2
         try:
+            return inner(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return wrapper
+
+
+def _listing(site: Site) -> Function:
+    """For functions that make a list of an iterator first: made here, it can be seen."""
+    inner, name = _spanning(site, depth=2), site.entry.lists
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            if args:
+                if hasattr(type(args[0]), "__next__"):
+                    args = (list(args[0]), *args[1:])
+            elif name in kwargs and hasattr(type(kwargs[name]), "__next__"):
+                kwargs[name] = list(kwargs[name])
             return inner(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:

@@ -72,5 +72,6 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("polars", (1,), ("polars",)),
     Library("xgboost", (2,), ("xgboost",)),
 )

@@ -16,6 +16,7 @@ from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording import memory, models
 from otelprov.recording.bounds import over
+from otelprov.recording.plans import plans
 from otelprov.recording.policy import MAX_LISTED
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
@@ -45,7 +46,21 @@ _KINDS: dict[tuple[str, str], ArtifactKind] = {
 }
 
 
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, slice})
+PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, slice})
+"""Types of values that are no data and never change."""
+
+# Objects that are no data but what data is made with: what they carry is in ``recording.plans``.
+_LAZY = {
+    ("polars", "Expr"),
+    ("polars", "LazyFrame"),
+    ("polars", "LazyGroupBy"),
+    ("polars", "SQLContext"),
+    ("polars", "When"),
+    ("polars", "Then"),
+    ("polars", "ChainedWhen"),
+    ("polars", "ChainedThen"),
+    ("polars", "InProcessQuery"),
+}
 
 # Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
 _STAND_INS: dict[tuple[str, str], str] = {
@@ -55,6 +70,13 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "StringMethods"): "_orig",
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",
+    ("polars", "GroupBy"): "df",
+    ("polars", "DynamicGroupBy"): "df",
+    ("polars", "RollingGroupBy"): "df",
+    **{
+        ("polars", f"{name}NameSpace"): "_s"
+        for name in "Array Binary Cat DateTime Ext List Map String Struct".split()
+    },
 }
 
 
@@ -96,6 +118,20 @@ def can_be_known(value: object) -> bool:
     return kind is not None or behind is not None or isinstance(value, tuple)
 
 
+def is_lazy(value: object) -> bool:
+    """Whether an object is no data yet: a query, an expression."""
+    kind: Any = type(value)
+    try:
+        return _is_lazy(kind)
+    except TypeError:  # as in _classify
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _is_lazy(kind: Any) -> bool:
+    return any((base.__module__.partition(".")[0], base.__name__) in _LAZY for base in kind.__mro__)
+
+
 def shape(value: Any) -> tuple[int | None, int | None]:
     """Rows and columns, as far as the object says."""
     found = getattr(value, "shape", None)
@@ -119,11 +155,11 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
     found: list[tuple[str, Identity]] = []
     names: set[str] = set()
     for name, value in parameters.items():
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             continue
         before = len(found)
         for item in _data(value, 0):
-            found.append((name, _identity(item)))
+            found.append((name, identity_of(item)))
         if len(found) > before:
             names.add(name)
     return found, names
@@ -147,7 +183,7 @@ def _lookup(value: object) -> Identity | None:
     return identity
 
 
-def _identity(item: object) -> Identity:
+def identity_of(item: object) -> Identity:
     """What an input is; data that nothing is known about yet is looked at."""
     kind = data_kind(item)
     if kind == "model":
@@ -196,7 +232,7 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
     """
     found: list[Identity] = []
     for value in values:
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             continue
         identity = registry.lookup(value)
         if identity is None:
@@ -208,6 +244,9 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
             elif kind is None and isinstance(value, (list, tuple, dict)):
                 known = map(_lookup, _data(value, 1, roots=False))
                 found.extend(item for item in known if item is not None)
+            if plans and kind is None:
+                for _, plan in plans.find({"": value}):
+                    found.extend(plan.tables)
         if identity is not None:
             found.append(identity)
     return found
@@ -242,7 +281,7 @@ def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
             if roots and models.is_fitted(value):  # else it is a parameter, and no data
                 yield value
         elif kind is not None and (
-            (roots and not _is_small(value, kind)) or (kind == "array" and _lookup(value))
+            (roots and not is_small(value, kind)) or (kind == "array" and _lookup(value))
         ):
             yield value
 
@@ -253,7 +292,7 @@ def _holds_objects(value: Any) -> bool:
     return any(not isinstance(item, (str, bytes, int, float, type(None))) for item in items)
 
 
-def _is_small(value: Any, kind: ArtifactKind) -> bool:
+def is_small(value: Any, kind: ArtifactKind) -> bool:
     """Whether a bare array is a list of values that a parameter shows in full."""
     if kind == "table" and type(value).__name__ in ("DataFrame", "Series", "Table", "RecordBatch"):
         return False
@@ -261,16 +300,21 @@ def _is_small(value: Any, kind: ArtifactKind) -> bool:
 
 
 def outputs(
-    operation: OpenOperation, result: object, *, by_content: bool, role: str = "return"
+    operation: OpenOperation,
+    result: object,
+    *,
+    by_content: bool,
+    elsewhere: bool = False,
+    role: str = "return",
 ) -> int:
     """Say what the data in ``result`` is from now on; how many pieces there were.
 
-    ``by_content`` is for reads: what comes from outside is known by its content. What an
-    operation made of known data is known by how it was made.
+    ``by_content`` is for what comes from outside or goes there: it is known by its content. What
+    an operation made of known data is known by how it was made. ``elsewhere`` is as in ``output``.
     """
     number = 0
     for part, item in _results(result, role, 0):
-        output(operation, part, item, by_content=by_content)
+        output(operation, part, item, by_content=by_content, elsewhere=elsewhere)
         number += 1
     return number
 
@@ -297,11 +341,13 @@ def output(
     item: object,
     *,
     by_content: bool,
+    elsewhere: bool = False,
     kind: ArtifactKind | None = None,
 ) -> None:
     """One output: a new artifact, and what the object is from now on.
 
-    ``kind`` is that of the object, where it is at hand.
+    ``elsewhere`` is when the caller gets another object with its content. ``kind`` is that of the
+    object, where it is at hand.
     """
     found = kind or data_kind(item)
     before = registry.lookup(item)
@@ -313,8 +359,7 @@ def output(
         for known in before.sources:
             operation.use_artifact("inside", known)
     artifact: Source
-    if by_content and operation.call.kind == "transform":
-        # The caller gets another object with this content.
+    if elsewhere:
         content = identify(item)
         registry.remember(replace(content, maker=operation.id))
         artifact = content

@@ -12,6 +12,7 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
@@ -45,6 +46,23 @@ def is_internal(frame: types.FrameType) -> bool:
         if isinstance(name, str):
             _internal[name] = found
         return found
+
+
+def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | None:
+    """Who uses the packages ``own``, seen from a frame deep in them; None where that is another
+    library that is instrumented. The standard library hands on what others ask for.
+    """
+    place: types.FrameType | None = frame
+    while place is not None:
+        if is_internal(place):
+            name = place.f_globals.get("__name__")
+            root = name.partition(".")[0] if isinstance(name, str) else ""
+            if root not in own and root != "otelprov":
+                return None
+        elif owner(place) != "standard":
+            break
+        place = place.f_back
+    return place
 
 
 @dataclass(slots=True)

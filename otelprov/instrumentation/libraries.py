@@ -37,6 +37,16 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library(
+        "fsspec",
+        (2023, 1),
+        (
+            "fsspec.spec",
+            "fsspec.asyn",
+            "fsspec.implementations.local",
+            "fsspec.implementations.memory",
+        ),
+    ),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
 )

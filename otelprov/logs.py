@@ -15,7 +15,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+import weakref
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -68,27 +69,27 @@ def correlate(
             values = event_dict.values()
         shown = _shown
         context = get_current()
-        if context is not shown.context or run.active is not shown.active:
+        inside = shown.inside
+        operation = None if inside is None else inside()
+        if (
+            context is not shown.context
+            or run.active is not shown.active
+            or (inside is not None and (operation is None or operation.left))
+        ):
             shown = _shown = _show(context)
-        same = TRACE_ID not in event_dict and _ARTIFACT_ID not in event_dict
-        fields = shown.fields
-        if shown.inside is not None:
-            operation = shown.inside()
-            of, used, fields = shown.named
-            same = (
-                same
-                and operation is not None
-                and id(operation) == of
-                and operation.used_count == used
-            )
-        for value in values:
-            if type(value) not in _PLAIN:
-                same = False
-                break
-        if same:
-            event_dict.update(fields)
-        else:
-            _name(event_dict, shown, values)
+            operation = None if shown.inside is None else shown.inside()
+        if (
+            TRACE_ID not in event_dict
+            and _ARTIFACT_ID not in event_dict
+            and (operation is None or len(operation.used) == shown.used)
+        ):
+            for value in values:
+                if type(value) not in _PLAIN:
+                    break
+            else:
+                event_dict.update(shown.named)
+                return event_dict
+        _name(event_dict, shown, operation, values)
     except Exception as error:
         faults.tell("a log line does not name its trace", error)
     return event_dict
@@ -179,50 +180,56 @@ def _registered(value: object) -> Source | None:
 
 
 def _current_operation() -> OpenOperation | None:
-    ask = _asking()
-    return None if ask is None else ask()
-
-
-def _asking() -> Callable[[], OpenOperation | None] | None:
     module = sys.modules.get("otelprov.recording.recorder")
-    return getattr(module, "current_operation", None)  # it may be loading just now
+    ask = getattr(module, "current_operation", None)  # it may be loading just now
+    return None if ask is None else ask()
 
 
 class _Shown:
     """What was shown last, as text: a program logs many lines in one span."""
 
-    __slots__ = ("active", "context", "fields", "inside", "named")
+    __slots__ = ("active", "context", "fields", "inside", "named", "used")
 
-    def __init__(self, context: Context | None, active: bool, fields: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        context: Context | None,
+        active: bool,
+        fields: dict[str, Any],
+        operation: OpenOperation | None = None,
+    ) -> None:
         self.context = context
         self.active = active
         self.fields = fields
-        ask = _asking()
-        self.inside = ask if ask is not None and ask() is not None else None
-        """Asks for the operation that runs. Where none did there is none: each has a context of
-        its own."""
-        self.named: tuple[int, int, dict[str, Any]] = (0, -1, fields)
-        """``id`` of an operation, how many artifacts it had used, and ``fields`` with those."""
+        self.inside = None if operation is None else weakref.ref(operation)
+        """The operation that runs. Where none did there is none: each has a context of its own."""
+        self.used = -1
+        """How many artifacts it had used when they were named."""
+        self.named = fields
+        """``fields``, with those."""
 
 
 _shown = _Shown(None, False, {})
 
 
-def _name(event: MutableMapping[str, Any], shown: _Shown, values: Iterable[object]) -> None:
+def _name(
+    event: MutableMapping[str, Any],
+    shown: _Shown,
+    operation: OpenOperation | None,
+    values: Iterable[object],
+) -> None:
     """Add what is not the same as for the line before."""
     if TRACE_ID not in event:
         event.update(shown.fields)
     elif _RUN_ID in shown.fields:  # a trace_id that the program gives is its own affair
         event.setdefault(_RUN_ID, shown.fields[_RUN_ID])
     data = [value for value in values if type(value) not in _PLAIN]
-    operation = shown.inside() if shown.inside is not None else None
-    used = operation.used_count if operation is not None else 0
+    used = len(operation.used) if operation is not None else 0
     ids, more = artifact_ids(data)
     named: dict[str, Any] = {_ARTIFACT_ID: ",".join(ids)} if ids else {}
     if more:
         named[semconv.DROPPED_ARTIFACTS] = more
     if operation is not None and not data and not pending(operation.used_so_far()):
-        shown.named = (id(operation), used, {**shown.fields, **named})
+        shown.used, shown.named = used, {**shown.fields, **named}
     if _ARTIFACT_ID not in event:
         event.update(named)
 
@@ -240,7 +247,7 @@ def _show(current: Context) -> _Shown:
         fields[_RUN_ID] = run.id
     # Without a span, the run may still begin or end: that is looked at each time.
     has_span = trace.get_current_span(current).get_span_context().is_valid
-    return _Shown(current if has_span else None, run.active, fields)
+    return _Shown(current if has_span else None, run.active, fields, _current_operation())
 
 
 def _after_fork() -> None:

@@ -165,6 +165,14 @@ ARTIFACT_UNCHANGED: Final = _attribute(
     "the name there is gone and no other column holds the same.",
 )
 
+ARTIFACT_SELECTED: Final = _attribute(
+    "otelprov.artifact.selected",
+    "string",
+    ("event",),
+    "On what was used: the columns that the operation took of it, as a JSON list, where the engine "
+    "says so; it ends in `null` where there are more than it can name.",
+)
+
 ARTIFACT_ID: Final = _attribute(
     "otelprov.artifact.id",
     "string",
@@ -203,6 +211,20 @@ PARAMETER_PREFIX: Final = _attribute(
     ("span",),
     "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
     "strings as they are, anything else as text; long values shortened, secrets replaced.",
+).removesuffix("<name>")
+PLAN: Final = _attribute(
+    "otelprov.plan",
+    "string",
+    ("span",),
+    "The plan that was executed, in the words of the engine that optimised it; shortened, and "
+    "without the texts that data is compared with.",
+)
+METRIC_PREFIX: Final = _attribute(
+    "otelprov.metric.<name>",
+    "double",
+    ("span",),
+    "A figure that the operation has found: the score of a model, an error, the last value of each "
+    "metric of a training; of several folds the mean.",
 ).removesuffix("<name>")
 PARAMETERS_GIVEN: Final = _attribute(
     "otelprov.parameters.given",

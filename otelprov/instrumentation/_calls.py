@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
+from otelprov.recording.parameters import Defaults
+from otelprov.recording.plans import Execution, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -23,6 +26,23 @@ Function = Callable[..., Any]
 
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
+_OPEN = (
+    "numpy.core.fromnumeric",
+    "numpy._core.fromnumeric",
+    "joblib.externals",
+    "joblib.memory",
+    "joblib.parallel",
+)
+"""Modules of libraries that call what their caller gave them: ``np.mean(df)`` is ``df.mean()``, and
+``delayed(read)(path)`` a call of ``read``."""
+
+
+_ADAPTERS = frozenset({"narwhals"})
+"""Packages through which a library, or the program, calls the methods of a table."""
+_COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
+
+sending: set[int] = set()
+"""Calls of libraries that may send what they are given to processes of their own."""
 
 
 def add_library(name: str) -> None:
@@ -34,15 +54,22 @@ def add_library(name: str) -> None:
 def is_internal(frame: types.FrameType) -> bool:
     """Whether the code of a frame belongs to an instrumented library.
 
-    The test suites that pandas and pyarrow ship are programs that use them.
+    The test suites that libraries ship are programs that use them.
     """
     name = frame.f_globals.get("__name__")
     try:
         return _internal[name]
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
-        root, _, rest = text.partition(".")
-        found = root in _libraries and not (rest == "tests" or rest.startswith("tests."))
+        root = text.partition(".")[0]
+        if root in _ADAPTERS:
+            caller = frame.f_back
+            return caller is not None and is_internal(caller)
+        found = (
+            root in _libraries
+            and ".tests." not in f"{text}."
+            and not any(f"{text}.".startswith(f"{name}.") for name in _OPEN)
+        )
         if isinstance(name, str):
             _internal[name] = found
         return found
@@ -55,14 +82,29 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
     place: types.FrameType | None = frame
     while place is not None:
         if is_internal(place):
-            name = place.f_globals.get("__name__")
-            root = name.partition(".")[0] if isinstance(name, str) else ""
+            root = _root(place)
             if root not in own and root != "otelprov":
                 return None
         elif owner(place) != "standard":
             break
         place = place.f_back
     return place
+
+
+def pickled_by(frame: types.FrameType) -> types.FrameType | None:
+    """The frame of the program that has something pickled or copied; None where a library does so
+    for itself. ``frame`` is the one that asks an object for its state."""
+    caller: types.FrameType | None = frame
+    while caller is not None and _root(caller) in _COPYING:
+        caller = caller.f_back
+    if caller is None or is_internal(caller):
+        return None
+    return None if sending and _root(caller) == "joblib" else caller
+
+
+def _root(frame: types.FrameType) -> str:
+    """The package that the code of a frame belongs to."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 @dataclass(slots=True)
@@ -102,7 +144,7 @@ class Site:
 class Observed:
     """One call of a patched function that makes a span."""
 
-    __slots__ = ("operation", "parameters", "site", "target")
+    __slots__ = ("execution", "operation", "parameters", "site", "target")
 
     def __init__(
         self,
@@ -117,10 +159,13 @@ class Observed:
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
-        found, names = observation.inputs(self.parameters)
+        found, names = self._inputs()
+        lazy = plans.find({"self": self.target, **self.parameters}) if plans else ()
+        if lazy:
+            names = names.union(name for name, _ in lazy)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
         if self.target is not None:
-            own_inputs = observation.inputs({"self": self.target})[0]
+            own_inputs = self._own_inputs()
             found[:0] = own_inputs
             if observation.stands_in(self.target):
                 # groupby("k") has made no span: its parameters belong to the sum that follows.
@@ -128,24 +173,26 @@ class Observed:
                     for name, value in identity.parameters:
                         plain.setdefault(name, value)
                         given.append(name)
+        defaults = self._more(plain, given)
         if entry.shows is not None:
             plain = {name: plain[name] for name in entry.shows if name in plain}
             given = [name for name in given if name in plain]
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))
-        self.operation = OpenOperation(call, frame, plain, given, defaults=site.binder.defaults)
+        self.operation = OpenOperation(call, frame, plain, given, defaults=defaults)
         for role, identity in found:
             self.operation.use(role, identity)
+        self.execution = Execution(self.operation, lazy) if lazy else None
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
-        if entry.observed is not None:
-            pass  # it knows itself what is read and written
-        elif entry.kind == "write" and not entry.typed:
+        if entry.kind == "write" and not entry.typed:
             # What a typed file carries is the id of the very table that is put into it, which may
             # be another than the frame (without its index): the library's module sees to it.
-            self.operation.content = observation.look_at_later(self.operation, self._data())
+            data = self._data()
+            if observation.data_kind(data) is not None:
+                self.operation.content = observation.look_at_later(self.operation, data)
         elif entry.kind == "read" and entry.source is not None:
             how = reading(self.site.call.library, self.parameters)
             places.look_ahead(self.operation, self._place(entry.source), how)
@@ -155,6 +202,8 @@ class Observed:
         with faults.contained(self.site.end_not_recorded):
             try:
                 self.operation.leave()
+                if self.execution is not None:
+                    self._executed(self.execution)
                 with faults.contained(self.site.recorded_in_part):
                     kind = self.site.entry.kind
                     {"read": self._read, "write": self._written}.get(kind, self._made)(result)
@@ -168,6 +217,8 @@ class Observed:
             try:
                 self.operation.leave()
                 with faults.contained(self.site.recorded_in_part):
+                    if self.execution is not None:
+                        self.execution.failed()
                     source = self.site.entry.source
                     if source is not None:
                         how = reading(self.site.call.library, self.parameters, failed=True)
@@ -178,6 +229,33 @@ class Observed:
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
+
+    def _executed(self, execution: Execution) -> None:
+        explain, explained = self.site.entry.explain, None
+        if explain is not None:
+            with faults.contained(f"the plan of {self.site.name} is not known"):
+                explained = explain({**self.parameters, "self": self.target})
+        with faults.contained(self.site.recorded_in_part):
+            if explained is not None and explained.text:
+                self.operation.explain(explained.text)
+            execution.returned(explained)
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        """The data among the parameters, and the names of these."""
+        return observation.inputs(self.parameters)
+
+    def _own_inputs(self) -> list[tuple[str, Identity]]:
+        """What ``self`` is as an input."""
+        entry = self.site.entry
+        if self.site.attribute == "__init__" or (
+            entry.kind == "read" and entry.in_place != "never"
+        ):
+            return []  # there is nothing in it yet, or nothing that is left
+        return observation.inputs({"self": self.target})[0]
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        """Adds to the parameters that are shown; the defaults of all."""
+        return self.site.binder.defaults
 
     def _place(self, name: str) -> Any:
         if self.site.entry.places is not None:
@@ -197,7 +275,9 @@ class Observed:
             observation.adopt(self.operation, "return", returned, "stream")
 
     def _data(self) -> object:
-        """What is written: the object itself, or the first parameter."""
+        """What is written: the object itself, or a parameter, the first if none is named."""
+        if self.site.entry.data is not None:
+            return self.parameters.get(self.site.entry.data)
         if observation.data_kind(self.target) is None:
             return next(iter(self.parameters.values()), None)
         return self.target
@@ -220,7 +300,9 @@ class Observed:
             self._collected(
                 self.target if entry.collects == "self" else self.parameters.get(entry.collects)
             )
-        elif isinstance(result, (str, bytes, list, dict)):
+        elif isinstance(result, (str, bytes, bytearray, list, dict)) and not observation.holds_data(
+            result
+        ):
             operation.generate_content("return", result)
         else:
             observation.outputs(operation, result, by_content=False)
@@ -235,17 +317,25 @@ class Observed:
 
     def _made(self, result: object) -> None:
         in_place = self.site.entry.in_place
-        if in_place == "always" or (
-            in_place == "parameter" and self.parameters.get("inplace") is True
-        ):
+        if in_place == "always" or (in_place == "parameter" and _is_in_place(self.parameters)):
             changed = _changed(self.target)
-            observation.output(self.operation, "self", changed, by_content=False)
+            held = self.site.entry.hands_over
+            observation.output(self.operation, "self", changed, by_content=held)
             if result is None or result is changed:
                 return
         entry = self.site.entry
         if entry.result is not None:
             result = entry.result(result)
-        observation.outputs(self.operation, result, by_content=entry.by_content)
+        observation.outputs(
+            self.operation,
+            result,
+            by_content=entry.by_content or entry.hands_over,
+            elsewhere=entry.by_content,
+        )
+
+
+def _is_in_place(parameters: Mapping[str, Any]) -> bool:
+    return parameters.get("inplace") is True or parameters.get("in_place") is True
 
 
 def _changed(target: Any) -> Any:
@@ -266,8 +356,7 @@ def begin(
         bound = _bound(site, arguments, keywords)
         if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
             return True
-    observed: type[Observed] = site.entry.observed or Observed
-    return observed(site, arguments, keywords, frame, bound)
+    return (site.entry.observed or Observed)(site, arguments, keywords, frame, bound)
 
 
 Bound = tuple[dict[str, Any], list[str]]
@@ -301,14 +390,15 @@ def pass_on(
     if entry.in_place == "always":
         changed = _changed(arguments[0])
         values = (changed, *values[1:])
-    elif result is None and entry.in_place == "parameter" and keywords.get("inplace") is True:
+    elif entry.in_place == "parameter" and _is_in_place(keywords):
         changed = arguments[0]
     if not observation.can_be_known(changed):
+        if observation.is_lazy(changed):
+            plan_on(site, arguments, keywords, result)
         return  # a number, a text: what is taken out of a table is not followed
-    known = observation.known_inputs(values)
+    known = observation.known_inputs(values) + observation.known_contents(values)
     if not known:
         return
-    known += observation.known_contents(values)
     own = arguments[1:] if site.method else arguments
     plain = [value for value in own if registry.lookup(value) is None]
     named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
@@ -329,6 +419,16 @@ def pass_on(
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+def plan_or_pass_on(
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], result: object
+) -> None:
+    """A call that may make a lazy object or data, as its arguments say."""
+    if observation.data_kind(result) is None:
+        plan_on(site, arguments, keywords, result)
+    else:
+        pass_on(site, arguments, keywords, result)
 
 
 @cache
@@ -360,3 +460,5 @@ def _assign(value: object, identity: Identity) -> None:
             registry.assign(item, identity)
     else:
         registry.assign(value, identity)
+        if type(value).__module__ == "numpy":
+            observation.hold(value)

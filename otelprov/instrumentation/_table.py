@@ -12,12 +12,21 @@ from typing import Any, Literal, NamedTuple
 
 from otelprov.model import OperationKind
 from otelprov.recording.parameters import Defaults
+from otelprov.recording.plans import Explained
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 
 InPlace = Literal["never", "always", "parameter"]
 """Whether a call changes ``self``: never, always, or when its parameter ``inplace`` is true."""
+
+
+class Packing(NamedTuple):
+    """How a function is taken out of the object that stands for it, and another put into one."""
+
+    take_out: Callable[[Any], Callable[..., Any] | None]
+    put_in: Callable[[Callable[..., Any], Any], Any]
+    """From the function and the original object."""
 
 
 class Entry(NamedTuple):
@@ -29,14 +38,19 @@ class Entry(NamedTuple):
 
     path: str
     """``read_csv`` or ``DataFrame.merge``, seen from the library's module."""
-    kind: OperationKind | Literal["step"]
-    """``step`` makes no span: it only passes identities on."""
+    kind: OperationKind | Literal["step", "plan"]
+    """``step`` makes no span: it only passes identities on. ``plan`` makes a lazy object, which
+    carries what is read when something executes it: any operation that is none of these two
+    executes the lazy objects among its arguments."""
     name: str
     """The operation's name; the span is ``<library>.<name>``. ``{self.name}`` is filled in."""
     source: str | None = None
     """Parameter that names what is read."""
     target: str | None = None
     """Parameter that names what is written."""
+    data: str | None = None
+    """For a write: parameter that is written; empty if what is written is no single piece of data.
+    Where it is not said, it is ``self``, or the first parameter."""
     in_place: InPlace = "never"
     holds_nested: bool = True
     """Whether what functions of the user's do inside (a lambda given to ``assign``, ``apply``,
@@ -55,6 +69,10 @@ class Entry(NamedTuple):
     """For a read: whether it reads into memory that nothing else writes to."""
     gives_memory: bool = False
     """For a step: whether the program can write to what it returns, behind the library's back."""
+    runs_functions: bool = False
+    """For a plan: whether functions of the program's own become part of it."""
+    explain: Callable[[Mapping[str, Any]], Explained | None] | None = None
+    """What the engine says of the plan that it has executed; ``self`` is among the parameters."""
     carries_parameters: bool = False
     """For a step: whether its parameters belong to the operation that follows."""
     only_when: Callable[[Mapping[str, Any], object], bool] | None = None
@@ -62,6 +80,13 @@ class Entry(NamedTuple):
     collects: str | None = None
     """For a write: parameter (or ``self``) that may be an open writer, whose file is written when
     it is closed."""
+    hands_over: bool = False
+    """For a transform: whether it gives the same table to another library, or takes it from one:
+    it is known by its content on both sides."""
+    setter: bool = False
+    """For a property: whether it is its setter that is looked at."""
+    lists: str | None = None
+    """The first parameter, by name, where it may be an iterator: what that gives is to be seen."""
     by_content: bool = False
     """Whether the outputs of a transform are known by their content: what it returns is not the
     object that the caller gets."""
@@ -78,8 +103,18 @@ class Entry(NamedTuple):
     """May change the arguments of a write, so that the file carries its id."""
     shows: tuple[str, ...] | None = None
     """The parameters that are recorded, where the others may be data or secrets; None for all."""
-    observed: type[Any] | None = None
-    """What records a call, where that is more than these facts: a kind of ``_calls.Observed``."""
+    observed: Callable[..., Any] | None = None
+    """Makes the record of a call (``_calls.Observed``), where its arguments or its results mean
+    more than these facts say."""
+    packing: Packing | None = None
+    """Where the function stands in another object, which takes its place."""
+    undo: Callable[[], None] | None = None
+    """Puts back what the function that stands in has put in place itself."""
+
+    @property
+    def operation_kind(self) -> OperationKind:
+        """That of a span, where a small step has to make one."""
+        return "transform" if self.kind == "step" or self.kind == "plan" else self.kind
 
 
 def read(path: str, *, source: str | None = None, **facts: Any) -> Entry:
@@ -100,6 +135,11 @@ def transform(path: str, **facts: Any) -> Entry:
 def step(path: str, **facts: Any) -> Entry:
     """A small step without a span: what it returns comes from its arguments."""
     return Entry(path, "step", facts.pop("name", _name(path)), **facts)
+
+
+def plan(path: str, *, source: str | None = None, **facts: Any) -> Entry:
+    """A call that makes a lazy object: of others, of tables in memory, of what ``source`` names."""
+    return Entry(path, "plan", facts.pop("name", _name(path)), source=source, **facts)
 
 
 def each(entry: Entry, *owners: str) -> list[Entry]:

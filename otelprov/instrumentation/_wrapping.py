@@ -32,6 +32,7 @@ from otelprov.instrumentation._calls import (
     begin,
     is_internal,
     pass_on,
+    plan_or_pass_on,
 )
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
@@ -72,6 +73,8 @@ def install(
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
     for site in sites:
+        if site.entry.undo is not None:
+            site.entry.undo()
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
@@ -97,8 +100,10 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         if vars(home).get(attribute) is original:
             owner = home
     function = original
-    if isinstance(original, property):
-        function = original.fget
+    if entry.packing is not None:
+        function = entry.packing.take_out(original)
+    elif isinstance(original, property):
+        function = original.fset if entry.setter else original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
     if not callable(function) or _is_ours(function):
@@ -113,7 +118,7 @@ def _call(entry: Entry, library: str, version: str) -> Call:
     return Call(
         library=library,
         name=entry.name,
-        kind="transform" if entry.kind == "step" else entry.kind,
+        kind=entry.operation_kind,
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
@@ -143,7 +148,7 @@ def standing_in(
         Binder(like, method=True),
         _call(entry, library, version),
     )
-    found = _disguise(_spanning(site), like, library)
+    found = disguise(_spanning(site), like, library)
     found.__doc__ = function.__doc__
     return found
 
@@ -152,16 +157,22 @@ def _put(site: Site) -> None:
     chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:
         wrapper = site.entry.around(site.function)
-    elif site.entry.kind == "step":
+    elif site.entry.kind in ("step", "plan"):
         wrapper = _stepping(site)
     elif chained is not None:
         wrapper = _guarding(site, chained)
     elif site.entry.counts_frames:
         wrapper = _counting_frames(site)
+    elif site.entry.lists is not None:
+        wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
-    replacement: Any = _disguise(wrapper, site.function, site.library)
-    if isinstance(site.original, property):
+    replacement: Any = disguise(wrapper, site.function, site.library)
+    if site.entry.packing is not None:
+        replacement = site.entry.packing.put_in(replacement, site.original)
+    elif isinstance(site.original, property) and site.entry.setter:
+        replacement = site.original.setter(replacement)
+    elif isinstance(site.original, property):
         replacement = property(
             replacement, site.original.fset, site.original.fdel, site.original.__doc__
         )
@@ -178,19 +189,20 @@ def _put(site: Site) -> None:
                 site.aliases.append((site.owner, name))
 
 
-def _disguise(wrapper: Any, function: Function, library: str) -> Function:
+def disguise(wrapper: Any, function: Function, library: str) -> Function:
     """Make a wrapper look like what it stands for, to people and to ``find_stack_level``."""
     package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
     name = getattr(function, "__name__", wrapper.__name__)
     for cell in wrapper.__closure__ or ():
         inner = cell.cell_contents
         if isinstance(inner, types.FunctionType) and inner.__code__.co_filename == __file__:
-            inner.__code__ = _relocated(inner.__code__, package, name)
-    wrapper.__code__ = _relocated(wrapper.__code__, package, name)
+            inner.__code__ = relocated(inner.__code__, package, name)
+    wrapper.__code__ = relocated(wrapper.__code__, package, name)
     return wraps(function)(wrapper)
 
 
-def _relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+def relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+    """The code as if it were the library's, in a file that nobody counts."""
     return code.replace(co_filename=os.path.join(package, UNCOUNTED), co_name=name)
 
 
@@ -243,7 +255,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                             args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
                 del frame
             except BaseException as fault:
-                _not_begun(site, observed, fault)
+                not_begun(site, observed, fault)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -253,7 +265,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 try:
                     observed.failed(error)
                 except Exception as fault:
-                    _given_up(site, observed, fault, error)
+                    given_up(site, observed, fault, error)
                 except BaseException:  # Ctrl-C
                     observed.close(error)
                     raise
@@ -266,7 +278,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
             elif observed is not False:
                 observed.returned(result)
         except Exception as fault:
-            _given_up(site, observed, fault)
+            given_up(site, observed, fault)
         except BaseException:  # Ctrl-C
             if not isinstance(observed, bool):
                 observed.close()
@@ -276,7 +288,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
     return wrapper
 
 
-def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
+def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
     """A fault, or Ctrl-C, came before the call: told, or raised with nothing left open."""
     try:
         if not isinstance(fault, Exception):
@@ -288,7 +300,7 @@ def _not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> N
         raise
 
 
-def _given_up(
+def given_up(
     site: Site, observed: Observed | bool, fault: Exception, error: BaseException | None = None
 ) -> None:
     """The end of a call could not be recorded: no operation stays the current one for it."""
@@ -322,6 +334,7 @@ def _prepared(
 
 def _stepping(site: Site) -> Function:
     original, always = site.function, site.entry.always
+    follow: Function = plan_or_pass_on if site.entry.kind == "plan" else pass_on
     construct = site.attribute == "__init__"
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -334,7 +347,7 @@ def _stepping(site: Site) -> Function:
         if run.active:
             try:
                 if always or not is_internal(sys._getframe(1)):
-                    pass_on(site, args, kwargs, args[0] if construct else result)
+                    follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
         return result
@@ -404,6 +417,23 @@ def _identified(
         yield piece
 
 
+def finding_stack_level(original: Function) -> Function:
+    """For functions that count the frames up to the program's own: ours are not to be counted."""
+
+    def wrapper():  # type: ignore[no-untyped-def]
+        level = original()
+        frame: types.FrameType | None = sys._getframe()
+        uncounted = 0
+        for _ in range(level - 1):  # the first of them is the original's own
+            if frame is None:
+                break
+            uncounted += frame.f_code.co_filename.endswith(UNCOUNTED)
+            frame = frame.f_back
+        return level - uncounted
+
+    return wrapper
+
+
 def _counting_frames(site: Site) -> Function:
     """For functions that find the caller's variables by counting frames: ours is one more."""
     inner = _spanning(site, depth=2)
@@ -411,6 +441,26 @@ def _counting_frames(site: Site) -> Function:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         kwargs["level"] = kwargs.get("level", 0) + 2
         try:
+            return inner(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return wrapper
+
+
+def _listing(site: Site) -> Function:
+    """For functions that make a list of an iterator first: made here, it can be seen."""
+    inner, name = _spanning(site, depth=2), site.entry.lists
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            if args:
+                if hasattr(type(args[0]), "__next__"):
+                    args = (list(args[0]), *args[1:])
+            elif name in kwargs and hasattr(type(kwargs[name]), "__next__"):
+                kwargs[name] = list(kwargs[name])
             return inner(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:

@@ -22,6 +22,40 @@ class Library(NamedTuple):
 
 
 LIBRARIES: Final = (
+    Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
+    Library("numpy", (1, 26), ("numpy",)),
+    Library(
+        "sklearn",
+        (1, 5),
+        (
+            "sklearn.base",
+            "sklearn.model_selection._split",
+            "sklearn.model_selection._validation",
+            "sklearn.metrics._classification",
+            "sklearn.metrics._ranking",
+            "sklearn.metrics._regression",
+            "sklearn.metrics.cluster._supervised",
+            "sklearn.metrics.cluster._unsupervised",
+            "sklearn.preprocessing._data",
+            "sklearn.preprocessing._label",
+            "sklearn.utils._indexing",
+            "sklearn.inspection._permutation_importance",
+            "sklearn.inspection._partial_dependence",
+            "sklearn.datasets._base",
+            "sklearn.datasets._california_housing",
+            "sklearn.datasets._covtype",
+            "sklearn.datasets._kddcup99",
+            "sklearn.datasets._lfw",
+            "sklearn.datasets._olivetti_faces",
+            "sklearn.datasets._rcv1",
+            "sklearn.datasets._species_distributions",
+            "sklearn.datasets._twenty_newsgroups",
+            "sklearn.datasets._openml",
+            "sklearn.datasets._svmlight_format_io",
+            "sklearn.datasets._samples_generator",
+        ),
+        "scikit-learn",
+    ),
     Library("pandas", (2, 2), ("pandas",)),
     Library(
         "pyarrow",
@@ -49,4 +83,5 @@ LIBRARIES: Final = (
     ),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("polars", (1,), ("polars",)),
 )

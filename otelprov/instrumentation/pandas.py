@@ -8,19 +8,16 @@ derivation ids of what follows are the same in every run.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts import identify
-from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import Step, derive, registry
-from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
-from otelprov.instrumentation._wrapping import UNCOUNTED, followed, iterating
-from otelprov.recording.recorder import Call, OpenOperation, note_read
+from otelprov.instrumentation._wrapping import finding_stack_level, followed, iterating
+from otelprov.recording.recorder import note_read
 
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(
@@ -279,44 +276,15 @@ def _steps() -> Iterable[Entry]:
         yield step(f"{owner}._delegate_property_get", always=True)
         yield step(f"{owner}._delegate_method", always=True)
     yield step("core.generic.NDFrame.__finalize__", around=_finalizing)
-    yield step("core.generic.NDFrame.__getstate__", around=_pickling)
-    yield step("core.generic.NDFrame.__setstate__", around=_unpickling)
+    yield step("core.generic.NDFrame.__getstate__", around=pickling)
+    yield step("core.generic.NDFrame.__setstate__", around=unpickling)
     yield from each(step("__iter__", around=iterating), *GROUPBY)
     yield step("core.computation.scope.Scope.resolve", around=_resolving)
-    yield step("util._exceptions.find_stack_level", around=_finding_stack_level)
+    yield step("util._exceptions.find_stack_level", around=finding_stack_level)
 
 
 def _finalizing(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _finalized, "an identity was not passed on")
-
-
-def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A table that leaves for another process is known there by its content."""
-    return followed(original, _pickled, "a pickled table was not recorded")
-
-
-def _pickled(frame: FrameType, _: object, table: Any) -> None:
-    if is_internal(frame):
-        return  # to_pickle is an operation of its own
-    identity = registry.lookup(table)
-    if identity is None:
-        return
-    known = identity.artifact
-    if known is not None and resolve(known).coverage == "full":
-        return  # its id is its content already
-    operation = OpenOperation(Call("pandas", "pickle", "transform"), frame, {}, ())
-    operation.use("self", identity)
-    operation.generate("content", identify(table))
-    operation.end()
-
-
-def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    return followed(original, _unpickled, "an unpickled table is of unknown origin")
-
-
-def _unpickled(frame: FrameType, _: object, table: Any, state: object) -> None:
-    if not is_internal(frame):
-        registry.arrive(table)
 
 
 def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -326,23 +294,6 @@ def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _resolved(_: FrameType, value: object, *arguments: Any, **keywords: Any) -> None:
     note_read(value)
-
-
-def _finding_stack_level(original: Callable[..., Any]) -> Callable[..., Any]:
-    """pandas counts the frames up to the user's own; ours are not to be counted."""
-
-    def wrapper():  # type: ignore[no-untyped-def]
-        level = original()
-        frame: FrameType | None = sys._getframe()
-        uncounted = 0
-        for _ in range(level - 1):  # the first of them is the original's own
-            if frame is None:
-                break
-            uncounted += frame.f_code.co_filename.endswith(UNCOUNTED)
-            frame = frame.f_back
-        return level - uncounted
-
-    return wrapper
 
 
 _FINALIZE = Step("pandas", "finalize")

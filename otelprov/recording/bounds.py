@@ -46,7 +46,7 @@ class Budget:
 
 
 # Parameters that make a read stop early, or read only when it is asked for more.
-_PARTIAL: Final = ("nrows", "chunksize", "iterator", "key", "where", "start", "stop")
+_PARTIAL: Final = ("nrows", "n_rows", "chunksize", "iterator", "key", "where", "start", "stop")
 
 
 @dataclass(frozen=True, slots=True)

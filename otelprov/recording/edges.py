@@ -7,10 +7,11 @@ it: another span processor, the program, a window of calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import orjson
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
@@ -78,6 +79,19 @@ def used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     if artifact.carrier:
         found[semconv.ARTIFACT_CARRIER] = artifact.carrier
     return found
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a JSON list; the last of very many are left out, and then it ends in ``null``."""
+    text = orjson.dumps(names)
+    while len(text) > MAX_LIST:
+        names = [*names[: len(names) // 2]]
+        text = orjson.dumps([*names, None])
+    return text.decode()
+
+
+MAX_LIST: Final = 1_900
+"""Bytes of a list of names: Tempo cuts strings at 2,048."""
 
 
 def generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:

@@ -14,7 +14,9 @@ from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
+from otelprov.recording import memory, models
 from otelprov.recording.bounds import over
+from otelprov.recording.plans import plans
 from otelprov.recording.policy import MAX_LISTED
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
@@ -36,10 +38,29 @@ _KINDS: dict[tuple[str, str], ArtifactKind] = {
     ("pyarrow", "Array"): "table",
     ("polars", "DataFrame"): "table",
     ("polars", "Series"): "table",
+    ("scipy", "spmatrix"): "array",
+    ("scipy", "sparray"): "array",
+    ("xgboost", "DMatrix"): "object",
+    ("lightgbm", "Dataset"): "object",
+    **dict.fromkeys(models.CLASSES, "model"),
 }
 
 
-_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, slice})
+PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, slice})
+"""Types of values that are no data and never change."""
+
+# Objects that are no data but what data is made with: what they carry is in ``recording.plans``.
+_LAZY = {
+    ("polars", "Expr"),
+    ("polars", "LazyFrame"),
+    ("polars", "LazyGroupBy"),
+    ("polars", "SQLContext"),
+    ("polars", "When"),
+    ("polars", "Then"),
+    ("polars", "ChainedWhen"),
+    ("polars", "ChainedThen"),
+    ("polars", "InProcessQuery"),
+}
 
 # Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
 _STAND_INS: dict[tuple[str, str], str] = {
@@ -49,6 +70,13 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "StringMethods"): "_orig",
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",
+    ("polars", "GroupBy"): "df",
+    ("polars", "DynamicGroupBy"): "df",
+    ("polars", "RollingGroupBy"): "df",
+    **{
+        ("polars", f"{name}NameSpace"): "_s"
+        for name in "Array Binary Cat DateTime Ext List Map String Struct".split()
+    },
 }
 
 
@@ -90,6 +118,20 @@ def can_be_known(value: object) -> bool:
     return kind is not None or behind is not None or isinstance(value, tuple)
 
 
+def is_lazy(value: object) -> bool:
+    """Whether an object is no data yet: a query, an expression."""
+    kind: Any = type(value)
+    try:
+        return _is_lazy(kind)
+    except TypeError:  # as in _classify
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _is_lazy(kind: Any) -> bool:
+    return any((base.__module__.partition(".")[0], base.__name__) in _LAZY for base in kind.__mro__)
+
+
 def shape(value: Any) -> tuple[int | None, int | None]:
     """Rows and columns, as far as the object says."""
     found = getattr(value, "shape", None)
@@ -113,11 +155,11 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
     found: list[tuple[str, Identity]] = []
     names: set[str] = set()
     for name, value in parameters.items():
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             continue
         before = len(found)
         for item in _data(value, 0):
-            found.append((name, _identity(item)))
+            found.append((name, identity_of(item)))
         if len(found) > before:
             names.add(name)
     return found, names
@@ -126,15 +168,28 @@ def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]]
 def known(value: object) -> Identity | None:
     """What is known of one object; None where it has to be looked at, or is no single one."""
     identity = registry.lookup(value)
-    if identity is not None and data_kind(value) == "array" and _is_writable(value):
-        return None
+    if identity is not None:
+        kind = data_kind(value)
+        if kind == "model" or (kind == "array" and _is_writable(value)):
+            return None
     return identity
 
 
-def _identity(item: object) -> Identity:
+def _lookup(value: object) -> Identity | None:
+    """What is known of an object, or of the array that it is a view of."""
+    identity = registry.lookup(value)
+    if identity is None and memory.is_array(value):
+        return memory.of_view(value)
+    return identity
+
+
+def identity_of(item: object) -> Identity:
     """What an input is; data that nothing is known about yet is looked at."""
-    identity = registry.lookup(item)
-    changeable = data_kind(item) == "array" and _is_writable(item)
+    kind = data_kind(item)
+    if kind == "model":
+        return models.identity(item)
+    identity = _lookup(item) if kind == "array" else registry.lookup(item)
+    changeable = kind == "array" and _is_writable(item)
     if identity is None:
         identity = Identity((unseen(item),))
         if not changeable:
@@ -177,16 +232,21 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
     """
     found: list[Identity] = []
     for value in values:
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             continue
         identity = registry.lookup(value)
         if identity is None:
             kind, behind = _classify(value)
             if behind is not None:
                 identity = registry.lookup(getattr(value, behind, None))
+            elif kind == "array":
+                identity = _lookup(value)
             elif kind is None and isinstance(value, (list, tuple, dict)):
-                known = map(registry.lookup, _data(value, 1, roots=False))
+                known = map(_lookup, _data(value, 1, roots=False))
                 found.extend(item for item in known if item is not None)
+            if plans and kind is None:
+                for _, plan in plans.find({"": value}):
+                    found.extend(plan.tables)
         if identity is not None:
             found.append(identity)
     return found
@@ -217,7 +277,12 @@ def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
         kind, behind = _classify(value)
         if behind is not None:
             yield from _data(getattr(value, behind, None), depth + 1, roots)
-        elif roots and kind is not None and not _is_small(value, kind):
+        elif kind == "model":
+            if roots and models.is_fitted(value):  # else it is a parameter, and no data
+                yield value
+        elif kind is not None and (
+            (roots and not is_small(value, kind)) or (kind == "array" and _lookup(value))
+        ):
             yield value
 
 
@@ -227,7 +292,7 @@ def _holds_objects(value: Any) -> bool:
     return any(not isinstance(item, (str, bytes, int, float, type(None))) for item in items)
 
 
-def _is_small(value: Any, kind: ArtifactKind) -> bool:
+def is_small(value: Any, kind: ArtifactKind) -> bool:
     """Whether a bare array is a list of values that a parameter shows in full."""
     if kind == "table" and type(value).__name__ in ("DataFrame", "Series", "Table", "RecordBatch"):
         return False
@@ -235,16 +300,21 @@ def _is_small(value: Any, kind: ArtifactKind) -> bool:
 
 
 def outputs(
-    operation: OpenOperation, result: object, *, by_content: bool, role: str = "return"
+    operation: OpenOperation,
+    result: object,
+    *,
+    by_content: bool,
+    elsewhere: bool = False,
+    role: str = "return",
 ) -> int:
     """Say what the data in ``result`` is from now on; how many pieces there were.
 
-    ``by_content`` is for reads: what comes from outside is known by its content. What an
-    operation made of known data is known by how it was made.
+    ``by_content`` is for what comes from outside or goes there: it is known by its content. What
+    an operation made of known data is known by how it was made. ``elsewhere`` is as in ``output``.
     """
     number = 0
     for part, item in _results(result, role, 0):
-        output(operation, part, item, by_content=by_content)
+        output(operation, part, item, by_content=by_content, elsewhere=elsewhere)
         number += 1
     return number
 
@@ -271,20 +341,25 @@ def output(
     item: object,
     *,
     by_content: bool,
+    elsewhere: bool = False,
     kind: ArtifactKind | None = None,
 ) -> None:
     """One output: a new artifact, and what the object is from now on.
 
-    ``kind`` is that of the object, where it is at hand.
+    ``elsewhere`` is when the caller gets another object with its content. ``kind`` is that of the
+    object, where it is at hand.
     """
+    found = kind or data_kind(item)
     before = registry.lookup(item)
+    if found == "model":
+        models.made(operation, role, item, before=before)
+        return
     if before is not None:
         # Recorded inside the call, or passed on by the library: what it came from was read too.
         for known in before.sources:
             operation.use_artifact("inside", known)
     artifact: Source
-    if by_content and operation.call.kind == "transform":
-        # The caller gets another object with this content.
+    if elsewhere:
         content = identify(item)
         registry.remember(replace(content, maker=operation.id))
         artifact = content
@@ -293,11 +368,20 @@ def output(
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
     else:
-        artifact = derived(operation, item, kind)
+        artifact = derived(operation, item, found)
         if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
     operation.assign(item, artifact)
+    if found == "array":
+        hold(item)
+
+
+def hold(array: object) -> None:
+    """An array is known from now on: so are the views of it."""
+    identity = registry.lookup(array)
+    if identity is not None:
+        memory.note(array, identity)
 
 
 def look_at(operation: OpenOperation, value: object) -> Source | None:
@@ -305,6 +389,8 @@ def look_at(operation: OpenOperation, value: object) -> Source | None:
 
     None where it is more than may be digested for the operation.
     """
+    if data_kind(value) == "model":
+        return models.content(operation, value)
     bytes_ = size(value)
     if bytes_ < SMALL:
         return identify(value)
@@ -316,6 +402,8 @@ def look_at(operation: OpenOperation, value: object) -> Source | None:
 
 def look_at_later(operation: OpenOperation, value: object) -> Source | None:
     """As ``look_at``; None where that has to be done after the call."""
+    if data_kind(value) == "model":
+        return models.content(operation, value)
     bytes_ = size(value)
     if bytes_ < SMALL or not background.limit or not operation.budget.fits(bytes_):
         return None

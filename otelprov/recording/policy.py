@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from otelprov.redaction import REDACTED, is_secret_name, redact, redact_command
-from otelprov.statements import is_statement, mask_literals
+from otelprov.statements import is_statement, later, mask_literals
 
 if TYPE_CHECKING:
     from otelprov.model import ParameterValue
@@ -35,6 +35,15 @@ def shorten(text: str, length: int, whole: int | None = None) -> str:
     if len(data) > MAX_VALUE_BYTES:
         text = data[: MAX_VALUE_BYTES - 4].decode("utf-8", "ignore") + ELLIPSIS
     return text
+
+
+_COMPARED = later(r'([=<>!]=?\s*\(?|\blit\()"(?:[^"\\]|\\.)*"')
+
+
+def plan_text(plan: str) -> str:
+    """What is written down of the plan of a query: the texts in its comparisons are data."""
+    text = plan[: 4 * MAX_VALUE_BYTES]
+    return shorten(redact(_COMPARED.sub(r'\1"?"', text)), MAX_VALUE_BYTES - 64, len(plan))
 
 
 def parameter_value(name: str, value: object, length: int) -> ParameterValue:
@@ -186,6 +195,8 @@ _READABLE = {
     ("pyarrow", "Schema"),
     ("pyarrow", "DataType"),
     ("pyarrow", "Expression"),
+    ("polars", "DataType"),
+    ("polars", "Expr"),
 }
 
 

@@ -54,12 +54,13 @@ from otelprov.recording.edges import (
     Generated,
     Used,
     generated_attributes,
+    listed,
     used_attributes,
 )
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, digest_of, show
-from otelprov.recording.policy import ELLIPSIS, shorten
+from otelprov.recording.policy import ELLIPSIS, plan_text, shorten
 from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
@@ -115,7 +116,7 @@ _current: ContextVar[OpenOperation | None] = ContextVar("otelprov_operation", de
 def current_operation() -> OpenOperation | None:
     """The innermost recorded operation that is running in this context."""
     operation = _current.get()
-    while operation is not None and operation._left:
+    while operation is not None and operation.left:
         # A task that was started inside goes on when the operation is over.
         operation = operation._outer
     return operation
@@ -125,6 +126,7 @@ class OpenOperation:
     """An operation whose call is running."""
 
     __slots__ = (
+        "__weakref__",
         "_announced",
         "_assigned",
         "_begun",
@@ -136,12 +138,11 @@ class OpenOperation:
         "_generated",
         "_id",
         "_inputs",
-        "_left",
         "_outer",
         "_outer_context",
         "_outputs",
         "_plain",
-        "_used",
+        "_taken",
         "_waiting",
         "ahead",
         "call",
@@ -150,9 +151,11 @@ class OpenOperation:
         "end_time",
         "ended",
         "files_not_asked",
+        "left",
         "record",
         "ruling",
         "sensitive",
+        "used",
     )
 
     def __init__(
@@ -183,7 +186,9 @@ class OpenOperation:
         """What used files say of themselves; settled when what was read is known."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
-        self._used: dict[object, tuple[str, Source]] = {}
+        self.used: dict[object, tuple[str, Source]] = {}
+        """What the call has read until now, with its role, in the order in which it was noted."""
+        self._taken: list[tuple[Source, tuple[str, ...]]] = []
         self._generated: dict[object, tuple[str, Source]] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
@@ -222,7 +227,8 @@ class OpenOperation:
         self._id: str | None = None
         self._forks = run.forks
         self._announced = False
-        self._left = True
+        self.left = True
+        """Whether its call is over, or has not begun."""
         self._outer: OpenOperation | None = None
         self._context: Context | None = None
         self._outer_context: Context | None = None
@@ -269,7 +275,7 @@ class OpenOperation:
         self._outer, outer = _current.get(), context_api.get_current()
         self._outer_context = outer
         self._context = set_span_in_context(record.visible, outer)
-        self._left = False
+        self.left = False
         try:
             _current.set(self)
             context_api.attach(self._context)
@@ -294,11 +300,11 @@ class OpenOperation:
             self.end_time = now()
 
     def _leave(self) -> None:
-        self._left = True
+        self.left = True
         if _current.get() is not self:
             return
         inner = self
-        while inner._outer is not None and inner._outer._left:
+        while inner._outer is not None and inner._outer.left:
             inner = inner._outer
         context_api.attach(inner._outer_context or Context())
         _current.set(inner._outer)  # last: as long as it is not done, all of it is done again
@@ -307,7 +313,7 @@ class OpenOperation:
         """The call reads an object with this identity."""
         for source in identity.sources:
             if type(source) is Artifact:  # nearly always
-                self._used.setdefault(source.id, (role, source))
+                self.used.setdefault(source.id, (role, source))
             else:
                 self.use_artifact(role, source)
         self._inputs.append((role, identity))
@@ -315,29 +321,38 @@ class OpenOperation:
     def use_artifact(self, role: str, artifact: Source) -> None:
         """The call reads this artifact; it plays no part in the derivation id."""
         artifact = settled(artifact)
-        self._used.setdefault(_key(artifact), (role, artifact))
+        self.used.setdefault(_key(artifact), (role, artifact))
 
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
 
-    @property
-    def used_count(self) -> int:
-        """How many artifacts the call has read until now."""
-        return len(self._used)
+    def follow(self, name: str, path: bytes) -> None:
+        """The call executes a plan, passed as ``name``; ``path`` stands for its steps."""
+        self._plain += ((name, path),)
+
+    def explain(self, plan: str) -> None:
+        """The plan that the call executes, in the words of its engine."""
+        if self.record.wanted:
+            text = plan if self.ruling is None else self.ruling.policy.text(plan)
+            self.record.describe(Part({semconv.PLAN: plan_text(text)}))
+
+    def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
+        """Of this used artifact the call takes these columns."""
+        self._taken.append((artifact, columns))
 
     def used_so_far(self) -> list[Source]:
-        """What the call has read until now, in the order in which it was noted."""
-        return [artifact for _, artifact in tuple(self._used.values())]
+        """The artifacts that the call has read until now."""
+        return [artifact for _, artifact in tuple(self.used.values())]
 
     # --- after the call ---
 
     def wrote(self, artifact: Source) -> None:
         """This used artifact is, as a whole, what was written: its content is known from that."""
         key = _key(settled(artifact))
-        if key in self._used:
-            role, used = self._used[key]
-            self._used[key] = (role, _as_written(used, self.content))
+        if key in self.used:
+            role, used = self.used[key]
+            self.used[key] = (role, _as_written(used, self.content))
 
     def generate(self, role: str, artifact: Source) -> None:
         """The call made this artifact."""
@@ -415,7 +430,7 @@ class OpenOperation:
         """
         if self.ended:
             return
-        if not self._left:
+        if not self.left:
             self.leave()
         if self._forks != run.forks:
             self._of_this_process()
@@ -443,7 +458,7 @@ class OpenOperation:
 
     def _is_plain(self) -> bool:
         """Whether nothing that was used or made had to be waited for: nearly always."""
-        for artifacts in (self._used, self._generated):
+        for artifacts in (self.used, self._generated):
             for _, source in artifacts.values():
                 if type(source) is not Artifact:
                     return False
@@ -451,7 +466,7 @@ class OpenOperation:
 
     def _waits(self) -> bool:
         """Whether an id of what was used or made is not known yet."""
-        for artifacts in (self._used, self._generated):
+        for artifacts in (self.used, self._generated):
             for _, source in artifacts.values():
                 if type(source) is not Artifact and pending((source,)):
                     return True
@@ -548,7 +563,7 @@ class OpenOperation:
             repeats.close()  # what is written now may come from what they made
         used = [
             said
-            for role, artifact in islice(self._used.values(), MAX_STARTED)
+            for role, artifact in islice(self.used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
             and (said := self._said(used_attributes(role, artifact))) is not None
         ]
@@ -567,10 +582,10 @@ class OpenOperation:
 
     def _write_edges(self, end_time: int, plain: bool) -> Edges:
         if plain:  # what is known at once is there by its id
-            used = cast("dict[str, tuple[str, Artifact]]", self._used)
+            used = cast("dict[str, tuple[str, Artifact]]", self.used)
             generated = cast("list[tuple[str, Artifact]]", list(self._generated.values()))
         else:
-            used = _known(self._used.values())
+            used = _known(self.used.values())
             generated = list(_known(self._generated.values()).values())
         record = self.record
         if self.claims:
@@ -580,10 +595,15 @@ class OpenOperation:
                 if int(maker.trace_id, 16) != own:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         left_out = [0, 0]
+        selected = {resolve(one).id: names for one, names in self._taken}
         for role, artifact in islice(used.values(), MAX_USED):
-            if self.ruling is None:
+            if self.ruling is None and artifact.id not in selected:
                 record.say(semconv.USED, Used(role, artifact), end_time)
-            elif (ruled := self._said(used_attributes(role, artifact))) is not None:
+                continue
+            attributes = used_attributes(role, artifact)
+            if artifact.id in selected:
+                attributes[semconv.ARTIFACT_SELECTED] = listed(selected[artifact.id])
+            if (ruled := self._said(attributes)) is not None:
                 record.say(semconv.USED, ruled, end_time)
             else:
                 left_out[0] += 1
@@ -626,7 +646,7 @@ class OpenOperation:
     def _known_by_now(self) -> dict[str, object]:
         """The artifacts whose ids are known before all of them are."""
         kinds = (
-            (semconv.OPERATION_USED, self._used, MAX_USED, used_attributes),
+            (semconv.OPERATION_USED, self.used, MAX_USED, used_attributes),
             (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, generated_attributes),
         )
         found: dict[str, object] = {}
@@ -687,7 +707,7 @@ class OpenOperation:
         return Part(facts)
 
     def _places(self) -> list[tuple[str | None, str | None]]:
-        used = (settled(source) for _, source in tuple(self._used.values()))
+        used = (settled(source) for _, source in tuple(self.used.values()))
         return [(one.name, one.uri) for one in used if isinstance(one, Artifact)]
 
     def _said(self, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue] | None:

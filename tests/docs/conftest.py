@@ -44,6 +44,11 @@ ONE_OF_EVERYTHING = """
 
     list(batches(orders))
 
+    from sklearn.linear_model import LinearRegression
+
+    fitted = LinearRegression().fit(orders[["price"]], orders["price"])
+    fitted.score(orders[["price"]], orders["price"])
+
     options = {f"option_{number}": number for number in range(100)}
     with otelprov.operation("publish", parameters=options) as op:
         op.used(piped)
@@ -54,6 +59,11 @@ ONE_OF_EVERYTHING = """
 
     with pq.ParquetWriter("parts.parquet", pa.schema([("n", pa.int64())])) as writer:
         writer.write_table(pa.table({"n": [1, 2, 3]}))
+
+    import polars as pl
+
+    lazy = pl.scan_csv("rates.csv").select("rate")
+    lazy.collect()
 
     pd.DataFrame({"n": range(200_000)}).to_csv("larger.csv")
     pq.write_to_dataset(pa.table({"k": range(20), "n": range(20)}), "set", partition_cols=["k"])

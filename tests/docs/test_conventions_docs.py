@@ -35,8 +35,9 @@ Found = tuple[str, str, Any]
 
 
 def attribute(name: str) -> semconv.Attribute | None:
-    if name.startswith(semconv.PARAMETER_PREFIX):
-        name = f"{semconv.PARAMETER_PREFIX}<name>"
+    for prefix in (semconv.PARAMETER_PREFIX, semconv.METRIC_PREFIX):
+        if name.startswith(prefix):
+            name = f"{prefix}<name>"
     return semconv.ATTRIBUTES.get(name)
 
 

@@ -1,0 +1,169 @@
+"""Calls of estimators: what a fit, a score and a validation mean beyond what their table says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from otelprov.artifacts import classes, identify
+from otelprov.artifacts.registry import Identity
+from otelprov.instrumentation._calls import Observed, sending
+from otelprov.recording import models, observation
+from otelprov.recording.figures import say
+from otelprov.recording.parameters import Defaults
+from otelprov.recording.recorder import OpenOperation
+
+LIBRARIES: Final = ("sklearn", "xgboost", "lightgbm")
+"""Those whose estimators are named after them; any other class counts as scikit-learn's."""
+
+_FIGURES: Final = ("best_score_", "oob_score_", "inertia_", "loss_", "best_loss_")
+"""Attributes of fitted models that say how good they are."""
+_HISTORIES: Final = ("evals_result_", "_evals_result", "_best_score")
+"""Attributes that hold what was measured while they learned: data, metric, values."""
+
+
+def is_member(kind: type) -> bool:
+    """Whether objects of a class are estimators."""
+    return models.is_estimator(kind)
+
+
+def library_of(kind: type) -> tuple[str, str | None]:
+    """The library that an estimator's class comes from, or inherits from, and its version."""
+    for base in classes.mro(kind):
+        root = classes.module(base).partition(".")[0]
+        if root in LIBRARIES and root in sys.modules:
+            return root, getattr(sys.modules[root], "__version__", None)
+    return "sklearn", None
+
+
+class Called(Observed):
+    """A call that may run in processes of its own, to which scikit-learn sends the data."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        sending.add(id(self))
+
+    def close(self, error: BaseException | None = None) -> None:
+        """As in ``Observed``."""
+        sending.discard(id(self))
+        super().close(error)
+
+
+class Fitted(Called):
+    """A call that fits its object: it used the data, and made the model."""
+
+    __slots__ = ()
+
+    def _own_inputs(self) -> list[tuple[str, Identity]]:
+        """What it had learned before goes on to count only where it goes on learning."""
+        if self.site.attribute == "partial_fit" or models.attributes(self.target).get("warm_start"):
+            return super()._own_inputs()
+        return []
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        values, differing, defaults = models.hyperparameters(self.target)
+        for name, value in values.items():
+            plain.setdefault(name, value)
+        given[:0] = [name for name in differing if name not in given]
+        return _defaults(self.site.binder.defaults, defaults)
+
+    def _made(self, result: object) -> None:
+        operation, model = self.operation, self.target
+        models.made(operation, "self", model, given=self.parameters.values())
+        held = models.attributes(model)
+        say(operation, _found_while_fitting(held))
+        results = held.get("cv_results_")
+        if type(results) is dict:
+            _generate_table(operation, "cv_results_", results)
+        if result is not model:
+            super()._made(result)
+
+
+def _generate_table(operation: OpenOperation, role: str, value: dict[str, Any]) -> None:
+    if identify(value).coverage == "full":
+        operation.generate_content(role, value)
+
+
+def _found_while_fitting(held: Mapping[str, Any]) -> dict[str, object]:
+    found = {name.rstrip("_"): held[name] for name in _FIGURES if name in held}
+    for name in _HISTORIES:
+        history = held.get(name)
+        if isinstance(history, dict):
+            found.update(last_values(history))
+    return found
+
+
+def last_values(history: Mapping[str, Any]) -> dict[str, object]:
+    """Of the course of each metric on each data set, the last value: ``valid_0.auc``."""
+    found: dict[str, object] = {}
+    for data, metrics in history.items():
+        if isinstance(metrics, dict):
+            for metric, values in metrics.items():
+                last = values[-1] if isinstance(values, list) and values else values
+                found[f"{data}.{metric}"] = last
+    return found
+
+
+class Scored(Called):
+    """A call that returns a figure."""
+
+    __slots__ = ()
+
+    def _made(self, result: object) -> None:
+        say(self.operation, {self.site.entry.name: result})
+        super()._made(result)
+
+
+class Measured(Observed):
+    """A metric: of what was true and what was predicted, a figure, a table or a text."""
+
+    __slots__ = ()
+
+    def _made(self, result: object) -> None:
+        if isinstance(result, (str, dict)):
+            self.operation.generate_content("return", result)
+            return
+        say(self.operation, {self.site.entry.name: result})
+        super()._made(result)
+
+
+class Evaluated(Called):
+    """A validation: it fits copies of the estimator that it is given, which is no input."""
+
+    __slots__ = ()
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        without = {name: item for name, item in self.parameters.items() if name != "estimator"}
+        return observation.inputs(without)
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        estimator = plain.get("estimator")
+        if models.is_estimator(type(estimator)):
+            plain["estimator"] = type(estimator).__name__
+            values, differing, _ = models.hyperparameters(estimator)
+            plain.update({f"estimator__{name}": values[name] for name in differing})
+            given += [f"estimator__{name}" for name in differing]
+        return self.site.binder.defaults
+
+    def _made(self, result: object) -> None:
+        scores: dict[str, Any] = result if isinstance(result, dict) else {"test_score": result}
+        say(
+            self.operation,
+            {
+                name: scores[name].mean()
+                for name in scores
+                if name.startswith(("test_", "train_"))
+                and getattr(scores[name], "ndim", 0) == 1
+                and scores[name].dtype.kind == "f"
+            },
+        )
+        super()._made(result)
+
+
+@lru_cache(maxsize=1024)
+def _defaults(own: Defaults, more: Defaults) -> Defaults:
+    return Defaults({**more.values, **own.values})

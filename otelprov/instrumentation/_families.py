@@ -1,0 +1,251 @@
+"""Methods of every class of a family: those that are there, and those that are made later.
+
+An estimator may be scikit-learn's, another library's or the program's own. Its methods are patched
+where a class defines them, when that class is made. cloudpickle and dill take the classes of a
+program's own module apart and send them to processes that have no otelprov. So what stands in for a
+method refers to nothing of ours but its ``Watch``, which pickles as a function that calls another.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+from otelprov.artifacts import classes
+from otelprov.instrumentation._calls import Observed, Site, begin, is_internal, pass_on
+from otelprov.instrumentation._table import Binder, Entry
+from otelprov.instrumentation._wrapping import UNCOUNTED, disguise, given_up, not_begun
+from otelprov.recording import faults
+from otelprov.recording.recorder import Call
+from otelprov.recording.run import run
+
+Function = Callable[..., Any]
+
+
+class Watch:
+    """What is done around the calls of the methods of one name."""
+
+    def __init__(self, family: Family, name: str) -> None:
+        self._family = family
+        self._name = name
+
+    def __reduce__(self) -> Any:
+        return itemgetter(0), ((lambda method, *args, **kwargs: method(*args, **kwargs),),)
+
+    def __call__(self, original, member, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        site: Site | None = None
+        observed: Observed | bool = False
+        at_work = _at_work.members
+        if run.active:
+            try:
+                frame = sys._getframe(2)
+                if not is_internal(frame) and id(member) not in at_work:
+                    site = self._family.site(type(member), self._name, original)
+                    if site is not None:
+                        observed = begin(site, (member, *args), kwargs, frame)
+                        if not isinstance(observed, bool):
+                            observed.operation.enter()
+                del frame
+            except BaseException as fault:
+                if site is None:
+                    self._not_looked_at(fault)
+                else:
+                    not_begun(site, observed, fault)
+        if isinstance(observed, bool):
+            try:
+                result = original(member, *args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+        else:
+            assert site is not None
+            at_work.append(id(member))
+            try:
+                result = original(member, *args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                try:
+                    observed.failed(error)
+                except Exception as fault:
+                    given_up(site, observed, fault, error)
+                except BaseException:  # Ctrl-C
+                    observed.close(error)
+                    raise
+                raise
+            finally:
+                at_work.pop()
+        if site is None or observed is False:
+            return result
+        try:
+            if observed is True:
+                pass_on(site, (member, *args), kwargs, result)
+            else:
+                observed.returned(result)
+        except Exception as fault:
+            given_up(site, observed, fault)
+        except BaseException:  # Ctrl-C
+            if not isinstance(observed, bool):
+                observed.close()
+            raise
+        return result
+
+    def _not_looked_at(self, fault: BaseException) -> None:
+        if not isinstance(fault, Exception):
+            raise fault
+        faults.tell(f"a call of {self._name} was not recorded", fault)
+
+
+Watch.__call__.__code__ = Watch.__call__.__code__.replace(co_filename=UNCOUNTED)
+
+
+class _AtWork(threading.local):
+    """The objects whose methods run in this thread: what these call of themselves is theirs."""
+
+    def __init__(self) -> None:
+        self.members: list[int] = []
+
+
+_at_work = _AtWork()
+
+
+class Family:
+    """The classes that inherit from some, and what their methods mean."""
+
+    def __init__(
+        self,
+        library: str,
+        methods: Mapping[str, Entry],
+        properties: Mapping[str, Entry],
+        belongs: Callable[[type], bool],
+        library_of: Callable[[type], tuple[str, str | None]],
+    ) -> None:
+        """``belongs`` says whether objects of a class are members; ``library_of`` gives the library
+        that a class comes from, and its version."""
+        self._library = library
+        self._entries = {**methods, **properties}
+        self._methods = methods
+        self._properties = properties
+        self._belongs = belongs
+        self._library_of = library_of
+        self._watches = {name: Watch(self, name) for name in self._entries}
+        self._sites: dict[tuple[int, str], tuple[weakref.ref[type], Site | None]] = {}
+        self._adopted: dict[int, weakref.ref[type]] = {}
+        self._ours: weakref.WeakSet[Function] = weakref.WeakSet()
+        self._replaced: weakref.WeakKeyDictionary[Function, property] = weakref.WeakKeyDictionary()
+        self._making = threading.local()
+
+    def making(self, original: Function) -> Function:
+        """For ``__init_subclass__``: a class is adopted when all of these have seen it."""
+
+        def wrapper(cls, *args, **kwargs):  # type: ignore[no-untyped-def]
+            depth = getattr(self._making, "depth", 0)
+            self._making.depth = depth + 1
+            try:
+                original(cls, *args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            finally:
+                self._making.depth = depth
+            if not depth:
+                with faults.contained(f"the methods of {cls.__name__} are not recorded"):
+                    self.adopt(cls)
+
+        return wrapper
+
+    def adopt(self, kind: type) -> None:
+        """Patch the methods that a class and its bases define."""
+        for base in classes.mro(kind):
+            if base is not object and classes.module(base) != "builtins":
+                key = id(base)
+                found = self._adopted.get(key)
+                if found is None or found() is not base:
+                    self._adopted[key] = weakref.ref(base, partial(self._adopted.pop, key))
+                    self._patch(base)
+
+    def release(self) -> None:
+        """Put every original back."""
+        for reference in list(self._adopted.values()):
+            kind = reference()
+            if kind is None:
+                continue
+            for name, value in list(classes.namespace(kind).items()):
+                if name not in self._entries:
+                    continue
+                if isinstance(value, types.FunctionType) and value in self._ours:
+                    setattr(kind, name, value.__wrapped__)  # type: ignore[attr-defined]
+                elif isinstance(value, property) and value.fget in self._replaced:
+                    setattr(kind, name, self._replaced.pop(value.fget))  # type: ignore[arg-type]
+                elif _is_conditional(value) and value.fn in self._ours:
+                    value.fn = value.fn.__wrapped__
+        self._adopted.clear()
+        self._sites.clear()
+
+    def site(self, kind: type, name: str, original: Function) -> Site | None:
+        """What calls of a member's method need; None where the class is no member."""
+        key = (id(kind), name)
+        found = self._sites.get(key)
+        if found is not None and found[0]() is kind:
+            return found[1]
+        site = None
+        if self._belongs(kind):
+            entry = self._entries[name]
+            library, version = self._library_of(kind)
+            call = Call(
+                library=library,
+                name=f"{kind.__name__}.{entry.name}",
+                kind=entry.operation_kind,
+                version=version,
+                holds_nested=entry.holds_nested,
+            )
+            binder = Binder(original, method=True)
+            site = Site(entry, library, kind, name, original, original, True, binder, call)
+        self._sites[key] = (weakref.ref(kind, partial(self._sites.pop, key)), site)
+        return site
+
+    def _patch(self, kind: type) -> None:
+        for name, value in list(classes.namespace(kind).items()):
+            if name in self._methods:
+                if isinstance(value, types.FunctionType):
+                    setattr(kind, name, self._stand_in(name, value))
+                elif _is_conditional(value):
+                    value.fn = self._stand_in(name, value.fn)
+            elif name in self._properties and type(value) is property and value.fget is not None:
+                getter = self._stand_in(name, value.fget)
+                self._replaced[getter] = value
+                setattr(kind, name, property(getter, value.fset, value.fdel, value.__doc__))
+
+    def _stand_in(self, name: str, original: Function) -> Function:
+        if original in self._ours:
+            return original
+        made = disguise(_watched(original, self._watches[name]), original, self._library)
+        self._ours.add(made)
+        return made
+
+
+def _is_conditional(value: Any) -> bool:
+    """Whether it is what scikit-learn's ``available_if`` makes of a method."""
+    return type(value).__name__ == "_AvailableIfDescriptor" and isinstance(
+        getattr(value, "fn", None), types.FunctionType
+    )
+
+
+def _watched(original: Function, watch: Watch) -> Function:
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            return watch(original, self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return wrapper

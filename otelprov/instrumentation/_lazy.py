@@ -1,0 +1,119 @@
+"""A call that makes a lazy object: of others, of tables in memory, of what it is to read later."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+from otelprov.artifacts import digest_value
+from otelprov.artifacts.deferred import Pending
+from otelprov.artifacts.registry import registry
+from otelprov.recording import observation
+from otelprov.recording.bounds import reading
+from otelprov.recording.observation import PLAIN
+from otelprov.recording.plans import MAX_DEPTH, MAX_ITEMS, Plan, after, given, plans, scan
+
+if TYPE_CHECKING:
+    from otelprov.instrumentation._calls import Site
+
+
+def plan_on(
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], result: object
+) -> None:
+    """Say what a lazy object carries that a call made, or changed."""
+    entry = site.entry
+    target: object = result
+    if entry.in_place == "always":
+        target = arguments[0]
+    found: _Found | None = None
+    if site.attribute == "__init__":
+        arguments = (None, *arguments[1:])  # it is what is made
+    if entry.source is None:
+        found = _Found(site, arguments, keywords)
+        if not found.plans and not entry.runs_functions:
+            return
+    elif result is None:
+        return
+    else:
+        own = arguments[1:] if site.method else arguments
+        parameters, named = site.binder.bind(own, keywords)
+        place = parameters.get(entry.source)
+        if entry.places is not None:
+            place = entry.places(parameters)
+        if place is None:
+            return
+        how = reading(site.call.library, parameters)
+        names = [name for name in named if name != entry.source]
+        found = _Found(site, (), {name: parameters[name] for name in names})
+        found.plans.insert(0, scan(entry.source, place, how))
+    made = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
+    for item in target if isinstance(target, (tuple, list)) else (target,):
+        plans.assign(item, made)
+
+
+class _Found:
+    """The plans and the data among the arguments of a call, and what else there is."""
+
+    __slots__ = ("_arguments", "_keywords", "_others", "_site", "_still", "plans")
+
+    def __init__(self, site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self._site, self._arguments, self._keywords = site, arguments, keywords
+        self._still = True
+        self.plans: list[Plan] = []
+        self._others: list[object] = []
+        for index, value in enumerate(arguments):
+            self._others.append(value if type(value) in PLAIN else self._split(value, index, 0))
+        for name, value in keywords.items():
+            self._others.append(name)
+            self._others.append(value if type(value) in PLAIN else self._split(value, name, 0))
+
+    def detail(self) -> bytes | Pending[bytes | None] | None:
+        """The digest of what is neither a plan nor data.
+
+        To digest an expression takes 30 µs, and most plans that are made are a part of another:
+        what cannot change any more is digested when a plan is executed.
+        """
+        others = self._others
+        if self._still:
+            return Pending(lambda: digest_value(others))
+        return digest_value(others)
+
+    def _split(self, value: Any, place: int | str, depth: int) -> object:
+        """``value`` with numbers in place of what was found in it."""
+        if type(value) in PLAIN:
+            return value
+        plan = plans.lookup(value)
+        if plan is None:
+            kind = observation.data_kind(value)
+            if registry.lookup(value) is not None or (
+                kind is not None and not observation.is_small(value, kind)
+            ):
+                plan = given(self._role(place), observation.identity_of(value))
+        if plan is not None:
+            self.plans.append(plan)
+            return _PLACED, len(self.plans)
+        if type(value) in (list, tuple) and depth < MAX_DEPTH and len(value) <= MAX_ITEMS:
+            return [self._split(item, place, depth + 1) for item in value]
+        if type(value) is dict and depth < MAX_DEPTH and len(value) <= MAX_ITEMS:
+            return {key: self._split(item, place, depth + 1) for key, item in value.items()}
+        if type(value) not in _STILL and not observation.is_lazy(value):
+            self._still = False
+        return value
+
+    def _role(self, place: int | str) -> str:
+        """The name of the parameter that a value was passed as."""
+        if isinstance(place, str):
+            return place
+        if self._site.method and place == 0:
+            return "self"
+        own = self._arguments[1:] if self._site.method else self._arguments
+        _, names = self._site.binder.bind(own, self._keywords)
+        index = place - (1 if self._site.method else 0)
+        return names[min(index, len(names) - 1)]
+
+
+_PLACED: Final = b"plan"
+"""Stands, with its number among those of the call, where a plan was."""
+
+_STILL: Final = frozenset({types.FunctionType, types.BuiltinFunctionType, type})
+"""Types of values that do not change, besides plain ones."""

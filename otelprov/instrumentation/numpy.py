@@ -1,0 +1,137 @@
+"""NumPy: what reads and writes files. Arithmetic and indexing are C, and are not seen.
+
+What a recorded function returns is known, and so are its views, which lie in the same memory. What
+``a + b`` or ``a[mask]`` makes is a new array of unknown origin, known by its content.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._table import Entry, Packing, read, write
+from otelprov.recording import observation, places
+from otelprov.recording.bounds import Reading
+
+ODDITIES = (
+    "Methods of arrays and universal functions are written in C and are not seen: "
+    "`array.tofile(path)` is no write, and what `a + b`, `a[mask]` or `np.concatenate` makes is of "
+    "unknown origin, known by its content.",
+    "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it.",
+    "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
+    "written to it is seen at `flush()`.",
+)
+
+
+class _Mapping(Observed):
+    """A call that may map a file instead of reading it: no more is read of it then."""
+
+    __slots__ = ()
+
+    def _read(self, result: object) -> None:
+        numpy: Any = sys.modules["numpy"]
+        if not isinstance(result, numpy.memmap):
+            super()._read(result)
+            return
+        source = self.site.entry.source
+        if source is not None and self.parameters.get("mode") not in ("w+", "write"):
+            mapped = Reading(partial="mapped", succeeded=True)
+            places.read_from(self.operation, source, self._place(source), mapped)
+        observation.outputs(self.operation, result, by_content=False)
+
+
+class _Dispatched:
+    """A function that other libraries may overrule for arrays of their own (NEP 18).
+
+    It stands in an object of C that hands itself to them: whoever looks it up in a table of his own
+    must find what ``numpy`` holds under its name. So the object is made anew, around ours.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._put: tuple[Any, Any] | None = None
+
+    def take_out(self, original: Any) -> Callable[..., Any] | None:
+        return getattr(original, "_implementation", None)
+
+    def put_in(self, function: Callable[..., Any], original: Any) -> Any:
+        dispatcher = self._take_out_dispatcher()
+        made = type(original)(dispatcher, function)
+        made.__dict__.update(vars(original))
+        self._put = (original, made)
+        self._exchange(original, made)
+        return made
+
+    def undo(self) -> None:
+        if self._put is not None:
+            self._exchange(self._put[1], self._put[0])
+
+    def _take_out_dispatcher(self) -> Any:
+        from numpy.lib import npyio
+
+        home = sys.modules.get("numpy.lib._npyio_impl", npyio)
+        return getattr(home, f"_{self._name}_dispatcher")
+
+    def _exchange(self, before: Any, after: Any) -> None:
+        """In NumPy's own list of such functions."""
+        for place in ("numpy._core.overrides", "numpy.core.overrides"):
+            listed = getattr(sys.modules.get(place), "ARRAY_FUNCTIONS", None)
+            if listed is not None and before in listed:
+                listed.discard(before)
+                listed.add(after)
+
+
+def table() -> Iterable[Entry]:
+    """What ``import numpy`` loads."""
+    yield read("load", source="file", observed=_Mapping)
+    for name in ("loadtxt", "genfromtxt"):
+        yield read(name, source="fname", places=_text)
+    yield read("fromregex", source="file")
+    yield read("fromfile", source="file")
+    yield read("memmap.__new__", name="memmap", source="filename", observed=_Mapping)
+    yield write("memmap.flush", name="memmap.flush", target="filename", data="", places=_mapped)
+    yield read("lib.npyio.NpzFile.__getitem__", name="NpzFile.getitem", always=True)
+    for name, facts in _WRITERS.items():
+        dispatched = _Dispatched(name)
+        packing = Packing(dispatched.take_out, dispatched.put_in)
+        yield write(name, packing=packing, undo=dispatched.undo, **facts)
+
+
+def _suffixed(suffix: str) -> Callable[[Mapping[str, Any]], Any]:
+    """NumPy adds a suffix to the name of a file that does not have it."""
+
+    def place(parameters: Mapping[str, Any]) -> Any:
+        file = parameters.get("file")
+        if not isinstance(file, (str, os.PathLike)):
+            return file
+        path = os.fspath(file)
+        return path if not isinstance(path, str) or path.endswith(suffix) else path + suffix
+
+    return place
+
+
+_WRITERS: dict[str, dict[str, Any]] = {
+    "save": {"target": "file", "data": "arr", "places": _suffixed(".npy")},
+    "savez": {"target": "file", "data": "", "places": _suffixed(".npz")},
+    "savez_compressed": {"target": "file", "data": "", "places": _suffixed(".npz")},
+    "savetxt": {"target": "fname", "data": "X"},
+}
+
+
+def _text(parameters: Mapping[str, Any]) -> Any:
+    """The file that is read; None where the lines themselves are given."""
+    source = parameters.get("fname")
+    named = isinstance(source, (str, os.PathLike)) or hasattr(source, "read")
+    return source if named else None
+
+
+def _mapped(parameters: Mapping[str, Any]) -> Any:
+    """The file behind a mapped array that can be written to."""
+    array = parameters["self"]
+    return array.filename if array.mode in ("r+", "w+") else None
+
+
+TABLES = {"numpy": table}

@@ -1,0 +1,435 @@
+"""Polars: its operation table, and what only Polars needs.
+
+What is eager makes spans as with pandas. What is lazy makes none: LazyFrames and expressions carry
+their sources, and what executes them used these. Polars writes most eager methods as a plan that is
+executed at once; those calls are its own and go straight through.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from otelprov.artifacts import carrier
+from otelprov.artifacts.deferred import resolve
+from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._polars import explain, explain_all
+from otelprov.instrumentation._sql import query_place, table_place
+from otelprov.instrumentation._table import (
+    Arguments,
+    Entry,
+    Keywords,
+    each,
+    plan,
+    read,
+    step,
+    transform,
+    write,
+)
+from otelprov.instrumentation._wrapping import finding_stack_level, iterating
+from otelprov.model import OperationKind
+from otelprov.recording import observation, places
+from otelprov.recording.recorder import OpenOperation
+
+BOTH = ("DataFrame", "Series")
+
+ODDITIES: tuple[str, ...] = (
+    "A LazyFrame, an expression and an SQLContext carry their sources; collect, sink and what else "
+    "executes them is one operation, with the optimised plan.",
+    "The plan of a query that holds functions of the program (map_batches, map_elements) is not "
+    "shown, because Polars may call them to show it.",
+    "sink_parquet does not put an id into the file, because the table is never in memory: its "
+    "file has an extended attribute.",
+)
+
+
+def _reads() -> Iterable[Entry]:
+    for name in (
+        "read_csv read_parquet read_ipc read_ipc_stream read_json read_ndjson read_avro read_excel "
+        "read_ods read_lines read_delta read_csv_batched"
+    ).split():
+        yield read(name, source="source")
+    yield read("read_iceberg", source="source")
+    yield read("read_database", source="query", places=_queried, client=True)
+    yield read("read_database_uri", source="query", places=_queried, client=True)
+    yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
+    yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
+
+
+def _scans() -> Iterable[Entry]:
+    for name in (
+        "scan_csv scan_parquet scan_ipc scan_ndjson scan_lines scan_delta scan_lance"
+    ).split():
+        yield plan(name, source="source")
+    yield plan("scan_iceberg", source="source", places=_iceberg, runs_functions=True)
+    yield plan("scan_pyarrow_dataset", source="source", places=_dataset, runs_functions=True)
+    yield plan("scan_arrow_c_stream", source="source", runs_functions=True)
+    yield plan("defer", runs_functions=True)
+    yield plan("io.plugins.register_io_source", runs_functions=True)
+
+
+def _writes() -> Iterable[Entry]:
+    yield write("DataFrame.write_parquet", target="file", places=_file, typed=True, prepare=_carry)
+    for name in ("write_ipc", "write_ipc_stream", "write_avro"):
+        yield write(f"DataFrame.{name}", target="file", places=_file, typed=True)
+    for name in ("write_csv", "write_json", "write_ndjson"):
+        yield write(f"DataFrame.{name}", target="file", places=_file)
+    yield write(
+        "DataFrame.write_excel",
+        target="workbook",
+        places=lambda p: p.get("workbook") or "dataframe.xlsx",
+    )
+    yield write("DataFrame.write_delta", target="target")
+    yield write("DataFrame.write_iceberg", target="target", places=_iceberg)
+    yield write("DataFrame.write_database", target="table_name", places=_stored, client=True)
+    yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
+    yield from each(write("to_dict"), "DataFrame")
+    yield from each(write("to_dicts"), "DataFrame")
+    yield from each(write("rows"), "DataFrame")
+    yield from each(write("rows_by_key"), "DataFrame")
+    yield write("Series.to_list")
+    for name in ("sink_parquet", "sink_ipc", "sink_csv", "sink_ndjson"):
+        yield write(
+            f"LazyFrame.{name}",
+            target="path",
+            places=_file,
+            only_when=_at_once,
+            explain=explain,
+        )
+    yield write("LazyFrame.sink_delta", target="target", explain=explain, only_when=_at_once)
+    yield write(
+        "LazyFrame.sink_iceberg",
+        target="target",
+        places=_iceberg,
+        explain=explain,
+        only_when=_at_once,
+    )
+
+
+def _queries() -> Iterable[Entry]:
+    yield _query("LazyFrame.collect", only_when=lambda p, _: not p.get("background"))
+    yield _query("LazyFrame.fetch")
+    yield _query("LazyFrame.describe")
+    yield _query("LazyFrame.profile", result=lambda result: result[0])
+    yield _query("LazyFrame.sink_batches", only_when=_at_once)
+    yield _query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+
+
+def _query(path: str, **facts: Any) -> Entry:
+    """What executes a plan and gives its result to the program."""
+    kind: OperationKind = "query"
+    return transform(path, **{"explain": explain, **facts})._replace(kind=kind)
+
+
+def _transforms() -> Iterable[Entry]:
+    for name in (
+        "join join_asof join_where merge_sorted update with_columns with_columns_seq select "
+        "select_seq filter remove pivot unpivot melt sort unique explode unnest drop drop_nulls "
+        "drop_nans fill_null fill_nan rename cast transpose unstack upsample partition_by sample "
+        "top_k bottom_k describe with_row_index with_row_count to_dummies shift reverse "
+        "interpolate gather gather_every head tail limit slice sql match_to_schema corr "
+        "hstack vstack fold map_rows map_columns apply rolling_agg first last"
+    ).split():
+        yield transform(f"DataFrame.{name}")
+    yield transform("DataFrame.pipe", holds_nested=False)
+    for name in ("extend", "insert_column", "insert_at_idx", "replace_column", "replace_at_idx"):
+        yield transform(f"DataFrame.{name}", in_place="always")
+    yield transform("DataFrame.drop_in_place", in_place="always")
+    yield transform("DataFrame.__setitem__", in_place="always")
+    yield transform("DataFrame.columns", name="rename", setter=True, in_place="always")
+    yield transform("DataFrame.__getitem__", only_when=_selects_rows)
+    yield transform("concat", holds_nested=False, only_when=_is_eager, lists="items")
+    yield transform("union", holds_nested=False, only_when=_is_eager, lists="items")
+    yield transform("merge_sorted", holds_nested=False, only_when=_is_eager, lists="items")
+    yield transform("align_frames", only_when=_is_eager)
+    yield transform("select", only_when=lambda p, _: p.get("eager", True))
+    for name in ("value_counts", "to_dummies", "hist", "describe", "map_elements", "apply"):
+        yield transform(f"Series.{name}")
+
+
+def _hand_overs() -> Iterable[Entry]:
+    yield from each(transform("to_pandas", hands_over=True), *BOTH)
+    yield from each(transform("to_arrow", hands_over=True), *BOTH)
+    yield from each(transform("to_numpy"), *BOTH)
+    for name in ("to_torch", "to_jax"):
+        yield from each(transform(name), *BOTH)
+    for name in ("from_pandas", "from_arrow", "from_dataframe"):
+        yield transform(name, hands_over=True)
+    yield transform("from_numpy")
+    yield from each(
+        transform("__init__", hands_over=True, in_place="always", only_when=_is_foreign), *BOTH
+    )
+    for name in ("from_dict", "from_dicts", "from_records", "json_normalize"):
+        yield step(name)
+
+
+def _groups() -> Iterable[Entry]:
+    for name in ("group_by", "groupby", "group_by_dynamic", "rolling"):
+        yield step(f"DataFrame.{name}", carries_parameters=True)
+    for owner in ("GroupBy", "DynamicGroupBy", "RollingGroupBy"):
+        owner = f"dataframe.group_by.{owner}"
+        for name in ("agg", "map_groups", "apply"):
+            yield transform(f"{owner}.{name}", name=f"group_by.{name}")
+        for name in (
+            "all count first head last len max mean median min n_unique quantile sum tail"
+        ).split():
+            yield transform(f"{owner}.{name}", name=f"group_by.{name}")
+        yield step(f"{owner}.having")
+        yield step(f"{owner}.__iter__", around=iterating)
+
+
+def _steps() -> Iterable[Entry]:
+    for name in (
+        "to_series get_column get_columns iter_columns iter_slices clone __copy__ __deepcopy__ "
+        "rechunk shrink_to_fit set_sorted to_struct null_count n_unique is_duplicated is_unique "
+        "hash_rows sum mean median min max std var product quantile count approx_n_unique "
+        "sum_horizontal mean_horizontal min_horizontal max_horizontal clear "
+        "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ "
+        "__floordiv__ __rfloordiv__ __mod__ __rmod__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__"
+    ).split():
+        yield step(f"DataFrame.{name}")
+    series = sys.modules["polars"].Series
+    for name in _methods(series, _NO_DATA):
+        yield step(f"Series.{name}")
+    for name in ("append", "extend", "__setitem__", "set_at_idx"):
+        yield step(f"Series.{name}", in_place="always")
+    for path, class_ in _namespaces("series", series):
+        yield from (step(f"{path}.{name}") for name in _methods(class_))
+    for owner in BOTH:
+        yield step(f"{owner}.__getstate__", around=pickling)
+        yield step(f"{owner}.__setstate__", around=unpickling)
+    for place in ("_warnings", "_utils.various"):
+        yield step(f"{place}.find_stacklevel", around=finding_stack_level)
+
+
+def _plans() -> Iterable[Entry]:
+    yield plan("DataFrame.lazy")
+    yield plan("Series.lazy")
+    yield plan("LazyFrame.__init__")
+    for name in (
+        "bottom_k cache cast clear clone count drop drop_nans drop_nulls explode fill_nan "
+        "fill_null filter first gather gather_every group_by groupby group_by_dynamic head "
+        "interpolate join join_asof join_where last lazy limit match_to_schema max mean median "
+        "melt merge_sorted min null_count pivot quantile remove rename reverse rolling select "
+        "select_seq set_sorted shift slice sort sql std sum tail top_k unique unnest unpivot "
+        "update var with_columns with_columns_seq with_context with_row_count with_row_index "
+        "approx_n_unique __copy__ __deepcopy__ __getitem__"
+    ).split():
+        yield plan(f"LazyFrame.{name}")
+    for name in ("map_batches", "map", "inspect", "pipe_with_schema"):
+        yield plan(f"LazyFrame.{name}", runs_functions=True)
+    owner = "lazyframe.group_by.LazyGroupBy"
+    for name in (
+        "agg all count first having head last len max mean median min n_unique quantile sum tail"
+    ).split():
+        yield plan(f"{owner}.{name}")
+    for name in ("map_groups", "apply"):
+        yield plan(f"{owner}.{name}", runs_functions=True)
+
+
+def _expressions() -> Iterable[Entry]:
+    package = sys.modules["polars"]
+    for name in _methods(package.Expr, _NO_EXPRESSION):
+        yield plan(f"Expr.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    for path, class_ in _namespaces("expr", package.Expr):
+        for name in _methods(class_):
+            yield plan(f"{path}.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    for owner, names in (
+        ("When", ("then",)),
+        ("Then", ("when", "otherwise")),
+        ("ChainedWhen", ("then",)),
+        ("ChainedThen", ("when", "otherwise")),
+    ):
+        for name in names:
+            yield plan(f"expr.whenthen.{owner}.{name}")
+    for name, value in vars(package).items():
+        home = getattr(value, "__module__", "")
+        if (
+            isinstance(value, types.FunctionType)
+            and home.startswith("polars.functions")
+            and name not in _NO_EXPRESSIONS_MADE
+        ):
+            yield plan(name, runs_functions=name in _WITH_FUNCTIONS)
+
+
+_WITH_FUNCTIONS = frozenset(
+    "map_batches map_elements map_groups map apply rolling_map rolling_apply fold reduce cum_fold "
+    "cum_reduce cumfold cumreduce pipe_with_dtype".split()
+)
+_NO_EXPRESSION = frozenset({"pipe", "deserialize", "from_json", "register_plugin"})
+_NO_EXPRESSIONS_MADE = frozenset(
+    "concat union merge_sorted collect_all collect_all_async select align_frames explain_all "
+    "set_random_seed dtype_of self_dtype struct_with_fields escape_regex sql_expr col".split()
+)
+_NO_DATA = frozenset(
+    "append extend describe hist value_counts to_dummies map_elements apply to_list to_pandas "
+    "to_arrow to_numpy to_torch to_jax to_init_repr lazy item len is_empty has_nulls has_validity "
+    "equals estimated_size n_chunks chunk_lengths n_unique get_chunks set_at_idx index_of search "
+    "null_count".split()
+)
+_OPERATORS = frozenset(
+    f"__{name}__"
+    for name in (
+        "abs add radd and rand eq floordiv rfloordiv ge gt invert le lt mod rmod mul rmul ne neg "
+        "or ror pos pow rpow sub rsub truediv rtruediv xor rxor matmul rmatmul getitem "
+        "array_ufunc copy deepcopy"
+    ).split()
+)
+
+
+def _methods(class_: type, without: frozenset[str] = frozenset()) -> list[str]:
+    """The methods and accessors of a class that may hand data on: all but a few."""
+    return [
+        name
+        for name, value in vars(class_).items()
+        if (not name.startswith("_") or name in _OPERATORS)
+        and name not in without
+        and (
+            isinstance(value, types.FunctionType)
+            or (isinstance(value, property) and name in getattr(class_, "_accessors", ()))
+        )
+    ]
+
+
+def _namespaces(part: str, owner: type) -> Iterable[tuple[str, type]]:
+    """The classes of ``.str``, ``.dt`` and their like."""
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__name__", "")
+        if name.startswith(f"polars.{part}."):
+            for attribute, value in vars(module).items():
+                if (
+                    isinstance(value, type)
+                    and value.__module__ == name
+                    and attribute.endswith("NameSpace")
+                    and hasattr(value, "_accessor")
+                    and attribute.removeprefix("Expr") not in ("MetaNameSpace", "PlotNameSpace")
+                ):
+                    yield f"{name.removeprefix('polars.')}.{attribute}", value
+
+
+# --- what the arguments of a call say -------------------------------------------------------------
+
+
+def _at_once(parameters: Mapping[str, Any], _: object) -> bool:
+    """Whether a sink or ``collect_all`` executes its plan, and does not give another."""
+    return not parameters.get("lazy")
+
+
+def _is_eager(parameters: Mapping[str, Any], _: object) -> bool:
+    """Whether the first of several frames is data."""
+    items = parameters.get("items", parameters.get("frames", ()))
+    if isinstance(items, Mapping):
+        items = list(items.values())
+    while isinstance(items, (list, tuple)) and items:
+        items = items[0]
+    return observation.data_kind(items) is not None
+
+
+def _is_foreign(parameters: Mapping[str, Any], _: object) -> bool:
+    """Whether a frame is made of the table of another library."""
+    data = parameters.get("data", parameters.get("values"))
+    if data is None:
+        data = parameters.get("name")  # pl.Series(values)
+    root = type(data).__module__.partition(".")[0]
+    return root in ("pandas", "pyarrow") and observation.data_kind(data) == "table"
+
+
+def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
+    """``df[1:3]``, ``df[[0, 2], "a"]`` choose rows; ``df["a"]`` and ``df[["a", "b"]]`` columns."""
+    key = parameters.get("key", parameters.get("item"))
+    rows = key[0] if isinstance(key, tuple) and key else key
+    if isinstance(rows, slice):
+        return rows != slice(None)
+    if isinstance(rows, (list, range)):
+        return bool(rows) and not isinstance(rows[0], str)
+    return observation.data_kind(rows) is not None
+
+
+def _file(parameters: Mapping[str, Any]) -> Any:
+    """Where a frame is written to; of files by partition, the directory that they are in."""
+    target = parameters.get("file", parameters.get("path"))
+    for name in ("base_path", "_base_path"):
+        base = getattr(target, name, None)
+        if base is not None:
+            return base
+    inner = getattr(target, "_pl_partition_by", None) or getattr(target, "_py_partition_by", None)
+    return getattr(inner, "base_path", target)
+
+
+def _queried(parameters: Mapping[str, Any]) -> str:
+    connection = parameters.get("connection", parameters.get("uri"))
+    return query_place({"con": connection, "sql": parameters.get("query")})
+
+
+def _stored(parameters: Mapping[str, Any]) -> str:
+    return table_place({"con": parameters["connection"], "name": parameters["table_name"]})
+
+
+def _iceberg(parameters: Mapping[str, Any]) -> Any:
+    table = parameters.get("source", parameters.get("target"))
+    location = getattr(table, "metadata_location", None)
+    return location if isinstance(location, str) else table
+
+
+def _dataset(parameters: Mapping[str, Any]) -> Any:
+    """The files of a data set of pyarrow."""
+    source = parameters["source"]
+    return list(getattr(source, "files", ())) or source
+
+
+# --- ids that travel in Parquet files -------------------------------------------------------------
+
+
+def _carry(
+    operation: OpenOperation, arguments: Arguments, keywords: Keywords
+) -> tuple[Arguments, Keywords]:
+    """The written table carries its id and its span in the metadata of the file."""
+    own = keywords.get("metadata")
+    if (
+        not _has_metadata()
+        or keywords.get("use_pyarrow")
+        or not isinstance(own, (dict, type(None)))
+    ):
+        return arguments, keywords  # what pyarrow writes carries it as other tables of pyarrow
+    if operation.content is None:
+        operation.content = observation.look_at(operation, arguments[0])
+        if operation.content is None:
+            return arguments, keywords
+    content = resolve(operation.content)
+    if content.coverage != "full":
+        return arguments, keywords
+    target = arguments[1] if len(arguments) > 1 else keywords.get("file")
+    part = bool(keywords.get("partition_by")) or type(target).__name__.startswith("Partition")
+    added = carrier.arrow_metadata(places.carried(operation, content.id, part=part))
+    said = {key.decode(): value.decode() for key, value in added.items()}
+    return arguments, {**keywords, "metadata": {**(own or {}), **said}}
+
+
+@cache
+def _has_metadata() -> bool:
+    function: Callable[..., Any] = sys.modules["polars"].DataFrame.write_parquet
+    return "metadata" in inspect.signature(function).parameters
+
+
+def table() -> Iterable[Entry]:
+    """Everything lies in modules that ``import polars`` loads."""
+    for part in (
+        _reads,
+        _scans,
+        _writes,
+        _queries,
+        _transforms,
+        _hand_overs,
+        _groups,
+        _steps,
+        _plans,
+        _expressions,
+    ):
+        yield from part()
+
+
+TABLES = {"polars": table}

@@ -1,0 +1,333 @@
+"""scikit-learn: what fits a model, what uses one, and what splits, scores and loads data.
+
+Estimators are classes in a hundred modules, and in the program and other libraries too: all of
+them inherit from ``BaseEstimator``, and their methods are patched where a class defines them.
+A method that scikit-learn calls itself belongs to the call that the program made: the fits inside
+a pipeline, a grid search or a cross-validation are one operation.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+from otelprov.artifacts.deferred import resolve
+from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._calls import is_internal, pickled_by
+from otelprov.instrumentation._estimators import (
+    Called,
+    Evaluated,
+    Fitted,
+    Measured,
+    Scored,
+    is_member,
+    library_of,
+)
+from otelprov.instrumentation._families import Family
+from otelprov.instrumentation._table import Entry, read, step, transform, write
+from otelprov.instrumentation._wrapping import followed
+from otelprov.recording import faults, models, observation
+from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording.run import run
+
+ODDITIES = (
+    "Methods of any estimator are recorded, also of the program's own classes and of other "
+    "libraries', if they inherit from `sklearn.base.BaseEstimator`.",
+    "What scikit-learn calls itself belongs to the call that the program made: a grid search is "
+    "one operation, however many models it fits. A fit in a function of the program's own, called "
+    "from inside, is one of its own.",
+    "A fitted model is known by its content. Attributes of it that end with `_` and are arrays "
+    "(`labels_`, `coef_`), and the models in it (`best_estimator_`, a step of a pipeline), come "
+    "from it.",
+    "What indexing with the arrays of `KFold.split` makes of an array (`X[train]`) is C, and of "
+    "unknown origin; of a pandas table it is seen.",
+)
+
+
+def _method(name: str, kind: Any, observed: Any = None) -> Entry:
+    return Entry(name, kind, name, observed=observed)
+
+
+METHODS = {
+    **{name: _method(name, "train", Fitted) for name in ("fit", "partial_fit")},
+    **{name: _method(name, "train", Fitted) for name in ("fit_transform", "fit_predict")},
+    **{name: _method(name, "train", Fitted) for name in ("fit_resample", "fit_sample")},
+    **{name: _method(name, "transform", Called) for name in ("transform", "inverse_transform")},
+    **{
+        name: _method(name, "predict", Called)
+        for name in (
+            "predict predict_proba predict_log_proba decision_function score_samples apply "
+            "kneighbors kneighbors_graph radius_neighbors radius_neighbors_graph decision_path"
+        ).split()
+    },
+    "score": _method("score", "predict", Scored),
+}
+
+PROPERTIES = {
+    name: step(name) for name in ("feature_importances_", "coef_", "intercept_", "booster_")
+}
+
+FAMILY = Family("sklearn", METHODS, PROPERTIES, is_member, library_of)
+
+
+def _base() -> Iterable[Entry]:
+    module = sys.modules["sklearn.base"]
+    for kind in list(vars(module).values()):
+        if isinstance(kind, type) and kind.__module__ == "sklearn.base":
+            _adopt_all(kind)
+    yield step("BaseEstimator.__init_subclass__", around=FAMILY.making, undo=FAMILY.release)
+    yield step("TransformerMixin.__init_subclass__", around=FAMILY.making)
+    yield step("BaseEstimator.__getstate__", around=_pickling)
+    yield step("BaseEstimator.__setstate__", around=_unpickling)
+
+
+def _adopt_all(kind: type) -> None:
+    """A class and those made of it before this: of a program that imported scikit-learn first."""
+    FAMILY.adopt(kind)
+    made: type
+    for made in kind.__subclasses__():
+        _adopt_all(made)
+
+
+# --- functions ------------------------------------------------------------------------------------
+
+
+def _functions(names: str, make: Callable[..., Entry] = transform, **facts: Any) -> Any:
+    return lambda: [make(name, **facts) for name in names.split()]
+
+
+def _metrics(names: str) -> Any:
+    def table() -> Iterable[Entry]:
+        for name in names.split():
+            yield transform(name, observed=Measured)
+
+    return table
+
+
+def _split() -> Iterable[Entry]:
+    yield transform("train_test_split")
+    for name in (
+        "KFold GroupKFold StratifiedKFold StratifiedGroupKFold RepeatedKFold "
+        "RepeatedStratifiedKFold TimeSeriesSplit LeaveOneOut LeavePOut LeaveOneGroupOut "
+        "LeavePGroupsOut PredefinedSplit ShuffleSplit GroupShuffleSplit StratifiedShuffleSplit"
+    ).split():
+        yield step(f"{name}.split", around=_splitting)
+
+
+def _validation() -> Iterable[Entry]:
+    for name in (
+        "cross_val_score cross_validate cross_val_predict learning_curve validation_curve "
+        "permutation_test_score"
+    ).split():
+        yield Entry(name, "train", name, observed=Evaluated)
+
+
+_BUNDLED = {
+    "load_iris": ("iris.csv",),
+    "load_breast_cancer": ("breast_cancer.csv",),
+    "load_wine": ("wine_data.csv",),
+    "load_digits": ("digits.csv.gz",),
+    "load_diabetes": ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"),
+    "load_linnerud": ("linnerud_exercise.csv", "linnerud_physiological.csv"),
+}
+
+
+def _loaders() -> Iterable[Entry]:
+    for name, files in _BUNDLED.items():
+        yield read(name, source="files", places=_in_package(files))
+    yield read("load_files", source="container_path")
+
+
+def _in_package(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+    def place(_: Mapping[str, Any]) -> Any:
+        directory = os.path.dirname(sys.modules["sklearn.datasets"].__file__ or "")
+        return [os.path.join(directory, "data", name) for name in names]
+
+    return place
+
+
+def _fetchers(names: str) -> Any:
+    def table() -> Iterable[Entry]:
+        for name in names.split():
+            place = f"sklearn://datasets/{name.partition('_')[2]}"
+            yield read(name, source="dataset", places=lambda _, place=place: place, client=True)
+
+    return table
+
+
+def _openml_place(parameters: Mapping[str, Any]) -> str:
+    name = parameters.get("data_id") or parameters.get("name")
+    return f"openml://{name}/{parameters.get('version')}"
+
+
+def _openml() -> Iterable[Entry]:
+    yield read("fetch_openml", source="name", places=_openml_place, client=True)
+
+
+def _svmlight() -> Iterable[Entry]:
+    yield read("load_svmlight_file", source="f")
+    yield read("load_svmlight_files", source="files")
+    yield write("dump_svmlight_file", target="f", data="")
+
+
+def _inspection() -> Iterable[Entry]:
+    yield Entry("permutation_importance", "predict", "permutation_importance")
+
+
+def _partial_dependence() -> Iterable[Entry]:
+    yield Entry("partial_dependence", "predict", "partial_dependence")
+
+
+# --- splits ---------------------------------------------------------------------------------------
+
+
+def _splitting(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The indices of each fold come from the data that is split."""
+    what = Step("sklearn", "split")
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            folds = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            try:
+                if not is_internal(sys._getframe(1)):
+                    known = observation.known_inputs((*args, *kwargs.values()))
+                    identity = derive(what, known, None)
+                    if identity is not None:
+                        return _folds(folds, identity)
+            except Exception as fault:
+                faults.tell("the folds of a split are not known", fault)
+        return folds
+
+    return wrapper
+
+
+def _folds(folds: Iterator[Any], identity: Identity) -> Iterator[Any]:
+    while True:
+        try:
+            fold = next(folds)
+        except StopIteration:
+            return
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        with faults.contained("a fold of a split is not known"):
+            for indices in fold:
+                registry.assign(indices, identity)
+        yield fold
+
+
+# --- pickles --------------------------------------------------------------------------------------
+
+
+def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A model that leaves for another process is known there by its content."""
+    return followed(original, _pickled, "a pickled model was not recorded")
+
+
+def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
+    return followed(original, _unpickled, "an unpickled model is of unknown origin")
+
+
+class _Last(threading.local):
+    """The model that was pickled last: its parts follow it."""
+
+    parts: frozenset[int] = frozenset()
+
+
+_last = _Last()
+
+
+def _pickled(frame: FrameType, _: object, model: Any) -> None:
+    caller = pickled_by(frame)
+    if caller is None:
+        return  # part of an operation: joblib.dump, a parallel fit
+    if id(model) in _last.parts:
+        return
+    _last.parts = frozenset(id(part) for _, part in models.parts(model) if part is not model)
+    if registry.lookup(model) is None:
+        return
+    identity = models.identity(model)
+    known = identity.artifact
+    if known is not None and resolve(known).coverage == "full":
+        return  # its id is its content already
+    operation = OpenOperation(Call("sklearn", "pickle", "transform"), caller, {}, ())
+    operation.use("self", identity)
+    operation.generate("content", models.look_at(operation, model))
+    operation.end()
+
+
+def _unpickled(frame: FrameType, _: object, model: Any, *state: object) -> None:
+    if pickled_by(frame) is not None:
+        registry.arrive(model)
+
+
+TABLES: dict[str, Callable[[], Iterable[Entry]]] = {
+    "sklearn.base": _base,
+    "sklearn.model_selection._split": _split,
+    "sklearn.model_selection._validation": _validation,
+    "sklearn.metrics._classification": _metrics(
+        "accuracy_score balanced_accuracy_score brier_score_loss class_likelihood_ratios "
+        "classification_report cohen_kappa_score confusion_matrix d2_brier_score "
+        "d2_log_loss_score f1_score fbeta_score hamming_loss hinge_loss jaccard_score log_loss "
+        "matthews_corrcoef multilabel_confusion_matrix precision_recall_fscore_support "
+        "precision_score recall_score zero_one_loss"
+    ),
+    "sklearn.metrics._ranking": _metrics(
+        "auc average_precision_score coverage_error dcg_score det_curve "
+        "label_ranking_average_precision_score label_ranking_loss ndcg_score "
+        "precision_recall_curve roc_auc_score roc_curve top_k_accuracy_score"
+    ),
+    "sklearn.metrics._regression": _metrics(
+        "d2_absolute_error_score d2_pinball_score d2_tweedie_score explained_variance_score "
+        "max_error mean_absolute_error mean_absolute_percentage_error mean_gamma_deviance "
+        "mean_pinball_loss mean_poisson_deviance mean_squared_error mean_squared_log_error "
+        "mean_tweedie_deviance median_absolute_error r2_score root_mean_squared_error "
+        "root_mean_squared_log_error"
+    ),
+    "sklearn.metrics.cluster._supervised": _metrics(
+        "adjusted_mutual_info_score adjusted_rand_score completeness_score "
+        "fowlkes_mallows_score homogeneity_completeness_v_measure homogeneity_score "
+        "mutual_info_score normalized_mutual_info_score rand_score v_measure_score"
+    ),
+    "sklearn.metrics.cluster._unsupervised": _metrics(
+        "calinski_harabasz_score davies_bouldin_score silhouette_samples silhouette_score"
+    ),
+    "sklearn.preprocessing._data": _functions(
+        "add_dummy_feature binarize maxabs_scale minmax_scale normalize power_transform "
+        "quantile_transform robust_scale scale"
+    ),
+    "sklearn.preprocessing._label": _functions("label_binarize"),
+    "sklearn.utils._indexing": _functions("resample shuffle"),
+    "sklearn.inspection._permutation_importance": _inspection,
+    "sklearn.inspection._partial_dependence": _partial_dependence,
+    "sklearn.datasets._base": _loaders,
+    "sklearn.datasets._california_housing": _fetchers("fetch_california_housing"),
+    "sklearn.datasets._covtype": _fetchers("fetch_covtype"),
+    "sklearn.datasets._kddcup99": _fetchers("fetch_kddcup99"),
+    "sklearn.datasets._lfw": _fetchers("fetch_lfw_pairs fetch_lfw_people"),
+    "sklearn.datasets._olivetti_faces": _fetchers("fetch_olivetti_faces"),
+    "sklearn.datasets._rcv1": _fetchers("fetch_rcv1"),
+    "sklearn.datasets._species_distributions": _fetchers("fetch_species_distributions"),
+    "sklearn.datasets._twenty_newsgroups": _fetchers(
+        "fetch_20newsgroups fetch_20newsgroups_vectorized"
+    ),
+    "sklearn.datasets._openml": _openml,
+    "sklearn.datasets._svmlight_format_io": _svmlight,
+    "sklearn.datasets._samples_generator": _functions(
+        "make_biclusters make_blobs make_checkerboard make_circles make_classification "
+        "make_friedman1 make_friedman2 make_friedman3 make_gaussian_quantiles make_hastie_10_2 "
+        "make_low_rank_matrix make_moons make_multilabel_classification make_regression "
+        "make_s_curve make_sparse_coded_signal make_sparse_spd_matrix "
+        "make_sparse_uncorrelated make_spd_matrix make_swiss_roll"
+    ),
+}

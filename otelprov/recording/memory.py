@@ -1,0 +1,80 @@
+"""Arrays that lie in the memory of another: a view comes from what it is a view of.
+
+NumPy's indexing is C and is not seen. But ``a[:, :3]`` lies in the memory of ``a`` and says so in
+its ``base``: that is observed, and no guess.
+"""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import Any
+
+from otelprov.artifacts import digest_value
+from otelprov.artifacts.registry import Identity, Step, derive, registry
+
+_VIEW = Step("numpy", "view")
+
+# Owner of memory -> what the array in it is; None where it is that of several. A known array may
+# be a view itself, and NumPy names the owner of the memory as the base of a view of a view.
+_owners: dict[int, tuple[weakref.ref[object], Identity | None]] = {}
+
+
+def note(array: Any, identity: Identity) -> None:
+    """``array`` is known from now on, and so is the memory that it lies in."""
+    owner = _owner(array)
+    if owner is None:
+        return
+    key = id(owner)
+    found = _owners.get(key)
+    if found is not None and found[0]() is owner:
+        if found[1] != identity:
+            _owners[key] = (found[0], None)
+        return
+    _owners[key] = (weakref.ref(owner, partial(_owners.pop, key)), identity)
+
+
+def of_view(array: Any) -> Identity | None:
+    """What is known of an array as a view of another; None if it is none, or of an unknown one."""
+    base = getattr(array, "base", None)
+    if base is None:
+        return None
+    found = None
+    last = array
+    while is_array(base):
+        found = registry.lookup(base)
+        if found is not None:
+            break
+        last, base = base, base.base
+    if found is None:
+        entry = _owners.get(id(last)) if last is not array else None
+        if entry is None or entry[0]() is not last:
+            return None
+        found = entry[1]
+        base = last
+    return None if found is None else derive(_VIEW, [found], _place(array, base))
+
+
+def _place(view: Any, base: Any) -> bytes | None:
+    """Which part of the memory it is."""
+    start = view.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    return digest_value([start, view.shape, view.strides, view.dtype.str])
+
+
+def _owner(array: Any) -> Any:
+    """The array that owns the memory; None where that is the array itself, or no array."""
+    base: Any = getattr(array, "base", None)
+    owner = None
+    while is_array(base):
+        owner, base = base, base.base
+    return owner
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is one of NumPy's arrays, also of a class of the program's own."""
+    # Not isinstance: nothing is asked of an object that is none. All of NumPy's arrays have both.
+    return (
+        value is not None
+        and hasattr(type(value), "__array_interface__")
+        and hasattr(type(value), "base")
+    )

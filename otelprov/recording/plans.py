@@ -1,0 +1,367 @@
+"""Lazy objects: what they will read when they are executed, and how they were made.
+
+A LazyFrame, an expression, a relation of a database is no data. To build one makes no span: it
+carries a *plan*, which names its sources (files that are still to be read, tables in memory) and
+stands for the steps that lead from them to it. What executes it is one operation, which used these
+sources as they are then.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Final, TypeAlias
+
+from otelprov.artifacts import digest_value
+from otelprov.artifacts.deferred import Pending, pending
+from otelprov.artifacts.registry import Identity, Step
+from otelprov.recording import places
+from otelprov.recording.bounds import FAILED, WHOLE, Reading
+from otelprov.recording.recorder import OpenOperation
+
+MAX_ITEMS: Final = 10_000
+"""Items of one list or dict argument that are looked at for lazy objects."""
+MAX_DEPTH: Final = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """A place outside that is read when the plan is executed."""
+
+    role: str
+    """The parameter that named it."""
+    place: object
+    """One path, URL, open file or buffer, or several."""
+    how: Reading = WHOLE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """A table in memory, as it was when it became part of the plan."""
+
+    role: str
+    identity: Identity
+
+
+Leaf: TypeAlias = Scan | Given
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a lazy object carries."""
+
+    leaves: tuple[Leaf, ...]
+    """Its sources, in the order in which they came in, and each but once."""
+    path: bytes | Pending[bytes]
+    """Digest of the steps from the sources, which it knows by their numbers: the same steps from
+    other files have the same. Random where a step is not known exactly."""
+    runs_functions: bool = False
+    """Whether functions of the program's own are part of it."""
+
+    @property
+    def tables(self) -> list[Identity]:
+        """Its sources that are in memory."""
+        return [leaf.identity for leaf in self.leaves if isinstance(leaf, Given)]
+
+
+class Plans:
+    """Live lazy objects by ``id``, weakly held as in ``artifacts.registry``."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[object], Plan]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def lookup(self, value: object) -> Plan | None:
+        """The plan that ``value`` carries."""
+        entry = self._entries.get(id(value))
+        return entry[1] if entry is not None and entry[0]() is value else None
+
+    def assign(self, value: object, plan: Plan) -> bool:
+        """Say what ``value`` carries from now on. False when it cannot be held weakly."""
+        key = id(value)
+        try:
+            reference = weakref.ref(value, partial(self._entries.pop, key))
+        except TypeError:
+            return False
+        self._entries[key] = (reference, plan)
+        return True
+
+    def find(self, parameters: Mapping[str, object]) -> list[tuple[str, Plan]]:
+        """The plans among parameters, also in lists and dicts, each with its parameter's name."""
+        if not self._entries:
+            return []
+        return [
+            (name, plan)
+            for name, value in parameters.items()
+            if value is not None
+            for plan in self._in(value, 0)
+        ]
+
+    def _in(self, value: object, depth: int) -> Iterator[Plan]:
+        plan = self.lookup(value)
+        if plan is not None:
+            yield plan
+        elif isinstance(value, (list, tuple, dict)) and depth < MAX_DEPTH:
+            items = value.values() if isinstance(value, dict) else value
+            for index, item in enumerate(items):
+                if index >= MAX_ITEMS:
+                    break
+                yield from self._in(item, depth + 1)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+
+plans = Plans()
+
+
+# --- building -------------------------------------------------------------------------------------
+
+
+def scan(role: str, place: object, how: Reading = WHOLE) -> Plan:
+    """The plan that only reads ``place``; further parameters of the read are a step of their own.
+
+    A list is kept as it is now.
+    """
+    if isinstance(place, (list, set)):
+        place = tuple(place)
+    return Plan((Scan(role, place, how),), _SOURCE)
+
+
+def given(role: str, identity: Identity) -> Plan:
+    """The plan that only gives a table in memory."""
+    return Plan((Given(role, identity),), _SOURCE)
+
+
+_SOURCE: Final = b""
+
+
+def after(
+    step: Step,
+    before: Sequence[Plan],
+    detail: bytes | Pending[bytes | None] | None,
+    *,
+    runs_functions: bool = False,
+) -> Plan:
+    """The plan of what a step makes of other plans.
+
+    ``detail`` is the digest of the step's own parameters; None when they are not known.
+    """
+    leaves: dict[object, int] = {}
+    numbers = [
+        [leaves.setdefault(_Key(leaf), len(leaves)) for leaf in plan.leaves] for plan in before
+    ]
+    if len(before) == 1:
+        found = before[0].leaves
+    else:
+        found = tuple(key.leaf for key in leaves if isinstance(key, _Key))
+    runs_functions = runs_functions or any(plan.runs_functions for plan in before)
+    if detail is None:
+        return Plan(found, os.urandom(32), runs_functions)
+    paths = [plan.path for plan in before]
+    said = [step.library, step.name, step.version]
+
+    def path() -> bytes:
+        own = detail.result() if isinstance(detail, Pending) else detail
+        if own is None:
+            return os.urandom(32)
+        known = [one.result() if isinstance(one, Pending) else one for one in paths]
+        return digest_value([*said, own, numbers, known]) or os.urandom(32)
+
+    waiting = pending((detail, *paths))
+    return Plan(found, Pending(path, waiting) if waiting else path(), runs_functions)
+
+
+class _Key:
+    """Two leaves are one if they are the same place, or the same table."""
+
+    __slots__ = ("_said", "leaf")
+
+    def __init__(self, leaf: Leaf) -> None:
+        self.leaf = leaf
+        if isinstance(leaf, Given):
+            identity = leaf.identity
+            path = identity.path
+            self._said: object = (
+                tuple(map(_source_key, identity.sources)),
+                path if isinstance(path, bytes) else id(path),
+            )
+        else:
+            self._said = _place_key(leaf)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self._said)
+
+
+def _source_key(source: Any) -> object:
+    return id(source) if isinstance(source, Pending) else source.id
+
+
+def _place_key(leaf: Scan) -> object:
+    """Places with the same names are one, if they are read in the same way."""
+    place = leaf.place
+    parts = place if isinstance(place, tuple) else (place,)
+    if all(isinstance(part, (str, os.PathLike)) for part in parts):
+        system = leaf.how.filesystem
+        return (tuple(map(os.fspath, parts)), None if system is None else id(system))
+    return id(leaf)
+
+
+# --- executing ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an engine took of one source, as its own optimised plan says."""
+
+    files: tuple[str, ...]
+    """The files that it read; empty for a table in memory."""
+    columns: tuple[str, ...] | None
+    """The columns that it took, None where it does not say."""
+    all_columns: tuple[str, ...] = ()
+    """Of a table in memory: the names of all its columns."""
+    selects: bool = False
+    """Whether these are not all of its columns."""
+    partial: bool = False
+    """Whether it could stop early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What an engine says of a plan that it executed."""
+
+    text: str
+    taken: tuple[Taken, ...] = ()
+
+
+class Execution:
+    """One operation that executes plans: it used their sources."""
+
+    __slots__ = ("_operation", "_paths", "_scans", "_tables")
+
+    def __init__(self, operation: OpenOperation, found: Iterable[tuple[str, Plan]]) -> None:
+        self._operation = operation
+        self._paths: list[tuple[str, bytes | Pending[bytes]]] = []
+        self._scans: list[Scan] = []
+        self._tables: list[Given] = []
+        seen: set[_Key] = set()
+        for name, plan in found:
+            self._paths.append((name, plan.path))
+            for leaf in plan.leaves:
+                key = _Key(leaf)
+                if key in seen:
+                    continue
+                seen.add(key)
+                if isinstance(leaf, Given):
+                    self._tables.append(leaf)
+                    operation.use(leaf.role, leaf.identity)
+                else:
+                    self._scans.append(leaf)
+                    # What is read in part is not digested ahead: how much of it is not known yet.
+                    if isinstance(leaf.place, (str, os.PathLike)):
+                        places.look_ahead(operation, leaf.place, leaf.how)
+
+    def returned(self, explained: Explained | None = None) -> None:
+        """The engine is through: say what it read."""
+        operation = self._operation
+        for name, path in self._paths:
+            operation.follow(name, path.result() if isinstance(path, Pending) else path)
+        taken = list(explained.taken) if explained is not None else []
+        named = cache(lambda one: {_full(file) for file in one.files})
+        for leaf in self._scans:
+            files = expanded(leaf.place)
+            own = [one for one in taken if one.files and named(one) <= set(files)]
+            if not own:
+                places.read_from(operation, leaf.role, _whole(leaf, files), leaf.how)
+                continue
+            columns = _union(one.columns for one in own)
+            how = leaf.how
+            if columns is not None and any(one.selects for one in own):
+                how = replace(how, columns=columns)
+            if all(one.partial for one in own):
+                how = replace(how, partial=how.partial or "read in part")
+            used = sorted({file for one in own for file in named(one)}, key=files.index)
+            before = len(operation.used)
+            place = _whole(leaf, used if len(used) < len(files) else files)
+            places.read_from(operation, leaf.role, place, how)
+            if columns is not None:
+                for source in operation.used_so_far()[before:]:
+                    operation.take(source, columns)
+        self._tables_taken([one for one in taken if not one.files])
+
+    def failed(self) -> None:
+        """It has raised: what it would have read may have been read, in any part."""
+        for leaf in self._scans:
+            how = replace(leaf.how, partial=FAILED, succeeded=False)
+            places.read_from(self._operation, leaf.role, _whole(leaf, expanded(leaf.place)), how)
+
+    def _tables_taken(self, taken: list[Taken]) -> None:
+        """An engine does not say which table in memory it means: it is known where there is one."""
+        if len(self._tables) != 1 or not taken:
+            return
+        (table,) = self._tables
+        if len({one.all_columns for one in taken}) != 1 or len(table.identity.sources) != 1:
+            return
+        columns = _union(one.columns for one in taken)
+        if columns is not None:
+            self._operation.take(table.identity.sources[0], columns)
+
+
+def _union(columns: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    names: dict[str, None] = {}
+    for some in columns:
+        if some is None:
+            return None
+        names.update(dict.fromkeys(some))
+    return tuple(names)
+
+
+def expanded(place: object) -> list[str]:
+    """The files of this machine that a place names, with patterns and directories filled in; names
+    that are no such files as they are; empty for what is not named."""
+    parts = place if isinstance(place, tuple) else (place,)
+    found: list[str] = []
+    for part in parts:
+        if not isinstance(part, (str, os.PathLike)):
+            return []
+        name = os.fspath(part)
+        if not isinstance(name, str):
+            return []
+        if "://" in name:
+            found.append(name)
+            continue
+        name = os.path.expanduser(name)
+        if os.path.isdir(name):
+            for folder, folders, files in os.walk(name):
+                folders.sort()
+                found += [os.path.join(folder, file) for file in sorted(files)]
+        elif any(sign in name for sign in "*?[") and not os.path.exists(name):
+            found += sorted(glob.glob(name, recursive=True))
+        else:
+            found.append(name)
+    return [_full(name) for name in found]
+
+
+def _full(name: str) -> str:
+    return name if "://" in name else os.path.abspath(name)
+
+
+def _whole(leaf: Scan, files: list[str]) -> object:
+    """What is said to be read: the directory where it was all of one, else the files."""
+    place = leaf.place
+    if not files or not isinstance(place, (str, os.PathLike, tuple)):
+        return place
+    parts = place if isinstance(place, tuple) else (place,)
+    if any(os.path.isdir(os.path.expanduser(os.fspath(part))) for part in parts):
+        return place if files == expanded(place) else files
+    return files

@@ -19,7 +19,7 @@ from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.parameters import Defaults
-from otelprov.recording.plans import Execution, plans
+from otelprov.recording.plans import Execution, Plan, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -161,7 +161,11 @@ class Observed:
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
         found, names = self._inputs()
-        lazy = plans.find({"self": self.target, **self.parameters}) if plans else ()
+        lazy: list[tuple[str, Plan]] = []
+        if entry.lazies is not None:
+            lazy = entry.lazies({**self.parameters, "self": self.target})
+        elif plans:
+            lazy = plans.find({"self": self.target, **self.parameters})
         if lazy:
             names = names.union(name for name, _ in lazy)
         plain = {name: value for name, value in self.parameters.items() if name not in names}

@@ -52,13 +52,17 @@ def install(
     table: Iterable[Entry],
     *,
     version: str,
+    own_threads: bool = False,
 ) -> list[Site]:
-    """Patch a library. Entries that this version of it does not have are left out."""
+    """Patch a library. Entries that this version of it does not have are left out.
+
+    ``own_threads`` is whether it calls functions of the program's in threads of its own.
+    """
     library = module.__name__.partition(".")[0]
     add_library(library)
     sites: dict[tuple[int, int], Site] = {}
     for entry in table:
-        site = _site(module, entry, library, version)
+        site = _site(module, entry, version, own_threads)
         if site is None or (id(site.owner), id(site.original)) in sites:
             # DataFrame.drop and Series.drop may be one function of a base class, and
             # agg = aggregate one function under two names.
@@ -80,7 +84,7 @@ def uninstall(sites: Iterable[Site]) -> None:
             setattr(alias, name, site.original)
 
 
-def _site(module: types.ModuleType, entry: Entry, library: str, version: str) -> Site | None:
+def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:
     owner: Any = module
     *parents, attribute = entry.path.split(".")
     for part in parents:
@@ -112,12 +116,13 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if not callable(function) or _is_ours(function):
         return None
     method = not isinstance(owner, types.ModuleType) and not isinstance(original, staticmethod)
-    call = _call(entry, library, version)
+    library = module.__name__.partition(".")[0]
+    call = _call(entry, library, version, own_threads)
     binder = Binder(function, method=method)
     return Site(entry, library, owner, attribute, original, function, method, binder, call)
 
 
-def _call(entry: Entry, library: str, version: str) -> Call:
+def _call(entry: Entry, library: str, version: str, own_threads: bool = False) -> Call:
     return Call(
         library=library,
         name=entry.name,
@@ -125,6 +130,7 @@ def _call(entry: Entry, library: str, version: str) -> Call:
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
+        own_threads=own_threads,
         fills=entry.fills,
     )
 
@@ -399,7 +405,7 @@ def iterating(original: Function) -> Function:
         if run.active:
             try:
                 identity = registry.lookup(self)
-                if identity is not None:
+                if identity is not None and pieces is not self:  # or its __next__ is looked at
                     return _identified(step, pieces, identity, missing)
             except Exception as fault:
                 faults.tell(missing, fault)

@@ -14,6 +14,7 @@ from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._lazy import plan_on
+from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
@@ -73,6 +74,22 @@ def is_internal(frame: types.FrameType) -> bool:
         if isinstance(name, str):
             _internal[name] = found
         return found or is_in_place(frame.f_code)
+
+
+def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | None:
+    """Who uses the packages ``own``, seen from a frame deep in them; None where that is another
+    library that is instrumented. The standard library hands on what others ask for.
+    """
+    place: types.FrameType | None = frame
+    while place is not None:
+        if is_internal(place):
+            root = _root(place)
+            if root not in own and root != "otelprov":
+                return None
+        elif owner(place) != "standard":
+            break
+        place = place.f_back
+    return place
 
 
 def pickled_by(frame: types.FrameType) -> types.FrameType | None:
@@ -161,10 +178,10 @@ class Observed:
                     for name, value in identity.parameters:
                         plain.setdefault(name, value)
                         given.append(name)
+        defaults = self._more(plain, given)
         if entry.shows is not None:
             plain = {name: plain[name] for name in entry.shows if name in plain}
             given = [name for name in given if name in plain]
-        defaults = self._more(plain, given)
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))
@@ -175,7 +192,15 @@ class Observed:
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
-        self._look_before()
+        if entry.kind == "write" and not entry.typed:
+            # What a typed file carries is the id of the very table that is put into it, which may
+            # be another than the frame (without its index): the library's module sees to it.
+            data = self._data()
+            if observation.data_kind(data) is not None:
+                self.operation.content = observation.look_at_later(self.operation, data)
+        elif entry.kind == "read" and entry.source is not None:
+            how = reading(self.site.call.library, self.parameters)
+            places.look_ahead(self.operation, self._place(entry.source), how)
 
     def returned(self, result: object) -> None:
         """The call has returned: say what was read, written and made."""
@@ -209,19 +234,6 @@ class Observed:
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
-
-    def _look_before(self) -> None:
-        """Look at what is better looked at before the call, or while it runs."""
-        entry = self.site.entry
-        if entry.kind == "write" and not entry.typed:
-            # What a typed file carries is the id of the very table that is put into it, which may
-            # be another than the frame (without its index): the library's module sees to it.
-            data = self._data()
-            if observation.data_kind(data) is not None:
-                self.operation.content = observation.look_at_later(self.operation, data)
-        elif entry.kind == "read" and entry.source is not None:
-            how = reading(self.site.call.library, self.parameters)
-            places.look_ahead(self.operation, self._place(entry.source), how)
 
     def _executed(self, execution: Execution) -> None:
         explain, explained = self.site.entry.explain, None
@@ -349,8 +361,7 @@ def begin(
         bound = _bound(site, arguments, keywords)
         if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
             return True
-    observed: type[Observed] = site.entry.observed or Observed
-    return observed(site, arguments, keywords, frame, bound)
+    return (site.entry.observed or Observed)(site, arguments, keywords, frame, bound)
 
 
 Bound = tuple[dict[str, Any], list[str]]

@@ -45,11 +45,8 @@ def put_content(operation: OpenOperation, role: str, body: Any) -> Artifact | No
 
 def read_file(operation: OpenOperation, role: str, place: Any) -> Artifact | None:
     """Say that the operation reads a local file, whole; its content, where that is known."""
-    before = len(operation.used)
-    places.read_from(operation, role, place, places.REREAD)
-    new = operation.used_so_far()[before:]
-    found = new[0] if len(new) == 1 else None
-    return found if isinstance(found, Artifact) and found.coverage == "full" else None
+    found = places.read_from(operation, role, place, places.REREAD)
+    return found[0] if len(found) == 1 and found[0].coverage == "full" else None
 
 
 def generate_at(operation: OpenOperation, role: str, uri: str, content: Artifact | None) -> None:

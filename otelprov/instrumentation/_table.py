@@ -104,11 +104,11 @@ class Entry(NamedTuple):
     among the parameters."""
     prepare: Callable[[Any, Arguments, Keywords], tuple[Arguments, Keywords]] | None = None
     """May change the arguments of a write, so that the file carries its id."""
-    observed: type[Any] | None = None
-    """What records a call (a kind of ``_calls.Observed``), where its arguments or its results mean
-    more than these facts say."""
     shows: tuple[str, ...] | None = None
     """The parameters that are recorded, where the others may be data or secrets; None for all."""
+    observed: Callable[..., Any] | None = None
+    """Makes the record of a call (``_calls.Observed``), where its arguments or its results mean
+    more than these facts say."""
     packing: Packing | None = None
     """Where the function stands in another object, which takes its place."""
     undo: Callable[[], None] | None = None

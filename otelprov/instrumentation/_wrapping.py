@@ -113,11 +113,17 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
         function = original.fset if entry.setter else original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
-    if not callable(function):
+    if not callable(function) or _is_ours(function):
         return None
     method = not isinstance(owner, types.ModuleType) and not isinstance(original, staticmethod)
     library = module.__name__.partition(".")[0]
-    call = Call(
+    call = _call(entry, library, version, own_threads)
+    binder = Binder(function, method=method)
+    return Site(entry, library, owner, attribute, original, function, method, binder, call)
+
+
+def _call(entry: Entry, library: str, version: str, own_threads: bool = False) -> Call:
+    return Call(
         library=library,
         name=entry.name,
         kind=entry.operation_kind,
@@ -127,8 +133,33 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
         own_threads=own_threads,
         fills=entry.fills,
     )
-    binder = Binder(function, method=method)
-    return Site(entry, library, owner, attribute, original, function, method, binder, call)
+
+
+def _is_ours(function: Any) -> bool:
+    """Whether it stands in already: a method that a class has from its base."""
+    code = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and code.co_filename.endswith(UNCOUNTED)
+
+
+def standing_in(
+    entry: Entry, library: str, version: str, function: Function, like: Function
+) -> Function:
+    """``function``, recorded, for a library that itself puts it in place as a method of objects;
+    it looks like ``like``."""
+    site = Site(
+        entry,
+        library,
+        None,
+        entry.name,
+        function,
+        function,
+        True,
+        Binder(like, method=True),
+        _call(entry, library, version),
+    )
+    found = disguise(_spanning(site), like, library)
+    found.__doc__ = function.__doc__
+    return found
 
 
 def _put(site: Site) -> None:

@@ -39,9 +39,6 @@ class _Carried(Observed):
 
     __slots__ = ()
 
-    def _look_before(self) -> None:
-        """Nothing: what is carried is known by what is put or got inside."""
-
     @property
     def bucket(self) -> str:
         """Of the client's call, or of the resource's."""

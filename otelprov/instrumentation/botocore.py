@@ -13,18 +13,16 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import identify_location
 from otelprov.artifacts.carrier import Carrier, from_object, object_metadata, without_own
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._calls import add_library, is_internal
+from otelprov.instrumentation._calls import add_library, outside
 from otelprov.instrumentation._objects import object_uri, put_content, stored_as
-from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Entry, step
 from otelprov.model import Artifact
 from otelprov.recording import faults, observation, places, stores
-from otelprov.recording.passing import Passing
+from otelprov.recording.passing import Passing, Streams
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 
@@ -46,12 +44,12 @@ _NAMES: Final = {
 _WRITTEN: Final = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
 _ANSWERED: Final = frozenset({"GetObject", "HeadObject"}) | _WRITTEN
 _MARKED: Final = frozenset({"PutObject", "CreateMultipartUpload"})
-_OWN: Final = ("boto3", "botocore", "otelprov")
+_OWN: Final = frozenset({"boto3", "botocore"})
 
 uploads: dict[tuple[int, str, str], Carrier] = {}
 """What the object of an upload that is running shall carry, by client, bucket and key."""
 
-_bodies: WeakKeyDictionary[Any, Passing] = WeakKeyDictionary()
+_bodies: Final = Streams()
 """Bodies that nobody has read to the end."""
 
 
@@ -74,7 +72,7 @@ def _calling(original: Callable[..., Any]) -> Callable[..., Any]:
         call: _Request | None = None
         if run.active and operation_name in _CONCERNED:
             try:
-                call = _request(self, operation_name, api_params, sys._getframe(1))
+                call = _request(self, operation_name, api_params, sys._getframe().f_back)
                 if call is not None:
                     api_params = call.parameters
             except Exception as fault:
@@ -121,34 +119,20 @@ def _service(client: Any) -> str:
 
 
 def _request(
-    client: Any, name: str, parameters: Any, frame: types.FrameType
+    client: Any, name: str, parameters: Any, frame: types.FrameType | None
 ) -> _Request | None:  # fmt: skip
     if _service(client) != "s3" or not isinstance(parameters, dict):
         return None
     found = _Request(name, parameters, None)
     call = _NAMES.get(name)
     if call is not None:
-        place = _program(frame)
+        place = outside(frame, _OWN) if frame is not None else None
         if place is not None and not run.excludes(f"botocore.{call}"):
             _open(found, client, call, place)
     if name in _MARKED and found.operation is None:
         key = (id(client), str(parameters.get("Bucket")), str(parameters.get("Key")))
         _mark(found, uploads.get(key))
     return found
-
-
-def _program(frame: types.FrameType) -> types.FrameType | None:
-    """Where the program makes the call; None where another library does, or s3transfer."""
-    place: types.FrameType | None = frame
-    while place is not None:
-        if is_internal(place):
-            root = str(place.f_globals.get("__name__")).partition(".")[0]
-            if root not in _OWN:
-                return None
-        elif owner(place) != "standard":
-            break
-        place = place.f_back
-    return place
 
 
 @dataclass(slots=True)
@@ -268,7 +252,7 @@ def _got(
     if identity is not None:  # `with` gives the stream behind it
         registry.assign(body._raw_stream, identity)
     if isinstance(body, sys.modules["botocore.response"].StreamingBody):
-        _bodies[body] = Passing()
+        _bodies.follow(body)
 
 
 def _source(parameters: Mapping[str, Any], result: Any) -> list[Any]:
@@ -329,14 +313,14 @@ def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
-            _bodies.pop(self, None)
+            _bodies.forget(self)
             raise
         if _bodies:
             with faults.contained("what was read of an object is not known"):
-                passing = _bodies.get(self)
+                passing = _bodies.of(self)
                 if passing is not None:
                     ended = amt is None or amt < 0 or (amt > 0 and not chunk)
-                    _passed(self, passing, chunk, ended, sys._getframe(1))
+                    _passed(self, passing, chunk, ended, sys._getframe().f_back)
         return chunk
 
     return wrapper
@@ -349,14 +333,14 @@ def _reading_into(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
-            _bodies.pop(self, None)
+            _bodies.forget(self)
             raise
         if _bodies:
             with faults.contained("what was read of an object is not known"):
-                passing = _bodies.get(self)
+                passing = _bodies.of(self)
                 if passing is not None:
                     piece = memoryview(b).cast("B")[:count]
-                    _passed(self, passing, piece, not count, sys._getframe(1))
+                    _passed(self, passing, piece, not count, sys._getframe().f_back)
         return count
 
     return wrapper
@@ -364,23 +348,23 @@ def _reading_into(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _reading_lines(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self):  # type: ignore[no-untyped-def]
-        _bodies.pop(self, None)  # they are read from the stream behind
+        _bodies.forget(self)  # they are read from the stream behind
         return original(self)
 
     return wrapper
 
 
 def _passed(
-    body: Any, passing: Passing, piece: Any, ended: bool, frame: types.FrameType
+    body: Any, passing: Passing, piece: Any, ended: bool, frame: types.FrameType | None
 ) -> None:  # fmt: skip
-    place = _program(frame)
+    place = outside(frame, _OWN) if frame is not None else None
     if place is None:  # pandas reads it, which has a span of its own
-        _bodies.pop(body, None)
+        _bodies.forget(body)
         return
     passing.take(piece)
     if not ended and str(passing.bytes) != str(body._content_length):
         return
-    _bodies.pop(body, None)
+    _bodies.forget(body)
     identity = registry.lookup(body)
     if identity is None:
         return

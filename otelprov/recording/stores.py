@@ -85,6 +85,18 @@ def answered(uri: str, etag: str | None) -> Mapping[str, Any] | None:
     return None
 
 
+def copied(source: Artifact, target: Artifact, since: int) -> list[Artifact]:
+    """What was read where a store itself has copied one object to another: a copy has the ETag of
+    its source, unless it was made in another way."""
+    read = _seen(source, since, written=False)
+    if not read and source.uri and target.uri:
+        new: list[Answer] = _answers.get(target.uri, [])
+        tags = [one.details.get("ETag") for one in new if one.written and one.time >= since]
+        known = answered(source.uri, tags[-1]) if tags else None
+        read = versions(source.uri, known) if known else []
+    return read or [source]
+
+
 def carried(uri: str, since: int) -> Carrier | None:
     """What an object that was read since said of itself."""
     answers: list[Answer] = _answers.get(uri, [])

@@ -23,6 +23,7 @@ from otelprov.instrumentation._polars import (
     awaited,
     explain,
     explain_all,
+    exporting,
     fetching,
     is_eager,
     registering,
@@ -210,7 +211,7 @@ def _groups() -> Iterable[Entry]:
 
 def _steps() -> Iterable[Entry]:
     for name in (
-        "to_series get_column get_columns iter_columns iter_slices clone __copy__ __deepcopy__ "
+        "to_series get_column get_columns clone __copy__ __deepcopy__ "
         "rechunk shrink_to_fit set_sorted to_struct null_count n_unique is_duplicated is_unique "
         "hash_rows sum mean median min max std var product quantile count approx_n_unique "
         "sum_horizontal mean_horizontal min_horizontal max_horizontal clear "
@@ -218,6 +219,8 @@ def _steps() -> Iterable[Entry]:
         "__floordiv__ __rfloordiv__ __mod__ __rmod__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__"
     ).split():
         yield step(f"DataFrame.{name}")
+    for name in ("iter_columns", "iter_slices", "__iter__"):
+        yield step(f"DataFrame.{name}", around=iterating)
     series = sys.modules["polars"].Series
     for name in _methods(series, _NO_DATA):
         yield step(f"Series.{name}")
@@ -228,6 +231,7 @@ def _steps() -> Iterable[Entry]:
     for owner in BOTH:
         yield step(f"{owner}.__getstate__", around=pickling)
         yield step(f"{owner}.__setstate__", around=unpickling)
+        yield step(f"{owner}.__arrow_c_stream__", around=exporting)
     for place in ("_warnings", "_utils.various"):
         yield step(f"{place}.find_stacklevel", around=finding_stack_level)
 
@@ -295,7 +299,7 @@ _OPERATORS = frozenset(
     for name in (
         "abs add radd and rand eq floordiv rfloordiv ge gt invert le lt mod rmod mul rmul ne neg "
         "or ror pos pow rpow sub rsub truediv rtruediv xor rxor matmul rmatmul getitem "
-        "array_ufunc copy deepcopy"
+        "array array_ufunc copy deepcopy"
     ).split()
 )
 

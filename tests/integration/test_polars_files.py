@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,8 @@ def test_a_sink_that_is_lazy_is_written_by_what_executes_it(spans: Spans, tmp_pa
 def test_a_file_of_which_little_is_read_is_not_read_by_us(spans: Spans, tmp_path: Path) -> None:
     wide = pl.DataFrame({f"c{n}": pl.arange(0, 200_000, eager=True) * n for n in range(30)})
     wide.write_parquet(tmp_path / "wide.parquet", compression="uncompressed")
+    long_ago = time.time() - 3600  # so that it is another file than the one that was digested
+    os.utime(tmp_path / "wide.parquet", (long_ago, long_ago))
     spans.clear()
     pl.scan_parquet(tmp_path / "wide.parquet").select("c1").collect()
     (event,) = spans.one("polars.collect").used

@@ -38,7 +38,13 @@ from otelprov.instrumentation.polars.arguments import (
     stored,
 )
 from otelprov.instrumentation.polars.engine import explain, explain_all
-from otelprov.instrumentation.polars.passages import arriving, awaited, exporting, fetching
+from otelprov.instrumentation.polars.passages import (
+    arriving,
+    awaited,
+    deserializing,
+    exporting,
+    fetching,
+)
 from otelprov.instrumentation.polars.sql import (
     is_eager,
     registering,
@@ -66,6 +72,7 @@ def _reads() -> Iterable[Entry]:
     ).split():
         yield read(name, source="source", places=source)
     yield read("read_iceberg", source="source", places=iceberg)
+    yield read("DataFrame.deserialize", source="source")
     yield read("read_database", source="query", places=queried, client=True)
     yield read("read_database_uri", source="query", places=queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
@@ -95,6 +102,7 @@ def _writes() -> Iterable[Entry]:
         target="workbook",
         places=lambda p: p.get("workbook") or "dataframe.xlsx",
     )
+    yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", target="target")
     yield write("DataFrame.write_iceberg", target="target", places=iceberg)
     yield write("DataFrame.write_database", target="table_name", places=stored, client=True)
@@ -245,6 +253,7 @@ def _plans() -> Iterable[Entry]:
     for name in _methods(grouped):
         yield plan(f"lazyframe.group_by.LazyGroupBy.{name}", runs_functions=name in _WITH_FUNCTIONS)
     yield step("LazyFrame.__setstate__", around=arriving)
+    yield step("LazyFrame.deserialize", around=deserializing)
 
 
 def _expressions() -> Iterable[Entry]:

@@ -98,12 +98,13 @@ def _unheard(*arguments: object, **keywords: object) -> None:
     """The program has been warned of its plan when it was executed."""
 
 
-_lock = threading.Lock()
+# Reentrant: a signal handler of the program may execute a plan while this is held.
+_lock = threading.RLock()
 
 
 def _new_lock() -> None:
     global _lock
-    _lock = threading.Lock()  # another thread may have held it when the process was forked
+    _lock = threading.RLock()  # another thread may have held it when the process was forked
 
 
 if hasattr(os, "register_at_fork"):

@@ -74,10 +74,22 @@ def _collecting(frame: FrameType) -> OpenOperation:
 
 def arriving(original: Function) -> Function:
     """For ``LazyFrame.__setstate__``: a plan that came from elsewhere names its files itself."""
-    return followed(original, _arrived, "the sources of an unpickled plan are not known")
+    return followed(original, _arrived, _NOT_KNOWN)
+
+
+def deserializing(original: Function) -> Function:
+    """The same for ``LazyFrame.deserialize``."""
+    return followed(original, _deserialized, _NOT_KNOWN)
+
+
+_NOT_KNOWN = "the sources of a plan from elsewhere are not known"
 
 
 def _arrived(_: FrameType, __: object, lazy: Any, state: object) -> None:
+    plans.assign(lazy, Plan((), os.urandom(32)))
+
+
+def _deserialized(_: FrameType, lazy: object, *arguments: Any, **keywords: Any) -> None:
     plans.assign(lazy, Plan((), os.urandom(32)))
 
 

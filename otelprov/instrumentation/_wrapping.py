@@ -37,7 +37,12 @@ from otelprov.instrumentation._calls import (
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
-from otelprov.recording.recorder import Call, OpenOperation, current_operation
+from otelprov.recording.recorder import (
+    Call,
+    OpenOperation,
+    current_operation,
+    in_closed_operation,
+)
 from otelprov.recording.run import run
 
 # warnings.warn(stacklevel=...) skips frames whose file name holds both words (CPython 3.10 to 3.14,
@@ -258,7 +263,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 frame = sys._getframe(depth)
                 internal = is_internal(frame)
                 if internal:
-                    observed = always
+                    observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
                 else:
@@ -360,7 +365,7 @@ def _stepping(site: Site) -> Function:
             raise
         if run.active:
             try:
-                if always or not is_internal(sys._getframe(1)):
+                if (always and not in_closed_operation()) or not is_internal(sys._getframe(1)):
                     follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)

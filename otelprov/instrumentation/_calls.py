@@ -464,7 +464,7 @@ def _gather(site: Site, known: list[Identity], changed: object) -> None:
 
 
 def _assign(value: object, identity: Identity) -> None:
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         for item in value:
             registry.assign(item, identity)
     else:

@@ -140,11 +140,15 @@ def _put(site: Site) -> None:
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
-    if (
-        isinstance(site.owner, types.ModuleType)
-        and type(site.function) is types.BuiltinFunctionType
-    ):
-        replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    if isinstance(site.owner, types.ModuleType):
+        if type(site.function) is types.BuiltinFunctionType:
+            replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    else:
+        known = getattr(site.function, "__qualname__", "").rpartition(".")[2]
+        if known != site.attribute and vars(site.owner).get(known) is not site.original:
+            # A function of a module, or of another name, that was set on the class.
+            replacement.__module__ = site.owner.__module__
+            replacement.__qualname__ = f"{site.owner.__qualname__}.{site.attribute}"
     if site.entry.packing is not None:
         replacement = site.entry.packing.put_in(replacement, site.original)
     elif isinstance(site.original, property) and site.entry.setter:

@@ -14,11 +14,12 @@ from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._lazy import plan_on
+from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.parameters import Defaults
-from otelprov.recording.plans import Execution, plans
+from otelprov.recording.plans import Execution, Plan, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -73,6 +74,22 @@ def is_internal(frame: types.FrameType) -> bool:
         if isinstance(name, str):
             _internal[name] = found
         return found or is_in_place(frame.f_code)
+
+
+def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | None:
+    """Who uses the packages ``own``, seen from a frame deep in them; None where that is another
+    library that is instrumented. The standard library hands on what others ask for.
+    """
+    place: types.FrameType | None = frame
+    while place is not None:
+        if is_internal(place):
+            root = _root(place)
+            if root not in own and root != "otelprov":
+                return None
+        elif owner(place) != "standard":
+            break
+        place = place.f_back
+    return place
 
 
 def pickled_by(frame: types.FrameType) -> types.FrameType | None:
@@ -144,7 +161,11 @@ class Observed:
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
         found, names = self._inputs()
-        lazy = plans.find({"self": self.target, **self.parameters}) if plans else ()
+        lazy: list[tuple[str, Plan]] = []
+        if entry.lazies is not None:
+            lazy = entry.lazies({**self.parameters, "self": self.target})
+        elif plans:
+            lazy = plans.find({"self": self.target, **self.parameters})
         if lazy:
             names = names.union(name for name, _ in lazy)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
@@ -158,6 +179,9 @@ class Observed:
                         plain.setdefault(name, value)
                         given.append(name)
         defaults = self._more(plain, given)
+        if entry.shows is not None:
+            plain = {name: plain[name] for name in entry.shows if name in plain}
+            given = [name for name in given if name in plain]
         call = site.call
         if "{" in call.name:  # df.loc and df.iloc share their functions
             call = replace(call, name=call.name.format(self=self.target))

@@ -48,7 +48,9 @@ class Watch:
                 if not is_internal(frame) and id(member) not in at_work:
                     site = self._family.site(type(member), self._name, original)
                     if site is not None:
-                        observed = begin(site, (member, *args), kwargs, frame)
+                        observed = site.entry.kind == "step" or begin(
+                            site, (member, *args), kwargs, frame
+                        )
                         if not isinstance(observed, bool):
                             observed.operation.enter()
                 del frame

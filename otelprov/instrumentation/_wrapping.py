@@ -52,13 +52,17 @@ def install(
     table: Iterable[Entry],
     *,
     version: str,
+    own_threads: bool = False,
 ) -> list[Site]:
-    """Patch a library. Entries that this version of it does not have are left out."""
+    """Patch a library. Entries that this version of it does not have are left out.
+
+    ``own_threads`` is whether it calls functions of the program's in threads of its own.
+    """
     library = module.__name__.partition(".")[0]
     add_library(library)
     sites: dict[tuple[int, int], Site] = {}
     for entry in table:
-        site = _site(module, entry, library, version)
+        site = _site(module, entry, version, own_threads)
         if site is None or (id(site.owner), id(site.original)) in sites:
             # DataFrame.drop and Series.drop may be one function of a base class, and
             # agg = aggregate one function under two names.
@@ -80,7 +84,7 @@ def uninstall(sites: Iterable[Site]) -> None:
             setattr(alias, name, site.original)
 
 
-def _site(module: types.ModuleType, entry: Entry, library: str, version: str) -> Site | None:
+def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:
     owner: Any = module
     *parents, attribute = entry.path.split(".")
     for part in parents:
@@ -109,20 +113,53 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
         function = original.fset if entry.setter else original.fget
     elif isinstance(original, (classmethod, staticmethod)):
         function = original.__func__
-    if not callable(function):
+    if not callable(function) or _is_ours(function):
         return None
     method = not isinstance(owner, types.ModuleType) and not isinstance(original, staticmethod)
-    call = Call(
-        library=module.__name__.partition(".")[0],
+    library = module.__name__.partition(".")[0]
+    call = _call(entry, library, version, own_threads)
+    binder = Binder(function, method=method)
+    return Site(entry, library, owner, attribute, original, function, method, binder, call)
+
+
+def _call(entry: Entry, library: str, version: str, own_threads: bool = False) -> Call:
+    return Call(
+        library=library,
         name=entry.name,
         kind=entry.operation_kind,
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
+        own_threads=own_threads,
         fills=entry.fills,
     )
-    binder = Binder(function, method=method)
-    return Site(entry, library, owner, attribute, original, function, method, binder, call)
+
+
+def _is_ours(function: Any) -> bool:
+    """Whether it stands in already: a method that a class has from its base."""
+    code = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and code.co_filename.endswith(UNCOUNTED)
+
+
+def standing_in(
+    entry: Entry, library: str, version: str, function: Function, like: Function
+) -> Function:
+    """``function``, recorded, for a library that itself puts it in place as a method of objects;
+    it looks like ``like``."""
+    site = Site(
+        entry,
+        library,
+        None,
+        entry.name,
+        function,
+        function,
+        True,
+        Binder(like, method=True),
+        _call(entry, library, version),
+    )
+    found = disguise(_spanning(site), like, library)
+    found.__doc__ = function.__doc__
+    return found
 
 
 def _put(site: Site) -> None:
@@ -372,7 +409,7 @@ def iterating(original: Function) -> Function:
         if run.active:
             try:
                 identity = registry.lookup(self)
-                if identity is not None:
+                if identity is not None and pieces is not self:  # or its __next__ is looked at
                     return _identified(step, pieces, identity, missing)
             except Exception as fault:
                 faults.tell(missing, fault)

@@ -233,8 +233,13 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
             return
         from otelprov.instrumentation._wrapping import install
 
-        tables = import_module(f"otelprov.instrumentation.{library.name}").TABLES
-        instrumentor.sites[name] = install(module, tables[name](), version=version)
+        facts = import_module(f"otelprov.instrumentation.{library.name}")
+        instrumentor.sites[name] = install(
+            module,
+            facts.TABLES[name](),
+            version=version,
+            own_threads=getattr(facts, "OWN_THREADS", False),
+        )
 
 
 def _installed(library: Library) -> str | None:

@@ -23,6 +23,7 @@ class Library(NamedTuple):
 
 LIBRARIES: Final = (
     Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
+    Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library(
         "sklearn",
@@ -73,4 +74,17 @@ LIBRARIES: Final = (
     ),
     Library("duckdb", (1, 1), ("duckdb",)),
     Library("polars", (1,), ("polars",)),
+    Library("boto3", (1, 33), ("boto3.s3.inject",)),
+    Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library(
+        "fsspec",
+        (2023, 1),
+        (
+            "fsspec.spec",
+            "fsspec.asyn",
+            "fsspec.implementations.local",
+            "fsspec.implementations.memory",
+        ),
+    ),
+    Library("xgboost", (2,), ("xgboost",)),
 )

@@ -17,7 +17,18 @@ from typing import Any
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._polars import explain, explain_all
+from otelprov.instrumentation._polars import (
+    arriving,
+    awaited,
+    explain,
+    explain_all,
+    fetching,
+    is_eager,
+    registering,
+    tables_in_scope,
+    tables_of,
+    unregistering,
+)
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import (
     Arguments,
@@ -25,13 +36,13 @@ from otelprov.instrumentation._table import (
     Keywords,
     each,
     plan,
+    query,
     read,
     step,
     transform,
     write,
 )
 from otelprov.instrumentation._wrapping import finding_stack_level, iterating
-from otelprov.model import OperationKind
 from otelprov.recording import observation, places
 from otelprov.recording.recorder import OpenOperation
 
@@ -111,18 +122,29 @@ def _writes() -> Iterable[Entry]:
 
 
 def _queries() -> Iterable[Entry]:
-    yield _query("LazyFrame.collect", only_when=lambda p, _: not p.get("background"))
-    yield _query("LazyFrame.fetch")
-    yield _query("LazyFrame.describe")
-    yield _query("LazyFrame.profile", result=lambda result: result[0])
-    yield _query("LazyFrame.sink_batches", only_when=_at_once)
-    yield _query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query("LazyFrame.collect", only_when=_in_foreground, explain=explain)
+    yield query("LazyFrame.fetch", explain=explain)
+    yield query("LazyFrame.describe", explain=explain)
+    yield query("LazyFrame.profile", explain=explain, result=lambda result: result[0])
+    yield query("LazyFrame.sink_batches", explain=explain, only_when=_at_once)
+    yield query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query(
+        "lazyframe.in_process.InProcessQuery.fetch_blocking", name="collect", explain=explain
+    )
+    yield step("lazyframe.in_process.InProcessQuery.fetch", around=fetching)
+    yield query("LazyFrame.collect_batches", explain=explain)
+    yield step("lazyframe.engine._CollectBatches.__next__")
+    yield step("LazyFrame.collect_async", around=awaited)
+    yield step("collect_all_async", around=awaited)
+    yield query("SQLContext.execute", lazies=tables_of, only_when=is_eager, always=True)
+    yield query("SQLContext.execute_global", lazies=tables_in_scope, only_when=is_eager)
+    yield query("sql", lazies=tables_in_scope, only_when=is_eager)
+    yield step("SQLContext.register", around=registering)
+    yield step("SQLContext.unregister", around=unregistering)
 
 
-def _query(path: str, **facts: Any) -> Entry:
-    """What executes a plan and gives its result to the program."""
-    kind: OperationKind = "query"
-    return transform(path, **{"explain": explain, **facts})._replace(kind=kind)
+def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
+    return not parameters.get("background")
 
 
 def _transforms() -> Iterable[Entry]:
@@ -160,9 +182,10 @@ def _hand_overs() -> Iterable[Entry]:
     for name in ("from_pandas", "from_arrow", "from_dataframe"):
         yield transform(name, hands_over=True)
     yield transform("from_numpy")
-    yield from each(
-        transform("__init__", hands_over=True, in_place="always", only_when=_is_foreign), *BOTH
-    )
+    for name in BOTH:
+        yield transform(
+            f"{name}.__init__", name=name, hands_over=True, in_place="always", only_when=_is_foreign
+        )
     for name in ("from_dict", "from_dicts", "from_records", "json_normalize"):
         yield step(name)
 
@@ -180,6 +203,7 @@ def _groups() -> Iterable[Entry]:
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         yield step(f"{owner}.having")
         yield step(f"{owner}.__iter__", around=iterating)
+        yield step(f"{owner}.__next__")  # of Polars 1.0, where a group_by is its own iterator
 
 
 def _steps() -> Iterable[Entry]:
@@ -210,25 +234,13 @@ def _plans() -> Iterable[Entry]:
     yield plan("DataFrame.lazy")
     yield plan("Series.lazy")
     yield plan("LazyFrame.__init__")
-    for name in (
-        "bottom_k cache cast clear clone count drop drop_nans drop_nulls explode fill_nan "
-        "fill_null filter first gather gather_every group_by groupby group_by_dynamic head "
-        "interpolate join join_asof join_where last lazy limit match_to_schema max mean median "
-        "melt merge_sorted min null_count pivot quantile remove rename reverse rolling select "
-        "select_seq set_sorted shift slice sort sql std sum tail top_k unique unnest unpivot "
-        "update var with_columns with_columns_seq with_context with_row_count with_row_index "
-        "approx_n_unique __copy__ __deepcopy__ __getitem__"
-    ).split():
-        yield plan(f"LazyFrame.{name}")
-    for name in ("map_batches", "map", "inspect", "pipe_with_schema"):
-        yield plan(f"LazyFrame.{name}", runs_functions=True)
-    owner = "lazyframe.group_by.LazyGroupBy"
-    for name in (
-        "agg all count first having head last len max mean median min n_unique quantile sum tail"
-    ).split():
-        yield plan(f"{owner}.{name}")
-    for name in ("map_groups", "apply"):
-        yield plan(f"{owner}.{name}", runs_functions=True)
+    package = sys.modules["polars"]
+    for name in _methods(package.LazyFrame, _NOT_LAZY):
+        yield plan(f"LazyFrame.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    grouped = sys.modules["polars.lazyframe.group_by"].LazyGroupBy
+    for name in _methods(grouped):
+        yield plan(f"lazyframe.group_by.LazyGroupBy.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    yield step("LazyFrame.__setstate__", around=arriving)
 
 
 def _expressions() -> Iterable[Entry]:
@@ -247,10 +259,9 @@ def _expressions() -> Iterable[Entry]:
         for name in names:
             yield plan(f"expr.whenthen.{owner}.{name}")
     for name, value in vars(package).items():
-        home = getattr(value, "__module__", "")
         if (
             isinstance(value, types.FunctionType)
-            and home.startswith("polars.functions")
+            and value.__module__.startswith("polars.functions")
             and name not in _NO_EXPRESSIONS_MADE
         ):
             yield plan(name, runs_functions=name in _WITH_FUNCTIONS)
@@ -258,7 +269,13 @@ def _expressions() -> Iterable[Entry]:
 
 _WITH_FUNCTIONS = frozenset(
     "map_batches map_elements map_groups map apply rolling_map rolling_apply fold reduce cum_fold "
-    "cum_reduce cumfold cumreduce pipe_with_dtype".split()
+    "cum_reduce cumfold cumreduce inspect pipe_with_dtype pipe_with_schema".split()
+)
+_NOT_LAZY = frozenset(
+    "collect collect_async collect_batches collect_schema columns describe deserialize dtypes "
+    "execute explain fetch from_lazyframe_resolver pipe profile remote schema serialize show "
+    "show_graph sink_batches sink_csv sink_delta sink_iceberg sink_ipc sink_ndjson sink_parquet "
+    "width".split()
 )
 _NO_EXPRESSION = frozenset({"pipe", "deserialize", "from_json", "register_plugin"})
 _NO_EXPRESSIONS_MADE = frozenset(
@@ -433,3 +450,4 @@ def table() -> Iterable[Entry]:
 
 
 TABLES = {"polars": table}
+OWN_THREADS = True

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import Identity, Step, derive, registry
-from otelprov.instrumentation._calls import is_internal, pickled_by
+from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._estimators import (
     Called,
     Evaluated,
@@ -28,10 +25,9 @@ from otelprov.instrumentation._estimators import (
     library_of,
 )
 from otelprov.instrumentation._families import Family
+from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._table import Entry, read, step, transform, write
-from otelprov.instrumentation._wrapping import followed
-from otelprov.recording import faults, models, observation
-from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording import faults, observation
 from otelprov.recording.run import run
 
 ODDITIES = (
@@ -81,8 +77,8 @@ def _base() -> Iterable[Entry]:
             _adopt_all(kind)
     yield step("BaseEstimator.__init_subclass__", around=FAMILY.making, undo=FAMILY.release)
     yield step("TransformerMixin.__init_subclass__", around=FAMILY.making)
-    yield step("BaseEstimator.__getstate__", around=_pickling)
-    yield step("BaseEstimator.__setstate__", around=_unpickling)
+    yield step("BaseEstimator.__getstate__", around=pickling)
+    yield step("BaseEstimator.__setstate__", around=unpickling)
 
 
 def _adopt_all(kind: type) -> None:
@@ -224,51 +220,6 @@ def _folds(folds: Iterator[Any], identity: Identity) -> Iterator[Any]:
             for indices in fold:
                 registry.assign(indices, identity)
         yield fold
-
-
-# --- pickles --------------------------------------------------------------------------------------
-
-
-def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A model that leaves for another process is known there by its content."""
-    return followed(original, _pickled, "a pickled model was not recorded")
-
-
-def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    return followed(original, _unpickled, "an unpickled model is of unknown origin")
-
-
-class _Last(threading.local):
-    """The model that was pickled last: its parts follow it."""
-
-    parts: frozenset[int] = frozenset()
-
-
-_last = _Last()
-
-
-def _pickled(frame: FrameType, _: object, model: Any) -> None:
-    caller = pickled_by(frame)
-    if caller is None:
-        return  # part of an operation: joblib.dump, a parallel fit
-    if id(model) in _last.parts:
-        return
-    _last.parts = frozenset(id(part) for _, part in models.parts(model) if part is not model)
-    if registry.lookup(model) is None:
-        return
-    identity = models.identity(model)
-    known = identity.artifact
-    if known is not None and resolve(known).coverage == "full":
-        return  # its id is its content already
-    operation = OpenOperation(Call("sklearn", "pickle", "transform"), caller, {}, ())
-    operation.use("self", identity)
-    operation.generate("content", models.look_at(operation, model))
-    operation.end()
-
-
-def _unpickled(frame: FrameType, _: object, model: Any, *state: object) -> None:
-    if pickled_by(frame) is not None:
-        registry.arrive(model)
 
 
 TABLES: dict[str, Callable[[], Iterable[Entry]]] = {

@@ -234,6 +234,14 @@ def _signature_of(kind: type) -> tuple[tuple[str, ...], Defaults]:
     return tuple(found), Defaults(values)
 
 
+def held(model: object) -> Iterator[object]:
+    """The models in a model, without itself."""
+    for _, part in parts(model):
+        if part is not model:
+            yield part
+        yield from filter(_is_booster, attributes(part).values())
+
+
 def attributes(model: object) -> dict[str, Any]:
     """What it holds, its hyper-parameters among it; runs no code of its class."""
     try:

@@ -277,6 +277,7 @@ class Execution:
         for name, path in self._paths:
             operation.follow(name, path.result() if isinstance(path, Pending) else path)
         taken = list(explained.taken) if explained is not None else []
+        read: list[Taken] = []
         named = cache(lambda one: {_full(file) for file in one.files})
         for leaf in self._scans:
             files = expanded(leaf.place)
@@ -297,6 +298,10 @@ class Execution:
             if columns is not None:
                 for source in operation.used_so_far()[before:]:
                     operation.take(source, columns)
+            read += own
+        for one in taken:
+            if one.files and one not in read:  # of a plan that came from another process
+                places.read_from(operation, "source", list(one.files), WHOLE)
         self._tables_taken([one for one in taken if not one.files])
 
     def failed(self) -> None:

@@ -278,7 +278,7 @@ def _run(directory: Path, text: str, path: str, *, recorded: bool) -> tuple[int,
 
 def _steady(text: str) -> str:
     """Without addresses; nanobind names some of what is alive at exit, in any order."""
-    lines = [line for line in text.splitlines(True) if not line.startswith(" - leaked")]
+    lines = [line for line in text.splitlines(True) if not line.startswith(" - ")]
     text = re.sub(r"nanobind: leaked \d+", "nanobind: leaked N", "".join(lines))
     return re.sub(r"0x[0-9a-f]{6,}", "0x", text)
 

@@ -31,6 +31,7 @@ from otelprov.instrumentation._calls import (
     add_library,
     begin,
     is_internal,
+    is_internal_call,
     pass_on,
     plan_or_pass_on,
 )
@@ -259,9 +260,12 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         internal = True
         if run.active:
             try:
-                frame = sys._getframe(depth)
-                internal = is_internal(frame)
-                if internal:
+                try:
+                    frame = sys._getframe(depth)
+                except ValueError:
+                    frame = None  # no code of Python's calls it: a thread of another library's
+                internal = frame is None or is_internal(frame)
+                if frame is None or internal:
                     observed = always
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
@@ -364,7 +368,7 @@ def _stepping(site: Site) -> Function:
             raise
         if run.active:
             try:
-                if always or not is_internal(sys._getframe(1)):
+                if always or not is_internal_call(2):
                     follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)

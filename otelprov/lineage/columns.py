@@ -301,7 +301,12 @@ class _Query:
             return Column("*", origins, "the columns of an input are not known")
         if any(True for _ in find_all_in_scope(node, exp.Columns)):
             return Column("*", opaque="COLUMNS chooses columns by a pattern")
-        parts = [self._column(one, scope) for one in find_all_in_scope(node, exp.Column)]
+        nodes = [node, *_windows(node, scope.expression)]
+        parts = [
+            self._column(column, scope)
+            for one in nodes
+            for column in find_all_in_scope(one, exp.Column)
+        ]
         inside = {id(one) for one in node.find_all(exp.Query)}
         for sub in scope.subquery_scopes:
             if id(sub.expression) in inside:
@@ -333,6 +338,8 @@ class _Query:
             label = _label(source)
             return Column(name, (Origin(label, _spelled(self._schema, label, name)),))
         expression = source.expression
+        if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):
+            expression = expression.this.this
         source = self._scopes.get(id(expression), source)
         if not isinstance(expression, exp.Query):
             return self._made_of(source, name)
@@ -385,6 +392,17 @@ def _is_star(node: Any) -> bool:
     return isinstance(node, exp.Star) or (
         isinstance(node, exp.Column) and isinstance(node.this, exp.Star)
     )
+
+
+def _windows(node: Any, select: Any) -> Iterator[Any]:
+    """The windows that an expression names: ``OVER w``."""
+    from sqlglot import exp
+
+    named = {one.name.lower(): one for one in select.args.get("windows") or ()}
+    for window in node.find_all(exp.Window) if named else ():
+        name = window.args.get("alias")
+        if name is not None and name.name.lower() in named:
+            yield named[name.name.lower()]
 
 
 def _is_pivoted(scope: Any, table: str) -> bool:

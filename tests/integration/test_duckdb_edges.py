@@ -469,7 +469,8 @@ def test_streams_of_batches_are_followed(here: Path, spans: Spans) -> None:
     method = "to_arrow_reader" if hasattr(relation, "to_arrow_reader") else "fetch_record_batch"
     reader = getattr(relation, method)()
     assert reader.schema.names == ["k", "v"]
-    duckdb.connect().sql("FROM reader").df()
+    other = duckdb.connect()
+    other.sql("FROM reader").df()
     assert graph(spans.all()) == [
         step(method, "a.csv", "stream"),
         step("df", "stream", "table"),

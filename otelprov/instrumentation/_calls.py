@@ -93,6 +93,15 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
     return place
 
 
+def is_internal_call(depth: int) -> bool:
+    """``is_internal`` for the frame at ``depth`` above; also where there is none: then a thread of
+    another library's calls."""
+    try:
+        return is_internal(sys._getframe(depth))
+    except ValueError:
+        return True
+
+
 def pickled_by(frame: types.FrameType) -> types.FrameType | None:
     """The frame of the program that has something pickled or copied; None where a library does so
     for itself. ``frame`` is the one that asks an object for its state."""

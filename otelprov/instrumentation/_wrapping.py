@@ -31,6 +31,7 @@ from otelprov.instrumentation._calls import (
     add_library,
     begin,
     is_internal,
+    is_internal_call,
     pass_on,
     plan_or_pass_on,
 )
@@ -182,11 +183,15 @@ def _put(site: Site) -> None:
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
-    if (
-        isinstance(site.owner, types.ModuleType)
-        and type(site.function) is types.BuiltinFunctionType
-    ):
-        replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    if isinstance(site.owner, types.ModuleType):
+        if type(site.function) is types.BuiltinFunctionType:
+            replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    else:
+        known = getattr(site.function, "__qualname__", "").rpartition(".")[2]
+        if known != site.attribute and vars(site.owner).get(known) is not site.original:
+            # A function of a module, or of another name, that was set on the class.
+            replacement.__module__ = site.owner.__module__
+            replacement.__qualname__ = f"{site.owner.__qualname__}.{site.attribute}"
     if site.entry.packing is not None:
         replacement = site.entry.packing.put_in(replacement, site.original)
     elif isinstance(site.original, property) and site.entry.setter:
@@ -260,9 +265,12 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         internal = True
         if run.active:
             try:
-                frame = sys._getframe(depth)
-                internal = is_internal(frame)
-                if internal:
+                try:
+                    frame = sys._getframe(depth)
+                except ValueError:
+                    frame = None  # no code of Python's calls it: a thread of another library's
+                internal = frame is None or is_internal(frame)
+                if frame is None or internal:
                     observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
@@ -365,7 +373,7 @@ def _stepping(site: Site) -> Function:
             raise
         if run.active:
             try:
-                if (always and not in_closed_operation()) or not is_internal(sys._getframe(1)):
+                if (always and not in_closed_operation()) or not is_internal_call(2):
                     follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)

@@ -72,7 +72,7 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
-    Library("duckdb", (1, 1), ("duckdb",)),
+    Library("duckdb", (1, 4), ("duckdb",)),
     Library("polars", (1,), ("polars",)),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),

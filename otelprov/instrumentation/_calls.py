@@ -53,6 +53,11 @@ def add_library(name: str) -> None:
     _internal.clear()
 
 
+def is_library(module: str) -> bool:
+    """Whether a module is part of an instrumented library."""
+    return module.partition(".")[0] in _libraries
+
+
 def is_internal(frame: types.FrameType) -> bool:
     """Whether the code of a frame belongs to an instrumented library.
 

@@ -32,6 +32,7 @@ from otelprov.instrumentation._calls import (
     begin,
     is_internal,
     is_internal_call,
+    is_library,
     pass_on,
     plan_or_pass_on,
 )
@@ -82,12 +83,27 @@ def install(
 
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
+    functions: dict[int, tuple[Any, Any]] = {}
     for site in sites:
         if site.entry.undo is not None:
             site.entry.undo()
+        if isinstance(site.owner, types.ModuleType):
+            put = vars(site.owner).get(site.attribute)
+            functions[id(put)] = (put, site.original)
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
+    _put_back_in_later_modules(functions)
+
+
+def _put_back_in_later_modules(functions: dict[int, tuple[Any, Any]]) -> None:
+    """Modules of libraries that were imported after a function was replaced have the new one."""
+    for module in list(sys.modules.values()):
+        if isinstance(module, types.ModuleType) and is_library(module.__name__):
+            for name, value in list(vars(module).items()):
+                put, original = functions.get(id(value), (None, None))
+                if put is not None and value is put:
+                    setattr(module, name, original)
 
 
 def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:

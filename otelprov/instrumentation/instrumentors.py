@@ -66,6 +66,7 @@ class OtelprovInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 def _parts() -> Iterator[tuple[str, Any]]:
     """What can be switched off alone, by name. The run comes last, when all is in place."""
     yield "logs", LogsInstrumentor()
+    yield "files", files
     yield from libraries.items()
     yield "run", RunInstrumentor()
 
@@ -119,6 +120,39 @@ class LibraryInstrumentor:
 
 libraries = {library.name: LibraryInstrumentor(library) for library in LIBRARIES}
 """By name."""
+
+
+class FilesInstrumentor:
+    """Records how files are copied and moved by the standard library, which is loaded already."""
+
+    def __init__(self) -> None:
+        self.is_instrumented_by_opentelemetry = False
+        self._undo: Callable[[], None] | None = None
+
+    def instrument(self, **kwargs: Any) -> None:
+        """Put the stand-ins in place."""
+        with faults.contained("files that are copied and moved are not recorded"):
+            from otelprov.instrumentation.files import install
+
+            _measure()
+            run.start(root=False)
+            self._undo = install()
+            self.is_instrumented_by_opentelemetry = True
+
+    def uninstrument(self, **kwargs: Any) -> None:
+        """Put every original back."""
+        undo, self._undo = self._undo, None
+        self.is_instrumented_by_opentelemetry = False
+        if undo is not None:
+            undo()
+
+    def describe(self) -> Description:
+        """The standard library is always here."""
+        version = sys.version.split()[0]
+        return Description("files", version, ">=3.10", True, "copies and moves are recorded")
+
+
+files = FilesInstrumentor()
 
 
 class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]

@@ -109,7 +109,7 @@ class LibraryInstrumentor:
     def describe(self) -> Description:
         """Whether the library is here, and whether it is recorded."""
         name, minimum = self.library.name, self.library.minimum
-        supported = ">=" + ".".join(map(str, minimum))
+        supported = ">=" + (".".join(map(str, minimum)) or "3.10")
         installed = _installed(self.library)
         if installed is None:
             return Description(name, None, supported, False, "not installed")
@@ -274,6 +274,8 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
 def _installed(library: Library) -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
+    if library.distribution == "python":
+        return sys.version.split()[0]
     try:
         return version(library.distribution or library.name)
     except PackageNotFoundError:

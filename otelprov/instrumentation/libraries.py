@@ -18,7 +18,7 @@ class Library(NamedTuple):
     modules: tuple[str, ...]
     """The modules that are patched when the program imports them: the keys of ``TABLES``."""
     distribution: str = ""
-    """What it is installed as, where that is not its name."""
+    """What it is installed as, where that is not its name; ``python`` for the standard library."""
 
 
 LIBRARIES: Final = (
@@ -81,6 +81,9 @@ LIBRARIES: Final = (
             "fsspec.implementations.memory",
         ),
     ),
+    Library("requests", (2, 28), ("requests.sessions", "requests.models")),
+    Library("httpx", (0, 24), ("httpx",)),
+    Library("urllib", (), ("urllib.request", "http.client"), "python"),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
     Library("polars", (1,), ("polars",)),

@@ -88,12 +88,12 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
     """
     place: types.FrameType | None = frame
     while place is not None:
-        if is_internal(place):
-            root = _root(place)
-            if root not in own and root != "otelprov":
+        root = _root(place)
+        if root not in own and root != "otelprov":
+            if is_internal(place):
                 return None
-        elif owner(place) != "standard":
-            break
+            if owner(place) != "standard":
+                break
         place = place.f_back
     return place
 

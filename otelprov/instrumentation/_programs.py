@@ -13,6 +13,7 @@ Owner = Literal["program", "standard", "package"]
 
 _STANDARD: Final = os.path.dirname(os.__file__) + os.sep
 _PACKAGES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OWN: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _found: dict[str, Owner] = {}
 
 
@@ -30,7 +31,7 @@ def owner(frame: types.FrameType) -> Owner:
 
 
 def _look(file: str) -> Owner:
-    if any(part in file for part in _PACKAGES):
+    if file.startswith(_OWN) or any(part in file for part in _PACKAGES):
         return "package"
     if file.startswith((_STANDARD, "<frozen ")):
         return "standard"

@@ -163,22 +163,21 @@ def _is_ours(function: Any) -> bool:
     return isinstance(code, types.CodeType) and code.co_filename.endswith(UNCOUNTED)
 
 
+def site_of(
+    entry: Entry, library: str, version: str, function: Function, like: Function, *, method: bool
+) -> Site:
+    """What calls of ``function`` need, where that is put in place by somebody else; it has the
+    parameters of ``like``."""
+    binder, call = Binder(like, method=method), _call(entry, library, version)
+    return Site(entry, library, None, entry.name, function, function, method, binder, call)
+
+
 def standing_in(
     entry: Entry, library: str, version: str, function: Function, like: Function
 ) -> Function:
     """``function``, recorded, for a library that itself puts it in place as a method of objects;
     it looks like ``like``."""
-    site = Site(
-        entry,
-        library,
-        None,
-        entry.name,
-        function,
-        function,
-        True,
-        Binder(like, method=True),
-        _call(entry, library, version),
-    )
+    site = site_of(entry, library, version, function, like, method=True)
     found = disguise(_spanning(site), like, library)
     found.__doc__ = function.__doc__
     return found
@@ -329,6 +328,41 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         return result
 
     return wrapper
+
+
+def recorded(site: Site, frame: types.FrameType, args: Any, kwargs: Any) -> Any:
+    """Make a call that the program makes in ``frame``, and record it."""
+    observed: Observed | bool = False
+    try:
+        if not is_internal(frame):
+            observed = begin(site, args, kwargs, frame)
+            if not isinstance(observed, bool):
+                observed.operation.enter()
+    except BaseException as fault:
+        not_begun(site, observed, fault)
+    try:
+        result = site.function(*args, **kwargs)
+    except BaseException as error:
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        if not isinstance(observed, bool):
+            try:
+                observed.failed(error)
+            except Exception as fault:
+                given_up(site, observed, fault, error)
+            except BaseException:  # Ctrl-C
+                observed.close(error)
+                raise
+        raise
+    if not isinstance(observed, bool):
+        try:
+            observed.returned(result)
+        except Exception as fault:
+            given_up(site, observed, fault)
+        except BaseException:  # Ctrl-C
+            observed.close()
+            raise
+    return result
 
 
 def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:

@@ -13,6 +13,7 @@ from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._caller import is_in_place
+from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
@@ -169,6 +170,7 @@ class Observed:
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
+        passed = (self.target, *[self.parameters[name] for name in given])
         found, names = self._inputs()
         lazy: list[tuple[str, Plan]] = []
         if entry.lazies is not None:
@@ -197,6 +199,8 @@ class Observed:
         self.operation = OpenOperation(call, frame, plain, given, defaults=defaults)
         for role, identity in found:
             self.operation.use(role, identity)
+        if not entry.counts_frames and call.holds_nested and runs_nothing_else(passed):
+            self.operation.closed = True
         self.execution = Execution(self.operation, lazy) if lazy else None
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
@@ -469,7 +473,7 @@ def _gather(site: Site, known: list[Identity], changed: object) -> None:
 
 
 def _assign(value: object, identity: Identity) -> None:
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         for item in value:
             registry.assign(item, identity)
     else:

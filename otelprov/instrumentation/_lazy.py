@@ -12,7 +12,7 @@ from otelprov.artifacts.registry import Identity, registry
 from otelprov.recording import observation
 from otelprov.recording.bounds import reading
 from otelprov.recording.observation import PLAIN
-from otelprov.recording.plans import MAX_DEPTH, MAX_ITEMS, Plan, after, given, plans, scan
+from otelprov.recording.plans import MAX_DEPTH, MAX_ITEMS, Plan, after, given, plans, scan, target
 
 if TYPE_CHECKING:
     from otelprov.instrumentation._calls import Site
@@ -23,9 +23,7 @@ def plan_on(
 ) -> None:
     """Say what a lazy object carries that a call made, or changed."""
     entry = site.entry
-    target: object = result
-    if entry.in_place == "always":
-        target = arguments[0]
+    made: object = arguments[0] if entry.in_place == "always" else result
     found: _Found | None = None
     if site.attribute == "__init__":
         arguments = (None, *arguments[1:])  # it is what is made
@@ -45,6 +43,10 @@ def plan_on(
             found.plans += [plan for _, plan in entry.lazies({**parameters, "self": owner})]
         if not found.plans and not entry.runs_functions:
             return
+        if entry.target is not None:  # a write that is put off
+            parameters, _ = site.binder.bind(own, keywords)
+            place = entry.places(parameters) if entry.places else parameters.get(entry.target)
+            found.plans.append(target(entry.target, place))
     elif result is None:
         return
     else:
@@ -58,9 +60,9 @@ def plan_on(
         names = [name for name in named if name != entry.source]
         found = _Found(site, (), {name: parameters[name] for name in names})
         found.plans.insert(0, scan(entry.source, place, how))
-    made = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
-    for item in target if isinstance(target, (tuple, list)) else (target,):
-        plans.assign(item, made)
+    plan = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
+    for item in made if isinstance(made, (tuple, list)) else (made,):
+        plans.assign(item, plan)
 
 
 def _may_carry(values: Iterable[object]) -> bool:

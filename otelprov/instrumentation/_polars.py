@@ -11,19 +11,22 @@ import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts import digest_value
+from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.digest import NoCanonicalForm
 from otelprov.artifacts.registration import register
 from otelprov.artifacts.registry import Step, registry
-from otelprov.artifacts.snapshots import snapshot
+from otelprov.artifacts.snapshots import size, snapshot
 from otelprov.instrumentation._calls import Function, is_internal
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults, observation
 from otelprov.recording.plans import Execution, Explained, Plan, Taken, after, given, plans
 from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording.run import run
 from otelprov.statements import later
 
 # --- what stands for an expression in ids ---------------------------------------------------------
@@ -158,6 +161,34 @@ def _unwarned() -> Iterator[None]:
             yield
         finally:
             room["warnings"] = before
+
+
+# --- the Arrow stream interface -------------------------------------------------------------------
+
+
+def exporting(original: Function) -> Function:
+    """For ``__arrow_c_stream__``: what ``pyarrow.table(frame)`` makes is known by its content."""
+    return followed(original, _exported, "an exported table is of unknown origin")
+
+
+def _exported(frame: FrameType, _: object, table: Any, *how: Any, **said: Any) -> None:
+    identity = registry.lookup(table)
+    if identity is None or is_internal(frame):
+        return
+    limit = run.settings.digest_limit
+    if limit is not None and size(table) > limit:
+        return
+    known = identity.artifact
+    if known is not None and resolve(known).coverage == "full":
+        registry.remember(known)
+        return
+    version = sys.modules["polars"].__version__
+    operation = OpenOperation(Call("polars", "to_arrow", "transform", version), frame, {}, ())
+    operation.use("self", identity)
+    content = identify(table)
+    operation.generate("content", content)
+    registry.remember(replace(content, maker=operation.id))
+    operation.end()
 
 
 # --- SQL ------------------------------------------------------------------------------------------

@@ -38,7 +38,12 @@ from otelprov.instrumentation._calls import (
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
-from otelprov.recording.recorder import Call, OpenOperation, current_operation
+from otelprov.recording.recorder import (
+    Call,
+    OpenOperation,
+    current_operation,
+    in_closed_operation,
+)
 from otelprov.recording.run import run
 
 # warnings.warn(stacklevel=...) skips frames whose file name holds both words (CPython 3.10 to 3.14,
@@ -266,7 +271,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                     frame = None  # no code of Python's calls it: a thread of another library's
                 internal = frame is None or is_internal(frame)
                 if frame is None or internal:
-                    observed = always
+                    observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
                 else:
@@ -368,7 +373,7 @@ def _stepping(site: Site) -> Function:
             raise
         if run.active:
             try:
-                if always or not is_internal_call(2):
+                if (always and not in_closed_operation()) or not is_internal_call(2):
                     follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)

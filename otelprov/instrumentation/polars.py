@@ -8,6 +8,7 @@ executed at once; those calls are its own and go straight through.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from otelprov.instrumentation._polars import (
     awaited,
     explain,
     explain_all,
+    exporting,
     fetching,
     is_eager,
     registering,
@@ -44,6 +46,7 @@ from otelprov.instrumentation._table import (
 )
 from otelprov.instrumentation._wrapping import finding_stack_level, iterating
 from otelprov.recording import observation, places
+from otelprov.recording.plans import expanded
 from otelprov.recording.recorder import OpenOperation
 
 BOTH = ("DataFrame", "Series")
@@ -63,8 +66,8 @@ def _reads() -> Iterable[Entry]:
         "read_csv read_parquet read_ipc read_ipc_stream read_json read_ndjson read_avro read_excel "
         "read_ods read_lines read_delta read_csv_batched"
     ).split():
-        yield read(name, source="source")
-    yield read("read_iceberg", source="source")
+        yield read(name, source="source", places=_source)
+    yield read("read_iceberg", source="source", places=_iceberg)
     yield read("read_database", source="query", places=_queried, client=True)
     yield read("read_database_uri", source="query", places=_queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
@@ -208,7 +211,7 @@ def _groups() -> Iterable[Entry]:
 
 def _steps() -> Iterable[Entry]:
     for name in (
-        "to_series get_column get_columns iter_columns iter_slices clone __copy__ __deepcopy__ "
+        "to_series get_column get_columns clone __copy__ __deepcopy__ "
         "rechunk shrink_to_fit set_sorted to_struct null_count n_unique is_duplicated is_unique "
         "hash_rows sum mean median min max std var product quantile count approx_n_unique "
         "sum_horizontal mean_horizontal min_horizontal max_horizontal clear "
@@ -216,6 +219,8 @@ def _steps() -> Iterable[Entry]:
         "__floordiv__ __rfloordiv__ __mod__ __rmod__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__"
     ).split():
         yield step(f"DataFrame.{name}")
+    for name in ("iter_columns", "iter_slices", "__iter__"):
+        yield step(f"DataFrame.{name}", around=iterating)
     series = sys.modules["polars"].Series
     for name in _methods(series, _NO_DATA):
         yield step(f"Series.{name}")
@@ -226,6 +231,7 @@ def _steps() -> Iterable[Entry]:
     for owner in BOTH:
         yield step(f"{owner}.__getstate__", around=pickling)
         yield step(f"{owner}.__setstate__", around=unpickling)
+        yield step(f"{owner}.__arrow_c_stream__", around=exporting)
     for place in ("_warnings", "_utils.various"):
         yield step(f"{place}.find_stacklevel", around=finding_stack_level)
 
@@ -293,7 +299,7 @@ _OPERATORS = frozenset(
     for name in (
         "abs add radd and rand eq floordiv rfloordiv ge gt invert le lt mod rmod mul rmul ne neg "
         "or ror pos pow rpow sub rsub truediv rtruediv xor rxor matmul rmatmul getitem "
-        "array_ufunc copy deepcopy"
+        "array array_ufunc copy deepcopy"
     ).split()
 )
 
@@ -364,6 +370,16 @@ def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
     if isinstance(rows, (list, range)):
         return bool(rows) and not isinstance(rows[0], str)
     return observation.data_kind(rows) is not None
+
+
+def _source(parameters: Mapping[str, Any]) -> Any:
+    """What is read; the files that a pattern stands for."""
+    source = parameters.get("source")
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        if isinstance(name, str) and any(sign in name for sign in "*?[") and "://" not in name:
+            return expanded(source)
+    return source
 
 
 def _file(parameters: Mapping[str, Any]) -> Any:

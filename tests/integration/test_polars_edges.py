@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 import support
 from support import Spans
@@ -155,6 +157,13 @@ BOTH: dict[str, Any] = {
     "Series.is_in": lambda a, b, c: a.filter(a["k"].is_in(one(b["k"]))),
     "numpy": lambda a, b, c: a.with_columns(x=pl.Series(b["b"].to_numpy())),
     "pandas": lambda a, b, c: a.join(pl.from_pandas(b.to_pandas()), on="k"),
+    "numpy asarray": lambda a, b, c: a.with_columns(x=pl.Series(np.asarray(b["b"]))),
+    "arrow by its interface": lambda a, b, c: a.join(pl.from_arrow(_arrow(b.sort("k"))), on="k"),
+    "columns": lambda a, b, c: pl.DataFrame([*a.iter_columns(), *b.get_columns()[1:]]),
+    "a dict of columns": lambda a, b, c: pl.DataFrame({**a.to_dict(), **b.to_dict()}),
+    "iterating columns": lambda a, b, c: pl.DataFrame(
+        [s for d in (a, b["b"].to_frame()) for s in d]
+    ),
     "arrow": lambda a, b, c: a.join(pl.from_arrow(b.to_arrow()), on="k"),
     "DataFrame of a pandas table": lambda a, b, c: a.join(pl.DataFrame(b.to_pandas()), on="k"),
     "lazy": lambda a, b, c: a.lazy().join(b.lazy(), on="k"),
@@ -199,6 +208,11 @@ BOTH: dict[str, Any] = {
     "lazy sql": lambda a, b, c: a.lazy().join(b.lazy(), on="k").sql("SELECT a FROM self"),
     "sql": lambda a, b, c: a.join(b, on="k").sql("SELECT a FROM self"),
 }
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    """Read by pyarrow itself, where both are new enough for it."""
+    return pa.table(frame) if hasattr(frame, "__arrow_c_stream__") else frame.to_arrow()
 
 
 def _set(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:

@@ -261,3 +261,20 @@ def test_two_runs_of_the_same_pipeline_have_the_same_derivation_ids(
         ids = [otelprov.artifact(pipeline(limit)).id for limit in (2, 2, 3)]
         assert ids[0] == ids[1] != ids[2]
         assert ids[0].startswith("derived:")
+
+
+def test_a_plan_shows_names_and_no_values(spans: Spans, shop: Path) -> None:
+    lazy = (
+        pl.scan_csv(shop / "orders-01.csv")
+        .join(pl.scan_parquet(shop / "customers.parquet"), on="customer")
+        .filter(pl.col("country") != "secret one", pl.col("country").is_in(["secret two", "CH"]))
+        .with_columns(pl.lit("secret three").alias("word"))
+        .group_by("country")
+        .agg(pl.col("amount").sum())
+        .sort("country")
+    )
+    lazy.collect()
+    text = spans.one("polars.collect").attributes["otelprov.plan"]
+    assert "secret" not in text
+    assert 'col("country")' in text
+    assert '["country"' in text or '"amount"]' in text

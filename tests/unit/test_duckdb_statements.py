@@ -71,7 +71,8 @@ def test_what_reads_and_writes_no_data_is_no_operation(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["SELEC 1", "EXPORT DATABASE 'x'", "CALL dbgen(sf = 1)", "FROM m('x')",
-     "COPY FROM DATABASE a TO b", "FROM read_csv('a' || 'b')", "CREATE TYPE m AS ENUM (SELECT a FROM df)"],
+     "COPY FROM DATABASE a TO b", "CREATE TYPE m AS ENUM (SELECT a FROM df)",
+     "FROM read_csv('a' || 'b')"],
 )  # fmt: skip
 def test_what_is_not_known_is_said_and_not_dropped(text: str) -> None:
     (found,) = statements(text)

@@ -22,6 +22,9 @@ ID_KEY: Final = semconv.ARTIFACT_ID.encode()
 TRACE_KEY: Final = b"traceparent"
 SCOPE_KEY: Final = b"otelprov.artifact.scope"
 PART: Final = b"part"
+OBJECT_ID: Final = "otelprov-artifact-id"
+OBJECT_TRACE: Final = "traceparent"
+"""In the metadata of an object in a store: ``x-amz-meta-…`` of S3."""
 KEYS: Final = frozenset({ID_KEY, TRACE_KEY, SCOPE_KEY})
 """Everything that is written into a file beside its content."""
 
@@ -58,6 +61,30 @@ def arrow_metadata(carrier: Carrier) -> dict[bytes, bytes]:
         TRACE_KEY: f"00-{carrier.trace_id}-{carrier.span_id}-01".encode(),
     }
     return {**metadata, SCOPE_KEY: PART} if carrier.part else metadata
+
+
+def object_metadata(carrier: Carrier, given: Mapping[str, str]) -> dict[str, str]:
+    """Metadata of an object in a store, beside what the program gives; nothing is overwritten."""
+    names = {name.lower() for name in given}
+    own = {
+        OBJECT_ID: carrier.artifact_id,
+        OBJECT_TRACE: f"00-{carrier.trace_id}-{carrier.span_id}-01",
+    }
+    return dict(given) if names & own.keys() else {**given, **own}
+
+
+def from_object(metadata: Mapping[str, str]) -> Carrier | None:
+    """The carrier in the metadata of an object, or None."""
+    found = {name.lower(): value.encode() for name, value in metadata.items()}
+    if OBJECT_ID not in found or OBJECT_TRACE not in found:
+        return None
+    return _parse({ID_KEY: found[OBJECT_ID], TRACE_KEY: found[OBJECT_TRACE]})
+
+
+def without_own(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The metadata of an object as the program gave it."""
+    own = (OBJECT_ID, OBJECT_TRACE)
+    return {name: value for name, value in metadata.items() if name.lower() not in own}
 
 
 def read(path: str | os.PathLike[str]) -> Carrier | None:

@@ -124,6 +124,13 @@ def kept(place: bytes, status: os.stat_result) -> bytes | None:
     return _cache.get(place, status)
 
 
+def known(path: str | os.PathLike[str], digest: bytes) -> None:
+    """Keep the digest of a file that was copied or moved here: it was taken elsewhere."""
+    place = os.path.abspath(os.fsencode(path))
+    status = os.stat(place)
+    _cache.keep(place, status, digest, time.time_ns(), status.st_mtime_ns)
+
+
 def digest(place: bytes, descriptor: int, status: os.stat_result) -> bytes:
     """The digest of an open file that had this status when it was opened; it is kept.
 

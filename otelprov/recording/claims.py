@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 from otelprov.artifacts import carrier, files
 from otelprov.artifacts.carrier import Carrier
@@ -79,8 +80,23 @@ def look(artifact: Artifact, path: str, how: Reading) -> Claimed | None:
         return None
 
 
+class Claim(Protocol):
+    """What a file, or an object in a store, says of itself."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """What was used."""
+
+    @property
+    def carriers(self) -> tuple[Carrier, ...]:
+        """What it says."""
+
+    def state(self, said: Carrier, known: Set[str]) -> CarrierState:
+        """Whether it is true, if ``known`` are the ids of what the operation made of it."""
+
+
 def settle(
-    claimed: Iterable[Claimed], known: Set[str]
+    claimed: Iterable[Claim], known: Set[str]
 ) -> tuple[dict[str, CarrierState], list[tuple[str, Carrier]]]:
     """By id of what was used: whether its claims are true; and who made it, stale claims left out.
 

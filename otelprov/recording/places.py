@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 
 from otelprov.artifacts import carrier, deferred, identify
-from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact
-from otelprov.recording import claims
+from otelprov.recording import claims, stores, written
 from otelprov.recording.bounds import (
     WHOLE,
     Reading,
@@ -26,10 +26,14 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import resolve
+from otelprov.recording.streams import resolve, stream_behind
 
 STILL = 2_000_000_000
 """Nanoseconds since a file was written."""
+REREAD = Reading(succeeded=True)
+"""Of a file that is read whole by the call."""
+MOVED = Reading(succeeded=True, partial="moved, not read")
+"""Of a file that gets another name."""
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
@@ -63,25 +67,39 @@ def _is_large_and_still(path: str) -> bool:
     return status.st_size > SMALL and time.time_ns() - status.st_mtime_ns > STILL
 
 
-def read_from(operation: OpenOperation, role: str, place: object, how: Reading = WHOLE) -> None:
-    """Say that the operation read ``place``: one path, URL, open file or buffer, or several."""
+def read_from(
+    operation: OpenOperation, role: str, place: object, how: Reading = WHOLE
+) -> list[Artifact]:
+    """Say that the operation read ``place``: one path, URL, open file or buffer, or several.
+
+    What it read, but for objects that were known before.
+    """
+    read: list[Artifact] = []
     for digest in operation.ahead:
         digest.result()
     operation.ahead = ()
     for item in _each(place):
-        identity = registry.lookup(item)
+        identity = registry.lookup(item) or registry.lookup(stream_behind(item))
         if identity is not None:
             operation.use(role, identity)
             continue
         found = resolve(item, how.filesystem)
         if isinstance(found, Artifact):
-            operation.use_content(role, found)
+            seen = stores.read(found, operation.begun)
         elif _mode(found):
             artifact, files = what_was_read(found, how, operation.budget)
-            operation.use_content(role, artifact)
+            if how is MOVED and artifact.coverage != "full":  # large
+                artifact = written.known(found) or artifact
+            seen = [artifact]
             _ask(operation, artifact, files, how)
         elif how.succeeded:
-            operation.use_content(role, _gone(item, found))
+            seen = [_gone(item, found)]
+        else:
+            continue
+        for artifact in seen:
+            operation.use_content(role, artifact)
+        read += seen
+    return read
 
 
 def written_to(
@@ -92,20 +110,28 @@ def written_to(
         return None
     found = resolve(place, how.filesystem)
     if isinstance(found, Artifact):
-        operation.generate(role, with_content(found, operation.content))
-        return found
+        stored = stores.wrote(found, operation.begun)
+        for artifact in stored:
+            operation.generate(role, with_content(artifact, operation.content))
+        stream = stream_behind(place)
+        if stored == [found] and getattr(stream, "fs", None) is not None:
+            # An open file of fsspec's is stored when it is closed: that comes from this.
+            registry.assign(stream, Identity((with_(found, maker=operation.id),)))
+        return stored[0]
     if isinstance(place, io.IOBase) and not place.closed:
         place.flush()  # what is still in the buffer of an open file is part of what was written
     added = None
     if (how.partial or stat.S_ISDIR(_mode(found))) and operation.content is not None:
         added = deferred.resolve(operation.content).bytes
     artifacts = what_was_written(found, added, operation.budget)
-    written = [with_content(artifact, operation.content) for artifact in artifacts]
-    for source in written:
+    sources = [with_content(artifact, operation.content) for artifact in artifacts]
+    for source in sources:
         operation.generate(role, source)
-    if run.settings.carrier and artifacts[0].kind == "file" and artifacts[0].coverage == "full":
-        _mark(operation, found, artifacts[0])
-    return written[0]
+    if artifacts[0].kind == "file" and artifacts[0].coverage == "full":
+        if run.settings.carrier:
+            _mark(operation, found, artifacts[0])
+        written.keep(found, artifacts[0])
+    return sources[0]
 
 
 def carried(operation: OpenOperation, artifact_id: str, *, part: bool = False) -> carrier.Carrier:

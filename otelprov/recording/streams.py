@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,17 +21,49 @@ from otelprov.artifacts.locations import without_credentials
 from otelprov.model import Artifact
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A name in a file system: one of pyarrow's or fsspec's."""
+
+    filesystem: Any
+    name: str
+
+
 def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
     """The absolute path that ``place`` names on this machine, or the artifact that it is.
 
     ``filesystem`` is what names are looked up in: one of pyarrow's or fsspec's.
     """
+    if isinstance(place, Artifact):
+        return place
+    if isinstance(place, Within):
+        place, filesystem = place.name, place.filesystem
     if filesystem is not None and isinstance(place, (str, os.PathLike)):
         name = os.fspath(place)
         if isinstance(name, str) and not is_url(name):
             return _in_filesystem(filesystem, name)
     path = local_path(place)
     return _stream(place) if path is None else path
+
+
+def stream_behind(place: Any) -> object:
+    """The stream that one of the standard library's reads from: decoded, buffered, unpacked."""
+    for _ in range(4):
+        if isinstance(place, io.TextIOWrapper):
+            place = place.buffer
+        elif isinstance(place, io.BufferedReader):
+            place = place.raw
+        elif type(place).__module__ in ("gzip", "bz2", "lzma"):
+            place = getattr(place, "fileobj", None) or getattr(place, "_fp", None)
+        else:
+            break
+    return place
+
+
+def rest_of(buffer: io.BytesIO) -> Artifact:
+    """What is still to be read of a buffer, by content."""
+    position = buffer.tell()
+    return identify(buffer if position == 0 else buffer.getvalue()[position:])
 
 
 def local_path(place: object) -> str | None:
@@ -128,7 +160,7 @@ def _stream(place: Any) -> Artifact:
     headers = getattr(place, "headers", None)
     url = getattr(place, "url", None)
     if isinstance(url, str) and headers is not None and hasattr(headers, "keys"):
-        return _version(url, {str(name): value for name, value in dict(headers).items()})
+        return version_of(url, {str(name): value for name, value in dict(headers).items()})
     what = f"{type(place).__module__}.{type(place).__qualname__}"
     return Artifact(
         unidentified(), "stream", what, coverage="none", reason="an open stream without a name"
@@ -141,7 +173,7 @@ def _fsspec(place: Any, system: Any, path: str) -> Artifact:
     if uri.startswith("memory://"):
         return _in_memory(uri)
     details = getattr(place, "__dict__", {}).get("_details")  # `details` may ask the store
-    return _version(uri, details) if isinstance(details, dict) else identify_location(uri)
+    return version_of(uri, details) if isinstance(details, dict) else identify_location(uri)
 
 
 # What stores and servers say of the version of an object, by the names that they give it.
@@ -155,7 +187,7 @@ _TIMES = frozenset({"last-modified", "lastmodified", "last_modified", "mtime", "
 _SIZES = ("size", "content-length")
 
 
-def _version(uri: str, details: Mapping[str, Any]) -> Artifact:
+def version_of(uri: str, details: Mapping[str, Any]) -> Artifact:
     """The version of an object that its store's own words tell, else its size and time."""
     found = {str(name).lower(): value for name, value in details.items() if value is not None}
     size = next((int(found[name]) for name in _SIZES if str(found.get(name, "")).isdigit()), None)
@@ -163,7 +195,9 @@ def _version(uri: str, details: Mapping[str, Any]) -> Artifact:
     versions = {
         name: str(value)
         for name, value in found.items()
-        if name in _VERSIONS and not str(value).startswith("W/")  # a weak ETag: another encoding
+        if name in _VERSIONS
+        and value != "null"  # the version id in a bucket without versions
+        and not str(value).startswith("W/")  # a weak ETag: another encoding
     }
     times = {name: str(value) for name, value in found.items() if name in _TIMES}
     kind: evidence.Kind = "version"

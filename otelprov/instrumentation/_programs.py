@@ -1,0 +1,38 @@
+"""Whose code a frame is: the program's own, the standard library's, or that of a package.
+
+Loaded in every recorded process, so it imports nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from typing import Final, Literal
+
+Owner = Literal["program", "standard", "package"]
+
+_STANDARD: Final = os.path.dirname(os.__file__) + os.sep
+_PACKAGES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OWN: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_found: dict[str, Owner] = {}
+
+
+def owner(frame: types.FrameType) -> Owner:
+    """Whose code it is, by the place of its file."""
+    file = frame.f_code.co_filename
+    found = _found.get(file)
+    if found is None:
+        if len(_found) > 10_000:  # code that is made as the program goes
+            _found.clear()
+        found = _found[file] = _look(file)
+    if found == "package" and frame.f_globals.get("__name__") == "__main__":
+        return "program"  # python -m package
+    return found
+
+
+def _look(file: str) -> Owner:
+    if file.startswith(_OWN) or any(part in file for part in _PACKAGES):
+        return "package"
+    if file.startswith((_STANDARD, "<frozen ")):
+        return "standard"
+    return "program"

@@ -1,0 +1,289 @@
+"""Files that fsspec carries: between this machine, memory and S3, and those that it opens."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import edges
+import fsspec
+import pandas as pd
+import pytest
+from support import Spans
+
+import otelprov
+from otelprov.instrumentation.instrumentors import libraries
+
+CSV = b"k,v\n1,10\n2,20\n3,30\n"
+
+
+@pytest.fixture
+def memory(spans: Spans) -> Iterator[Any]:
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+@pytest.fixture
+def bucket(s3: Any, s3_environment: dict[str, str], spans: Spans) -> Any:
+    import s3fs
+
+    return s3fs.S3FileSystem(
+        endpoint_url=s3_environment["AWS_ENDPOINT_URL"],
+        key="testing",
+        secret="testing",
+        skip_instance_cache=True,
+        use_listings_cache=False,
+    )
+
+
+def held(spans: Spans, names: dict[str, str], graph: str) -> None:
+    assert edges.found(spans.all(), names) == edges.expected(graph)
+
+
+def test_files_go_to_s3_and_come_back(spans: Spans, bucket: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(CSV)
+    bucket.put(str(tmp_path / "a.csv"), "lake/in/a.csv")
+    bucket.cp("s3://lake/in/a.csv", "s3://lake/in/b.csv")
+    bucket.mv("lake/in/b.csv", "lake/in/c.csv")
+    bucket.get("lake/in/c.csv", str(tmp_path / "c.csv"))
+    bucket.get("lake/in/c.csv", f"{tmp_path}/sub/")
+    assert bucket.cat("lake/in/c.csv") == CSV
+    assert (tmp_path / "sub" / "c.csv").read_bytes() == CSV
+    held(
+        spans,
+        {
+            "file": edges.file_id(CSV),
+            **{name: edges.object_id(f"s3://lake/in/{name}.csv", CSV) for name in "abc"},
+        },
+        """
+        file -> fsspec.put -> file a
+        a    -> fsspec.cp  -> b
+        b    -> fsspec.mv  -> c
+        c    -> fsspec.get -> file
+        c    -> fsspec.get -> file
+        c    -> fsspec.cat -> file
+        """,
+    )
+    assert spans.one("fsspec.put").parameter("rpath") == "lake/in/a.csv"
+
+
+def test_bytes_are_piped_and_read_back(spans: Spans, bucket: Any) -> None:
+    bucket.pipe("lake/a.csv", CSV)
+    bucket.pipe({"lake/b.csv": CSV, "lake/c.csv": b"x"})
+    bucket.write_text("lake/d.txt", "grüße")
+    assert bucket.read_text("lake/d.txt") == "grüße"
+    assert bucket.cat(["lake/a.csv", "lake/c.csv"]) == {"lake/a.csv": CSV, "lake/c.csv": b"x"}
+    text = "grüße".encode()
+    held(
+        spans,
+        {
+            "csv": edges.file_id(CSV),
+            "x": edges.file_id(b"x"),
+            "text": edges.file_id(text),
+            "a": edges.object_id("s3://lake/a.csv", CSV),
+            "b": edges.object_id("s3://lake/b.csv", CSV),
+            "c": edges.object_id("s3://lake/c.csv", b"x"),
+            "d": edges.object_id("s3://lake/d.txt", text),
+        },
+        """
+        csv   -> fsspec.pipe       -> csv a
+        csv x -> fsspec.pipe       -> csv x b c
+        text  -> fsspec.write_text -> text d
+        d     -> fsspec.read_text  -> text
+        a c   -> fsspec.cat        -> csv x
+        """,
+    )
+
+
+def test_a_table_in_parquet_has_one_id_on_both_sides(spans: Spans, bucket: Any) -> None:
+    made = pd.DataFrame({"k": [1, 2, 3], "v": [0.5, 1.5, None]})
+    made.to_parquet("s3://lake/t.parquet", filesystem=bucket, index=False)
+    again = pd.read_parquet("s3://lake/t.parquet", filesystem=bucket)
+    written, read = spans.all()
+    table = otelprov.artifact(made).id
+    assert otelprov.artifact(again).id == table
+    assert written.used_ids == {table}
+    (version,) = written.generated_ids - {table}
+    assert version.startswith("version:")
+    assert read.used_ids == {version}
+    assert read.generated_ids == {table}
+
+
+def test_a_partitioned_data_set_is_the_objects_that_were_read(spans: Spans, bucket: Any) -> None:
+    made = pd.DataFrame({"k": [1, 1, 2], "v": [0.5, 1.5, 2.5]})
+    made.to_parquet("lake/parts", filesystem=bucket, partition_cols=["k"])
+    pd.read_parquet("lake/parts", filesystem=bucket)
+    written, read = spans.all()
+    made_of = {id_ for id_ in written.generated_ids if id_.startswith("version:")}
+    assert len(made_of) == 2
+    assert read.used_ids == made_of
+
+
+def test_what_pandas_writes_into_an_open_file_is_stored_when_that_is_closed(
+    spans: Spans, bucket: Any
+) -> None:
+    made = pd.DataFrame({"k": [1, 2, 3]})
+    with bucket.open("lake/r.csv", "w") as file:
+        made.to_csv(file, index=False)
+    with bucket.open("lake/r.csv", "rb") as file:
+        again = pd.read_csv(file)
+    with bucket.open("lake/r.csv") as file:
+        content = file.read()
+    table = otelprov.artifact(again).id
+    assert table == otelprov.artifact(made).id
+    held(
+        spans,
+        {
+            "table": table,
+            "name": edges.name_id("s3://lake/r.csv"),
+            "file": edges.file_id(content),
+            "object": edges.object_id("s3://lake/r.csv", content),
+        },
+        """
+        table  -> pandas.to_csv       -> name
+        name   -> fsspec.S3File.write -> file object
+        object -> pandas.read_csv     -> table
+        object -> fsspec.S3File.read  -> file
+        """,
+    )
+
+
+def test_what_the_program_reads_and_writes_itself_is_known_by_its_bytes(
+    spans: Spans, bucket: Any
+) -> None:
+    with bucket.open("lake/a.txt", "wb") as file:
+        for number in range(5):
+            file.write(b"%d\n" % number)
+    content = b"0\n1\n2\n3\n4\n"
+    with bucket.open("lake/a.txt", "r") as file:
+        lines = [line.strip() for line in file]
+    assert lines == list("01234")
+    with bucket.open("lake/a.txt") as file:
+        file.read(3)  # in part
+    with bucket.open("lake/a.txt") as file:
+        file.seek(2)
+        file.read()
+    names = {"file": edges.file_id(content), "object": edges.object_id("s3://lake/a.txt", content)}
+    held(
+        spans,
+        names,
+        """
+        file   -> fsspec.S3File.write -> file object
+        object -> fsspec.S3File.read  -> file
+        """,
+    )
+
+
+def test_files_in_memory_are_known_by_content(spans: Spans, memory: Any, tmp_path: Path) -> None:
+    memory.pipe("/d/a.csv", CSV)
+    memory.cp("/d/a.csv", "/d/b.csv")
+    memory.mv("/d/b.csv", "/e/c.csv")
+    memory.get("/e/c.csv", str(tmp_path / "c.csv"))
+    memory.put(str(tmp_path / "c.csv"), "/f/")
+    frame = pd.read_csv("memory://f/c.csv")
+    memory.get("/d", str(tmp_path / "d"), recursive=True)
+    assert (tmp_path / "d" / "a.csv").read_bytes() == CSV
+    held(
+        spans,
+        {"file": edges.file_id(CSV), "frame": otelprov.artifact(frame).id},
+        """
+        file -> fsspec.pipe     -> file
+        file -> fsspec.cp       -> file
+        file -> fsspec.mv       -> file
+        file -> fsspec.get      -> file
+        file -> fsspec.put      -> file
+        file -> pandas.read_csv -> frame
+        file -> fsspec.get      -> file
+        """,
+    )
+    assert [event["otelprov.artifact.uri"] for event in spans.one("fsspec.mv").generated] == [
+        "memory:///e/c.csv"
+    ]
+
+
+def test_local_files_keep_their_story(spans: Spans, tmp_path: Path) -> None:
+    system = fsspec.filesystem("file")
+    pd.DataFrame({"k": [1]}).to_csv(tmp_path / "a.csv")
+    system.cp(str(tmp_path / "a.csv"), str(tmp_path / "b.csv"))
+    system.mv(str(tmp_path / "b.csv"), str(tmp_path / "c.csv"))
+    table, file = spans.all()[0].used_ids.pop(), edges.file_id(tmp_path / "a.csv")
+    held(
+        spans,
+        {"table": table, "file": file},
+        """
+        table -> pandas.to_csv -> file
+        file  -> fsspec.cp     -> file
+        file  -> fsspec.mv     -> file
+        """,
+    )
+    (moved,) = spans.one("fsspec.mv").generated
+    assert moved["otelprov.artifact.uri"] == (tmp_path / "c.csv").as_uri()
+
+
+def test_an_asynchronous_program_is_left_alone(spans: Spans, s3_environment: Any) -> None:
+    import s3fs
+
+    async def main() -> bytes:
+        system = s3fs.S3FileSystem(
+            endpoint_url=s3_environment["AWS_ENDPOINT_URL"],
+            key="testing",
+            secret="testing",
+            asynchronous=True,
+            skip_instance_cache=True,
+        )
+        session = await system.set_session()
+        await system._pipe_file("lake/a.csv", CSV)
+        found = await system._cat_file("lake/a.csv")
+        await session.close()
+        return bytes(found)
+
+    assert asyncio.run(main()) == CSV
+
+
+def test_what_fails_fails_as_it_does_without(spans: Spans, bucket: Any, memory: Any) -> None:
+    for system in (bucket, memory):
+        with pytest.raises(FileNotFoundError) as caught:
+            system.cat("lake/nowhere")
+        files = [str(frame.path) for frame in caught.traceback[1:]]
+        assert not [file for file in files if "uncounted" in file or "instrumentation" in file]
+    assert [span.status["code"] for span in spans.all()] == [2, 2]
+
+
+def test_methods_look_and_pickle_as_they_did(bucket: Any, memory: Any) -> None:
+    spec = fsspec.spec.AbstractFileSystem
+    for name in ("get", "put", "cat", "pipe", "mv", "copy"):
+        function = getattr(spec, name)
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert cloudpickle.loads(cloudpickle.dumps(function)) is function
+        assert "self" in inspect.signature(function).parameters
+    assert list(inspect.signature(bucket.get_file).parameters)[:2] == ["rpath", "lpath"]
+    assert bucket.get.__doc__
+    again = pickle.loads(pickle.dumps(bucket))
+    assert type(again) is type(bucket)
+
+
+def test_uninstrument_puts_the_very_functions_back(spans: Spans) -> None:
+    import fsspec.asyn
+
+    before = fsspec.spec.AbstractFileSystem.get, fsspec.asyn.sync_wrapper
+    libraries["fsspec"].uninstrument()
+    plain = fsspec.spec.AbstractFileSystem.get, fsspec.asyn.sync_wrapper
+    libraries["fsspec"].instrument()
+    assert plain == tuple(function.__wrapped__ for function in before)  # type: ignore[attr-defined]
+
+
+def test_a_file_that_is_opened_twice_at_once_is_not_confused(spans: Spans, bucket: Any) -> None:
+    bucket.pipe("lake/a.csv", CSV)
+    spans.clear()
+    with bucket.open("lake/a.csv") as one, bucket.open("lake/a.csv") as two:
+        assert one.read(4) == two.read(4)
+        assert io.BytesIO(one.read()).getvalue() == two.read()
+    assert [span.generated_ids for span in spans.all()] == [{edges.file_id(CSV)}] * 2

@@ -81,6 +81,7 @@ LIBRARIES: Final = (
             "fsspec.implementations.memory",
         ),
     ),
+    Library("obstore", (0, 6), ("obstore",)),
     Library("requests", (2, 28), ("requests.sessions", "requests.models")),
     Library("httpx", (0, 24), ("httpx",)),
     Library("urllib", (), ("urllib.request", "http.client"), "python"),

@@ -137,7 +137,10 @@ def in_callers_place(original: Callable[..., Any], before: Before, missing: str)
     _otelprov_code, _otelprov_call = _CALL, InPlace
 
     def wrapper(*_otelprov_args, **_otelprov_keywords):  # type: ignore[no-untyped-def]
-        _otelprov_caller = _otelprov_frame(1)
+        try:
+            _otelprov_caller = _otelprov_frame(1)
+        except ValueError:  # no code of Python's calls it
+            return _otelprov_original(*_otelprov_args, **_otelprov_keywords)
         _otelprov_watched = _otelprov_locals = None
         try:
             _otelprov_watched, _otelprov_locals = _otelprov_begin(

@@ -13,6 +13,7 @@ from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._caller import is_in_place
+from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
@@ -52,6 +53,11 @@ def add_library(name: str) -> None:
     _internal.clear()
 
 
+def is_library(module: str) -> bool:
+    """Whether a module is part of an instrumented library."""
+    return module.partition(".")[0] in _libraries
+
+
 def is_internal(frame: types.FrameType) -> bool:
     """Whether the code of a frame belongs to an instrumented library.
 
@@ -82,14 +88,23 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
     """
     place: types.FrameType | None = frame
     while place is not None:
-        if is_internal(place):
-            root = _root(place)
-            if root not in own and root != "otelprov":
+        root = _root(place)
+        if root not in own and root != "otelprov":
+            if is_internal(place):
                 return None
-        elif owner(place) != "standard":
-            break
+            if owner(place) != "standard":
+                break
         place = place.f_back
     return place
+
+
+def is_internal_call(depth: int) -> bool:
+    """``is_internal`` for the frame at ``depth`` above; also where there is none: then a thread of
+    another library's calls."""
+    try:
+        return is_internal(sys._getframe(depth))
+    except ValueError:
+        return True
 
 
 def pickled_by(frame: types.FrameType) -> types.FrameType | None:
@@ -160,6 +175,7 @@ class Observed:
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
+        passed = (self.target, *[self.parameters[name] for name in given])
         found, names = self._inputs()
         lazy: list[tuple[str, Plan]] = []
         if entry.lazies is not None:
@@ -188,6 +204,8 @@ class Observed:
         self.operation = OpenOperation(call, frame, plain, given, defaults=defaults)
         for role, identity in found:
             self.operation.use(role, identity)
+        if not entry.counts_frames and call.holds_nested and runs_nothing_else(passed):
+            self.operation.closed = True
         self.execution = Execution(self.operation, lazy, self._explained()) if lazy else None
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)

@@ -32,13 +32,20 @@ from otelprov.instrumentation._calls import (
     add_library,
     begin,
     is_internal,
+    is_internal_call,
+    is_library,
     pass_on,
     plan_or_pass_on,
 )
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
-from otelprov.recording.recorder import Call, OpenOperation, current_operation
+from otelprov.recording.recorder import (
+    Call,
+    OpenOperation,
+    current_operation,
+    in_closed_operation,
+)
 from otelprov.recording.run import run
 
 # warnings.warn(stacklevel=...) skips frames whose file name holds both words (CPython 3.10 to 3.14,
@@ -78,12 +85,27 @@ def install(
 
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
+    functions: dict[int, tuple[Any, Any]] = {}
     for site in sites:
         if site.entry.undo is not None:
             site.entry.undo()
+        if isinstance(site.owner, types.ModuleType):
+            put = vars(site.owner).get(site.attribute)
+            functions[id(put)] = (put, site.original)
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
+    _put_back_in_later_modules(functions)
+
+
+def _put_back_in_later_modules(functions: dict[int, tuple[Any, Any]]) -> None:
+    """Modules of libraries that were imported after a function was replaced have the new one."""
+    for module in list(sys.modules.values()):
+        if isinstance(module, types.ModuleType) and is_library(module.__name__):
+            for name, value in list(vars(module).items()):
+                put, original = functions.get(id(value), (None, None))
+                if put is not None and value is put:
+                    setattr(module, name, original)
 
 
 def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:
@@ -143,22 +165,21 @@ def _is_ours(function: Any) -> bool:
     return isinstance(code, types.CodeType) and code.co_filename.endswith(UNCOUNTED)
 
 
+def site_of(
+    entry: Entry, library: str, version: str, function: Function, like: Function, *, method: bool
+) -> Site:
+    """What calls of ``function`` need, where that is put in place by somebody else; it has the
+    parameters of ``like``."""
+    binder, call = Binder(like, method=method), _call(entry, library, version)
+    return Site(entry, library, None, entry.name, function, function, method, binder, call)
+
+
 def standing_in(
     entry: Entry, library: str, version: str, function: Function, like: Function
 ) -> Function:
     """``function``, recorded, for a library that itself puts it in place as a method of objects;
     it looks like ``like``."""
-    site = Site(
-        entry,
-        library,
-        None,
-        entry.name,
-        function,
-        function,
-        True,
-        Binder(like, method=True),
-        _call(entry, library, version),
-    )
+    site = site_of(entry, library, version, function, like, method=True)
     found = disguise(_spanning(site), like, library)
     found.__doc__ = function.__doc__
     return found
@@ -179,11 +200,15 @@ def _put(site: Site) -> None:
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
-    if (
-        isinstance(site.owner, types.ModuleType)
-        and type(site.function) is types.BuiltinFunctionType
-    ):
-        replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    if isinstance(site.owner, types.ModuleType):
+        if type(site.function) is types.BuiltinFunctionType:
+            replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    else:
+        known = getattr(site.function, "__qualname__", "").rpartition(".")[2]
+        if known != site.attribute and vars(site.owner).get(known) is not site.original:
+            # A function of a module, or of another name, that was set on the class.
+            replacement.__module__ = site.owner.__module__
+            replacement.__qualname__ = f"{site.owner.__qualname__}.{site.attribute}"
     if site.entry.packing is not None:
         replacement = site.entry.packing.put_in(replacement, site.original)
     elif isinstance(site.original, property) and site.entry.setter:
@@ -264,10 +289,13 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         internal = True
         if run.active:
             try:
-                frame = sys._getframe(depth)
-                internal = is_internal(frame)
-                if internal:
-                    observed = always
+                try:
+                    frame = sys._getframe(depth)
+                except ValueError:
+                    frame = None  # no code of Python's calls it: a thread of another library's
+                internal = frame is None or is_internal(frame)
+                if frame is None or internal:
+                    observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
                 else:
@@ -309,6 +337,41 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         return result
 
     return wrapper
+
+
+def recorded(site: Site, frame: types.FrameType, args: Any, kwargs: Any) -> Any:
+    """Make a call that the program makes in ``frame``, and record it."""
+    observed: Observed | bool = False
+    try:
+        if not is_internal(frame):
+            observed = begin(site, args, kwargs, frame)
+            if not isinstance(observed, bool):
+                observed.operation.enter()
+    except BaseException as fault:
+        not_begun(site, observed, fault)
+    try:
+        result = site.function(*args, **kwargs)
+    except BaseException as error:
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        if not isinstance(observed, bool):
+            try:
+                observed.failed(error)
+            except Exception as fault:
+                given_up(site, observed, fault, error)
+            except BaseException:  # Ctrl-C
+                observed.close(error)
+                raise
+        raise
+    if not isinstance(observed, bool):
+        try:
+            observed.returned(result)
+        except Exception as fault:
+            given_up(site, observed, fault)
+        except BaseException:  # Ctrl-C
+            observed.close()
+            raise
+    return result
 
 
 def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:
@@ -369,7 +432,7 @@ def _stepping(site: Site) -> Function:
             raise
         if run.active:
             try:
-                if always or not is_internal(sys._getframe(1)):
+                if (always and not in_closed_operation()) or not is_internal_call(2):
                     follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)

@@ -127,6 +127,12 @@ def current_operation() -> OpenOperation | None:
     return operation
 
 
+def in_closed_operation() -> bool:
+    """Whether an operation is running in which no code of the program's can be."""
+    operation = _current.get()
+    return operation is not None and operation.closed and not operation.left
+
+
 _executing: list[OpenOperation] = []
 """The operations whose libraries call back from threads of their own, while they run."""
 
@@ -168,6 +174,7 @@ class OpenOperation:
         "ahead",
         "call",
         "claims",
+        "closed",
         "content",
         "end_time",
         "ended",
@@ -205,6 +212,8 @@ class OpenOperation:
         """Digests of files that are taken while the call reads them."""
         self.claims: tuple[claims.Claim, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
+        self.closed = False
+        """Whether no code of the program's can run inside the call."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
         self.used: dict[object, tuple[str, Source]] = {}

@@ -21,7 +21,7 @@ from otelprov.instrumentation.duckdb.names import (
     connection_of,
     connections,
     merged,
-    named_in_memory,
+    opened,
 )
 from otelprov.instrumentation.duckdb.operations import (
     Followed,
@@ -324,9 +324,9 @@ def connecting(original: Any) -> Any:
     return followed(original, _connected, "a connection is not known")
 
 
-def _connected(frame: FrameType, made: Any, database: Any = "", *_: Any, **__: Any) -> None:
-    if isinstance(database, str) and database.startswith(":memory:") and database != ":memory:":
-        named_in_memory(made, database)
+def _connected(frame: FrameType, made: Any, database: Any = ":memory:", *_: Any, **__: Any) -> None:
+    if not is_internal(frame):
+        opened(made, database)
 
 
 def duplicating(*, method: bool) -> Callable[[Any], Any]:

@@ -503,10 +503,19 @@ def connection_of(handle: Any) -> Connection:
     return known
 
 
-def named_in_memory(handle: Any, name: str) -> None:
-    """A connection to a database in memory that has a name: others may have the same."""
-    known = Connection(_databases.setdefault(name, Database()))
-    connections.keep(handle, known)
+def opened(handle: Any, database: Any) -> None:
+    """A connection was opened: nothing is asked of it before a name has to be known."""
+    if not isinstance(database, (str, os.PathLike)):
+        return
+    name = os.fspath(database)
+    if name in ("", ":memory:"):
+        connections.keep(handle, Connection(Database()))
+    elif name.startswith(":memory:"):  # others may have the same
+        connections.keep(handle, Connection(_databases.setdefault(name, Database())))
+    elif isinstance(name, str) and ":" not in name:
+        found = _databases.setdefault(f"duckdb:///{os.path.abspath(name)}", Database())
+        found.names = None  # another process may have had it in between
+        connections.keep(handle, Connection(found))
 
 
 def another(handle: Any, made: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,8 @@ from otelprov.statements import later, mask_literals
 
 MAX_ROWS: Final = 10_000
 """Rows of a list that are looked at for an id."""
+MAX_SHOWN: Final = 8_000
+"""Characters of a statement that are looked at for what is in them."""
 MAX_STATEMENT: Final = 1_900
 """Characters of a statement."""
 
@@ -74,7 +77,7 @@ class Running(Watched):
         self.work = work
         self.resolver = resolver
         self.database = resolver.connection.database
-        text = _steady(work.text)
+        text = _bounded(_steady(work.text))
         parameters = {**work.parameters, "query": text} if text else dict(work.parameters)
         call = Call("duckdb", work.name, work.kind, _version())
         self.operation = OpenOperation(call, frame, parameters, list(parameters))
@@ -215,6 +218,14 @@ def _expanded(place: Place) -> list[Any]:
 
 
 _CHANGING: Final = later(r"\b0x[0-9a-f]{6,16}\b|_[0-9a-f]{12,16}(?:_\d+)?\b")
+
+
+def _bounded(text: str) -> str:
+    """A long statement by its beginning and its digest."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
 
 
 def _steady(text: str) -> str:

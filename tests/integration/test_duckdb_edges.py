@@ -306,10 +306,11 @@ def test_tables_of_an_open_transaction_and_temporary_tables_are_known(
     con.execute("BEGIN")
     con.execute("CREATE TABLE early AS FROM 'a.csv'")
     con.execute("CREATE TEMP TABLE passing AS FROM early")
-    early = passing = pd.read_csv("b.csv")
-    assert con.sql("FROM early, passing").fetchall()
+    con.execute("CREATE VIEW seen AS FROM early")
+    early = passing = seen = pd.read_csv("b.csv")
+    assert con.sql("FROM seen, passing").fetchall()
     con.execute("COMMIT")
-    assert len(early) == len(passing) == 2
+    assert len(early) == len(passing) == len(seen) == 2
     assert graph(spans.all()) == [
         step("execute", "a.csv", "main.early"),
         step("execute", "main.early", "passing"),
@@ -317,6 +318,16 @@ def test_tables_of_an_open_transaction_and_temporary_tables_are_known(
     ]
     uris = {one["otelprov.artifact.uri"] for one in spans.all()[-1].used}
     assert any(":temp:" in uri for uri in uris)
+
+
+def test_a_temporary_table_is_known_from_the_first_statement_on(here: Path, spans: Spans) -> None:
+    con = duckdb.connect()
+    con.execute("CREATE TEMP TABLE passing AS SELECT 1 AS one")
+    con.sql("FROM passing").fetchall()
+    assert graph(spans.all()) == [
+        step("execute", "", "passing"),
+        step("fetchall", "passing", "object"),
+    ]
 
 
 def test_attached_databases_have_their_own_names(here: Path, spans: Spans) -> None:

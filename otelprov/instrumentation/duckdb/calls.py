@@ -118,7 +118,7 @@ def learn(text: str, resolver: Resolver) -> None:
                 connection.temporary.pop(key, None)
                 connection.registered.pop(key, None)
                 connection.made.pop(key, None)
-                for full in [one for one in database.views if one[-1] == key]:
+                for full in [one for one in tuple(database.views) if one[-1] == key]:
                     del database.views[full]
         database.names = None
 

@@ -389,7 +389,7 @@ class Resolver:
         """Whether the database has a table."""
         names = self.names
         return table in self.connection.temporary.values() or any(
-            self._table(full, names).uri == table.uri for full in names.tables.values()
+            self._table(full, names).uri == table.uri for full in tuple(names.tables.values())
         )
 
     def _variable(self, name: str, names: Names) -> Reads | None:

@@ -486,3 +486,37 @@ def test_streams_of_batches_are_followed(here: Path, spans: Spans) -> None:
         step(method, "a.csv", "stream"),
         step("df", "stream", "table"),
     ]
+
+
+class Once:
+    """A stream that gives its rows but once."""
+
+    def __init__(self) -> None:
+        self._reader: Any = pa.table({"n": [1, 2]}).to_reader()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._reader.__arrow_c_stream__(requested_schema)
+
+
+def test_a_stream_that_gives_its_rows_once_is_left_to_the_program(spans: Spans) -> None:
+    con = duckdb.connect()
+    once = Once()
+    assert con.execute("SELECT sum(n) FROM once").fetchall() == [(3,)]
+    assert con.from_arrow(Once()).fetchall() == [(1,), (2,)]
+    assert once is not None
+    assert graph(spans.all()) == [
+        step("execute", "unknown", "stream"),
+        step("fetchall", "stream", "object"),
+        step("fetchall", "unknown", "object"),
+    ]
+
+
+def test_a_lazy_frame_of_polars_is_read_through(here: Path, spans: Spans) -> None:
+    lazy = pl.scan_csv("a.csv").select("k")
+    rows = duckdb.connect().execute("SELECT count(*) FROM lazy").fetchall()
+    assert rows == [(3,)]
+    assert lazy is not None
+    assert graph(spans.all()) == [
+        step("execute", "a.csv", "stream"),
+        step("fetchall", "stream", "object"),
+    ]

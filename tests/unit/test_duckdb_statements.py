@@ -83,6 +83,7 @@ def test_what_is_not_known_is_said_and_not_dropped(text: str) -> None:
 def test_several_statements_are_told_apart() -> None:
     found = statements("BEGIN; INSERT INTO t SELECT 'a;b' FROM q; COMMIT;")
     assert [one.operation for one in found] == ["BEGIN", "INSERT", "COMMIT"]
+    assert [one.operation for one in statements(" ; ;")] == [""]
 
 
 def test_the_subqueries_of_an_expression_are_looked_into() -> None:

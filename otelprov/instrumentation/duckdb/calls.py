@@ -102,8 +102,7 @@ def learn(text: str, resolver: Resolver) -> None:
             connection.prepared[statement.subject[0].lower()] = statement.inner[0]
         if not statement.changes_names:
             continue
-        names = database.names
-        if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target and names:
+        if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target:
             learn_created(statement, resolver)
             continue
         if statement.operation == "USE" and statement.subject:
@@ -119,7 +118,7 @@ def learn(text: str, resolver: Resolver) -> None:
                 connection.temporary.pop(key, None)
                 connection.registered.pop(key, None)
                 connection.made.pop(key, None)
-                for full in [one for one in database.views if one[-1] == key]:
+                for full in [one for one in tuple(database.views) if one[-1] == key]:
                     del database.views[full]
         database.names = None
 
@@ -135,8 +134,9 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     full = resolver.full(name)
     lower = (full[0].lower(), full[1].lower(), full[2].lower())
     connection.database.views.pop(lower, None)
+    names.tables.pop(lower, None)
     if statement.is_view:
-        connection.database.names = None
+        names.views[lower] = statement
     else:
         names.views.pop(lower, None)
         names.tables.setdefault(lower, (full[0], full[1], full[2]))

@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any, Final
 
 from otelprov import semconv
-from otelprov.artifacts import identify
 from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.locations import named
@@ -158,9 +157,11 @@ class Running(Watched):
         found, _ = observation.inputs({held.name: held.value})
         for role, identity in found:
             self.operation.use(role, identity)
-        if not found:  # a query, a reader, something of the program's own
-            unseen = replace(identify(held.value), origin="unknown")
-            self.operation.use_content(held.name, unseen)
+        if not found:
+            # A query, a stream, something of the program's own: it may give its rows but once.
+            kind = type(held.value)
+            reason = f"a {kind.__module__}.{kind.__qualname__} was not looked at"
+            self.operation.use_content(held.name, _unknown(reason))
 
     def _read(self, *, succeeded: bool) -> None:
         variables = self.resolver.from_variables
@@ -178,10 +179,7 @@ class Running(Watched):
                 how = Reading(partial=partial_, succeeded=succeeded)
                 places.read_from(self.operation, "source", _expanded(one), how)
             elif isinstance(one, Unknown) and succeeded:
-                unknown = Artifact(
-                    unidentified(), "object", coverage="none", reason=one.reason, origin="unknown"
-                )
-                self.operation.use_content("source", unknown)
+                self.operation.use_content("source", _unknown(one.reason))
 
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
@@ -200,6 +198,10 @@ class Followed(Watched):
     def returned(self, result: Any) -> None:
         """Remember it."""
         self._after(result)
+
+
+def _unknown(reason: str) -> Artifact:
+    return Artifact(unidentified(), "object", coverage="none", reason=reason, origin="unknown")
 
 
 def _named(table: Table) -> Artifact:

@@ -125,7 +125,7 @@ def _statements(text: str) -> tuple[Statement, ...]:
         return (rows or Statement("", is_query=True, unknown="the statement is too long"),)
     if ";" not in text.rstrip().rstrip(";"):
         return (_statement(text),)
-    return tuple(_statement(part) for part in _split(text))
+    return tuple(_statement(part) for part in _split(text)) or (Statement(""),)
 
 
 _kept = lru_cache(maxsize=512)(_statements)

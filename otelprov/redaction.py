@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from otelprov import semconv
 from otelprov.statements import later, mask_literals
 
 REDACTED: Final = "[REDACTED]"
@@ -405,7 +406,7 @@ def clean(value: Any, name: str = "") -> Any:
     return value
 
 
-_STATEMENTS: Final = frozenset({"db.statement", "db.query.text"})
+_STATEMENTS: Final = frozenset({"db.statement", semconv.DB_QUERY_TEXT})
 
 
 def _masked(statement: str) -> str:

@@ -431,6 +431,25 @@ CODE_SOURCE: Final = _attribute(
     ("run",),
     "Where the code version comes from: `git`, `github`, `gitlab`, `jenkins`, `setting`.",
 )
+DB_SYSTEM: Final = _attribute(
+    "db.system.name", "string", ("span",), "The kind of database: `duckdb`."
+)
+DB_NAMESPACE: Final = _attribute("db.namespace", "string", ("span",), "Name of the database.")
+DB_QUERY_TEXT: Final = _attribute(
+    "db.query.text",
+    "string",
+    ("span",),
+    "The statement, with `?` for each string and number in it.",
+)
+DB_OPERATION: Final = _attribute(
+    "db.operation.name",
+    "string",
+    ("span",),
+    "What the statement does: `SELECT`, `INSERT`, `CREATE TABLE`; absent for several statements.",
+)
+DB_COLLECTION: Final = _attribute(
+    "db.collection.name", "string", ("span",), "The table, where the statement names but one."
+)
 CODE_FUNCTION: Final = _attribute(
     "code.function.name", "string", ("span",), "Function of the user's code that made the call."
 )

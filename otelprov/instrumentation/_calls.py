@@ -12,13 +12,15 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._caller import is_in_place
+from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.parameters import Defaults
-from otelprov.recording.plans import Execution, plans
+from otelprov.recording.plans import Execution, Plan, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -51,6 +53,11 @@ def add_library(name: str) -> None:
     _internal.clear()
 
 
+def is_library(module: str) -> bool:
+    """Whether a module is part of an instrumented library."""
+    return module.partition(".")[0] in _libraries
+
+
 def is_internal(frame: types.FrameType) -> bool:
     """Whether the code of a frame belongs to an instrumented library.
 
@@ -58,7 +65,7 @@ def is_internal(frame: types.FrameType) -> bool:
     """
     name = frame.f_globals.get("__name__")
     try:
-        return _internal[name]
+        return _internal[name] or is_in_place(frame.f_code)
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
         root = text.partition(".")[0]
@@ -72,7 +79,7 @@ def is_internal(frame: types.FrameType) -> bool:
         )
         if isinstance(name, str):
             _internal[name] = found
-        return found
+        return found or is_in_place(frame.f_code)
 
 
 def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | None:
@@ -89,6 +96,15 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
                 break
         place = place.f_back
     return place
+
+
+def is_internal_call(depth: int) -> bool:
+    """``is_internal`` for the frame at ``depth`` above; also where there is none: then a thread of
+    another library's calls."""
+    try:
+        return is_internal(sys._getframe(depth))
+    except ValueError:
+        return True
 
 
 def pickled_by(frame: types.FrameType) -> types.FrameType | None:
@@ -159,8 +175,13 @@ class Observed:
         self.site = site
         self.target = arguments[0] if site.method and arguments else None
         self.parameters, given = bound or _bound(site, arguments, keywords)
+        passed = (self.target, *[self.parameters[name] for name in given])
         found, names = self._inputs()
-        lazy = plans.find({"self": self.target, **self.parameters}) if plans else ()
+        lazy: list[tuple[str, Plan]] = []
+        if entry.lazies is not None:
+            lazy = entry.lazies({**self.parameters, "self": self.target})
+        elif plans:
+            lazy = plans.find({"self": self.target, **self.parameters})
         if lazy:
             names = names.union(name for name, _ in lazy)
         plain = {name: value for name, value in self.parameters.items() if name not in names}
@@ -183,6 +204,8 @@ class Observed:
         self.operation = OpenOperation(call, frame, plain, given, defaults=defaults)
         for role, identity in found:
             self.operation.use(role, identity)
+        if not entry.counts_frames and call.holds_nested and runs_nothing_else(passed):
+            self.operation.closed = True
         self.execution = Execution(self.operation, lazy) if lazy else None
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
@@ -455,7 +478,7 @@ def _gather(site: Site, known: list[Identity], changed: object) -> None:
 
 
 def _assign(value: object, identity: Identity) -> None:
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         for item in value:
             registry.assign(item, identity)
     else:

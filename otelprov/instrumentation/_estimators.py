@@ -20,6 +20,7 @@ LIBRARIES: Final = ("sklearn", "xgboost", "lightgbm")
 
 _FIGURES: Final = ("best_score_", "oob_score_", "inertia_", "loss_", "best_loss_")
 """Attributes of fitted models that say how good they are."""
+_DATA: Final = ("X", "data", "dtrain", "train_set")
 _HISTORIES: Final = ("evals_result_", "_evals_result", "_best_score")
 """Attributes that hold what was measured while they learned: data, metric, values."""
 
@@ -38,6 +39,13 @@ def library_of(kind: type) -> tuple[str, str | None]:
     return "sklearn", None
 
 
+def data_first(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters in an order in which what is learned from comes before labels and weights: two
+    that come from one table count as the first."""
+    first = {name: parameters[name] for name in _DATA if name in parameters}
+    return {**first, **parameters}
+
+
 class Called(Observed):
     """A call that may run in processes of its own, to which scikit-learn sends the data."""
 
@@ -46,6 +54,9 @@ class Called(Observed):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         sending.add(id(self))
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        return observation.inputs(data_first(self.parameters))
 
     def close(self, error: BaseException | None = None) -> None:
         """As in ``Observed``."""
@@ -137,8 +148,9 @@ class Evaluated(Called):
     __slots__ = ()
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
-        without = {name: item for name, item in self.parameters.items() if name != "estimator"}
-        return observation.inputs(without)
+        parameters = data_first(self.parameters)
+        parameters.pop("estimator", None)
+        return observation.inputs(parameters)
 
     def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
         estimator = plain.get("estimator")

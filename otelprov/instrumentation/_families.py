@@ -28,15 +28,22 @@ from otelprov.recording.run import run
 Function = Callable[..., Any]
 
 
-class Watch:
+class _Around:
+    """What is done around the calls of a function; pickled, it does nothing but call it."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+
+    def __reduce__(self) -> Any:
+        return itemgetter(0), ((lambda function, *args, **kwargs: function(*args, **kwargs),),)
+
+
+class Watch(_Around):
     """What is done around the calls of the methods of one name."""
 
     def __init__(self, family: Family, name: str) -> None:
-        self._family = family
+        super().__init__(family)
         self._name = name
-
-    def __reduce__(self) -> Any:
-        return itemgetter(0), ((lambda method, *args, **kwargs: method(*args, **kwargs),),)
 
     def __call__(self, original, member, /, *args, **kwargs):  # type: ignore[no-untyped-def]
         site: Site | None = None
@@ -48,7 +55,9 @@ class Watch:
                 if not is_internal(frame) and id(member) not in at_work:
                     site = self._family.site(type(member), self._name, original)
                     if site is not None:
-                        observed = begin(site, (member, *args), kwargs, frame)
+                        observed = site.entry.kind == "step" or begin(
+                            site, (member, *args), kwargs, frame
+                        )
                         if not isinstance(observed, bool):
                             observed.operation.enter()
                 del frame
@@ -103,7 +112,31 @@ class Watch:
         faults.tell(f"a call of {self._name} was not recorded", fault)
 
 
-Watch.__call__.__code__ = Watch.__call__.__code__.replace(co_filename=UNCOUNTED)
+class Making(_Around):
+    """Has a class adopted, when all that is done as it is made was done."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__(family)
+        self._state = threading.local()
+
+    def __call__(self, original, kind, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        depth = getattr(self._state, "depth", 0)
+        self._state.depth = depth + 1
+        try:
+            original(kind, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        finally:
+            self._state.depth = depth
+        if not depth:
+            with faults.contained("the methods of a class are not recorded"):
+                self._family.adopt(kind)
+
+
+for _around in (Watch, Making):
+    _around.__call__.__code__ = _around.__call__.__code__.replace(co_filename=UNCOUNTED)
 
 
 class _AtWork(threading.local):
@@ -140,27 +173,11 @@ class Family:
         self._adopted: dict[int, weakref.ref[type]] = {}
         self._ours: weakref.WeakSet[Function] = weakref.WeakSet()
         self._replaced: weakref.WeakKeyDictionary[Function, property] = weakref.WeakKeyDictionary()
-        self._making = threading.local()
+        self._maker = Making(self)
 
     def making(self, original: Function) -> Function:
-        """For ``__init_subclass__``: a class is adopted when all of these have seen it."""
-
-        def wrapper(cls, *args, **kwargs):  # type: ignore[no-untyped-def]
-            depth = getattr(self._making, "depth", 0)
-            self._making.depth = depth + 1
-            try:
-                original(cls, *args, **kwargs)
-            except BaseException as error:
-                if error.__traceback__ is not None:
-                    error.__traceback__ = error.__traceback__.tb_next
-                raise
-            finally:
-                self._making.depth = depth
-            if not depth:
-                with faults.contained(f"the methods of {cls.__name__} are not recorded"):
-                    self.adopt(cls)
-
-        return wrapper
+        """For ``__init_subclass__``."""
+        return _watched(original, self._maker)
 
     def adopt(self, kind: type) -> None:
         """Patch the methods that a class and its bases define."""
@@ -239,7 +256,7 @@ def _is_conditional(value: Any) -> bool:
     )
 
 
-def _watched(original: Function, watch: Watch) -> Function:
+def _watched(original: Function, watch: Watch | Making) -> Function:
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
             return watch(original, self, *args, **kwargs)

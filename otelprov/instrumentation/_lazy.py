@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Pending
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.recording import observation
 from otelprov.recording.bounds import reading
 from otelprov.recording.observation import PLAIN
-from otelprov.recording.plans import MAX_DEPTH, MAX_ITEMS, Plan, after, given, plans, scan
+from otelprov.recording.plans import MAX_DEPTH, MAX_ITEMS, Plan, after, given, plans, scan, target
 
 if TYPE_CHECKING:
     from otelprov.instrumentation._calls import Site
@@ -22,20 +23,33 @@ def plan_on(
 ) -> None:
     """Say what a lazy object carries that a call made, or changed."""
     entry = site.entry
-    target: object = result
-    if entry.in_place == "always":
-        target = arguments[0]
+    made: object = arguments[0] if entry.in_place == "always" else result
     found: _Found | None = None
     if site.attribute == "__init__":
         arguments = (None, *arguments[1:])  # it is what is made
+    if (
+        entry.lazies is None
+        and entry.source is None
+        and not entry.runs_functions
+        and not (_may_carry(arguments) or _may_carry(keywords.values()))
+    ):
+        return
+    own = arguments[1:] if site.method else arguments
     if entry.source is None:
         found = _Found(site, arguments, keywords)
+        if entry.lazies is not None:
+            parameters, _ = site.binder.bind(own, keywords)
+            owner = arguments[0] if site.method else None
+            found.plans += [plan for _, plan in entry.lazies({**parameters, "self": owner})]
         if not found.plans and not entry.runs_functions:
             return
+        if entry.target is not None:  # a write that is put off
+            parameters, _ = site.binder.bind(own, keywords)
+            place = entry.places(parameters) if entry.places else parameters.get(entry.target)
+            found.plans.append(target(entry.target, place))
     elif result is None:
         return
     else:
-        own = arguments[1:] if site.method else arguments
         parameters, named = site.binder.bind(own, keywords)
         place = parameters.get(entry.source)
         if entry.places is not None:
@@ -46,9 +60,20 @@ def plan_on(
         names = [name for name in named if name != entry.source]
         found = _Found(site, (), {name: parameters[name] for name in names})
         found.plans.insert(0, scan(entry.source, place, how))
-    made = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
-    for item in target if isinstance(target, (tuple, list)) else (target,):
-        plans.assign(item, made)
+    plan = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
+    for item in made if isinstance(made, (tuple, list)) else (made,):
+        plans.assign(item, plan)
+
+
+def _may_carry(values: Iterable[object]) -> bool:
+    """Whether there may be data or a plan among the arguments: nearly always it is quick to see
+    that an expression is made of others that carry nothing."""
+    for value in values:
+        if type(value) in PLAIN:
+            continue
+        if not observation.is_lazy(value) or plans.lookup(value) is not None:
+            return True
+    return False
 
 
 class _Found:
@@ -89,6 +114,10 @@ class _Found:
                 kind is not None and not observation.is_small(value, kind)
             ):
                 plan = given(self._role(place), observation.identity_of(value))
+        if plan is None and isinstance(value, (list, dict)):
+            made = registry.container(value)
+            if made is not None:
+                plan = given(self._role(place), Identity((made,)))
         if plan is not None:
             self.plans.append(plan)
             return _PLACED, len(self.plans)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from otelprov.model import OperationKind
 from otelprov.recording.parameters import Defaults
-from otelprov.recording.plans import Explained
+from otelprov.recording.plans import Explained, Plan
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
@@ -69,6 +69,9 @@ class Entry(NamedTuple):
     """For a read: whether it reads into memory that nothing else writes to."""
     gives_memory: bool = False
     """For a step: whether the program can write to what it returns, behind the library's back."""
+    lazies: Callable[[Mapping[str, Any]], list[tuple[str, Plan]]] | None = None
+    """The lazy objects that a call executes, or makes another of, where it is not given them;
+    each with its role. ``self`` is among the parameters."""
     runs_functions: bool = False
     """For a plan: whether functions of the program's own become part of it."""
     explain: Callable[[Mapping[str, Any]], Explained | None] | None = None
@@ -135,6 +138,11 @@ def transform(path: str, **facts: Any) -> Entry:
 def step(path: str, **facts: Any) -> Entry:
     """A small step without a span: what it returns comes from its arguments."""
     return Entry(path, "step", facts.pop("name", _name(path)), **facts)
+
+
+def query(path: str, **facts: Any) -> Entry:
+    """A call that executes lazy objects and gives the result to the program."""
+    return Entry(path, "query", facts.pop("name", _name(path)), **facts)
 
 
 def plan(path: str, *, source: str | None = None, **facts: Any) -> Entry:

@@ -31,13 +31,20 @@ from otelprov.instrumentation._calls import (
     add_library,
     begin,
     is_internal,
+    is_internal_call,
+    is_library,
     pass_on,
     plan_or_pass_on,
 )
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
-from otelprov.recording.recorder import Call, OpenOperation, current_operation
+from otelprov.recording.recorder import (
+    Call,
+    OpenOperation,
+    current_operation,
+    in_closed_operation,
+)
 from otelprov.recording.run import run
 
 # warnings.warn(stacklevel=...) skips frames whose file name holds both words (CPython 3.10 to 3.14,
@@ -52,13 +59,17 @@ def install(
     table: Iterable[Entry],
     *,
     version: str,
+    own_threads: bool = False,
 ) -> list[Site]:
-    """Patch a library. Entries that this version of it does not have are left out."""
+    """Patch a library. Entries that this version of it does not have are left out.
+
+    ``own_threads`` is whether it calls functions of the program's in threads of its own.
+    """
     library = module.__name__.partition(".")[0]
     add_library(library)
     sites: dict[tuple[int, int], Site] = {}
     for entry in table:
-        site = _site(module, entry, library, version)
+        site = _site(module, entry, version, own_threads)
         if site is None or (id(site.owner), id(site.original)) in sites:
             # DataFrame.drop and Series.drop may be one function of a base class, and
             # agg = aggregate one function under two names.
@@ -72,15 +83,30 @@ def install(
 
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
+    functions: dict[int, tuple[Any, Any]] = {}
     for site in sites:
         if site.entry.undo is not None:
             site.entry.undo()
+        if isinstance(site.owner, types.ModuleType):
+            put = vars(site.owner).get(site.attribute)
+            functions[id(put)] = (put, site.original)
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
+    _put_back_in_later_modules(functions)
 
 
-def _site(module: types.ModuleType, entry: Entry, library: str, version: str) -> Site | None:
+def _put_back_in_later_modules(functions: dict[int, tuple[Any, Any]]) -> None:
+    """Modules of libraries that were imported after a function was replaced have the new one."""
+    for module in list(sys.modules.values()):
+        if isinstance(module, types.ModuleType) and is_library(module.__name__):
+            for name, value in list(vars(module).items()):
+                put, original = functions.get(id(value), (None, None))
+                if put is not None and value is put:
+                    setattr(module, name, original)
+
+
+def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:
     owner: Any = module
     *parents, attribute = entry.path.split(".")
     for part in parents:
@@ -95,10 +121,13 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if original is None:
         return None
     if isinstance(owner, types.ModuleType) and sys.modules.get(original.__module__) is not None:
-        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv.
+        # Where pickle looks a function up by name; pyarrow.csv.read_csv says pyarrow._csv, and
+        # duckdb.sql duckdb._relation.module_sql.
         home = sys.modules[original.__module__]
-        if vars(home).get(attribute) is original:
-            owner = home
+        for name in (attribute, getattr(original, "__name__", "")):
+            if vars(home).get(name) is original:
+                owner, attribute = home, name
+                break
     function = original
     if entry.packing is not None:
         function = entry.packing.take_out(original)
@@ -109,12 +138,13 @@ def _site(module: types.ModuleType, entry: Entry, library: str, version: str) ->
     if not callable(function) or _is_ours(function):
         return None
     method = not isinstance(owner, types.ModuleType) and not isinstance(original, staticmethod)
-    call = _call(entry, library, version)
+    library = module.__name__.partition(".")[0]
+    call = _call(entry, library, version, own_threads)
     binder = Binder(function, method=method)
     return Site(entry, library, owner, attribute, original, function, method, binder, call)
 
 
-def _call(entry: Entry, library: str, version: str) -> Call:
+def _call(entry: Entry, library: str, version: str, own_threads: bool = False) -> Call:
     return Call(
         library=library,
         name=entry.name,
@@ -122,6 +152,7 @@ def _call(entry: Entry, library: str, version: str) -> Call:
         version=version,
         holds_nested=entry.holds_nested,
         client=entry.client,
+        own_threads=own_threads,
         fills=entry.fills,
     )
 
@@ -167,6 +198,15 @@ def _put(site: Site) -> None:
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
+    if isinstance(site.owner, types.ModuleType):
+        if type(site.function) is types.BuiltinFunctionType:
+            replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+    else:
+        known = getattr(site.function, "__qualname__", "").rpartition(".")[2]
+        if known != site.attribute and vars(site.owner).get(known) is not site.original:
+            # A function of a module, or of another name, that was set on the class.
+            replacement.__module__ = site.owner.__module__
+            replacement.__qualname__ = f"{site.owner.__qualname__}.{site.attribute}"
     if site.entry.packing is not None:
         replacement = site.entry.packing.put_in(replacement, site.original)
     elif isinstance(site.original, property) and site.entry.setter:
@@ -240,10 +280,13 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         internal = True
         if run.active:
             try:
-                frame = sys._getframe(depth)
-                internal = is_internal(frame)
-                if internal:
-                    observed = always
+                try:
+                    frame = sys._getframe(depth)
+                except ValueError:
+                    frame = None  # no code of Python's calls it: a thread of another library's
+                internal = frame is None or is_internal(frame)
+                if frame is None or internal:
+                    observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
                 else:
@@ -380,7 +423,7 @@ def _stepping(site: Site) -> Function:
             raise
         if run.active:
             try:
-                if always or not is_internal(sys._getframe(1)):
+                if (always and not in_closed_operation()) or not is_internal_call(2):
                     follow(site, args, kwargs, args[0] if construct else result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
@@ -425,7 +468,7 @@ def iterating(original: Function) -> Function:
         if run.active:
             try:
                 identity = registry.lookup(self)
-                if identity is not None:
+                if identity is not None and pieces is not self:  # or its __next__ is looked at
                     return _identified(step, pieces, identity, missing)
             except Exception as fault:
                 faults.tell(missing, fault)

@@ -10,6 +10,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -267,19 +268,24 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
             return
         from otelprov.instrumentation._wrapping import install
 
-        tables = import_module(f"otelprov.instrumentation.{library.name}").TABLES
-        instrumentor.sites[name] = install(module, tables[name](), version=version)
+        facts = import_module(f"otelprov.instrumentation.{library.name}")
+        instrumentor.sites[name] = install(
+            module,
+            facts.TABLES[name](),
+            version=version,
+            own_threads=getattr(facts, "OWN_THREADS", False),
+        )
 
 
 def _installed(library: Library) -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
-    if library.distribution == "python":
-        return sys.version.split()[0]
-    try:
-        return version(library.distribution or library.name)
-    except PackageNotFoundError:
-        return None
+    for name in library.distributions or (library.name,):
+        if name == "python":
+            return sys.version.split()[0]
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return None
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
 from otelprov.instrumentation._wrapping import finding_stack_level, followed, iterating
-from otelprov.recording.recorder import note_read
+from otelprov.recording.recorder import in_closed_operation, note_read
 
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(
@@ -301,7 +301,7 @@ _FINALIZE = Step("pandas", "finalize")
 
 def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **said: Any) -> None:
     """``made`` was derived from ``other``: a table, or a record of the tables of an operation."""
-    if made is other:
+    if made is other or in_closed_operation():
         return
     found = registry.lookup(other)
     if found is not None:

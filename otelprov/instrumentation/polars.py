@@ -8,6 +8,7 @@ executed at once; those calls are its own and go straight through.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +18,19 @@ from typing import Any
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._polars import explain, explain_all
+from otelprov.instrumentation._polars import (
+    arriving,
+    awaited,
+    explain,
+    explain_all,
+    exporting,
+    fetching,
+    is_eager,
+    registering,
+    tables_in_scope,
+    tables_of,
+    unregistering,
+)
 from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import (
     Arguments,
@@ -25,14 +38,15 @@ from otelprov.instrumentation._table import (
     Keywords,
     each,
     plan,
+    query,
     read,
     step,
     transform,
     write,
 )
 from otelprov.instrumentation._wrapping import finding_stack_level, iterating
-from otelprov.model import OperationKind
 from otelprov.recording import observation, places
+from otelprov.recording.plans import expanded
 from otelprov.recording.recorder import OpenOperation
 
 BOTH = ("DataFrame", "Series")
@@ -52,8 +66,8 @@ def _reads() -> Iterable[Entry]:
         "read_csv read_parquet read_ipc read_ipc_stream read_json read_ndjson read_avro read_excel "
         "read_ods read_lines read_delta read_csv_batched"
     ).split():
-        yield read(name, source="source")
-    yield read("read_iceberg", source="source")
+        yield read(name, source="source", places=_source)
+    yield read("read_iceberg", source="source", places=_iceberg)
     yield read("read_database", source="query", places=_queried, client=True)
     yield read("read_database_uri", source="query", places=_queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
@@ -111,18 +125,29 @@ def _writes() -> Iterable[Entry]:
 
 
 def _queries() -> Iterable[Entry]:
-    yield _query("LazyFrame.collect", only_when=lambda p, _: not p.get("background"))
-    yield _query("LazyFrame.fetch")
-    yield _query("LazyFrame.describe")
-    yield _query("LazyFrame.profile", result=lambda result: result[0])
-    yield _query("LazyFrame.sink_batches", only_when=_at_once)
-    yield _query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query("LazyFrame.collect", only_when=_in_foreground, explain=explain)
+    yield query("LazyFrame.fetch", explain=explain)
+    yield query("LazyFrame.describe", explain=explain)
+    yield query("LazyFrame.profile", explain=explain, result=lambda result: result[0])
+    yield query("LazyFrame.sink_batches", explain=explain, only_when=_at_once)
+    yield query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query(
+        "lazyframe.in_process.InProcessQuery.fetch_blocking", name="collect", explain=explain
+    )
+    yield step("lazyframe.in_process.InProcessQuery.fetch", around=fetching)
+    yield query("LazyFrame.collect_batches", explain=explain)
+    yield step("lazyframe.engine._CollectBatches.__next__")
+    yield step("LazyFrame.collect_async", around=awaited)
+    yield step("collect_all_async", around=awaited)
+    yield query("SQLContext.execute", lazies=tables_of, only_when=is_eager, always=True)
+    yield query("SQLContext.execute_global", lazies=tables_in_scope, only_when=is_eager)
+    yield query("sql", lazies=tables_in_scope, only_when=is_eager)
+    yield step("SQLContext.register", around=registering)
+    yield step("SQLContext.unregister", around=unregistering)
 
 
-def _query(path: str, **facts: Any) -> Entry:
-    """What executes a plan and gives its result to the program."""
-    kind: OperationKind = "query"
-    return transform(path, **{"explain": explain, **facts})._replace(kind=kind)
+def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
+    return not parameters.get("background")
 
 
 def _transforms() -> Iterable[Entry]:
@@ -160,9 +185,10 @@ def _hand_overs() -> Iterable[Entry]:
     for name in ("from_pandas", "from_arrow", "from_dataframe"):
         yield transform(name, hands_over=True)
     yield transform("from_numpy")
-    yield from each(
-        transform("__init__", hands_over=True, in_place="always", only_when=_is_foreign), *BOTH
-    )
+    for name in BOTH:
+        yield transform(
+            f"{name}.__init__", name=name, hands_over=True, in_place="always", only_when=_is_foreign
+        )
     for name in ("from_dict", "from_dicts", "from_records", "json_normalize"):
         yield step(name)
 
@@ -180,11 +206,12 @@ def _groups() -> Iterable[Entry]:
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         yield step(f"{owner}.having")
         yield step(f"{owner}.__iter__", around=iterating)
+        yield step(f"{owner}.__next__")  # of Polars 1.0, where a group_by is its own iterator
 
 
 def _steps() -> Iterable[Entry]:
     for name in (
-        "to_series get_column get_columns iter_columns iter_slices clone __copy__ __deepcopy__ "
+        "to_series get_column get_columns clone __copy__ __deepcopy__ "
         "rechunk shrink_to_fit set_sorted to_struct null_count n_unique is_duplicated is_unique "
         "hash_rows sum mean median min max std var product quantile count approx_n_unique "
         "sum_horizontal mean_horizontal min_horizontal max_horizontal clear "
@@ -192,6 +219,8 @@ def _steps() -> Iterable[Entry]:
         "__floordiv__ __rfloordiv__ __mod__ __rmod__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__"
     ).split():
         yield step(f"DataFrame.{name}")
+    for name in ("iter_columns", "iter_slices", "__iter__"):
+        yield step(f"DataFrame.{name}", around=iterating)
     series = sys.modules["polars"].Series
     for name in _methods(series, _NO_DATA):
         yield step(f"Series.{name}")
@@ -202,6 +231,7 @@ def _steps() -> Iterable[Entry]:
     for owner in BOTH:
         yield step(f"{owner}.__getstate__", around=pickling)
         yield step(f"{owner}.__setstate__", around=unpickling)
+        yield step(f"{owner}.__arrow_c_stream__", around=exporting)
     for place in ("_warnings", "_utils.various"):
         yield step(f"{place}.find_stacklevel", around=finding_stack_level)
 
@@ -210,25 +240,13 @@ def _plans() -> Iterable[Entry]:
     yield plan("DataFrame.lazy")
     yield plan("Series.lazy")
     yield plan("LazyFrame.__init__")
-    for name in (
-        "bottom_k cache cast clear clone count drop drop_nans drop_nulls explode fill_nan "
-        "fill_null filter first gather gather_every group_by groupby group_by_dynamic head "
-        "interpolate join join_asof join_where last lazy limit match_to_schema max mean median "
-        "melt merge_sorted min null_count pivot quantile remove rename reverse rolling select "
-        "select_seq set_sorted shift slice sort sql std sum tail top_k unique unnest unpivot "
-        "update var with_columns with_columns_seq with_context with_row_count with_row_index "
-        "approx_n_unique __copy__ __deepcopy__ __getitem__"
-    ).split():
-        yield plan(f"LazyFrame.{name}")
-    for name in ("map_batches", "map", "inspect", "pipe_with_schema"):
-        yield plan(f"LazyFrame.{name}", runs_functions=True)
-    owner = "lazyframe.group_by.LazyGroupBy"
-    for name in (
-        "agg all count first having head last len max mean median min n_unique quantile sum tail"
-    ).split():
-        yield plan(f"{owner}.{name}")
-    for name in ("map_groups", "apply"):
-        yield plan(f"{owner}.{name}", runs_functions=True)
+    package = sys.modules["polars"]
+    for name in _methods(package.LazyFrame, _NOT_LAZY):
+        yield plan(f"LazyFrame.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    grouped = sys.modules["polars.lazyframe.group_by"].LazyGroupBy
+    for name in _methods(grouped):
+        yield plan(f"lazyframe.group_by.LazyGroupBy.{name}", runs_functions=name in _WITH_FUNCTIONS)
+    yield step("LazyFrame.__setstate__", around=arriving)
 
 
 def _expressions() -> Iterable[Entry]:
@@ -247,10 +265,9 @@ def _expressions() -> Iterable[Entry]:
         for name in names:
             yield plan(f"expr.whenthen.{owner}.{name}")
     for name, value in vars(package).items():
-        home = getattr(value, "__module__", "")
         if (
             isinstance(value, types.FunctionType)
-            and home.startswith("polars.functions")
+            and value.__module__.startswith("polars.functions")
             and name not in _NO_EXPRESSIONS_MADE
         ):
             yield plan(name, runs_functions=name in _WITH_FUNCTIONS)
@@ -258,7 +275,13 @@ def _expressions() -> Iterable[Entry]:
 
 _WITH_FUNCTIONS = frozenset(
     "map_batches map_elements map_groups map apply rolling_map rolling_apply fold reduce cum_fold "
-    "cum_reduce cumfold cumreduce pipe_with_dtype".split()
+    "cum_reduce cumfold cumreduce inspect pipe_with_dtype pipe_with_schema".split()
+)
+_NOT_LAZY = frozenset(
+    "collect collect_async collect_batches collect_schema columns describe deserialize dtypes "
+    "execute explain fetch from_lazyframe_resolver pipe profile remote schema serialize show "
+    "show_graph sink_batches sink_csv sink_delta sink_iceberg sink_ipc sink_ndjson sink_parquet "
+    "width".split()
 )
 _NO_EXPRESSION = frozenset({"pipe", "deserialize", "from_json", "register_plugin"})
 _NO_EXPRESSIONS_MADE = frozenset(
@@ -276,7 +299,7 @@ _OPERATORS = frozenset(
     for name in (
         "abs add radd and rand eq floordiv rfloordiv ge gt invert le lt mod rmod mul rmul ne neg "
         "or ror pos pow rpow sub rsub truediv rtruediv xor rxor matmul rmatmul getitem "
-        "array_ufunc copy deepcopy"
+        "array array_ufunc copy deepcopy"
     ).split()
 )
 
@@ -347,6 +370,16 @@ def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
     if isinstance(rows, (list, range)):
         return bool(rows) and not isinstance(rows[0], str)
     return observation.data_kind(rows) is not None
+
+
+def _source(parameters: Mapping[str, Any]) -> Any:
+    """What is read; the files that a pattern stands for."""
+    source = parameters.get("source")
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        if isinstance(name, str) and any(sign in name for sign in "*?[") and "://" not in name:
+            return expanded(source)
+    return source
 
 
 def _file(parameters: Mapping[str, Any]) -> Any:
@@ -433,3 +466,4 @@ def table() -> Iterable[Entry]:
 
 
 TABLES = {"polars": table}
+OWN_THREADS = True

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import Identity, Step, derive, registry
-from otelprov.instrumentation._calls import is_internal, pickled_by
+from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._estimators import (
     Called,
     Evaluated,
@@ -28,10 +25,9 @@ from otelprov.instrumentation._estimators import (
     library_of,
 )
 from otelprov.instrumentation._families import Family
-from otelprov.instrumentation._table import Entry, read, step, transform, write
-from otelprov.instrumentation._wrapping import followed
-from otelprov.recording import faults, models, observation
-from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._table import Entry, Packing, read, step, transform, write
+from otelprov.recording import faults, observation
 from otelprov.recording.run import run
 
 ODDITIES = (
@@ -81,8 +77,8 @@ def _base() -> Iterable[Entry]:
             _adopt_all(kind)
     yield step("BaseEstimator.__init_subclass__", around=FAMILY.making, undo=FAMILY.release)
     yield step("TransformerMixin.__init_subclass__", around=FAMILY.making)
-    yield step("BaseEstimator.__getstate__", around=_pickling)
-    yield step("BaseEstimator.__setstate__", around=_unpickling)
+    yield step("BaseEstimator.__getstate__", around=pickling)
+    yield step("BaseEstimator.__setstate__", around=unpickling)
 
 
 def _adopt_all(kind: type) -> None:
@@ -103,9 +99,37 @@ def _functions(names: str, make: Callable[..., Entry] = transform, **facts: Any)
 def _metrics(names: str) -> Any:
     def table() -> Iterable[Entry]:
         for name in names.split():
-            yield transform(name, observed=Measured)
+            place = _InScorers()
+            packing = Packing(lambda original: original, place.put_in)
+            yield transform(name, observed=Measured, packing=packing, undo=place.undo)
 
     return table
+
+
+class _InScorers:
+    """Where a metric is held besides in its module: in the scorers that go by its name.
+
+    They are made when ``sklearn.metrics`` is imported, and are pickled with every search that uses
+    one. In a program that had imported it before, they must hold what is found under the name.
+    """
+
+    def __init__(self) -> None:
+        self._put: tuple[Any, Any] | None = None
+
+    def put_in(self, function: Callable[..., Any], original: Any) -> Any:
+        self._put = (original, function)
+        self._exchange(original, function)
+        return function
+
+    def undo(self) -> None:
+        if self._put is not None:
+            self._exchange(self._put[1], self._put[0])
+
+    def _exchange(self, before: Any, after: Any) -> None:
+        scorers = getattr(sys.modules.get("sklearn.metrics._scorer"), "_SCORERS", {})
+        for scorer in scorers.values():
+            if getattr(scorer, "_score_func", None) is before:
+                scorer._score_func = after
 
 
 def _split() -> Iterable[Entry]:
@@ -224,51 +248,6 @@ def _folds(folds: Iterator[Any], identity: Identity) -> Iterator[Any]:
             for indices in fold:
                 registry.assign(indices, identity)
         yield fold
-
-
-# --- pickles --------------------------------------------------------------------------------------
-
-
-def _pickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A model that leaves for another process is known there by its content."""
-    return followed(original, _pickled, "a pickled model was not recorded")
-
-
-def _unpickling(original: Callable[..., Any]) -> Callable[..., Any]:
-    return followed(original, _unpickled, "an unpickled model is of unknown origin")
-
-
-class _Last(threading.local):
-    """The model that was pickled last: its parts follow it."""
-
-    parts: frozenset[int] = frozenset()
-
-
-_last = _Last()
-
-
-def _pickled(frame: FrameType, _: object, model: Any) -> None:
-    caller = pickled_by(frame)
-    if caller is None:
-        return  # part of an operation: joblib.dump, a parallel fit
-    if id(model) in _last.parts:
-        return
-    _last.parts = frozenset(id(part) for _, part in models.parts(model) if part is not model)
-    if registry.lookup(model) is None:
-        return
-    identity = models.identity(model)
-    known = identity.artifact
-    if known is not None and resolve(known).coverage == "full":
-        return  # its id is its content already
-    operation = OpenOperation(Call("sklearn", "pickle", "transform"), caller, {}, ())
-    operation.use("self", identity)
-    operation.generate("content", models.look_at(operation, model))
-    operation.end()
-
-
-def _unpickled(frame: FrameType, _: object, model: Any, *state: object) -> None:
-    if pickled_by(frame) is not None:
-        registry.arrive(model)
 
 
 TABLES: dict[str, Callable[[], Iterable[Entry]]] = {

@@ -54,8 +54,8 @@ def is_fitted(model: object) -> bool:
 def identity(model: object) -> Identity:
     """What a fitted model is that an operation reads."""
     found = registry.lookup(model)
-    if found is not None and (found.path or _is_as_it_was(model)):
-        return found
+    if found is not None and (not is_estimator(type(model)) or _is_as_it_was(model)):
+        return found  # what changes a booster is seen
     content = identify(model)
     if found is not None and any(resolve(one).id == content.id for one in found.sources):
         _hold(model)
@@ -232,6 +232,14 @@ def _signature_of(kind: type) -> tuple[tuple[str, ...], Defaults]:
         if one.default is not inspect.Parameter.empty
     }
     return tuple(found), Defaults(values)
+
+
+def held(model: object) -> Iterator[object]:
+    """The models in a model, without itself."""
+    for _, part in parts(model):
+        if part is not model:
+            yield part
+        yield from filter(_is_booster, attributes(part).values())
 
 
 def attributes(model: object) -> dict[str, Any]:

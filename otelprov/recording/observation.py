@@ -115,7 +115,9 @@ def stands_in(value: object) -> bool:
 def can_be_known(value: object) -> bool:
     """Whether an object can carry an identity: data, what stands for data, or several of these."""
     kind, behind = _classify(value)
-    return kind is not None or behind is not None or isinstance(value, tuple)
+    if kind is not None or behind is not None or isinstance(value, tuple):
+        return True
+    return type(value) is list and bool(value) and data_kind(value[0]) is not None
 
 
 def is_lazy(value: object) -> bool:

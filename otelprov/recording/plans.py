@@ -47,7 +47,15 @@ class Given:
     identity: Identity
 
 
-Leaf: TypeAlias = Scan | Given
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A place outside that is written when the plan is executed."""
+
+    role: str
+    place: object
+
+
+Leaf: TypeAlias = Scan | Given | Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +143,11 @@ def scan(role: str, place: object, how: Reading = WHOLE) -> Plan:
     return Plan((Scan(role, place, how),), _SOURCE)
 
 
+def target(role: str, place: object) -> Plan:
+    """The plan that only writes ``place``."""
+    return Plan((Target(role, place),), _SOURCE)
+
+
 def given(role: str, identity: Identity) -> Plan:
     """The plan that only gives a table in memory."""
     return Plan((Given(role, identity),), _SOURCE)
@@ -207,8 +220,10 @@ def _source_key(source: Any) -> object:
     return id(source) if isinstance(source, Pending) else source.id
 
 
-def _place_key(leaf: Scan) -> object:
+def _place_key(leaf: Scan | Target) -> object:
     """Places with the same names are one, if they are read in the same way."""
+    if isinstance(leaf, Target):
+        return id(leaf)
     place = leaf.place
     parts = place if isinstance(place, tuple) else (place,)
     if all(isinstance(part, (str, os.PathLike)) for part in parts):
@@ -247,13 +262,14 @@ class Explained:
 class Execution:
     """One operation that executes plans: it used their sources."""
 
-    __slots__ = ("_operation", "_paths", "_scans", "_tables")
+    __slots__ = ("_operation", "_paths", "_scans", "_tables", "_targets")
 
     def __init__(self, operation: OpenOperation, found: Iterable[tuple[str, Plan]]) -> None:
         self._operation = operation
         self._paths: list[tuple[str, bytes | Pending[bytes]]] = []
         self._scans: list[Scan] = []
         self._tables: list[Given] = []
+        self._targets: list[Target] = []
         seen: set[_Key] = set()
         for name, plan in found:
             self._paths.append((name, plan.path))
@@ -265,6 +281,8 @@ class Execution:
                 if isinstance(leaf, Given):
                     self._tables.append(leaf)
                     operation.use(leaf.role, leaf.identity)
+                elif isinstance(leaf, Target):
+                    self._targets.append(leaf)
                 else:
                     self._scans.append(leaf)
                     # What is read in part is not digested ahead: how much of it is not known yet.
@@ -277,6 +295,7 @@ class Execution:
         for name, path in self._paths:
             operation.follow(name, path.result() if isinstance(path, Pending) else path)
         taken = list(explained.taken) if explained is not None else []
+        read: list[Taken] = []
         named = cache(lambda one: {_full(file) for file in one.files})
         for leaf in self._scans:
             files = expanded(leaf.place)
@@ -297,7 +316,13 @@ class Execution:
             if columns is not None:
                 for source in operation.used_so_far()[before:]:
                     operation.take(source, columns)
+            read += own
+        for one in taken:
+            if one.files and one not in read:  # of a plan that came from another process
+                places.read_from(operation, "source", list(one.files), WHOLE)
         self._tables_taken([one for one in taken if not one.files])
+        for written in self._targets:
+            places.written_to(operation, written.role, written.place)
 
     def failed(self) -> None:
         """It has raised: what it would have read may have been read, in any part."""

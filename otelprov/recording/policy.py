@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -37,13 +38,23 @@ def shorten(text: str, length: int, whole: int | None = None) -> str:
     return text
 
 
-_COMPARED = later(r'([=<>!]=?\s*\(?|\blit\()"(?:[^"\\]|\\.)*"')
+_QUOTED = later(r'"(?:[^"\\]|\\.)*"')
+# What stands before the name of a column, or before a list of names, in a plan of Polars.
+_NAMES = later(
+    r"(?:\b(?:col|alias|field_by_name|prefix|suffix)\("
+    r"|(?:\bDF|\bPROJECT|\d+/\d+|\bBY|\bON:?|\bindex:|\bon:|\bUNIQUE)\s*\[[^\[\]()]*)$"
+)
 
 
 def plan_text(plan: str) -> str:
-    """What is written down of the plan of a query: the texts in its comparisons are data."""
+    """What is written down of the plan of a query: names stay, other texts in it are data."""
     text = plan[: 4 * MAX_VALUE_BYTES]
-    return shorten(redact(_COMPARED.sub(r'\1"?"', text)), MAX_VALUE_BYTES - 64, len(plan))
+
+    def shown(match: re.Match[str]) -> str:
+        before = text[max(0, match.start() - 256) : match.start()]
+        return match[0] if _NAMES.search(before) else '"?"'
+
+    return shorten(redact(_QUOTED.sub(shown, text)), MAX_VALUE_BYTES - 64, len(plan))
 
 
 def parameter_value(name: str, value: object, length: int) -> ParameterValue:

@@ -9,6 +9,7 @@ digesting the data, that end comes later, with the time at which the call was ov
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -94,6 +95,8 @@ class Call:
     """Whether transforms made by the caller's own functions inside belong to this operation."""
     client: bool = False
     """Whether it talks to another system (a database, an object store)."""
+    own_threads: bool = False
+    """Whether functions of the program's may be called in threads that are not Python's."""
     fills: bool = False
     """Whether what it reads lies in memory that nothing else writes to."""
 
@@ -119,7 +122,31 @@ def current_operation() -> OpenOperation | None:
     while operation is not None and operation.left:
         # A task that was started inside goes on when the operation is over.
         operation = operation._outer
+    if operation is None and _executing:
+        return _of_this_thread()
     return operation
+
+
+def in_closed_operation() -> bool:
+    """Whether an operation is running in which no code of the program's can be."""
+    operation = _current.get()
+    return operation is not None and operation.closed and not operation.left
+
+
+_executing: list[OpenOperation] = []
+"""The operations whose libraries call back from threads of their own, while they run."""
+
+
+def _of_this_thread() -> OpenOperation | None:
+    """A thread that Python did not start has no context: it works for the one operation that runs.
+
+    Which of several it works for nobody knows; then it is none.
+    """
+    known = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+    if known is not None and not isinstance(known, threading._DummyThread):
+        return None
+    running = [one for one in tuple(_executing) if not one.left]
+    return running[0] if len(running) == 1 else None
 
 
 class OpenOperation:
@@ -147,6 +174,7 @@ class OpenOperation:
         "ahead",
         "call",
         "claims",
+        "closed",
         "content",
         "end_time",
         "ended",
@@ -184,6 +212,8 @@ class OpenOperation:
         """Digests of files that are taken while the call reads them."""
         self.claims: tuple[claims.Claim, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
+        self.closed = False
+        """Whether no code of the program's can run inside the call."""
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
         self.used: dict[object, tuple[str, Source]] = {}
@@ -279,6 +309,8 @@ class OpenOperation:
         try:
             _current.set(self)
             context_api.attach(self._context)
+            if self.call.own_threads:
+                _executing.append(self)
         except BaseException:  # Ctrl-C, too, leaves the program as it was
             self.leave()
             raise
@@ -301,6 +333,8 @@ class OpenOperation:
 
     def _leave(self) -> None:
         self.left = True
+        if self.call.own_threads and self in _executing:
+            _executing.remove(self)
         if _current.get() is not self:
             return
         inner = self
@@ -336,6 +370,16 @@ class OpenOperation:
         if self.record.wanted:
             text = plan if self.ruling is None else self.ruling.policy.text(plan)
             self.record.describe(Part({semconv.PLAN: plan_text(text)}))
+
+    def state(self, attributes: Mapping[str, str]) -> None:
+        """What else its span says: texts, as far as the policy allows."""
+        if self.record.wanted:
+            ruling = self.ruling
+            said = {
+                name: text if ruling is None else ruling.policy.text(text)
+                for name, text in attributes.items()
+            }
+            self.record.describe(Part(said))
 
     def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
         """Of this used artifact the call takes these columns."""

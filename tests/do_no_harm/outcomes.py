@@ -92,4 +92,4 @@ def _told(record: dict[str, Any]) -> None:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("pandas", "pyarrow")}
+    return {name: version(name) for name in ("numpy", "pandas", "pyarrow", "scikit-learn")}

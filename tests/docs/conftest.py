@@ -65,6 +65,10 @@ ONE_OF_EVERYTHING = """
     lazy = pl.scan_csv("rates.csv").select("rate")
     lazy.collect()
 
+    import duckdb
+
+    duckdb.connect("rates.db").execute("CREATE TABLE rates AS FROM 'rates.csv'")
+
     pd.DataFrame({"n": range(200_000)}).to_csv("larger.csv")
     pq.write_to_dataset(pa.table({"k": range(20), "n": range(20)}), "set", partition_cols=["k"])
     pd.read_parquet("set")

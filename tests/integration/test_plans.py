@@ -57,7 +57,7 @@ def test_a_table_in_memory_and_one_in_an_expression_are_sources(
     spans: Spans, files: tuple[Path, Path]
 ) -> None:
     a, b = map(pl.read_csv, files)
-    a.lazy().filter(pl.col("a") > 10).with_columns(x=pl.lit(b["b"])).collect()
+    a.lazy().filter(pl.col("a") > 1).with_columns(x=pl.lit(b["b"])).collect()
     known = {identity(a), identity(b)}
     assert spans.one("polars.collect").used_ids == known
 

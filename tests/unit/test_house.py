@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"rules"},
     "rules": set(),
     "statements": set(),
-    "redaction": {"statements"},
+    "redaction": {"semconv", "statements"},
     "version": set(),
     "artifacts": FREE,
     "journal": FREE,

@@ -1,0 +1,340 @@
+"""Statements that connections run, what is fetched of them, and the connections themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+from otelprov.artifacts.registry import Identity
+from otelprov.instrumentation._caller import Watched
+from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._wrapping import followed
+from otelprov.instrumentation.duckdb.names import (
+    Connection,
+    Made,
+    Reads,
+    Resolver,
+    another,
+    connection_of,
+    connections,
+    merged,
+    named_in_memory,
+)
+from otelprov.instrumentation.duckdb.operations import (
+    Followed,
+    Running,
+    Work,
+    argument,
+    first,
+    handle_of,
+    in_place,
+    keep,
+    made_by,
+    outputs,
+    resolver_of,
+    rows_of,
+)
+from otelprov.instrumentation.duckdb.statements import (
+    Statement,
+    name_of,
+    statements,
+)
+from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.run import run
+from otelprov.statements import later
+
+# --- statements -----------------------------------------------------------------------------------
+
+
+def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> Work | None:
+    """What a text of statements does, one after the other; None where that is nothing.
+
+    ``lazy`` where the last of them becomes a relation, if it is a query.
+    """
+    found = statements(text)
+    connection = resolver.connection
+    reads: list[Reads] = []
+    work = Work(name, "query", (), text)
+    operations = []
+    for number, statement in enumerate(found):
+        if statement.operation == "EXECUTE" and statement.subject:
+            statement = connection.prepared.get(statement.subject[0].lower()) or Statement(
+                "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+            )
+        if not statement.is_operation:
+            continue
+        if lazy and number == len(found) - 1 and statement.is_query and not statement.target:
+            break
+        target = resolver.target(statement)
+        if target is not None and statement.only_new and resolver.exists(target):
+            continue
+        operations.append(statement.operation)
+        reads.append(resolver.reads(statement))
+        if target is not None:
+            if target not in work.writes:
+                work.writes.append(target)
+            if not statement.replaces and target.uri not in resolver.written:
+                work.appends.add(target)
+            resolver.written[target.uri] = None
+            if statement.replaces:
+                resolver.here[target.name.lower()] = (target,)
+        if statement.output is not None:
+            path = resolver.place(statement.output)
+            if path is not None:
+                work.outputs.append(path)
+    if not operations:
+        return None
+    work.reads = merged(*reads)
+    if len(operations) == 1:
+        work.operation = operations[0]
+    return work
+
+
+def learn(text: str, resolver: Resolver) -> None:
+    """What the names on a connection mean, after these statements."""
+    connection = resolver.connection
+    database = connection.database
+    for statement in statements(text):
+        if statement.operation == "PREPARE" and statement.inner and statement.subject:
+            connection.prepared[statement.subject[0].lower()] = statement.inner[0]
+        if not statement.changes_names:
+            continue
+        names = database.names
+        if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target and names:
+            learn_created(statement, resolver)
+            continue
+        if statement.operation == "USE" and statement.subject:
+            connection.stands = _stands(statement.subject, resolver)
+        elif statement.operation == "SET":
+            chosen = _SCHEMA.match(text)
+            if chosen is not None:
+                connection.stands = _stands(name_of(chosen[1]), resolver)
+        elif statement.operation == "DROP":
+            dropped = _DROPPED.match(text)
+            if dropped is not None:
+                key = name_of(dropped[1])[-1].lower()
+                connection.temporary.pop(key, None)
+                connection.registered.pop(key, None)
+                connection.made.pop(key, None)
+                for full in [one for one in database.views if one[-1] == key]:
+                    del database.views[full]
+        database.names = None
+
+
+def learn_created(statement: Statement, resolver: Resolver) -> None:
+    connection, names, name = resolver.connection, resolver.names, statement.target
+    assert name is not None
+    key = name[-1].lower()
+    if statement.temporary or name[0].lower() == "temp":
+        connection.made.pop(key, None)
+        connection.temporary[key] = statement if statement.is_view else resolver.temporary(name[-1])
+        return
+    full = resolver.full(name)
+    lower = (full[0].lower(), full[1].lower(), full[2].lower())
+    connection.database.views.pop(lower, None)
+    if statement.is_view:
+        connection.database.names = None
+    else:
+        names.views.pop(lower, None)
+        names.tables.setdefault(lower, (full[0], full[1], full[2]))
+
+
+_SCHEMA: Final = later(
+    r"\s*SET\s+(?:SESSION\s+|LOCAL\s+|GLOBAL\s+)?(?:schema|search_path)\s*(?:=|TO)\s*'?([\w.\"]+)",
+    re.IGNORECASE,
+)
+_DROPPED: Final = later(
+    r"\s*DROP\s+\w+\s+(?:IF\s+EXISTS\s+)?((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
+    re.IGNORECASE,
+)
+
+
+def _stands(name: tuple[str, ...], resolver: Resolver) -> tuple[str, str] | None:
+    names = resolver.names
+    if len(name) == 2:
+        return name[0].lower(), name[1].lower()
+    if len(name) != 1:
+        return None
+    if name[0].lower() in names.paths:
+        return name[0].lower(), "main"
+    database = resolver.connection.stands[0] if resolver.connection.stands else names.database
+    return database.lower(), name[0].lower()
+
+
+def _text(query: Any) -> str | None:
+    """The text of a statement, which may have been parsed before."""
+    if isinstance(query, str):
+        return query
+    text = getattr(query, "query", None)
+    return text if isinstance(text, str) else None
+
+
+def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
+    """``execute`` and ``executemany``: run now, and leave their rows on the connection."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
+            return None
+        handle = handle_of(arguments, keywords, method=method)
+        text = _text(argument(arguments, keywords, "query", int(method)))
+        if text is None:
+            return None
+        given = argument(arguments, keywords, "parameters", 1 + int(method))
+        if name == "executemany" and isinstance(given, (list, tuple)):
+            given = given[0] if given else None
+        resolver = Resolver(connection_of(handle), handle, frame, given)
+        work = script(text, resolver, name)
+        found = statements(text)
+        last = found[-1] if found else Statement("")
+
+        def after(result: Any, operation: OpenOperation | None = None) -> None:
+            learn(text, resolver)
+            if last.operation:
+                resolver.connection.result = None
+            if operation is not None and (last.is_query or last.operation == "EXECUTE"):
+                stream = operation.derived("stream")
+                operation.generate("return", stream)
+                resolver.connection.result = Identity((made_by(stream, operation),))
+
+        if work is None:
+            return Followed(after)
+        if name == "executemany":
+            work.parameters["parameter_sets"] = _length(
+                argument(arguments, keywords, "parameters", 1 + int(method))
+            )
+        work.after = after
+        return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
+def _length(value: Any) -> int | None:
+    return len(value) if hasattr(value, "__len__") else None
+
+
+def asking(*, method: bool) -> Callable[[Any], Any]:
+    """``sql``: a query becomes a relation, anything else runs now."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        handle = handle_of(arguments, keywords, method=method)
+        text = _text(argument(arguments, keywords, "query", int(method)))
+        if text is None:
+            return None
+        resolver = Resolver(connection_of(handle), handle, frame, keywords.get("params"))
+        work = None if run.excludes("duckdb.sql") else script(text, resolver, "sql", lazy=True)
+        last = statements(text)[-1]
+        lazy = last.is_query and not last.target
+        reads = resolver.reads(last) if lazy else ()
+
+        def after(result: Any, operation: OpenOperation | None = None) -> None:
+            learn(text, resolver)
+            if result is None:
+                return
+            if lazy:
+                keep(result, reads, resolver)
+            else:
+                returns = operation is not None and last.is_query
+                keep(result, (rows_of(operation),) if operation and returns else (), resolver)
+
+        if work is None:
+            return Followed(after)
+        work.after = after
+        return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name="sql")
+
+
+# --- what is fetched of a connection --------------------------------------------------------------
+
+
+def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
+            return None
+        if (
+            name in ("df", "arrow")
+            and not method
+            and first(arguments, keywords, method=False) is not None
+        ):
+            # duckdb.df(df) and duckdb.arrow(table) make a relation.
+            resolver = resolver_of(arguments, keywords, frame, method=False)
+            found = resolver.of(first(arguments, keywords, method=False), "df")
+            return Followed(lambda result: keep(result, found, resolver))
+        handle = handle_of(arguments, keywords, method=method)
+        connection: Connection | None = connections.get(handle)
+        if connection is None or connection.result is None:
+            return None
+        resolver = Resolver(connection, handle, frame)
+        work = Work(name, "read", (Made(connection.result),))
+        work.after = outputs
+        return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+def registering(name: str, *, method: bool) -> Callable[[Any], Any]:
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        resolver = resolver_of(arguments, keywords, frame, method=method)
+        at = int(method)
+        view = argument(arguments, keywords, "view_name", at)
+        value = argument(arguments, keywords, "python_object", at + 1)
+
+        def after(result: Any) -> None:
+            registered = resolver.connection.registered
+            if name == "register":
+                registered[str(view).lower()] = value
+            else:
+                registered.pop(str(view).lower(), None)
+
+        return Followed(after)
+
+    return partial(in_place, before=before, name=name)
+
+
+def appending(name: str, *, method: bool) -> Callable[[Any], Any]:
+    """``append(table, df)``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes("duckdb.append"):
+            return None
+        resolver = resolver_of(arguments, keywords, frame, method=method)
+        at = int(method)
+        table = argument(arguments, keywords, "table_name", at)
+        value = argument(arguments, keywords, "df", at + 1)
+        target = resolver.target(Statement("INSERT", target=name_of(str(table))))
+        if target is None:
+            return None
+        work = Work(name, "write", resolver.of(value, "df"), "", "INSERT", [target], {target})
+        return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
+def connecting(original: Any) -> Any:
+    return followed(original, _connected, "a connection is not known")
+
+
+def _connected(frame: FrameType, made: Any, database: Any = "", *_: Any, **__: Any) -> None:
+    if isinstance(database, str) and database.startswith(":memory:") and database != ":memory:":
+        named_in_memory(made, database)
+
+
+def duplicating(*, method: bool) -> Callable[[Any], Any]:
+    def around(original: Any) -> Any:
+        return followed(original, after, "a cursor is not known")
+
+    def after(frame: FrameType, made: Any, *arguments: Any, **keywords: Any) -> None:
+        if not is_internal(frame):
+            another(handle_of(arguments, keywords, method=method), made)
+
+    return around

@@ -1,0 +1,514 @@
+"""What a name in a statement stands for: a table, a view, a file or a variable of the program's.
+
+DuckDB looks for it in this order: what was registered on the connection and its temporary tables;
+the tables and views of its databases; the variables of the caller; files. What its databases hold
+is asked of a cursor of our own, which is closed at once: the connection's own result and
+transaction are the program's. What only the connection sees (temporary tables, tables of an open
+transaction) is known from the statements that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+from otelprov.artifacts.registry import Identity
+from otelprov.instrumentation.duckdb.statements import Name, Statement, is_columnar, statements
+from otelprov.recording import faults
+from otelprov.statements import later
+
+MAX_VIEWS: Final = 20
+"""Views that read views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a database."""
+
+    uri: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """An object of the program's: a data frame, an array."""
+
+    value: Any
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Files: a path, a URL or a pattern."""
+
+    pattern: Any
+    partial: bool
+    """Whether only a part of what they hold may be read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """Rows that an operation made, and that lie in DuckDB's memory."""
+
+    identity: Identity
+    name: str = "result"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something that is read, and of which nobody knows what it is."""
+
+    reason: str
+
+
+Read = Table | Held | Place | Made | Unknown
+Reads = tuple[Read, ...]
+
+
+def merged(*several: Iterable[Read]) -> Reads:
+    """What all of them read, each once."""
+    found: dict[object, Read] = {}
+    for reads in several:
+        for one in reads:
+            key: object = one
+            if isinstance(one, Held):
+                key = id(one.value)
+            elif isinstance(one, Made):
+                key = id(one.identity)
+            found.setdefault(key, one)
+    return tuple(found.values())
+
+
+class Kept:
+    """Something about objects of DuckDB's, as long as they live."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+    def get(self, value: object) -> Any:
+        """What was kept of it, or None."""
+        entry = self._found.get(id(value))
+        return entry[1] if entry is not None and entry[0]() is value else None
+
+    def keep(self, value: Any, said: Any) -> None:
+        """Keep it until ``value`` is gone."""
+        key = id(value)
+        self._found[key] = (weakref.ref(value, partial(self._found.pop, key)), said)
+
+
+# --- what a database holds ------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Names:
+    """What a database and those attached to it hold, as a new connection sees it."""
+
+    database: str = ""
+    schema: str = "main"
+    paths: dict[str, str] = field(default_factory=dict)
+    """By name of a database: the first part of the URI of its tables."""
+    tables: dict[Name, Name] = field(default_factory=dict)
+    """By database, schema and name in lower case: as they are spelled."""
+    views: dict[Name, str] = field(default_factory=dict)
+    """Their statements."""
+    own: set[str] = field(default_factory=set)
+    """Names of DuckDB's own views."""
+    complete: bool = False
+    """Whether all that the databases hold is here."""
+    variables: bool = True
+    """Whether variables of the program's are looked for."""
+    all_frames: bool = False
+
+
+_DATABASES: Final = "SELECT database_name, path, type FROM duckdb_databases() WHERE NOT internal"
+_HELD: Final = (
+    "SELECT database_name, schema_name, table_name, NULL, false FROM duckdb_tables()"
+    " UNION ALL SELECT database_name, schema_name, view_name, sql, internal FROM duckdb_views()"
+)
+_STANDS: Final = "SELECT current_database(), current_schema()"
+_SETTINGS: Final = (
+    "SELECT name, value FROM duckdb_settings()"
+    " WHERE name IN ('python_enable_replacements', 'python_scan_all_frames')"
+)
+
+
+class Database:
+    """What the connections of this process share that have the same database."""
+
+    def __init__(self, uri: str = "") -> None:
+        self.uri = uri
+        """The first part of the URI of its tables; empty until it was asked."""
+        self.makers: dict[str, str] = {}
+        """By URI of a table: the last operation that wrote it here."""
+        self.views: dict[Name, Reads] = {}
+        """Views that were made of relations: they hold on to what those read."""
+        self.names: Names | None = None
+
+    def ask(self, connection: Any) -> Names:
+        """What it holds; asked anew when names may have changed."""
+        if self.names is None:
+            try:
+                self.names = self._asked(connection)
+            except Exception as error:
+                if faults.is_of_the_program(error):
+                    raise
+                return Names()  # a connection that is closed, or gone
+        return self.names
+
+    def _asked(self, connection: Any) -> Names:
+        names = Names()
+        cursor = connection.cursor()
+        try:
+            names.database, names.schema = cursor.execute(_STANDS).fetchone()
+            for name, value in cursor.execute(_SETTINGS).fetchall():
+                said = str(value).lower() == "true"
+                if name == "python_scan_all_frames":
+                    names.all_frames = said
+                else:
+                    names.variables = said
+            databases = cursor.execute(_DATABASES).fetchall()
+            # To list what lies in a database elsewhere may ask the network.
+            names.complete = all(kind == "duckdb" for _, _, kind in databases)
+            for name, path, kind in databases:
+                names.paths[name.lower()] = self._uri(name, path, kind, names)
+            if names.complete:
+                for database, schema, name, sql, internal in cursor.execute(_HELD).fetchall():
+                    key = (database.lower(), schema.lower(), name.lower())
+                    if internal:
+                        names.own.add(name.lower())
+                    elif sql is None:
+                        names.tables[key] = (database, schema, name)
+                    else:
+                        names.views[key] = sql
+        finally:
+            cursor.close()
+        return names
+
+    def _uri(self, name: str, path: str | None, kind: str, names: Names) -> str:
+        if path is None or path == ":memory:":
+            if not self.uri:
+                self.uri = f"duckdb:///:memory:/{uuid.uuid4().hex[:16]}"
+            return self.uri if name == names.database else f"{self.uri}/{name}"
+        found = path
+        if "://" not in path and kind in ("duckdb", "sqlite"):
+            found = f"{kind}:///{os.path.abspath(path)}"
+        elif "://" not in path:
+            found = f"{kind}://{path}"
+        if name == names.database and not self.uri:
+            self.uri = found
+        return found
+
+
+# --- what a connection sees -----------------------------------------------------------------------
+
+
+class Connection:
+    """What is known of one connection."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.registered: dict[str, Any] = {}
+        """By name in lower case: what ``register`` was given."""
+        self.temporary: dict[str, Table | Statement] = {}
+        """Temporary tables, and the statements of temporary views."""
+        self.made: dict[str, Reads] = {}
+        """Temporary views that were made of relations."""
+        self.prepared: dict[str, Statement] = {}
+        self.stands: tuple[str, str] | None = None
+        """Database and schema, where the program has chosen them."""
+        self.result: Identity | None = None
+        """The rows of the last statement, until they are fetched."""
+        self.token = uuid.uuid4().hex[:16]
+
+
+class Resolver:
+    """Says of names what they stand for, for one call."""
+
+    def __init__(
+        self, connection: Connection, handle: Any, frame: FrameType, parameters: object = None
+    ) -> None:
+        """``handle`` is DuckDB's connection, ``parameters`` are those of the statement."""
+        self.connection = connection
+        self.handle = handle
+        self.frame = frame
+        self.parameters = parameters
+        self.here: dict[str, Reads] = {}
+        """Names that hold for this call only."""
+        self.written: dict[str, None] = {}
+        """URIs of the tables that this call has made itself."""
+        self.from_variables: set[int] = set()
+        """Objects that were found among the caller's variables, by their ``id``."""
+
+    @property
+    def names(self) -> Names:
+        """What the database holds."""
+        return self.connection.database.ask(self.handle)
+
+    def reads(self, statement: Statement) -> Reads:
+        """What a statement reads; a table that was made by this very call is left out."""
+        found = [self._files(one, statement) for one in statement.files]
+        found += [self.read(name, whole=statement.whole) for name in statement.reads]
+        if statement.unknown:
+            found.append((Unknown(statement.unknown),))
+        return tuple(
+            one
+            for one in merged(*found)
+            if not (isinstance(one, Table) and one.uri in self.written)
+        )
+
+    def read(self, name: Name, *, whole: bool = False, depth: int = 0) -> Reads:
+        """What a name stands for."""
+        key = name[-1].lower()
+        if len(name) == 1 or name[0].lower() == "temp":
+            found = self._on_connection(key, depth)
+            if found is not None:
+                return found
+        names = self.names
+        for full in self._candidates(name, names):
+            if full in self.connection.database.views:
+                return self.connection.database.views[full]
+            if full in names.views:
+                return self._view(names.views[full], depth)
+            if full in names.tables:
+                return (self._table(names.tables[full], names),)
+        if len(name) == 1:
+            if key in names.own:
+                return ()
+            found = self._variable(name[0], names)
+            if found is not None:
+                return found
+        if len(name) == 1 and _FILE.search(name[0]):
+            return (Place(name[0], is_columnar(name[0]) and not whole),)
+        if name[-2:-1] and name[-2].lower() in ("information_schema", "pg_catalog"):
+            return ()
+        if len(name) > 1 and not names.complete and name[0].lower() in names.paths:
+            return (self._table(self.full(name), names),)
+        return (Unknown(f"nothing is known of the name {name[-1]}"),)
+
+    def _on_connection(self, key: str, depth: int) -> Reads | None:
+        connection = self.connection
+        if key in self.here:
+            return self.here[key]
+        if key in connection.registered:
+            return self.of(connection.registered[key], key)
+        if key in connection.made:
+            return connection.made[key]
+        temporary = connection.temporary.get(key)
+        if isinstance(temporary, Table):
+            return (temporary,)
+        return self._statement(temporary, depth) if temporary is not None else None
+
+    def _view(self, sql: str, depth: int) -> Reads:
+        found = statements(sql)
+        return self._statement(found[-1], depth) if found else ()
+
+    def _statement(self, view: Statement, depth: int) -> Reads:
+        if depth > MAX_VIEWS:
+            return (Unknown("views that read views"),)
+        if view.unknown or not view.is_view:
+            return (Unknown("the statement of a view could not be read"),)
+        return merged(
+            *(self._files(one, view) for one in view.files),
+            *(self.read(name, depth=depth + 1) for name in view.reads),
+        )
+
+    def of(self, value: Any, name: str) -> Reads:
+        """What is read of an object of the program's: of a relation, what that reads."""
+        plan = plans.get(value)
+        if plan is not None:
+            return plan.reads  # type: ignore[no-any-return]
+        return (Held(value, name),)
+
+    def _candidates(self, name: Name, names: Names) -> Iterator[Name]:
+        """The full names that a name may stand for, in DuckDB's order, in lower case."""
+        parts = tuple(part.lower() for part in name)
+        database, schema = self._stands(names)
+        if len(parts) == 3:
+            yield parts
+        elif len(parts) == 2:
+            yield database, *parts
+            yield parts[0], "main", parts[1]
+        else:
+            yield database, schema, *parts
+            yield database, "main", *parts
+            yield names.database.lower(), "main", *parts
+
+    def _stands(self, names: Names) -> tuple[str, str]:
+        return self.connection.stands or (names.database.lower(), names.schema.lower())
+
+    def full(self, name: Name) -> Name:
+        """Database, schema and name of a table that is to be written."""
+        names = self.names
+        for full in self._candidates(name, names):
+            if full in names.tables:
+                return names.tables[full]
+        database, schema = self._stands(names)
+        if len(name) == 3:
+            return name
+        if len(name) == 2:
+            if name[0].lower() in names.paths:
+                return name[0], "main", name[1]
+            return database, name[0], name[1]
+        return database, schema, name[0]
+
+    def target(self, statement: Statement) -> Table | None:
+        """The table that a statement writes."""
+        name = statement.target
+        if name is None:
+            return None
+        key = name[-1].lower()
+        if statement.temporary or name[0].lower() == "temp":
+            return self.temporary(name[-1])
+        known = self.connection.temporary.get(key) if len(name) == 1 else None
+        if isinstance(known, Table) and not statement.operation.startswith("CREATE"):
+            return known
+        return self._table(self.full(name), self.names)
+
+    def default(self, name: str) -> Table:
+        """The table that a name stands for where nothing is known of it."""
+        return self._table(self.full((name,)), self.names)
+
+    def temporary(self, name: str) -> Table:
+        """A temporary table of the connection."""
+        return Table(f"duckdb:///:temp:/{self.connection.token}#{name}", name)
+
+    def _table(self, full: Name, names: Names) -> Table:
+        database, schema, name = full
+        uri = names.paths.get(database.lower()) or f"{self.connection.database.uri}/{database}"
+        named = name if uri.startswith("sqlite:") else f"{schema}.{name}"
+        return Table(f"{uri}#{named}", name)
+
+    def exists(self, table: Table) -> bool:
+        """Whether the database has a table."""
+        names = self.names
+        return table in self.connection.temporary.values() or any(
+            self._table(full, names).uri == table.uri for full in names.tables.values()
+        )
+
+    def _variable(self, name: str, names: Names) -> Reads | None:
+        if not names.variables:
+            return None
+        frame: FrameType | None = self.frame
+        while frame is not None:
+            for variables in (frame.f_locals, frame.f_globals):
+                if name in variables:
+                    value = variables[name]
+                    if not is_data(value):
+                        return ()  # which is an error
+                    found = self.of(value, name)
+                    self.from_variables.update(
+                        id(one.value) for one in found if isinstance(one, Held)
+                    )
+                    return found
+            frame = frame.f_back if names.all_frames else None
+        return None
+
+    def _files(self, files: Any, statement: Statement) -> Reads:
+        pattern = files.pattern
+        if pattern is None:
+            pattern = self._parameter(files.parameter)
+        if not isinstance(pattern, (str, os.PathLike, list)):
+            return (Unknown("the name of a file is a parameter"),)
+        if files.database is not None:
+            uri = f"{files.database}:///{os.path.abspath(str(pattern))}"
+            return (Table(f"{uri}#{files.table}", files.table),)
+        patterns = pattern if isinstance(pattern, list) else [pattern]
+        return tuple(Place(one, files.columnar and not statement.whole) for one in patterns)
+
+    def place(self, files: Any) -> str | None:
+        """The file that a statement writes."""
+        pattern = files.pattern if files.pattern is not None else self._parameter(files.parameter)
+        return pattern if isinstance(pattern, str) else None
+
+    def _parameter(self, name: str | None) -> Any:
+        given: Any = self.parameters
+        try:
+            if isinstance(given, dict):
+                return given.get(name)
+            return given[int(name or "") - 1]
+        except (TypeError, ValueError, LookupError):
+            return None
+
+
+_FILE: Final = later(
+    r"\.(parquet|parq|csv|tsv|txt|json|jsonl|ndjson|geojson|xlsx|avro|arrows?|ipc|feather|db|duckdb"
+    r"|sqlite)(\.(gz|gzip|zst|bz2|xz|lz4))?\Z|[/*]",
+    re.IGNORECASE,
+)
+
+
+def is_data(value: Any) -> bool:
+    """Whether DuckDB reads an object as a table."""
+    if isinstance(value, (list, dict)):
+        return True
+    for base in type(value).__mro__:
+        library, name = base.__module__.partition(".")[0], base.__name__
+        if (library in ("pandas", "polars", "pyarrow", "numpy")) or name == "DuckDBPyRelation":
+            return True
+    return hasattr(type(value), "__arrow_c_stream__") or hasattr(type(value), "__arrow_c_array__")
+
+
+# --- relations ------------------------------------------------------------------------------------
+
+
+class Plan:
+    """What a relation reads when it is run."""
+
+    __slots__ = ("_handle", "connection", "reads", "rows_taken")
+
+    def __init__(self, reads: Reads, connection: Connection, handle: Any) -> None:
+        self.reads = reads
+        self.connection = connection
+        # A connection that the program lets go of is not to stay open for us.
+        self._handle = weakref.ref(handle) if handle is not None else None
+        self.rows_taken = False
+        """Whether its rows are being fetched one by one."""
+
+    @property
+    def handle(self) -> Any:
+        """DuckDB's connection; None where it is gone."""
+        return self._handle() if self._handle is not None else None
+
+    def then(self, *reads: Reads) -> Plan:
+        """That of a relation that is made of it, which reads this."""
+        return Plan(merged(*reads), self.connection, self.handle)
+
+
+plans: Final = Kept()
+"""Of relations."""
+connections: Final = Kept()
+"""Of connections."""
+_databases: Final[dict[str, Database]] = {}
+
+
+def connection_of(handle: Any) -> Connection:
+    """What is known of DuckDB's connection."""
+    known: Connection | None = connections.get(handle)
+    if known is None:
+        known = Connection(Database())
+        known.database.ask(handle)
+        uri = known.database.uri
+        if not uri.startswith("duckdb:///:memory:"):
+            # What was known of it may be old: another process may have had it in between.
+            found = _databases.setdefault(uri, known.database)
+            found.names, known.database = known.database.names, found
+        connections.keep(handle, known)
+    return known
+
+
+def named_in_memory(handle: Any, name: str) -> None:
+    """A connection to a database in memory that has a name: others may have the same."""
+    known = Connection(_databases.setdefault(name, Database()))
+    connections.keep(handle, known)
+
+
+def another(handle: Any, made: Any) -> None:
+    """A cursor of a connection: another connection to the same database."""
+    connections.keep(made, Connection(connection_of(handle).database))

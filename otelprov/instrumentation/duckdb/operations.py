@@ -1,0 +1,308 @@
+"""What a call that runs something in DuckDB is taken for, and how it is recorded."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any, Final
+
+from otelprov import semconv
+from otelprov.artifacts import identify
+from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import named
+from otelprov.artifacts.registry import Identity
+from otelprov.instrumentation._caller import Watched, in_callers_place
+from otelprov.instrumentation.duckdb.names import (
+    Held,
+    Made,
+    Place,
+    Plan,
+    Reads,
+    Resolver,
+    Table,
+    Unknown,
+    connection_of,
+    plans,
+)
+from otelprov.model import Artifact, OperationKind
+from otelprov.recording import observation, places
+from otelprov.recording import plans as recording_plans
+from otelprov.recording.bounds import Reading
+from otelprov.recording.plans import Execution
+from otelprov.recording.policy import shorten
+from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.statements import later, mask_literals
+
+MAX_ROWS: Final = 10_000
+"""Rows of a list that are looked at for an id."""
+MAX_STATEMENT: Final = 1_900
+"""Characters of a statement."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What a call that runs something in DuckDB is taken for."""
+
+    name: str
+    kind: OperationKind
+    reads: Reads
+    text: str = ""
+    """The statement."""
+    operation: str = ""
+    """``SELECT``…; empty for several statements."""
+    writes: list[Table] = field(default_factory=list)
+    appends: set[Table] = field(default_factory=set)
+    """Those of ``writes`` that hold afterwards what they held before."""
+    outputs: list[Any] = field(default_factory=list)
+    """Files that are written."""
+    parameters: dict[str, object] = field(default_factory=dict)
+    after: Callable[[Any, OpenOperation], None] | None = None
+    """What is made of what the call returns."""
+
+
+class Running(Watched):
+    """A call that runs something in DuckDB, as an operation."""
+
+    __slots__ = ("database", "execution", "operation", "resolver", "work")
+
+    def __init__(self, frame: FrameType, work: Work, resolver: Resolver) -> None:
+        super().__init__()
+        self.work = work
+        self.resolver = resolver
+        self.database = resolver.connection.database
+        text = _steady(work.text)
+        parameters = {**work.parameters, "query": text} if text else dict(work.parameters)
+        call = Call("duckdb", work.name, work.kind, _version())
+        self.operation = OpenOperation(call, frame, parameters, list(parameters))
+        self.operation.state(self._facts(text))
+        self.execution = Execution(self.operation, self._lazy())
+        for one in work.reads:
+            if isinstance(one, Held):
+                if id(one.value) not in resolver.from_variables:
+                    self._use(one)
+            elif isinstance(one, Made):
+                self.operation.use(one.name, one.identity)
+            elif isinstance(one, Table):
+                self.operation.use_content("table", self._artifact(one))
+        for table in work.writes:
+            if table in work.appends:
+                self.operation.use_content("target", self._artifact(table))
+        paths = [path for one in work.reads if isinstance(one, Place) for path in _expanded(one)]
+        if not any(one.partial for one in work.reads if isinstance(one, Place)):
+            places.look_ahead(self.operation, paths, Reading())
+        self.operation.enter()
+
+    def _lazy(self) -> list[tuple[str, recording_plans.Plan]]:
+        """The lazy objects of other libraries that it executes."""
+        return [
+            (one.name, plan)
+            for one in self.work.reads
+            if isinstance(one, Held)
+            and (plan := recording_plans.plans.lookup(one.value)) is not None
+        ]
+
+    def _facts(self, text: str) -> dict[str, str]:
+        facts = {semconv.DB_SYSTEM: "duckdb"}
+        names = self.database.names
+        if names is not None and names.database:
+            facts[semconv.DB_NAMESPACE] = names.database
+        if text:
+            facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(text), MAX_STATEMENT)
+        if self.work.operation:
+            facts[semconv.DB_OPERATION] = self.work.operation
+        tables = [*self.work.writes, *(one for one in self.work.reads if isinstance(one, Table))]
+        if len({one.uri for one in tables}) == 1:
+            facts[semconv.DB_COLLECTION] = tables[0].name
+        return facts
+
+    def _artifact(self, table: Table) -> Artifact:
+        """The table, with the last operation that wrote it here."""
+        return replace(_named(table), maker=self.database.makers.get(table.uri))
+
+    def returned(self, result: Any) -> None:
+        """The call has returned: say what was read, written and made."""
+        operation, work = self.operation, self.work
+        try:
+            operation.leave()
+            self.execution.returned()
+            self._read(succeeded=True)
+            for table in work.writes:
+                operation.generate("target", _named(table))
+                self.database.makers[table.uri] = operation.id
+            for path in work.outputs:
+                places.written_to(operation, "target", path)
+            if work.after is not None:
+                work.after(result, operation)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        """The call has raised: say what it used, and the error."""
+        try:
+            self.operation.leave()
+            self.execution.failed()
+            self._read(succeeded=False)
+        finally:
+            self.close(error)
+
+    def _use(self, held: Held) -> None:
+        if recording_plans.plans.lookup(held.value) is not None:
+            return  # what it executes is used
+        found, _ = observation.inputs({held.name: held.value})
+        for role, identity in found:
+            self.operation.use(role, identity)
+        if not found:  # a query, a reader, something of the program's own
+            unseen = replace(identify(held.value), origin="unknown")
+            self.operation.use_content(held.name, unseen)
+
+    def _read(self, *, succeeded: bool) -> None:
+        variables = self.resolver.from_variables
+        for one in self.work.reads:
+            if isinstance(one, Held) and id(one.value) in variables:
+                if self.looked_up:
+                    self._use(one)
+                elif succeeded:  # DuckDB knew the name, and did not look at any variable
+                    table = self.resolver.default(one.name)
+                    self.operation.use_content("table", self._artifact(table))
+            elif isinstance(one, Place):
+                partial_ = "a query reads what it needs of it" if one.partial else ""
+                if not succeeded:
+                    partial_ = "the operation failed"
+                how = Reading(partial=partial_, succeeded=succeeded)
+                places.read_from(self.operation, "source", _expanded(one), how)
+            elif isinstance(one, Unknown) and succeeded:
+                unknown = Artifact(
+                    unidentified(), "object", coverage="none", reason=one.reason, origin="unknown"
+                )
+                self.operation.use_content("source", unknown)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """It is over, whatever came between: no operation stays the current one."""
+        self.operation.end(error)
+
+
+class Followed(Watched):
+    """A call that runs nothing, of which something is remembered."""
+
+    __slots__ = ("_after",)
+
+    def __init__(self, after: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._after = after
+
+    def returned(self, result: Any) -> None:
+        """Remember it."""
+        self._after(result)
+
+
+def _named(table: Table) -> Artifact:
+    return named(table.uri, "identified by name only", table.name)
+
+
+def _expanded(place: Place) -> list[Any]:
+    """The files that a pattern names now."""
+    pattern = place.pattern
+    if isinstance(pattern, os.PathLike):
+        pattern = os.fspath(pattern)
+    if isinstance(pattern, str) and "://" not in pattern and glob.has_magic(pattern):
+        found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+        return [path for path in found if not os.path.isdir(path)] or [pattern]
+    return [pattern]
+
+
+_CHANGING: Final = later(r"\b0x[0-9a-f]{6,16}\b|_[0-9a-f]{12,16}(?:_\d+)?\b")
+
+
+def _steady(text: str) -> str:
+    """A statement of a relation without the numbers that are others each time."""
+    return _CHANGING.sub("_", text) if text else text
+
+
+def _version() -> str:
+    import duckdb
+
+    return str(duckdb.__version__)
+
+
+def handle_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any], *, method: bool) -> Any:
+    """DuckDB's connection that a call is about."""
+    if method:
+        return arguments[0]
+    given = keywords.get("connection") or keywords.get("conn")
+    if given is None:
+        import duckdb
+
+        given = duckdb.default_connection()
+        if callable(given):  # before 1.1
+            given = given()
+    return given
+
+
+def argument(arguments: tuple[Any, ...], keywords: Mapping[str, Any], name: str, at: int) -> Any:
+    return arguments[at] if len(arguments) > at else keywords.get(name)
+
+
+_FIRST: Final = (
+    "path_or_buffer file_glob path file_name filename table_name view_name name df arrow_object "
+    "values"
+).split()
+
+
+def made_by(source: Source, operation: OpenOperation) -> Source:
+    return with_(source, maker=operation.id)
+
+
+def in_place(original: Any, *, before: Any, name: str) -> Any:
+    return in_callers_place(original, before, f"duckdb.{name} was not recorded")
+
+
+def rows_of(operation: OpenOperation) -> Made:
+    """The rows that an operation made, which stay in DuckDB's memory."""
+    stream = operation.derived("stream")
+    operation.generate("return", stream)
+    return Made(Identity((made_by(stream, operation),)))
+
+
+def outputs(result: Any, operation: OpenOperation) -> None:
+    """What was fetched: tables and arrays by their content, rows as a list."""
+    if isinstance(result, list):
+        if len(result) <= MAX_ROWS:
+            operation.generate_content("return", result)
+        else:
+            operation.generate("return", operation.derived("object", rows=len(result)))
+        return
+    if not observation.outputs(operation, result, by_content=True) and result is not None:
+        observation.adopt(operation, "return", result, "stream")
+
+
+def first(arguments: tuple[Any, ...], keywords: Mapping[str, Any], *, method: bool) -> Any:
+    """What a call is given first, by whatever name."""
+    at = int(method)
+    if len(arguments) > at:
+        return arguments[at]
+    return next((keywords[name] for name in _FIRST if name in keywords), None)
+
+
+def resolver_of(
+    arguments: tuple[Any, ...],
+    keywords: Mapping[str, Any],
+    frame: FrameType,
+    *,
+    method: bool,
+    given: object = None,
+) -> Resolver:
+    handle = handle_of(arguments, keywords, method=method)
+    return Resolver(connection_of(handle), handle, frame, given)
+
+
+def keep(relation: Any, reads: Reads, resolver: Resolver) -> None:
+    if is_relation(relation):
+        plans.keep(relation, Plan(reads, resolver.connection, resolver.handle))
+
+
+def is_relation(value: Any) -> bool:
+    return type(value).__name__ == "DuckDBPyRelation"

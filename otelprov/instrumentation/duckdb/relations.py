@@ -1,0 +1,299 @@
+"""Relations: what each reads when it is run, and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+from otelprov.instrumentation._caller import Watched
+from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation.duckdb.calls import learn, learn_created, script
+from otelprov.instrumentation.duckdb.names import (
+    Connection,
+    Database,
+    Place,
+    Plan,
+    Reads,
+    Resolver,
+    Table,
+    Unknown,
+    merged,
+    plans,
+)
+from otelprov.instrumentation.duckdb.operations import (
+    Followed,
+    Running,
+    Work,
+    argument,
+    first,
+    in_place,
+    is_relation,
+    keep,
+    outputs,
+    resolver_of,
+    rows_of,
+)
+from otelprov.instrumentation.duckdb.statements import (
+    Statement,
+    is_columnar,
+    name_of,
+    names_inside,
+    statements,
+)
+from otelprov.recording import faults
+from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.run import run
+
+# --- relations: where they begin ------------------------------------------------------------------
+
+
+def beginning(name: str, reads: Callable[..., Reads], *, method: bool) -> Callable[[Any], Any]:
+    """A call that makes a relation; ``reads`` says of what, from its first argument."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        value = first(arguments, keywords, method=method)
+        resolver = resolver_of(arguments, keywords, frame, method=method)
+        found = reads(value, resolver)
+        return Followed(lambda result: keep(result, found, resolver))
+
+    return partial(in_place, before=before, name=name)
+
+
+def of_name(value: Any, resolver: Resolver) -> Reads:
+    return resolver.read(name_of(value), whole=True) if isinstance(value, str) else ()
+
+
+def of_object(value: Any, resolver: Resolver) -> Reads:
+    return resolver.of(value, "df")
+
+
+def of_nothing(value: Any, resolver: Resolver) -> Reads:
+    return ()
+
+
+def of_function(value: Any, resolver: Resolver) -> Reads:
+    return (Unknown(f"what the function {value} reads is not known"),)
+
+
+def of_files(value: Any, resolver: Resolver) -> Reads:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(Place(one, False) for one in values if one is not None)
+
+
+def over_object(name: str) -> Callable[[Any], Any]:
+    """Functions that make a relation of a data frame and take a step: ``duckdb.filter(df, …)``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        value = keywords.get("df", arguments[0] if arguments else None)
+        resolver = resolver_of(arguments, keywords, frame, method=False)
+        inside = [_inside(one, resolver) for one in (*arguments[1:], *keywords.values())]
+        found = merged(resolver.of(value, "df"), *inside)
+        if name == "query_df":
+            found = merged(found, _queried(arguments[1:], keywords, resolver, found)[1])
+        return Followed(lambda result: keep(result, found, resolver))
+
+    return partial(in_place, before=before, name=name)
+
+
+def _inside(value: Any, resolver: Resolver) -> Reads:
+    """What the subqueries of an expression read."""
+    if not isinstance(value, str):
+        return ()
+    return merged(*(resolver.read(one) for one in names_inside(value)))
+
+
+# --- relations: steps -----------------------------------------------------------------------------
+
+# Methods after which still all columns and rows of a file are read.
+_KEEPS_ALL: Final = frozenset("order sort set_alias union distinct map except_ intersect".split())
+
+
+def stepping(name: str) -> Callable[[Any], Any]:
+    """A method of a relation that makes another one of it."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        plan = _plan(arguments[0])
+        values = (*arguments[1:], *keywords.values())
+        resolver = Resolver(plan.connection, plan.handle, frame)
+        reads = plan.reads
+        if name not in _KEEPS_ALL:
+            reads = tuple(
+                Place(one.pattern, is_columnar(str(one.pattern))) if isinstance(one, Place) else one
+                for one in reads
+            )
+        found = [reads]
+        for value in values:
+            found.append(_plan(value).reads if is_relation(value) else _inside(value, resolver))
+        return Followed(lambda result: _keep_step(result, plan.then(*found)))
+
+    return partial(in_place, before=before, name=name)
+
+
+def _keep_step(relation: Any, plan: Plan) -> None:
+    if is_relation(relation):
+        plans.keep(relation, plan)
+
+
+def _plan(relation: Any) -> Plan:
+    """What a relation reads."""
+    found: Plan | None = plans.get(relation)
+    if found is not None:
+        return found
+    return Plan(
+        (Unknown("it was not seen how the relation was made"),), Connection(Database()), None
+    )
+
+
+def _queried(
+    arguments: tuple[Any, ...], keywords: Mapping[str, Any], resolver: Resolver, reads: Reads
+) -> tuple[str, Reads]:
+    """The statement of ``relation.query(name, statement)``, and what it reads."""
+    name = argument(arguments, keywords, "virtual_table_name", 0)
+    text = argument(arguments, keywords, "sql_query", 1)
+    if not isinstance(name, str) or not isinstance(text, str):
+        return "", ()
+    resolver.here[name.lower()] = reads
+    return text, merged(*(resolver.reads(one) for one in statements(text)))
+
+
+def querying(original: Any) -> Any:
+    """``relation.query(name, statement)``: a relation, or something that runs now."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        plan = _plan(arguments[0])
+        resolver = Resolver(plan.connection, plan.handle, frame)
+        text, reads = _queried(arguments[1:], keywords, resolver, plan.reads)
+        work = script(text, resolver, "query", lazy=True) if text else None
+
+        def after(result: Any, operation: OpenOperation | None = None) -> None:
+            learn(text, resolver)
+            keep(result, reads if operation is None else (), resolver)
+
+        if work is None:
+            return Followed(after)
+        work.after = after
+        return Running(frame, work, resolver)
+
+    return in_place(original, before=before, name="query")
+
+
+# --- relations: what runs them --------------------------------------------------------------------
+
+
+def running(name: str) -> Callable[[Any], Any]:
+    """A method that runs a relation and gives its rows."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
+            return None
+        relation = arguments[0]
+        plan = _plan(relation)
+        if plan.rows_taken:
+            return None
+        plan.rows_taken = name == "fetchone"
+        work = Work(name, "query", plan.reads, _query_of(relation), "SELECT")
+        work.after = outputs
+        if name in ("materialize", "execute", "fetchone"):
+            work.after = partial(_held, plan)
+        return Running(frame, work, Resolver(plan.connection, plan.handle, frame))
+
+    return partial(in_place, before=before, name=name)
+
+
+def _held(plan: Plan, result: Any, operation: OpenOperation) -> None:
+    """The rows stay in DuckDB: of what is made of them, they are what was read."""
+    rows = rows_of(operation)
+    if is_relation(result):
+        plans.keep(result, plan.then((rows,)))
+
+
+def _query_of(relation: Any) -> str:
+    """The statement that a relation is, where it has one."""
+    try:
+        return str(relation.sql_query())
+    except Exception as error:
+        if faults.is_of_the_program(error):
+            raise
+        return ""
+
+
+def writing_file(name: str) -> Callable[[Any], Any]:
+    """A method that writes a relation to files."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
+            return None
+        plan = _plan(arguments[0])
+        work = Work(name, "write", plan.reads, _query_of(arguments[0]), "COPY")
+        path = first(arguments, keywords, method=True)
+        work.outputs.append(path)
+        work.parameters = dict(keywords)
+        return Running(frame, work, Resolver(plan.connection, plan.handle, frame))
+
+    return partial(in_place, before=before, name=name)
+
+
+def writing_table(name: str) -> Callable[[Any], Any]:
+    """A method that writes a relation, or values, to a table of the database."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
+            return None
+        relation = arguments[0]
+        plan = _plan(relation)
+        resolver = Resolver(plan.connection, plan.handle, frame)
+        creates = name in ("create", "to_table")
+        reads, operation = plan.reads, "CREATE TABLE" if creates else name.partition("_")[0].upper()
+        if name in ("insert", "update"):  # the relation is the table
+            tables = [one for one in reads if isinstance(one, Table)]
+            target, reads = (tables[0] if len(tables) == 1 else None), ()
+        else:
+            said = first(arguments, keywords, method=True)
+            if not isinstance(said, str):
+                return None
+            target = resolver.target(Statement(operation, target=name_of(said)))
+        if target is None:
+            return None
+        work = Work(name, "write", reads, _query_of(relation), operation, [target])
+        if not creates:
+            work.appends.add(target)
+        written = Statement("CREATE TABLE", target=name_of(str(said))) if creates else None
+
+        def after(result: Any, operation: OpenOperation) -> None:
+            if written is not None:
+                learn_created(written, resolver)
+
+        work.after = after
+        return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
+def making_view(original: Any) -> Any:
+    """``to_view`` and ``create_view``: a name for what the relation reads."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        plan = _plan(arguments[0])
+        resolver = Resolver(plan.connection, plan.handle, frame)
+
+        def after(result: Any) -> None:
+            name = name_of(str(first(arguments, keywords, method=True)))
+            full = tuple(part.lower() for part in resolver.full(name))
+            plan.connection.database.views[full] = plan.reads
+            _keep_step(result, plan)
+
+        return Followed(after)
+
+    return in_place(original, before=before, name="create_view")

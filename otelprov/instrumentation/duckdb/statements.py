@@ -1,0 +1,472 @@
+"""What a statement in DuckDB's dialect reads and writes: taken from its parse, never guessed.
+
+sqlglot parses; it is loaded when the first statement comes that has to be parsed, because to import
+it takes as long as to import DuckDB itself (0.1 s). Settings, transactions and rows inserted by
+VALUES are known by their first words.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from otelprov.statements import later
+
+Name = tuple[str, ...]
+"""The parts of a name as they are written: table; schema and table; database, schema and table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that a statement names: a pattern, or the parameter that holds it."""
+
+    pattern: str | None
+    parameter: str | None = None
+    """Name or number of a parameter of the statement."""
+    columnar: bool = False
+    """Whether only the needed columns of them are read (Parquet)."""
+    database: str | None = None
+    """For a table in the file of another database: the kind of database."""
+    table: str = ""
+    """And the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, as far as it matters here."""
+
+    operation: str
+    """``SELECT``, ``INSERT``, ``CREATE TABLE``…: for ``db.operation.name``."""
+    reads: tuple[Name, ...] = ()
+    """Names that it reads from: tables, views, files or variables of Python's."""
+    files: tuple[Files, ...] = ()
+    """Files that it names in a function, or copies from."""
+    target: Name | None = None
+    """The table that it writes, or the view that it makes."""
+    replaces: bool = False
+    """Whether what had been in the table has no part in what is there afterwards."""
+    only_new: bool = False
+    """``IF NOT EXISTS``: where the table is there already, nothing is done."""
+    temporary: bool = False
+    output: Files | None = None
+    """The file that it writes."""
+    is_query: bool = False
+    """Whether rows come back."""
+    whole: bool = False
+    """Whether it reads all columns and rows of what it names."""
+    unknown: str = ""
+    """Why not all that it reads is known; empty where it is."""
+    subject: Name | None = None
+    """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` that of a schema."""
+    inner: tuple[Statement, ...] = field(default=(), repr=False)
+    """Of ``PREPARE``: what is prepared."""
+
+    @property
+    def changes_names(self) -> bool:
+        """Whether names may mean something else afterwards."""
+        return self.operation.partition(" ")[0] in _CHANGES
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it reads or writes data: settings, transactions and the like do not."""
+        return bool(
+            self.is_query or self.output or self.unknown or (self.target and not self.is_view)
+        )
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it makes a view, which reads when it is read."""
+        return self.operation == "CREATE VIEW"
+
+
+_CHANGES: Final = frozenset(
+    "CREATE DROP ALTER ATTACH DETACH USE SET RESET PRAGMA CALL IMPORT ROLLBACK LOAD UNKNOWN".split()
+)
+
+_WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+# Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
+_CONTROL: Final = frozenset(
+    "BEGIN START COMMIT END ROLLBACK ABORT SET RESET PRAGMA EXPLAIN DEALLOCATE ATTACH DETACH USE "
+    "LOAD INSTALL FORCE UPDATE_EXTENSIONS VACUUM ANALYZE CHECKPOINT DROP COMMENT SHOW".split()
+)
+_ROWS: Final = later(
+    r"\s*INSERT\s+INTO\s+((?:[A-Za-z_]\w*\.){0,2}[A-Za-z_]\w*)\s*(?:\([^()']*\)\s*)?VALUES\s*\("
+    r"(?:[^';()]|'[^']*')*\)(?:\s*,\s*\((?:[^';()]|'[^']*')*\))*\s*;?\s*\Z",
+    re.IGNORECASE,
+)
+_EXPLAIN_ANALYZE: Final = later(r"\s*EXPLAIN\s+ANALYZE\s+(.*)", re.IGNORECASE | re.DOTALL)
+_PREPARE: Final = later(
+    r"\s*PREPARE\s+(\"[^\"]+\"|\w+)\s*(?:\([^)]*\)\s*)?AS\s+(.*)", re.IGNORECASE | re.DOTALL
+)
+_EXECUTE: Final = later(r"\s*EXECUTE\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
+_PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
+_USE: Final = later(r"\s*USE\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
+
+
+@lru_cache(maxsize=512)
+def statements(text: str) -> tuple[Statement, ...]:
+    """The statements of a text, in their order."""
+    if ";" not in text.rstrip().rstrip(";"):
+        return (_statement(text),)
+    return tuple(_statement(part) for part in _split(text))
+
+
+def names_inside(text: str) -> tuple[Name, ...]:
+    """The names that the subqueries of an expression read from: ``a IN (SELECT a FROM df)``."""
+    if not _SUBQUERY.search(text):
+        return ()
+    found = statements(f"SELECT 1 WHERE ({text})")[0]
+    if found.unknown:
+        found = statements(f"SELECT {text}")[0]
+    return found.reads
+
+
+_SUBQUERY: Final = later(r"\b(?:select|from)\b", re.IGNORECASE)
+
+
+def name_of(text: str) -> Name:
+    """The parts of a name in SQL."""
+    return tuple(
+        (match[1].replace('""', '"') if match[1] is not None else match[2])
+        for match in _PARTS.finditer(text)
+    )
+
+
+def _statement(text: str) -> Statement:
+    word = _WORD.match(text)
+    first = word[1].upper() if word is not None else ""
+    if first == "INSERT":
+        rows = _ROWS.match(text)
+        if rows is not None and not _SUBQUERY.search(text):
+            return Statement("INSERT", target=tuple(rows[1].split(".")))
+    if first == "EXPLAIN":
+        analysed = _EXPLAIN_ANALYZE.match(text)
+        if analysed is not None:
+            return replace(_statement(analysed[1]), is_query=True)
+        return Statement("EXPLAIN")
+    if first == "PREPARE":
+        prepared = _PREPARE.match(text)
+        if prepared is None:
+            return Statement("PREPARE")
+        return Statement("PREPARE", subject=name_of(prepared[1]), inner=(_statement(prepared[2]),))
+    if first == "EXECUTE":
+        executed = _EXECUTE.match(text)
+        return Statement("EXECUTE", subject=name_of(executed[1]) if executed is not None else None)
+    if first == "CALL":
+        return Statement("CALL", is_query=True, unknown="what a called function reads is not known")
+    if first in _CONTROL:
+        return _control(first, text)
+    if not first and not text.strip(" ;\n\t("):
+        return Statement("")
+    return _parsed(text, first)
+
+
+def _control(first: str, text: str) -> Statement:
+    if first == "USE":
+        found = _USE.match(text)
+        return Statement("USE", subject=name_of(found[1]) if found is not None else None)
+    return Statement(first)
+
+
+# --- with sqlglot ---------------------------------------------------------------------------------
+
+
+class _Quiet(logging.Filter):
+    """Nothing that sqlglot says of a statement is for the program's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.here = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(self.here, "parsing", False)
+
+
+_quiet: Final = _Quiet()
+
+
+def _sqlglot(text: str) -> list[Any]:
+    """The trees of a text.
+
+    Raises:
+        sqlglot.errors.SqlglotError: it cannot be parsed.
+    """
+    import sqlglot
+
+    logging.getLogger("sqlglot").addFilter(_quiet)
+    _quiet.here.parsing = True
+    try:
+        return sqlglot.parse(text, dialect="duckdb")
+    finally:
+        _quiet.here.parsing = False
+
+
+def _split(text: str) -> Iterator[str]:
+    """Each statement of several."""
+    import sqlglot
+
+    start = 0
+    try:
+        tokens = sqlglot.tokenize(text, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        yield text
+        return
+    for token in tokens:
+        if token.token_type.name == "SEMICOLON":
+            yield from _not_blank(text[start : token.start])
+            start = token.end + 1
+    yield from _not_blank(text[start:])
+
+
+def _not_blank(text: str) -> Iterable[str]:
+    return (text,) if text.strip() else ()
+
+
+def _parsed(text: str, first: str) -> Statement:
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    unknown = Statement(
+        first or "UNKNOWN", is_query=True, unknown="the statement could not be parsed"
+    )
+    try:
+        trees = [tree for tree in _sqlglot(text) if tree is not None]
+    except (SqlglotError, RecursionError):
+        return unknown
+    if len(trees) != 1:
+        return unknown
+    (tree,) = trees
+    reader = _Reader()
+    if isinstance(tree, exp.Describe):
+        return Statement("DESCRIBE")
+    if isinstance(tree, (exp.Query, exp.Values, exp.Pivot, exp.Summarize)):
+        reader.read(tree)
+        return reader.statement("SELECT", is_query=True, whole=_is_whole(tree))
+    if isinstance(tree, exp.Insert):
+        return _insert(tree, reader)
+    if isinstance(tree, exp.Create):
+        return _create(tree, reader)
+    if isinstance(tree, exp.Copy):
+        return _copy(tree, reader)
+    if isinstance(tree, (exp.Update, exp.Delete, exp.Merge, exp.TruncateTable)):
+        target = tree.expressions[0] if isinstance(tree, exp.TruncateTable) else tree.this
+        reader.read(tree, leave_out=target)
+        operation = "TRUNCATE" if isinstance(tree, exp.TruncateTable) else tree.key.upper()
+        return reader.statement(
+            operation, target=_table_name(target), is_query=bool(tree.args.get("returning"))
+        )
+    if isinstance(tree, exp.Alter):
+        kind = str(tree.args.get("kind") or "")
+        renamed = [
+            one for one in tree.args.get("actions") or () if isinstance(one, exp.AlterRename)
+        ]
+        if kind != "TABLE" or renamed:
+            return Statement("ALTER")
+        return Statement("ALTER", target=_table_name(tree.this))
+    return unknown
+
+
+def _insert(tree: Any, reader: _Reader) -> Statement:
+    target = tree.this
+    reader.read(tree, leave_out=target)
+    return reader.statement(
+        "INSERT", target=_table_name(target), is_query=bool(tree.args.get("returning"))
+    )
+
+
+def _create(tree: Any, reader: _Reader) -> Statement:
+    from sqlglot import exp
+
+    kind = str(tree.args.get("kind") or "").upper()
+    if kind not in ("TABLE", "VIEW"):
+        return Statement(f"CREATE {kind}")
+    reader.read(tree, leave_out=tree.this)
+    properties = tree.args.get("properties")
+    listed = properties.expressions if properties is not None else ()
+    no_data = any(isinstance(one, exp.WithDataProperty) and one.args.get("no") for one in listed)
+    if no_data:
+        reader = _Reader()
+    return reader.statement(
+        f"CREATE {kind}",
+        target=_table_name(tree.this),
+        replaces=True,
+        only_new=bool(tree.args.get("exists")),
+        temporary=any(isinstance(one, exp.TemporaryProperty) for one in listed),
+    )
+
+
+def _copy(tree: Any, reader: _Reader) -> Statement:
+    from sqlglot import exp
+
+    places = [_files(one, "") for one in tree.args.get("files") or ()]
+    into = bool(tree.args.get("kind"))
+    named = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not places or not isinstance(named, (exp.Table, exp.Subquery)):
+        return Statement("COPY", unknown="it copies a whole database")
+    formats = {
+        one.name.lower(): (one.expression.name.lower() if one.expression is not None else "")
+        for one in tree.args.get("params") or ()
+    }
+    columnar = formats.get("format") == "parquet"
+    if into:
+        files = tuple(replace(one, columnar=columnar or one.columnar) for one in places)
+        return Statement("COPY", target=_table_name(named), files=files, whole=True)
+    reader.read(named)
+    return reader.statement("COPY", output=places[0], whole=_is_whole(named))
+
+
+def _is_whole(tree: Any) -> bool:
+    """Whether nothing but all of one table is asked for: ``FROM 'x.parquet'``."""
+    from sqlglot import exp
+
+    if isinstance(tree, exp.Table):
+        return True
+    while isinstance(tree, exp.Subquery) and tree.this is not None:
+        tree = tree.this
+    if not isinstance(tree, exp.Select):
+        return False
+    asked = {name for name, value in tree.args.items() if value}
+    stars = [
+        one for one in tree.expressions if isinstance(one, exp.Star) and not one.args.get("except_")
+    ]
+    return asked <= {"expressions", "from_", "order"} and len(stars) == len(tree.expressions) == 1
+
+
+def _table_name(node: Any) -> Name | None:
+    from sqlglot import exp
+
+    if isinstance(node, exp.Schema):
+        node = node.this
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        return None
+    return tuple(part.name for part in node.parts)
+
+
+# Functions that make rows of nothing, or of what DuckDB knows of itself.
+_PURE: Final = later(
+    r"range|generate_series|generateseries|unnest|explode|repeat(_row)?|values|glob|duckdb_\w+|pragma_\w+|checkpoint"
+    r"|test_all_types|which_secret|json_each|json_tree|seq_scan|sql_auto_complete|summary",
+    re.IGNORECASE,
+)
+_READERS: Final = later(
+    r"read_(parquet|csv|csv_auto|json|json_auto|json_objects|json_objects_auto|ndjson|ndjson_auto"
+    r"|ndjson_objects|text|blob|xlsx|avro|duckdb)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)"
+    r"|sniff_csv|st_read",
+    re.IGNORECASE,
+)
+_DATABASES: Final = {"sqlite_scan": "sqlite"}
+
+
+class _Reader:
+    """Goes through a tree and notes what it reads, with the names of WITH where they hold."""
+
+    def __init__(self) -> None:
+        self.names: dict[Name, None] = {}
+        self.files: dict[Files, None] = {}
+        self.unknown = ""
+        self._placeholders = 0
+
+    def statement(self, operation: str, **said: Any) -> Statement:
+        """What was noted, as a statement."""
+        return Statement(
+            operation,
+            reads=tuple(self.names),
+            files=tuple(self.files),
+            unknown=self.unknown,
+            **said,
+        )
+
+    def read(self, node: Any, leave_out: Any = None) -> None:
+        """Note what a tree reads; ``leave_out`` is the part that names what it writes."""
+        self._count(node)
+        self._walk(node, frozenset(), leave_out)
+
+    def _count(self, node: Any) -> None:
+        """Parameters without a name are numbered as they stand in the text."""
+        from sqlglot import exp
+
+        number = 0
+        for one in node.find_all(exp.Placeholder, bfs=False):
+            if not one.args.get("this"):
+                number += 1
+                one.set("this", str(number))
+
+    def _walk(self, node: Any, known: frozenset[str], leave_out: Any) -> None:
+        from sqlglot import exp
+
+        if node is leave_out:
+            return
+        with_ = node.args.get("with_") or node.args.get("with")
+        if with_ is not None:
+            recursive = bool(with_.args.get("recursive"))
+            for cte in with_.expressions:
+                own = frozenset((cte.alias.lower(),))
+                self._walk(cte.this, known | own if recursive else known, leave_out)
+                known |= own
+        if isinstance(node, exp.Table):
+            self._table(node, known)
+        for name, value in node.args.items():
+            if name in ("with_", "with"):
+                continue
+            if isinstance(node, exp.Table) and name == "this" and not isinstance(value, exp.Func):
+                continue
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, exp.Expression):
+                    self._walk(item, known, leave_out)
+
+    def _table(self, node: Any, known: frozenset[str]) -> None:
+        from sqlglot import exp
+
+        this = node.this
+        if isinstance(this, exp.Identifier):
+            parts = tuple(part.name for part in node.parts)
+            if len(parts) > 1 or parts[0].lower() not in known:
+                self.names[parts] = None
+            return
+        if not isinstance(this, exp.Func):
+            return
+        name = this.name if isinstance(this, exp.Anonymous) else this.sql_name()
+        arguments = [
+            one
+            for one in (this.args.get("this"), *this.expressions)
+            if isinstance(one, exp.Expression)
+        ]
+        if _READERS.fullmatch(name) and arguments:
+            listed = (
+                arguments[0].expressions if isinstance(arguments[0], exp.Array) else arguments[:1]
+            )
+            for one in listed:
+                self._file(_files(one, name))
+        elif name.lower() in _DATABASES and len(arguments) > 1:
+            found = _files(arguments[0], name)
+            self._file(replace(found, database=_DATABASES[name.lower()], table=arguments[1].name))
+        elif not _PURE.fullmatch(name):
+            self.unknown = f"what the function {name} reads is not known"
+
+    def _file(self, found: Files) -> None:
+        if found.pattern is None and found.parameter is None:
+            self.unknown = "the name of a file is computed"
+        else:
+            self.files[found] = None
+
+
+def _files(node: Any, function: str) -> Files:
+    from sqlglot import exp
+
+    if (isinstance(node, exp.Literal) and node.is_string) or isinstance(node, exp.Identifier):
+        name = node.name
+        return Files(name, columnar=is_columnar(name) or "parquet" in function.lower())
+    columnar = "parquet" in function.lower()
+    if isinstance(node, (exp.Placeholder, exp.Parameter)):
+        return Files(None, parameter=str(node.name or node.this), columnar=columnar)
+    return Files(None)
+
+
+def is_columnar(name: str) -> bool:
+    """Whether of a file of this name only the needed columns are read."""
+    return name.lower().endswith((".parquet", ".parq"))

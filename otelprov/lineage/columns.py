@@ -1,0 +1,460 @@
+"""Columns of a statement: from which columns of its inputs each column that it gives is computed.
+
+``columns_of`` is the way in. Its answer is about values: what a condition, a grouping or an order
+has to do with a value is in no origin, unless it stands in the expression itself (``CASE``,
+``OVER``). What cannot be resolved is there and marked opaque, with the reason: nothing is guessed.
+
+sqlglot parses and says which name means which input; it is loaded when it is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+Name = tuple[str, ...]
+"""A table as the statement names it: table; schema and table; database, schema and table. A file
+that is read by its name, or by a function, is that name alone."""
+Schema = Mapping[Name, Sequence[str]]
+"""The columns of inputs, as far as they are known."""
+
+MAX_DEPTH: Final = 200
+"""Queries within queries."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """A column of an input."""
+
+    table: Name
+    column: str | None
+    """None: any of its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that a statement gives or writes."""
+
+    name: str
+    """``*`` for columns whose names are not known."""
+    origins: tuple[Origin, ...] = ()
+    """Sorted; empty for what is computed from no column: a constant, ``count(*)``."""
+    opaque: str = ""
+    """Why there may be more origins; empty where these are all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is known of the columns of a statement."""
+
+    columns: tuple[Column, ...] = ()
+    target: Name | None = None
+    """The table that they are written to."""
+    opaque: str = ""
+    """Why nothing more is known; empty where the columns are all."""
+
+    def get(self, name: str) -> Column | None:
+        """The column of a name, which does not depend on its case."""
+        folded = name.lower()
+        return next((one for one in self.columns if one.name.lower() == folded), None)
+
+
+def columns_of(statement: str, schema: Schema | None = None, dialect: str = "duckdb") -> Columns:
+    """The columns of one statement, with their origins. Never raises for a statement."""
+    from sqlglot.errors import SqlglotError
+
+    try:
+        return _Statement(schema or {}, dialect).columns(_tree(statement, dialect))
+    except _Opaque as error:
+        return Columns(opaque=str(error))
+    except (SqlglotError, RecursionError) as error:
+        return Columns(opaque=f"the statement could not be resolved: {type(error).__name__}")
+
+
+class _Opaque(Exception):
+    """Nothing can be said of a statement."""
+
+
+def _tree(statement: str, dialect: str) -> Any:
+    import sqlglot
+    from sqlglot import exp
+
+    trees = [one for one in sqlglot.parse(statement, dialect=dialect) if one is not None]
+    if len(trees) != 1:
+        raise _Opaque("several statements" if trees else "no statement")
+    if isinstance(trees[0], exp.Command):
+        raise _Opaque("the statement could not be parsed")
+    return trees[0]
+
+
+class _Statement:
+    """One statement, by its kind."""
+
+    def __init__(self, schema: Schema, dialect: str) -> None:
+        self._schema = schema
+        self._dialect = dialect
+
+    def columns(self, tree: Any) -> Columns:
+        """Of any statement.
+
+        Raises:
+            _Opaque: nothing can be said of it.
+        """
+        from sqlglot import exp
+
+        if isinstance(tree, exp.Query):
+            return Columns(tuple(self._query(tree)))
+        if isinstance(tree, exp.Create):
+            if not isinstance(tree.expression, exp.Query):
+                raise _Opaque("it makes nothing of a query")
+            return self._written(tree, tree.expression)
+        if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query):
+            return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
+        if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
+            if isinstance(tree.this, exp.Subquery):
+                return Columns(tuple(self._query(tree.this.this)))
+            return Columns(tuple(self._query(exp.select("*").from_(tree.this.copy()))))
+        if isinstance(tree, exp.Update):
+            return self._update(tree)
+        if isinstance(tree, exp.Merge):
+            return self._merge(tree)
+        raise _Opaque(f"{tree.key.upper()} has no columns that could be followed")
+
+    def _query(self, query: Any) -> list[Column]:
+        return _Query(query, self._schema, self._dialect).columns()
+
+    def _written(self, tree: Any, query: Any, *, by_name: bool = False) -> Columns:
+        """``INSERT`` and ``CREATE … AS``: by position, where it has names of its own."""
+        from sqlglot import exp
+
+        target = tree.this
+        names: list[str] | None = None
+        if isinstance(target, exp.Schema):
+            listed = [one for one in target.expressions if isinstance(one, exp.Identifier)]
+            names = [one.name for one in listed] or None
+            target = target.this
+        name = _name(target)
+        with_ = tree.args.get("with_")
+        if with_ is not None:
+            query = query.copy()
+            query.set("with_", with_.copy())
+        found = self._query(query)
+        if names is None and isinstance(tree, exp.Insert) and not by_name:
+            known = _lookup(self._schema, name)
+            if known is None:
+                reason = "which columns of the table are written is not known"
+                return Columns(tuple(found), name, reason)
+            names = list(known)
+        if names is None or by_name:
+            return Columns(tuple(found), name)
+        if any(one.name == "*" for one in found):
+            origins = _sorted(origin for one in found for origin in one.origins)
+            reason = "the columns of an input are not known"
+            return Columns(tuple(Column(one, origins, reason) for one in names), name)
+        renamed = [replace(one, name=to) for one, to in zip(found, names, strict=False)]
+        return Columns(tuple(renamed), name)
+
+    def _update(self, tree: Any) -> Columns:
+        """``UPDATE``: the columns that are set; all others stay what they were."""
+        from sqlglot import exp
+
+        target = tree.this
+        query = exp.Select()
+        for one in tree.expressions:
+            query = query.select(exp.alias_(one.expression.copy(), one.this.name), copy=False)
+        query = query.from_(target.copy())
+        source = tree.args.get("from_")
+        if source is not None:
+            query = query.join(source.this.copy(), join_type="cross")
+        with_ = tree.args.get("with_")
+        if with_ is not None:
+            query.set("with_", with_.copy())
+        return Columns(self._kept(_name(target), self._query(query)), _name(target))
+
+    def _merge(self, tree: Any) -> Columns:
+        """``MERGE``: what is set or inserted, by any of its branches."""
+        from sqlglot import exp
+
+        target, using = tree.this, tree.args["using"]
+        found: dict[str, Column] = {}
+        for when in tree.args["whens"].expressions:
+            action = when.args["then"]
+            pairs: list[tuple[str, Any]] = []
+            if isinstance(action, exp.Update):
+                pairs = [(one.this.name, one.expression) for one in action.expressions]
+            elif isinstance(action, exp.Insert):
+                named, given = action.this, action.expression
+                if not isinstance(named, exp.Tuple) or not isinstance(given, exp.Tuple):
+                    raise _Opaque("MERGE inserts columns that are not named")
+                pairs = [
+                    (column.name, value)
+                    for column, value in zip(named.expressions, given.expressions, strict=False)
+                ]
+            if not pairs:
+                continue
+            query = exp.Select()
+            for written, value in pairs:
+                query = query.select(exp.alias_(value.copy(), written), copy=False)
+            query = query.from_(target.copy()).join(using.copy(), join_type="cross")
+            for column in self._query(query):
+                before = found.get(column.name)
+                found[column.name] = column if before is None else _both(before, column)
+        name = _name(target)
+        return Columns(self._kept(name, list(found.values())), name)
+
+    def _kept(self, name: Name, changed: list[Column]) -> tuple[Column, ...]:
+        """Rows that are not touched keep what they had: each column comes from itself, too."""
+        changed = [
+            replace(one, origins=_sorted((*one.origins, Origin(name, one.name)))) for one in changed
+        ]
+        names = {one.name.lower() for one in changed}
+        others = [
+            Column(one, (Origin(name, one),))
+            for one in _lookup(self._schema, name) or ()
+            if one.lower() not in names
+        ]
+        return (*changed, *others)
+
+
+class _Query:
+    """One query."""
+
+    def __init__(self, query: Any, schema: Schema, dialect: str) -> None:
+        from sqlglot.optimizer.qualify import qualify
+        from sqlglot.optimizer.scope import build_scope
+
+        self._schema = schema
+        self._names = [one.alias_or_name for one in query.selects]
+        depth = max((len(name) for name in schema), default=0)
+        tables = _nested(schema) if all(len(name) == depth for name in schema) else {}
+        if schema and not tables:
+            # Names of different depth do not go into one schema of sqlglot's.
+            tables = _nested({name[-1:]: columns for name, columns in schema.items()})
+        root = build_scope(
+            qualify(
+                query.copy(),
+                dialect=dialect,
+                schema=tables,
+                validate_qualify_columns=False,
+                quote_identifiers=False,
+                identify=False,
+            )
+        )
+        if root is None:
+            raise _Opaque("it is no query")
+        self._scope: Any = root
+        # A recursive query is a source of itself, as another object without its own sources.
+        self._scopes = {id(one.expression): one for one in self._scope.traverse()}
+        self._open: set[tuple[int, int]] = set()
+
+    def columns(self) -> list[Column]:
+        """All that it gives, in their order."""
+        selects = self._scope.expression.selects
+        names = self._names if len(self._names) == len(selects) else None
+        found = []
+        for index, select in enumerate(selects):
+            name = select.alias_or_name
+            if names is not None and names[index] not in ("", "*"):
+                name = names[index]
+            found.append(self._at(self._scope, index, name))
+        return found
+
+    def _at(self, scope: Any, index: int, name: str) -> Column:
+        """The column of a query at a position."""
+        from sqlglot import exp
+
+        key = (id(scope), index)
+        if key in self._open:  # a recursive query: what it comes from is found elsewhere
+            return Column(name)
+        if len(self._open) > MAX_DEPTH:
+            return Column(name, opaque="queries within queries")
+        self._open.add(key)
+        try:
+            expression = scope.expression
+            if isinstance(expression, exp.SetOperation):
+                if expression.args.get("by_name"):
+                    return Column(name, opaque="UNION BY NAME")
+                parts = [
+                    self._at(one, index, name)
+                    for one in scope.set_operation_scopes
+                    if index < len(one.expression.selects)
+                ]
+                return _all(name, parts)
+            if isinstance(expression, exp.Subquery):
+                inner = scope.subquery_scopes or scope.derived_table_scopes
+                return _all(name, [self._at(one, index, name) for one in inner])
+            if isinstance(expression, exp.Select):
+                return self._of(expression.selects[index], scope, name)
+            return self._made_of(scope, name)
+        finally:
+            self._open.discard(key)
+
+    def _of(self, node: Any, scope: Any, name: str) -> Column:
+        """What an expression is computed from."""
+        from sqlglot import exp
+        from sqlglot.optimizer.scope import find_all_in_scope
+
+        if _is_star(node):
+            inputs = [_label(one) for one in scope.sources.values() if isinstance(one, exp.Table)]
+            origins = _sorted(Origin(one, None) for one in inputs)
+            return Column("*", origins, "the columns of an input are not known")
+        if any(True for _ in find_all_in_scope(node, exp.Columns)):
+            return Column("*", opaque="COLUMNS chooses columns by a pattern")
+        nodes = [node, *_windows(node, scope.expression)]
+        parts = [
+            self._column(column, scope)
+            for one in nodes
+            for column in find_all_in_scope(one, exp.Column)
+        ]
+        inside = {id(one) for one in node.find_all(exp.Query)}
+        for sub in scope.subquery_scopes:
+            if id(sub.expression) in inside:
+                selects = range(len(sub.expression.selects))
+                parts += [self._at(sub, index, name) for index in selects]
+        return _all(name, parts)
+
+    def _column(self, column: Any, scope: Any) -> Column:
+        """What a column that is named in an expression is."""
+        name, table = column.name, column.table
+        place = scope
+        while place is not None and table and table not in place.sources:
+            place = place.parent  # of the query around it
+        if place is None:
+            return Column(name, opaque=f"what {table or name} is, is not known")
+        if not table:
+            if len(place.sources) != 1:
+                return Column(name, opaque=f"{name} may be a column of several inputs")
+            table = next(iter(place.sources))
+        if _is_pivoted(place, table):
+            return Column(name, opaque="the input is pivoted")
+        return self._in(place.sources[table], name)
+
+    def _in(self, source: Any, name: str) -> Column:
+        """A column of an input: of a table, or of a query."""
+        from sqlglot import exp
+
+        if isinstance(source, exp.Table):
+            label = _label(source)
+            return Column(name, (Origin(label, _spelled(self._schema, label, name)),))
+        expression = source.expression
+        if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):
+            expression = expression.this.this
+        source = self._scopes.get(id(expression), source)
+        if not isinstance(expression, exp.Query):
+            return self._made_of(source, name)
+        selects = expression.selects
+        for index, select in enumerate(selects):
+            if select.alias_or_name.lower() == name.lower() and not _is_star(select):
+                return self._at(source, index, name)
+        if any(map(_is_star, selects)):
+            inputs = list(source.sources.values())
+            if isinstance(expression, exp.Select) and len(inputs) == 1:
+                return self._in(inputs[0], name)  # `SELECT *` of one input hands it on
+            return Column(name, opaque=f"{name} may be a column of several inputs")
+        return Column(name, opaque=f"{name} is no column of the query that it is taken from")
+
+    def _made_of(self, scope: Any, name: str) -> Column:
+        """A column of VALUES, UNNEST and their like: all the columns that stand in there."""
+        from sqlglot import exp
+
+        around = scope.parent or scope
+        used = scope.expression.find_all(exp.Column)
+        return _all(name, [self._column(one, around) for one in used])
+
+
+# --- records --------------------------------------------------------------------------------------
+
+
+def _all(name: str, parts: Iterable[Column]) -> Column:
+    """A column that is computed from all of these."""
+    found = Column(name)
+    for part in parts:
+        found = _both(found, part)
+    return found
+
+
+def _both(one: Column, other: Column) -> Column:
+    opaque = one.opaque or other.opaque
+    return Column(one.name, _sorted((*one.origins, *other.origins)), opaque)
+
+
+def _sorted(origins: Iterable[Origin]) -> tuple[Origin, ...]:
+    return tuple(sorted(set(origins), key=lambda one: (one.table, one.column or "")))
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def _is_star(node: Any) -> bool:
+    from sqlglot import exp
+
+    return isinstance(node, exp.Star) or (
+        isinstance(node, exp.Column) and isinstance(node.this, exp.Star)
+    )
+
+
+def _windows(node: Any, select: Any) -> Iterator[Any]:
+    """The windows that an expression names: ``OVER w``."""
+    from sqlglot import exp
+
+    named = {one.name.lower(): one for one in select.args.get("windows") or ()}
+    for window in node.find_all(exp.Window) if named else ():
+        name = window.args.get("alias")
+        if name is not None and name.name.lower() in named:
+            yield named[name.name.lower()]
+
+
+def _is_pivoted(scope: Any, table: str) -> bool:
+    node, _ = scope.selected_sources.get(table, (None, None))
+    return bool(node is not None and node.args.get("pivots"))
+
+
+def _name(table: Any) -> Name:
+    from sqlglot import exp
+
+    if not isinstance(table, exp.Table):
+        raise _Opaque("what is written is no table")
+    return _label(table)
+
+
+def _label(table: Any) -> Name:
+    """The name of a table; of a function that reads a file, the name of the file."""
+    from sqlglot import exp
+
+    if isinstance(table.this, exp.Identifier):
+        return tuple(part.name for part in table.parts)
+    text = next((one for one in table.this.find_all(exp.Literal) if one.is_string), None)
+    return (text.name,) if text is not None else (table.this.sql(dialect="duckdb"),)
+
+
+def _lookup(schema: Schema, name: Name) -> Sequence[str] | None:
+    """The columns of a table: names do not depend on their case, and may be shorter."""
+    folded = tuple(part.lower() for part in name)
+    for known, columns in schema.items():
+        other = tuple(part.lower() for part in known)
+        length = min(len(other), len(folded))
+        if other[-length:] == folded[-length:]:
+            return columns
+    return None
+
+
+def _spelled(schema: Schema, table: Name, column: str) -> str:
+    known = _lookup(schema, table) or ()
+    return next((one for one in known if one.lower() == column.lower()), column)
+
+
+def _nested(schema: Schema) -> dict[str, Any]:
+    """As sqlglot takes it: a dictionary in a dictionary for each part of a name."""
+    found: dict[str, Any] = {}
+    for name, columns in schema.items():
+        place = found
+        for part in name[:-1]:
+            place = place.setdefault(part, {})
+        place[name[-1]] = dict.fromkeys(columns, "UNKNOWN")
+    return found
+
+
+def inputs(columns: Columns) -> Iterator[Name]:
+    """The tables that any column comes from, each once, sorted."""
+    yield from sorted({origin.table for one in columns.columns for origin in one.origins})

@@ -60,8 +60,14 @@ ODDITIES: tuple[str, ...] = (
     "executes them is one operation, with the optimised plan.",
     "The plan of a query that holds functions of the program (map_batches, map_elements) is not "
     "shown, because Polars may call them to show it.",
+    "A function that Polars calls in a thread of its own belongs to the query that runs; while "
+    "several run, what it does is an operation of its own.",
     "sink_parquet does not put an id into the file, because the table is never in memory: its "
     "file has an extended attribute.",
+    "A LazyFrame that was unpickled or deserialised names the files that its plan names; tables in "
+    "memory that are part of it are unknown.",
+    "Values taken out by item, row or iter_rows are not followed.",
+    "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded.",
 )
 
 

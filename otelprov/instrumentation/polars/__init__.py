@@ -27,6 +27,7 @@ from otelprov.instrumentation._wrapping import finding_stack_level, iterating
 from otelprov.instrumentation.polars.arguments import (
     at_once,
     carry,
+    cleaning,
     dataset,
     file,
     iceberg,
@@ -82,6 +83,7 @@ def _reads() -> Iterable[Entry]:
     yield read("read_database", source="query", places=queried, client=True)
     yield read("read_database_uri", source="query", places=queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
+    yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
 
 

@@ -27,6 +27,7 @@ from otelprov.instrumentation._wrapping import finding_stack_level, iterating
 from otelprov.instrumentation.polars.arguments import (
     at_once,
     carry,
+    cleaning,
     dataset,
     file,
     iceberg,
@@ -60,8 +61,14 @@ ODDITIES: tuple[str, ...] = (
     "executes them is one operation, with the optimised plan.",
     "The plan of a query that holds functions of the program (map_batches, map_elements) is not "
     "shown, because Polars may call them to show it.",
+    "A function that Polars calls in a thread of its own belongs to the query that runs; while "
+    "several run, what it does is an operation of its own.",
     "sink_parquet does not put an id into the file, because the table is never in memory: its "
     "file has an extended attribute.",
+    "A LazyFrame that was unpickled or deserialised names the files that its plan names; tables in "
+    "memory that are part of it are unknown.",
+    "Values taken out by item, row or iter_rows are not followed.",
+    "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded.",
 )
 
 
@@ -76,6 +83,7 @@ def _reads() -> Iterable[Entry]:
     yield read("read_database", source="query", places=queried, client=True)
     yield read("read_database_uri", source="query", places=queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
+    yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
 
 

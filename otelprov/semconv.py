@@ -459,6 +459,9 @@ CODE_FILE: Final = _attribute(
 CODE_LINE: Final = _attribute(
     "code.line.number", "int", ("span",), "Line of the user's code that made the call."
 )
+HTTP_STATUS: Final = _attribute(
+    "http.response.status_code", "int", ("span",), "Of a download: what the server answered."
+)
 CICD_PIPELINE_NAME: Final = _attribute(
     "cicd.pipeline.name", "string", ("run",), "Name of the CI pipeline."
 )

@@ -81,6 +81,11 @@ SETTINGS: tuple[Setting, ...] = (
         "(x-amz-meta-…), which others see, too: 'on' or 'off'.",
     ),
     Setting(
+        "OTELPROV_RECORD_OPEN",
+        "off",
+        "Whether files that the program itself opens with open() are recorded: 'on' or 'off'.",
+    ),
+    Setting(
         "OTELPROV_DIGEST_LIMIT",
         "8GiB",
         "Bytes digested for one operation, such as '500MB' or '4GiB', or 'off' for no limit; what "
@@ -159,6 +164,7 @@ class Settings(NamedTuple):
     tier: Tier = "essential"
     carrier: bool = True
     object_metadata: bool = False
+    record_open: bool = False
     digest_limit: int | None = 8 << 30
     """Bytes of one operation; None for no limit."""
     digest_queue: int | None = 1 << 30
@@ -246,6 +252,7 @@ def load(
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         object_metadata=get("OTELPROV_OBJECT_METADATA", _switch, False),
+        record_open=get("OTELPROV_RECORD_OPEN", _switch, False),
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),
         repeats=get("OTELPROV_REPEATS", _repeats, default_repeats),

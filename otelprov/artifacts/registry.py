@@ -102,6 +102,7 @@ class Registry:
         self._arrived: dict[int, weakref.ref[object]] = {}
         self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
+        self._held: OrderedDict[int, tuple[object, Source, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -169,12 +170,24 @@ class Registry:
             (holder, _), _ = self._contents.popitem(last=False)
             self._holders.discard(holder)
 
+    def hold(self, values: Iterable[object], artifact: Source, size: int, limit: int) -> None:
+        """Dicts and lists that come from ``artifact``: they are kept alive, so that each is known
+        again without a digest. In all, ``limit`` bytes of what they were parsed from."""
+        for value in values:
+            self._held[id(value)] = (value, artifact, size)
+            size = 0  # of all of them
+        held = sum(one[2] for one in self._held.values())
+        while held > limit or len(self._held) > MAX_CONTENTS:
+            held -= self._held.popitem(last=False)[1][2]
+
     def container(self, value: object, digest: bytes | None = None) -> Source | None:
         """The artifact that a dict or list is, if an operation of this process made it.
 
         ``digest`` is that of the value, where it is at hand. It is taken here only when the object
         is one that may be known.
         """
+        if self._held and id(value) in self._held:
+            return self._held[id(value)][1]
         if id(value) not in self._holders:
             return None
         digest = digest or digest_value(value)
@@ -191,6 +204,7 @@ class Registry:
         self._arrived.clear()
         self._contents.clear()
         self._holders.clear()
+        self._held.clear()
 
 
 registry = Registry()

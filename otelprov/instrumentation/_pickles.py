@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -28,7 +29,8 @@ def pickling(original: Function) -> Function:
 class _Last(threading.local):
     """What the model that was pickled last is made of: its parts are pickled after it."""
 
-    parts: frozenset[int] = frozenset()
+    def __init__(self) -> None:
+        self.parts: dict[int, weakref.ref[object]] = {}
 
 
 _last = _Last()
@@ -36,10 +38,14 @@ _last = _Last()
 
 def _pickled(library: str, frame: FrameType, _: object, value: Any, *more: object) -> None:
     caller = pickled_by(frame)
-    if caller is None or id(value) in _last.parts:
+    if caller is None:
         return  # to_pickle and joblib.dump are operations of their own
+    part = _last.parts.pop(id(value), None)  # each is asked once
+    if part is not None and part() is value:
+        return
     is_model = observation.data_kind(value) == "model"
-    _last.parts = frozenset(map(id, models.held(value))) if is_model else frozenset()
+    if is_model:
+        _last.parts = {id(part): weakref.ref(part) for part in models.held(value)}
     identity = registry.lookup(value)
     if identity is None:
         return

@@ -14,6 +14,7 @@ otelprov), the interpreter calls it as fast as any, and it looks like the origin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
@@ -32,6 +33,7 @@ from otelprov.instrumentation._calls import (
     begin,
     is_internal,
     is_internal_call,
+    is_library,
     pass_on,
     plan_or_pass_on,
 )
@@ -76,18 +78,34 @@ def install(
         sites[id(site.owner), id(site.original)] = site
     for site in sites.values():
         _put(site)
+    _replace_names_in_classes(sites.values())
     _replace_aliases(library, {id(site.original): site for site in sites.values()})
     return list(sites.values())
 
 
 def uninstall(sites: Iterable[Site]) -> None:
     """Put every original back."""
+    functions: dict[int, tuple[Any, Any]] = {}
     for site in sites:
         if site.entry.undo is not None:
             site.entry.undo()
+        if isinstance(site.owner, types.ModuleType):
+            put = vars(site.owner).get(site.attribute)
+            functions[id(put)] = (put, site.original)
         setattr(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
             setattr(alias, name, site.original)
+    _put_back_in_later_modules(functions)
+
+
+def _put_back_in_later_modules(functions: dict[int, tuple[Any, Any]]) -> None:
+    """Modules of libraries that were imported after a function was replaced have the new one."""
+    for module in list(sys.modules.values()):
+        if isinstance(module, types.ModuleType) and is_library(module.__name__):
+            for name, value in list(vars(module).items()):
+                put, original = functions.get(id(value), (None, None))
+                if put is not None and value is put:
+                    setattr(module, name, original)
 
 
 def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: bool) -> Site | None:
@@ -147,22 +165,21 @@ def _is_ours(function: Any) -> bool:
     return isinstance(code, types.CodeType) and code.co_filename.endswith(UNCOUNTED)
 
 
+def site_of(
+    entry: Entry, library: str, version: str, function: Function, like: Function, *, method: bool
+) -> Site:
+    """What calls of ``function`` need, where that is put in place by somebody else; it has the
+    parameters of ``like``."""
+    binder, call = Binder(like, method=method), _call(entry, library, version)
+    return Site(entry, library, None, entry.name, function, function, method, binder, call)
+
+
 def standing_in(
     entry: Entry, library: str, version: str, function: Function, like: Function
 ) -> Function:
     """``function``, recorded, for a library that itself puts it in place as a method of objects;
     it looks like ``like``."""
-    site = Site(
-        entry,
-        library,
-        None,
-        entry.name,
-        function,
-        function,
-        True,
-        Binder(like, method=True),
-        _call(entry, library, version),
-    )
+    site = site_of(entry, library, version, function, like, method=True)
     found = disguise(_spanning(site), like, library)
     found.__doc__ = function.__doc__
     return found
@@ -202,15 +219,22 @@ def _put(site: Site) -> None:
         )
     elif isinstance(site.original, (classmethod, staticmethod)):
         replacement = type(site.original)(replacement)
-    try:
+    with contextlib.suppress(TypeError):  # a class written in C
         setattr(site.owner, site.attribute, replacement)
-    except TypeError:  # a class written in C
-        return
-    if isinstance(site.owner, type):
-        for name, value in list(vars(site.owner).items()):
-            if value is site.original:
-                setattr(site.owner, name, replacement)
-                site.aliases.append((site.owner, name))
+
+
+def _replace_names_in_classes(sites: Iterable[Site]) -> None:
+    """``agg`` and ``aggregate`` are one function under two names of a class."""
+    classes: dict[int, tuple[type, dict[int, Site]]] = {}
+    for site in sites:
+        if isinstance(site.owner, type):
+            classes.setdefault(id(site.owner), (site.owner, {}))[1][id(site.original)] = site
+    for owner, own in classes.values():
+        for name, value in list(vars(owner).items()):
+            found = own.get(id(value))
+            if found is not None and value is found.original and name != found.attribute:
+                setattr(owner, name, vars(owner)[found.attribute])
+                found.aliases.append((owner, name))
 
 
 def disguise(wrapper: Any, function: Function, library: str) -> Function:
@@ -313,6 +337,41 @@ def _spanning(site: Site, depth: int = 1) -> Function:
         return result
 
     return wrapper
+
+
+def recorded(site: Site, frame: types.FrameType, args: Any, kwargs: Any) -> Any:
+    """Make a call that the program makes in ``frame``, and record it."""
+    observed: Observed | bool = False
+    try:
+        if not is_internal(frame):
+            observed = begin(site, args, kwargs, frame)
+            if not isinstance(observed, bool):
+                observed.operation.enter()
+    except BaseException as fault:
+        not_begun(site, observed, fault)
+    try:
+        result = site.function(*args, **kwargs)
+    except BaseException as error:
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        if not isinstance(observed, bool):
+            try:
+                observed.failed(error)
+            except Exception as fault:
+                given_up(site, observed, fault, error)
+            except BaseException:  # Ctrl-C
+                observed.close(error)
+                raise
+        raise
+    if not isinstance(observed, bool):
+        try:
+            observed.returned(result)
+        except Exception as fault:
+            given_up(site, observed, fault)
+        except BaseException:  # Ctrl-C
+            observed.close()
+            raise
+    return result
 
 
 def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -66,6 +67,7 @@ class OtelprovInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 def _parts() -> Iterator[tuple[str, Any]]:
     """What can be switched off alone, by name. The run comes last, when all is in place."""
     yield "logs", LogsInstrumentor()
+    yield "files", files
     yield from libraries.items()
     yield "run", RunInstrumentor()
 
@@ -108,7 +110,7 @@ class LibraryInstrumentor:
     def describe(self) -> Description:
         """Whether the library is here, and whether it is recorded."""
         name, minimum = self.library.name, self.library.minimum
-        supported = ">=" + ".".join(map(str, minimum))
+        supported = ">=" + (".".join(map(str, minimum)) or "3.10")
         installed = _installed(self.library)
         if installed is None:
             return Description(name, None, supported, False, "not installed")
@@ -119,6 +121,39 @@ class LibraryInstrumentor:
 
 libraries = {library.name: LibraryInstrumentor(library) for library in LIBRARIES}
 """By name."""
+
+
+class FilesInstrumentor:
+    """Records how files are copied and moved by the standard library, which is loaded already."""
+
+    def __init__(self) -> None:
+        self.is_instrumented_by_opentelemetry = False
+        self._undo: Callable[[], None] | None = None
+
+    def instrument(self, **kwargs: Any) -> None:
+        """Put the stand-ins in place."""
+        with faults.contained("files that are copied and moved are not recorded"):
+            from otelprov.instrumentation.files import install
+
+            _measure()
+            run.start(root=False)
+            self._undo = install()
+            self.is_instrumented_by_opentelemetry = True
+
+    def uninstrument(self, **kwargs: Any) -> None:
+        """Put every original back."""
+        undo, self._undo = self._undo, None
+        self.is_instrumented_by_opentelemetry = False
+        if undo is not None:
+            undo()
+
+    def describe(self) -> Description:
+        """The standard library is always here."""
+        version = sys.version.split()[0]
+        return Description("files", version, ">=3.10", True, "copies and moves are recorded")
+
+
+files = FilesInstrumentor()
 
 
 class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -245,10 +280,12 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
 def _installed(library: Library) -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
-    try:
-        return version(library.distribution or library.name)
-    except PackageNotFoundError:
-        return None
+    for name in library.distributions or (library.name,):
+        if name == "python":
+            return sys.version.split()[0]
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return None
 
 
 def _version(text: str) -> tuple[int, ...]:

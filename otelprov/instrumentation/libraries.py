@@ -17,14 +17,47 @@ class Library(NamedTuple):
     """The oldest version that is supported."""
     modules: tuple[str, ...]
     """The modules that are patched when the program imports them: the keys of ``TABLES``."""
-    distribution: str = ""
-    """What it is installed as, where that is not its name."""
+    distributions: tuple[str, ...] = ()
+    """What it may be installed as, where that is not its name; ``python`` for the standard
+    library."""
 
 
 LIBRARIES: Final = (
+    Library("boto3", (1, 33), ("boto3.s3.inject",)),
+    Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("duckdb", (1, 4), ("duckdb",)),
+    Library(
+        "fsspec",
+        (2023, 1),
+        (
+            "fsspec.spec",
+            "fsspec.asyn",
+            "fsspec.implementations.local",
+            "fsspec.implementations.memory",
+        ),
+    ),
+    Library("httpx", (0, 24), ("httpx",)),
     Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
     Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
+    Library("obstore", (0, 6), ("obstore",)),
+    Library("pandas", (2, 2), ("pandas",)),
+    Library("polars", (1,), ("polars",)),
+    Library(
+        "pyarrow",
+        (14,),
+        (
+            "pyarrow.parquet",
+            "pyarrow.csv",
+            "pyarrow.feather",
+            "pyarrow.json",
+            "pyarrow.orc",
+            "pyarrow.dataset",
+            "pyarrow.pandas_compat",
+            "pyarrow.acero",
+        ),
+    ),
+    Library("requests", (2, 28), ("requests.sessions", "requests.models")),
     Library(
         "sklearn",
         (1, 5),
@@ -55,36 +88,8 @@ LIBRARIES: Final = (
             "sklearn.datasets._svmlight_format_io",
             "sklearn.datasets._samples_generator",
         ),
-        "scikit-learn",
+        ("scikit-learn",),
     ),
-    Library("pandas", (2, 2), ("pandas",)),
-    Library(
-        "pyarrow",
-        (14,),
-        (
-            "pyarrow.parquet",
-            "pyarrow.csv",
-            "pyarrow.feather",
-            "pyarrow.json",
-            "pyarrow.orc",
-            "pyarrow.dataset",
-            "pyarrow.pandas_compat",
-            "pyarrow.acero",
-        ),
-    ),
-    Library("duckdb", (1, 4), ("duckdb",)),
-    Library("polars", (1,), ("polars",)),
-    Library("boto3", (1, 33), ("boto3.s3.inject",)),
-    Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
-    Library(
-        "fsspec",
-        (2023, 1),
-        (
-            "fsspec.spec",
-            "fsspec.asyn",
-            "fsspec.implementations.local",
-            "fsspec.implementations.memory",
-        ),
-    ),
-    Library("xgboost", (2,), ("xgboost",)),
+    Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
+    Library("xgboost", (2,), ("xgboost",), ("xgboost", "xgboost-cpu")),
 )

@@ -58,8 +58,8 @@ class _Dispatched:
         return getattr(original, "_implementation", None)
 
     def put_in(self, function: Callable[..., Any], original: Any) -> Any:
-        dispatcher = self._take_out_dispatcher()
-        made = type(original)(dispatcher, function)
+        home = original._implementation.__globals__
+        made = type(original)(home[f"_{self._name}_dispatcher"], function)
         made.__dict__.update(vars(original))
         self._put = (original, made)
         self._exchange(original, made)
@@ -68,12 +68,6 @@ class _Dispatched:
     def undo(self) -> None:
         if self._put is not None:
             self._exchange(self._put[1], self._put[0])
-
-    def _take_out_dispatcher(self) -> Any:
-        from numpy.lib import npyio
-
-        home = sys.modules.get("numpy.lib._npyio_impl", npyio)
-        return getattr(home, f"_{self._name}_dispatcher")
 
     def _exchange(self, before: Any, after: Any) -> None:
         """In NumPy's own list of such functions."""
@@ -84,11 +78,34 @@ class _Dispatched:
                 listed.add(after)
 
 
+class _Like:
+    """A function with a parameter ``like``, which hands itself to the class of that array."""
+
+    def __init__(self, name: str) -> None:
+        self._name = f"_{name}_with_like"
+        self._put: tuple[dict[str, Any], Any] | None = None
+
+    def put_in(self, function: Callable[..., Any], original: Any) -> Any:
+        home = original.__globals__
+        before = home.get(self._name)
+        if before is not None:
+            self._put = (home, before)
+            made = home[self._name] = type(before)(None, function)
+            made.__dict__.update(vars(before))
+        return function
+
+    def undo(self) -> None:
+        if self._put is not None:
+            self._put[0][self._name] = self._put[1]
+
+
 def table() -> Iterable[Entry]:
     """What ``import numpy`` loads."""
     yield read("load", source="file", observed=_Mapping)
     for name in ("loadtxt", "genfromtxt"):
-        yield read(name, source="fname", places=_text)
+        like = _Like(name)
+        packing = Packing(lambda original: original, like.put_in)
+        yield read(name, source="fname", places=_text, packing=packing, undo=like.undo)
     yield read("fromregex", source="file")
     yield read("fromfile", source="file")
     yield read("memmap.__new__", name="memmap", source="filename", observed=_Mapping)

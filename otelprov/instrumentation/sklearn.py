@@ -26,7 +26,7 @@ from otelprov.instrumentation._estimators import (
 )
 from otelprov.instrumentation._families import Family
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._table import Entry, read, step, transform, write
+from otelprov.instrumentation._table import Entry, Packing, read, step, transform, write
 from otelprov.recording import faults, observation
 from otelprov.recording.run import run
 
@@ -99,9 +99,37 @@ def _functions(names: str, make: Callable[..., Entry] = transform, **facts: Any)
 def _metrics(names: str) -> Any:
     def table() -> Iterable[Entry]:
         for name in names.split():
-            yield transform(name, observed=Measured)
+            place = _InScorers()
+            packing = Packing(lambda original: original, place.put_in)
+            yield transform(name, observed=Measured, packing=packing, undo=place.undo)
 
     return table
+
+
+class _InScorers:
+    """Where a metric is held besides in its module: in the scorers that go by its name.
+
+    They are made when ``sklearn.metrics`` is imported, and are pickled with every search that uses
+    one. In a program that had imported it before, they must hold what is found under the name.
+    """
+
+    def __init__(self) -> None:
+        self._put: tuple[Any, Any] | None = None
+
+    def put_in(self, function: Callable[..., Any], original: Any) -> Any:
+        self._put = (original, function)
+        self._exchange(original, function)
+        return function
+
+    def undo(self) -> None:
+        if self._put is not None:
+            self._exchange(self._put[1], self._put[0])
+
+    def _exchange(self, before: Any, after: Any) -> None:
+        scorers = getattr(sys.modules.get("sklearn.metrics._scorer"), "_SCORERS", {})
+        for scorer in scorers.values():
+            if getattr(scorer, "_score_func", None) is before:
+                scorer._score_func = after
 
 
 def _split() -> Iterable[Entry]:

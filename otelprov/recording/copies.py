@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from otelprov.artifacts import contents
 from otelprov.artifacts.directories import OpenDirectory
-from otelprov.artifacts.files import opened
+from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri
 from otelprov.model import Artifact
 from otelprov.recording import places, written
-from otelprov.recording.bounds import what_was_written
+from otelprov.recording.bounds import SMALL, version, what_was_written
 from otelprov.recording.recorder import OpenOperation
 
 MAX_FILES = 50
@@ -61,14 +61,17 @@ def _generate(
         artifact = replace(source, name=name, uri=uri, maker=None, carrier=None)
         operation.generate(role, artifact)
         written.keep(place, artifact)
+        found = opened(place)
+        if isinstance(found, OpenFile) and found.unread > SMALL:
+            operation.generate(role, version(found, "as readers of a part of it know it"))
         contents.known(place, bytes.fromhex(artifact.id.partition(":")[2]))
     elif source.coverage == "full" and moved:
         operation.generate(role, replace(source, name=name, uri=uri, maker=None, carrier=None))
     elif source.coverage == "full" or not (source.uri or "").startswith("file:"):
         # Of a directory a part may have been left out, of a file that was written to as well; what
         # came out of a store has a content here.
-        for found in what_was_written(place, None, operation.budget):
-            operation.generate(role, found)
+        for one in what_was_written(place, None, operation.budget):
+            operation.generate(role, one)
     else:
         after = opened(place)
         reason = source.reason or ""

@@ -54,8 +54,8 @@ def is_fitted(model: object) -> bool:
 def identity(model: object) -> Identity:
     """What a fitted model is that an operation reads."""
     found = registry.lookup(model)
-    if found is not None and (found.path or _is_as_it_was(model)):
-        return found
+    if found is not None and (not is_estimator(type(model)) or _is_as_it_was(model)):
+        return found  # what changes a booster is seen
     content = identify(model)
     if found is not None and any(resolve(one).id == content.id for one in found.sources):
         _hold(model)

@@ -108,6 +108,111 @@ PROGRAMS: dict[str, str] = {
                 super().__init__(*args, **kwargs)
         print(Early("x", {"a": [1]}).extra)
     """,
+    "estimators of the program's own": """
+        import inspect, pickle, sys
+        import cloudpickle, joblib, numpy as np
+        from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+        from sklearn.model_selection import GridSearchCV
+        from sklearn.pipeline import Pipeline
+        from sklearn.utils.metaestimators import available_if
+        from sklearn.utils.validation import check_is_fitted
+        class Shift(TransformerMixin, BaseEstimator):
+            def __init__(self, by=1.0):
+                self.by = by
+            def fit(self, X, y=None, sample_weight=None):
+                self.n_features_in_ = X.shape[1]
+                return self
+            def transform(self, X):
+                check_is_fitted(self)
+                return X + self.by
+            def get_feature_names_out(self, names=None):
+                return np.array(["a", "b"], dtype=object)
+        class Sign(ClassifierMixin, BaseEstimator):
+            def __init__(self, at=0.0):
+                self.at = at
+            def fit(self, X, y, sample_weight=None):
+                self.classes_ = np.unique(y)
+                return self
+            def predict(self, X):
+                return (X[:, 0] > self.at).astype(int)
+            @available_if(lambda self: self.at > 0)
+            def decision_function(self, X):
+                return X[:, 0]
+        class Sharper(Sign):
+            def fit(self, X, y):
+                print("sharper", super().fit(X, y) is self)
+                return self
+        X = np.random.RandomState(0).normal(size=(100, 2))
+        y = (X[:, 0] > 0).astype(int)
+        for kind in (Shift, Sign, Sharper):
+            print(inspect.signature(kind), inspect.signature(kind.fit), kind.fit.__qualname__,
+                  inspect.isfunction(kind.fit), len(inspect.getsource(kind.fit)),
+                  sorted(name for name in dir(kind) if name.startswith("set_")))
+        print(Shift().fit(X).set_output(transform="pandas").transform(X).columns.tolist())
+        print(hasattr(Sign(), "decision_function"), hasattr(Sign(1.0), "decision_function"))
+        pipe = Pipeline([("shift", Shift()), ("sign", Sharper())])
+        search = GridSearchCV(pipe, {"sign__at": [0.0, 1.0]}, cv=2, n_jobs=2).fit(X, y)
+        print(search.best_params_, search.score(X, y), clone(search).get_params()["sign__at"]
+              if "sign__at" in search.get_params() else "")
+        print(joblib.Parallel(2)(joblib.delayed(Sign().fit)(X, y) for _ in range(2)))
+        print(pickle.loads(pickle.dumps(search)).predict(X).sum())
+        print(cloudpickle.loads(cloudpickle.dumps(Sign))().fit(X, y).predict(X).sum())
+        try:
+            Shift().transform(X)
+        except Exception as error:
+            import traceback
+            traceback.print_exc()
+        Sharper().fit(X)
+    """,
+    "errors and warnings of scikit-learn": """
+        import traceback, warnings
+        import numpy as np
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import accuracy_score, precision_score
+        from sklearn.model_selection import GridSearchCV, KFold, train_test_split
+        warnings.simplefilter("always")
+        X = np.random.RandomState(0).normal(size=(30, 2)) * [1, 1e6]
+        y = (X[:, 0] > 0).astype(int)
+        LogisticRegression(max_iter=1).fit(X, y)
+        precision_score([1, 1], [0, 0])
+        def attempt(function):
+            try:
+                function()
+            except Exception:
+                traceback.print_exc()
+        attempt(lambda: LogisticRegression(C=-1).fit(X, y))
+        attempt(lambda: LogisticRegression().predict(X))
+        attempt(lambda: LogisticRegression().fit(X))
+        attempt(lambda: GridSearchCV(LogisticRegression(), {"C": [-1]}).fit(X, y))
+        attempt(lambda: list(KFold(50).split(X)))
+        attempt(lambda: train_test_split(X, y[:3]))
+        attempt(lambda: accuracy_score(y, y[:3]))
+        attempt(lambda: np.load("nowhere.npy"))
+        attempt(lambda: np.savez("a.npz", arr_0=1, *[2]))
+        attempt(lambda: np.memmap("a.dat", mode="w+"))
+        np.loadtxt(["# nothing"])
+        LogisticRegression().predict(X)
+    """,
+    "what NumPy hands to arrays of other classes": """
+        import inspect, pickle
+        import numpy as np
+        TABLE = {}
+        class Mine:
+            def __array_function__(self, function, types, args, kwargs):
+                return TABLE[function](*args, **kwargs)
+        TABLE[np.save] = lambda *args, **kwargs: print("save")
+        TABLE[np.savez] = lambda *args, **kwargs: print("savez")
+        TABLE[np.loadtxt] = lambda *args, **kwargs: print("loadtxt")
+        np.save("a", Mine())
+        np.savez("a", x=Mine())
+        np.loadtxt("a", like=Mine())
+        for function in (np.save, np.savez_compressed, np.savetxt, np.load, np.genfromtxt):
+            print(inspect.signature(function), function.__name__, function.__module__,
+                  type(function), pickle.loads(pickle.dumps(function)) is function)
+        print(np.testing.overrides.allows_array_function_override(np.save))
+        np.save("a", [1, 2])
+        print(isinstance(np.memmap("b", mode="w+", shape=(2,)), np.memmap), np.load("a.npy"))
+    """,
     "deep recursion": """
         import pandas as pd
         def down(n, df):
@@ -330,9 +435,14 @@ import cloudpickle, joblib, io
 import pandas as pd, pyarrow as pa
 import pyarrow.csv, pyarrow.dataset, pyarrow.feather, pyarrow.json, pyarrow.orc
 import pyarrow.parquet, pyarrow.pandas_compat, pyarrow.acero
+import numpy, sklearn.datasets, sklearn.inspection, sklearn.metrics, sklearn.model_selection
+import sklearn.preprocessing, sklearn.linear_model, sklearn.pipeline
+import lightgbm, xgboost
 from otelprov.instrumentation.instrumentors import libraries
 
-PATCHED = (libraries["pandas"], libraries["pyarrow"])
+NAMES = ("joblib", "lightgbm", "numpy", "pandas", "pyarrow", "sklearn", "xgboost")
+PATCHED = [libraries[name] for name in NAMES]
+LATE = ("sklearn.utils._indexing",)
 
 def originals_pickle(dumps, site):
     try:
@@ -379,7 +489,7 @@ for owner, attribute, original, aliases in originals:
 left = [
     (module.__name__, name)
     for module in list(sys.modules.values())
-    if module is not None and module.__name__.partition(".")[0] in ("pandas", "pyarrow")
+    if module is not None and module.__name__.partition(".")[0] in NAMES
     for name, value in vars(module).items()
     if type(value).__name__ == "function" and "otelprov" in value.__code__.co_filename
 ]
@@ -405,3 +515,91 @@ sys.stdout.write(pickle.dumps(objects, 2).hex())
     import pandas as pd
 
     assert loaded[:3] == [pd.read_csv, pd.concat, pd.DataFrame.merge]
+
+
+BY_VALUE = """
+import sys
+import cloudpickle, numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+class Mean(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y))
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+    @property
+    def coef_(self):
+        return np.zeros(1)
+sys.stdout.write(cloudpickle.dumps([Mean, Mean().fit([[1]], [3])]).hex())
+"""
+
+
+def test_a_class_of_the_programs_own_goes_to_processes_without_otelprov(tmp_path: Path) -> None:
+    dumped = support.instrumented("-c", BY_VALUE, journal_directory=tmp_path).stdout
+    code = """
+import pickle, sys
+sys.modules["otelprov"] = None
+kind, fitted = pickle.loads(bytes.fromhex(sys.stdin.read()))
+print(fitted.predict([[1], [2]]), kind().fit([[1], [2]], [1, 2]).score([[1], [2]], [1, 2]))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        input=dumped,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.stdout == "[3. 3.] 0.0\n", result.stderr
+
+
+ESTIMATORS = """
+import sys
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
+import lightgbm, xgboost
+from otelprov.instrumentation.instrumentors import libraries
+
+class Mine(LinearRegression):
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+def patched():
+    found, todo, seen = set(), [BaseEstimator], set()
+    while todo:
+        kind = todo.pop()
+        todo += kind.__subclasses__()
+        for base in kind.__mro__:
+            for name, value in vars(base).items():
+                value = getattr(value, "fget", None) or getattr(value, "fn", value)
+                if "otelprov" in getattr(getattr(value, "__code__", None), "co_filename", ""):
+                    found.add(f"{base.__name__}.{name}")
+    return found
+
+before = patched()
+assert {"Mine.fit", "LinearRegression.fit", "LinearModel.predict", "ClassifierMixin.score",
+        "BaseForest.fit", "Pipeline.predict", "SVC.coef_", "BaseSVC.coef_", "XGBModel.fit",
+        "LGBMModel.fit", "BaseEstimator.__getstate__"} - before <= {"SVC.coef_", "BaseSVC.coef_"}
+originals = Mine.fit.__wrapped__, vars(Pipeline)["predict"].fn.__wrapped__
+libraries["sklearn"].uninstrument()
+for name in ("lightgbm", "xgboost", "numpy", "joblib"):
+    libraries[name].uninstrument()
+assert not patched(), patched()
+assert (Mine.fit, vars(Pipeline)["predict"].fn) == originals
+class Later(LinearRegression):
+    def fit(self, X, y):
+        return super().fit(X, y)
+assert not patched()
+libraries["sklearn"].instrument()
+assert before - {name for name in before if name.startswith("XGB")} <= patched() | {
+    name for name in before if name.startswith(("Booster", "DMatrix"))
+}
+assert "Later.fit" in patched()
+"""
+
+
+def test_methods_of_every_estimator_are_patched_and_put_back(tmp_path: Path) -> None:
+    support.instrumented("-c", ESTIMATORS, journal_directory=tmp_path)

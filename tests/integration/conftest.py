@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from otelprov.artifacts.deferred import background
-from otelprov.instrumentation.instrumentors import libraries
+from otelprov.instrumentation.instrumentors import files, libraries
 from otelprov.journal.otlp import LineEncoder
 from otelprov.recording import faults
 from otelprov.recording.repeats import repeats
@@ -59,11 +59,11 @@ def _recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Collecting
     patch.setenv("OTELPROV_JOURNAL", "off")
     patch.setenv("OTELPROV_RAISE_FAULTS", "on")
     run.start(root=False)
-    for instrumentor in libraries.values():
+    for instrumentor in (files, *libraries.values()):
         instrumentor.instrument()
     run.active = faults.raise_faults = False
     yield collecting
-    for instrumentor in libraries.values():
+    for instrumentor in (files, *libraries.values()):
         instrumentor.uninstrument()
     run.stop()
     patch.undo()

@@ -37,6 +37,12 @@ from otelprov.instrumentation.duckdb.relations import (
     writing_table,
 )
 
+RECORDS: Final = (
+    "**query**: statements (`sql`, `query`, `execute`, `executemany`) and what runs a "
+    "relation (`df`, `pl`, `arrow`, `fetchall`, …), with the tables, views, files and "
+    "variables of the program that they read and write; **write**: `to_parquet`, "
+    "`to_csv`, `create`, `insert_into`, …"
+)
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "

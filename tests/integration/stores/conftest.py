@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,8 +68,11 @@ def _client(s3_server: str, _recording: object) -> Any:
 @pytest.fixture
 def s3_environment(s3_server: str, _client: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Variables with which boto3 and s3fs talk to it; the buckets ``lake`` and ``versions``."""
-    request = urllib.request.Request(f"{s3_server}/moto-api/reset", method="POST")
-    urllib.request.urlopen(request, timeout=20).read()
+    # Not with a library that is recorded.
+    connection = http.client.HTTPConnection(s3_server.removeprefix("http://"), timeout=20)
+    connection.request("POST", "/moto-api/reset")
+    connection.getresponse().read()
+    connection.close()
     found = {**CREDENTIALS, "AWS_ENDPOINT_URL": s3_server}
     for name, value in found.items():
         monkeypatch.setenv(name, value)

@@ -270,7 +270,7 @@ def test_methods_look_and_pickle_as_they_did(bucket: Any, memory: Any) -> None:
     assert type(again) is type(bucket)
 
 
-def test_uninstrument_puts_the_very_functions_back() -> None:
+def test_uninstrument_puts_the_very_functions_back(spans: Spans) -> None:
     import fsspec.asyn
 
     before = fsspec.spec.AbstractFileSystem.get, fsspec.asyn.sync_wrapper

@@ -1,0 +1,186 @@
+"""What is recorded of the standard library's functions that copy, move and open files."""
+
+from __future__ import annotations
+
+import io
+import os
+import types
+import weakref
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from otelprov.artifacts import identify
+from otelprov.instrumentation._calls import Observed, Site
+from otelprov.instrumentation._objects import put_content
+from otelprov.instrumentation._table import Entry, write
+from otelprov.instrumentation._wrapping import recorded, site_of
+from otelprov.model import Artifact
+from otelprov.recording import copies, faults, places
+from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording.run import run
+from otelprov.recording.streams import local_path
+
+
+class _Copied(Observed):
+    """A file or a directory gets a copy."""
+
+    __slots__ = ("taken",)
+    moved = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.taken: list[Artifact] = []
+        if self.moved:
+            self._take()  # before it is gone
+
+    def _take(self) -> None:
+        path = _path(self.parameters.get("src"))
+        if path is not None and os.path.lexists(path):
+            found = copies.taken_from(self.operation, "src", path, moved=self.moved)
+            self.taken = list(found)
+
+    def returned(self, result: object) -> None:
+        operation = self.operation
+        operation.leave()
+        try:
+            if not self.moved:
+                self._take()
+            # What shutil returns is where it went: `dst` may be a directory.
+            path = _path(result if result is not None else self.parameters.get("dst"))
+            if path is not None:
+                copies.put_at(operation, "dst", path, self.taken, moved=self.moved)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        self.operation.leave()
+        self.close(error)
+
+
+class _Moved(_Copied):
+    """A file or a directory gets another name."""
+
+    __slots__ = ()
+    moved = True
+
+
+class _Poured(Observed):
+    """The rest of one stream is written to another."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        source = self.parameters.get("fsrc")
+        with faults.contained("what shutil.copyfileobj reads is not known"):
+            put_content(self.operation, "fsrc", source)
+
+    def returned(self, result: object) -> None:
+        operation, target = self.operation, self.parameters.get("fdst")
+        operation.leave()
+        try:
+            if type(target) is io.BytesIO or type(target) is io.StringIO:
+                operation.generate("fdst", identify(target))
+            elif local_path(target) is not None:
+                places.written_to(operation, "fdst", target)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        self.operation.leave()
+        self.close(error)
+
+
+_SHOWN: Final = ("src", "dst")
+_ENTRIES: Final[dict[str, Entry]] = {
+    **{
+        name: write(name, shows=_SHOWN, observed=_Copied)
+        for name in ("copy", "copy2", "copyfile", "copytree")
+    },
+    **{name: write(name, shows=_SHOWN, observed=_Moved) for name in ("move", "replace", "rename")},
+    "copyfileobj": write("copyfileobj", shows=(), observed=_Poured),
+}
+
+
+def record(
+    module: str, original: Callable[..., Any], frame: types.FrameType, args: Any, kwargs: Any
+) -> Any:
+    """Make a call of one of these functions, and record it."""
+    try:
+        if module == "builtins":
+            return _opened(original, frame, args, kwargs)
+        if kwargs.get("src_dir_fd") is not None or kwargs.get("dst_dir_fd") is not None:
+            return original(*args, **kwargs)  # names in open directories
+        return recorded(_site(module, original), frame, args, kwargs)
+    except BaseException as error:
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        raise
+
+
+@lru_cache(maxsize=64)
+def _site(module: str, original: Callable[..., Any]) -> Site:
+    entry = _ENTRIES[original.__name__]
+    return site_of(entry, module, "", original, original, method=False)
+
+
+def _path(value: object) -> str | None:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, bytes):
+        value = os.fsdecode(value)
+    return os.path.abspath(value) if isinstance(value, str) else None
+
+
+# --- open(), where that is asked for -------------------------------------------------------------
+
+_OPEN_READ: Final = Call("builtins", "open", "read")
+_OPEN_WRITE: Final = Call("builtins", "open", "write")
+
+
+def _opened(original: Any, frame: types.FrameType, args: Any, kwargs: Any) -> Any:
+    try:
+        file = original(*args, **kwargs)
+    except BaseException as error:
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        raise
+    with faults.contained("a file that was opened is not recorded"):
+        path = _path(args[0] if args else kwargs.get("file"))
+        mode = str(args[1] if len(args) > 1 else kwargs.get("mode", "r"))
+        if path is None or not os.path.isfile(path) or run.excludes("builtins.open"):
+            return file
+        if "r" in mode:
+            operation = _operation(_OPEN_READ, frame, path, mode)
+            places.read_from(operation, "file", path)
+            operation.end()
+        if "r" not in mode or "+" in mode:
+            operation = _operation(_OPEN_WRITE, frame, path, mode)
+            if "a" in mode or "+" in mode:
+                places.read_from(operation, "file", path)
+            weakref.finalize(file, _closed, operation, path, _stamp(path), "r" in mode)
+    return file
+
+
+def _operation(call: Call, frame: types.FrameType, path: str, mode: str) -> OpenOperation:
+    return OpenOperation(call, frame, {"file": path, "mode": mode}, ["file", "mode"])
+
+
+def _closed(
+    operation: OpenOperation, path: str, before: tuple[int, int] | None, only_if_changed: bool
+) -> None:
+    """The file object is gone, so the file is closed."""
+    with faults.contained("a file that was closed is not recorded"):
+        after = _stamp(path)
+        if after is not None and not (only_if_changed and after == before):
+            places.written_to(operation, "file", path)
+        operation.end()
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,148 @@
+"""The standard library's functions that copy and move files: what is put in place at the start.
+
+They are loaded in every process, and libraries and the interpreter use them everywhere, so what
+stands in for them is as little as can be. A call counts where the program itself makes it, or where
+this process has written the file (a library's own ``atomic_write`` around a table that pandas
+wrote). What records it is in ``_moves``, which is loaded for the first that counts.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import pathlib
+import shutil
+import sys
+import types
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Final
+
+from otelprov.instrumentation._programs import owner
+from otelprov.recording.run import run
+
+RECORDS: Final = (
+    "**write**: files that are copied, moved or renamed by `shutil`, `os` and `pathlib`, "
+    "and with `OTELPROV_RECORD_OPEN=on` those that `open()` opens"
+)
+ODDITIES: Final = (
+    "shutil.copy, copy2, copyfile, copytree, move and copyfileobj, os.replace, os.rename and the "
+    "methods of pathlib that use them are recorded where the program itself calls them, or where "
+    "this process has written the file.",
+    "A file of more than 16 MiB that this process has not read or written is not read because it "
+    "is moved: it is known by its footer, or by its size and time.",
+    "With OTELPROV_RECORD_OPEN=on, a file that the program opens with open() to write is recorded "
+    "when the file object is gone, and one that it opens to read when it is opened.",
+)
+
+Undo = Callable[[], None]
+
+
+class StandIn:
+    """Stands in for a function written in C.
+
+    No function: in the body of a class (``rename = os.rename``) that would become a method.
+    """
+
+    __module__: str
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, original: Callable[..., Any], module: str) -> None:
+        update_wrapper(self, original)
+        # Where pickle looks it up: os.replace says it is of posix, where the original stays.
+        self.__module__, self.__qualname__ = module, self.__name__
+        self._original = original
+        self._module = module
+        self._moves = module == "os"
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if run.active:
+                frame = _who(sys._getframe(1), args, kwargs)
+                if frame is not None and (self._moves or owner(frame) == "program"):
+                    from otelprov.instrumentation._moves import record
+
+                    return record(self._module, self._original, frame, args, kwargs)
+            return self._original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    def __eq__(self, other: object) -> bool:
+        # os.rename in os.supports_dir_fd
+        return other is self or other is self._original
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+    def __reduce__(self) -> str:
+        return self.__name__
+
+
+def _standing_in(original: types.FunctionType) -> types.FunctionType:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if run.active:
+                frame = _who(sys._getframe(1), args, kwargs)
+                if frame is not None:
+                    from otelprov.instrumentation._moves import record
+
+                    return record("shutil", original, frame, args, kwargs)
+            return original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    update_wrapper(wrapper, original)
+    return wrapper  # type: ignore[return-value]
+
+
+def _who(
+    frame: types.FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> types.FrameType | None:
+    """Whose call it is; None where it does not count."""
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("pathlib"):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    whose = owner(frame)
+    if whose == "program":
+        return frame
+    written = sys.modules.get("otelprov.recording.written")
+    source = args[0] if args else kwargs.get("src")
+    if written is None or frame.f_globals.get("__name__") == "shutil":
+        return None
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    return frame if written.is_known(os.path.abspath(source)) else None
+
+
+def install() -> Undo:
+    """Put the stand-ins in place; returns what takes them back."""
+    before: list[tuple[Any, str, Any]] = []
+
+    def put(module: Any, name: str, new: Any) -> None:
+        before.append((module, name, vars(module)[name]))
+        setattr(module, name, new)
+
+    for name in ("copyfile", "copy", "copy2", "copytree", "move", "copyfileobj"):
+        put(shutil, name, _standing_in(getattr(shutil, name)))
+    for name in ("replace", "rename"):
+        put(os, name, StandIn(getattr(os, name), "os"))
+        accessor = getattr(pathlib, "_NormalAccessor", None)
+        if accessor is not None:  # Python 3.10 has looked them up already
+            put(accessor, name, getattr(os, name))
+    if run.settings.record_open:
+        put(builtins, "open", StandIn(builtins.open, "builtins"))
+
+    def undo() -> None:
+        for module, name, original in reversed(before):
+            setattr(module, name, original)
+
+    return undo

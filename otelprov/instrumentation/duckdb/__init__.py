@@ -54,6 +54,8 @@ ODDITIES: Final = (
     "Of a large Parquet file that is not read whole, the footer is digested and not the content.",
     "What a macro, or a table function other than the readers of files, reads is not known, and "
     "the span says so.",
+    "What another library takes out of a relation by itself (`pyarrow.table(relation)`, "
+    "`polars.DataFrame(relation)`) is of unknown origin; that of `relation.pl()` is not.",
     "What goes into a table through an `Appender` is not recorded.",
     "What a transaction wrote counts as written, also where it is rolled back.",
 )

@@ -79,7 +79,7 @@ zoo-status: $(READY) ## how many examples of each family passed, and on which co
 kills: $(READY) ## 1,000 processes are killed at random moments: what had returned is in the journal
 	OTELPROV_KILLS=1000 $(BIN)/python -m pytest tests/integration/test_kills.py -s --timeout 3600
 
-harm: $(READY) ## the good part of pandas' and pyarrow's suites, every fault, every crash (hours)
+harm: $(READY) ## the good part of the libraries' own suites, every fault, every crash (hours)
 	$(BIN)/python tests/do_no_harm/suites.py --jobs 2
 	journal=$$(mktemp -d); trap 'rm -rf "$$journal"' EXIT; \
 		$(BIN)/python tests/do_no_harm/injector.py --every call --journal "$$journal" --jobs 2 \

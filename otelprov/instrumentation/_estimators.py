@@ -49,11 +49,31 @@ def data_first(parameters: Mapping[str, Any]) -> dict[str, Any]:
 class Called(Observed):
     """A call that may run in processes of its own, to which scikit-learn sends the data."""
 
-    __slots__ = ()
+    __slots__ = ("_learned", "_told")
 
     def __init__(self, *arguments: Any) -> None:
+        self._learned = False
+        """Whether what the object has learned is an input; it holds what it was told, too."""
+        self._told: set[str] = set()
+        """Hyper-parameters that are data."""
         super().__init__(*arguments)
         sending.add(id(self))
+
+    def _own_inputs(self) -> list[tuple[str, Identity]]:
+        found = super()._own_inputs()
+        self._learned = bool(found)
+        return found
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        own = self.site.binder.defaults
+        if self._learned or not models.is_estimator(type(self.target)):
+            return own
+        values, differing, defaults = models.hyperparameters(self.target)
+        for name, value in values.items():
+            if name not in self._told:
+                plain.setdefault(name, value)
+        given[:0] = [name for name in differing if name not in given]
+        return _defaults(own, defaults)
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         return observation.inputs(data_first(self.parameters))
@@ -69,18 +89,20 @@ class Fitted(Called):
 
     __slots__ = ()
 
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        """Hyper-parameters may be data as well: the centers to begin with, the folds."""
+        found, names = super()._inputs()
+        told, self._told = observation.inputs(models.hyperparameters(self.target)[0])
+        frozen = {"estimator": list(models.frozen(self.target))}
+        return found + told + observation.inputs(frozen)[0], names
+
     def _own_inputs(self) -> list[tuple[str, Identity]]:
         """What it had learned before goes on to count only where it goes on learning."""
         if self.site.attribute == "partial_fit" or models.attributes(self.target).get("warm_start"):
-            return super()._own_inputs()
+            found = super()._own_inputs()
+            self._learned = False  # it may have been told something else since
+            return found
         return []
-
-    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
-        values, differing, defaults = models.hyperparameters(self.target)
-        for name, value in values.items():
-            plain.setdefault(name, value)
-        given[:0] = [name for name in differing if name not in given]
-        return _defaults(self.site.binder.defaults, defaults)
 
     def _made(self, result: object) -> None:
         operation, model = self.operation, self.target
@@ -153,6 +175,7 @@ class Evaluated(Called):
         return observation.inputs(parameters)
 
     def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        """What the estimator was told."""
         estimator = plain.get("estimator")
         if models.is_estimator(type(estimator)):
             plain["estimator"] = type(estimator).__name__

@@ -234,6 +234,16 @@ def _signature_of(kind: type) -> tuple[tuple[str, ...], Defaults]:
     return tuple(found), Defaults(values)
 
 
+def frozen(model: object) -> Iterator[object]:
+    """The fitted models in a model that are used as they are when it is fitted."""
+    for _, part in parts(model):
+        told = attributes(part)
+        is_frozen = type(part).__name__ == "FrozenEstimator"
+        if is_frozen or told.get("prefit") is True or told.get("cv") == "prefit":
+            for name in ("estimator", "estimators"):
+                yield from (one for _, one in _estimators(told.get(name), name, 0))
+
+
 def held(model: object) -> Iterator[object]:
     """The models in a model, without itself."""
     for _, part in parts(model):

@@ -1,4 +1,4 @@
-"""The test suites that pandas and pyarrow ship, run plain and recorded, and compared test by test.
+"""The test suites that recorded libraries ship, run plain and recorded, and compared test by test.
 
 ``make harm`` runs the good part of them (GOOD); the tests of this folder run a small one (QUICK).
 
@@ -37,6 +37,18 @@ def _pyarrow(text: str) -> tuple[str, ...]:
     return tuple(f"pyarrow/tests/{path}" for path in text.split())
 
 
+def _numpy(text: str) -> tuple[str, ...]:
+    return tuple(f"numpy/{path}" for path in text.split())
+
+
+def _joblib(text: str) -> tuple[str, ...]:
+    return tuple(f"joblib/test/{path}" for path in text.split())
+
+
+def _sklearn(text: str) -> tuple[str, ...]:
+    return tuple(f"sklearn/{path}" for path in text.split())
+
+
 QUICK: tuple[tuple[str, ...], ...] = (
     _pandas(
         "io/test_parquet.py io/test_feather.py io/test_pickle.py io/json/test_readlines.py "
@@ -45,6 +57,8 @@ QUICK: tuple[tuple[str, ...], ...] = (
         "frame/test_query_eval.py frame/test_subclass.py indexing/test_chaining_and_caching.py"
     ),
     _pyarrow("test_csv.py test_feather.py test_dataset.py"),
+    _numpy("lib/tests/test_io.py lib/tests/test_loadtxt.py _core/tests/test_memmap.py"),
+    _sklearn("tests/test_base.py tests/test_pipeline.py compose/tests"),
 )
 """What one core does in three minutes, plain and recorded."""
 
@@ -72,6 +86,22 @@ GOOD: tuple[tuple[str, ...], ...] = (
     _pandas("io/parser io/formats"),
     _pandas("series/methods series/indexing series/accessors resample interchange internals"),
     _pandas("io/pytables io/sas window extension/test_arrow.py"),
+    _numpy(
+        "lib/tests/test_io.py lib/tests/test_loadtxt.py lib/tests/test_format.py "
+        "_core/tests/test_memmap.py _core/tests/test_overrides.py"
+    ),
+    _joblib("test_numpy_pickle.py test_hashing.py test_memory.py test_func_inspect.py"),
+    _sklearn(
+        "tests/test_base.py tests/test_pipeline.py tests/test_metadata_routing.py "
+        "tests/test_metaestimators.py tests/test_calibration.py tests/test_multioutput.py "
+        "tests/test_public_functions.py tests/test_docstring_parameters.py compose/tests "
+        "utils/tests/test_set_output.py utils/tests/test_estimator_checks.py"
+    ),
+    _sklearn("model_selection/tests"),
+    _sklearn("preprocessing/tests linear_model/tests/test_logistic.py"),
+    _sklearn("metrics/tests/test_score_objects.py metrics/tests/test_classification.py"),
+    _sklearn("ensemble/tests/test_voting.py ensemble/tests/test_stacking.py datasets/tests"),
+    _sklearn("tests/test_metaestimators_metadata_routing.py tests/test_common.py"),
 )
 
 

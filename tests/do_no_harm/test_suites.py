@@ -1,4 +1,4 @@
-"""The test suites of pandas and pyarrow do not notice that they are recorded."""
+"""The test suites of the libraries do not notice that they are recorded."""
 
 from __future__ import annotations
 

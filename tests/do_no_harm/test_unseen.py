@@ -442,7 +442,6 @@ from otelprov.instrumentation.instrumentors import libraries
 
 NAMES = ("joblib", "lightgbm", "numpy", "pandas", "pyarrow", "sklearn", "xgboost")
 PATCHED = [libraries[name] for name in NAMES]
-LATE = ("sklearn.utils._indexing",)
 
 def originals_pickle(dumps, site):
     try:
@@ -480,7 +479,7 @@ originals = [
     for sites in instrumentor.sites.values()
     for site in sites
 ]
-for instrumentor in PATCHED:
+for instrumentor in libraries.values():  # one library may hold functions of another
     instrumentor.uninstrument()
 for owner, attribute, original, aliases in originals:
     assert vars(owner)[attribute] is original, (owner, attribute)

@@ -17,11 +17,12 @@ from sklearn import metrics, model_selection
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from support import Spans
 
 import otelprov
@@ -174,6 +175,32 @@ def test_estimators_that_only_say_how_to_learn_are_no_data(
     voted = spans.one("sklearn.VotingClassifier.fit")
     assert validated.used_ids == voted.used_ids == {identity(points)}
     assert voted.parameter("b__C") == 2.0
+
+
+def test_what_an_estimator_was_told_may_be_data(
+    spans: Spans, points: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    X, y = points[:, :3], points[:, 3]
+    np.save(tmp_path / "centers.npy", np.random.RandomState(1).normal(size=(30, 3)))
+    centers = np.load(tmp_path / "centers.npy")
+    KMeans(30, init=centers, n_init=1).fit(X)
+    assert spans.all()[-1].used_ids == {identity(points), identity(centers)}
+    chosen = SelectFromModel(RandomForestClassifier(3).fit(X, y), prefit=True).fit(X, y)
+    forest = spans.one("sklearn.RandomForestClassifier.fit")
+    assert spans.all()[-1].used_ids == {identity(points), *forest.generated_ids}
+    assert spans.all()[-1].generated_ids == {identity(chosen)}
+
+
+def test_what_transformers_without_memory_make_depends_on_what_they_were_told(
+    spans: Spans, points: np.ndarray[Any, Any]
+) -> None:
+    x = pd.DataFrame({"a": points[:, 0]}).assign(b=1)
+    first = identity(FunctionTransformer(np.log1p).transform(x))
+    assert first.startswith("derived:")
+    assert identity(FunctionTransformer(np.expm1).transform(x)) != first
+    assert identity(FunctionTransformer(np.log1p).transform(x)) == first
+    l1, l2 = (identity(Normalizer(norm=norm).transform(x)) for norm in ("l1", "l2"))
+    assert l1 != l2
 
 
 def test_metrics_say_their_figure_and_texts_and_tables_are_generated(

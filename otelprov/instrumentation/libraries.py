@@ -57,7 +57,7 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
-    Library("requests", (2, 28), ("requests.sessions", "requests.models")),
+    Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library(
         "sklearn",
         (1, 5),

@@ -69,18 +69,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_pipeline_from_pandas_over_duckdb_to_polars_and_parquet(here: Path, spans: Spans) -> None:
     orders = pd.read_csv("a.csv")
     con = duckdb.connect()
-    sums = con.sql("SELECT k, sum(v) AS v FROM orders JOIN 'b.csv' USING (k) GROUP BY k").pl()
-    table = con.sql("SELECT * FROM sums ORDER BY k").to_arrow_table()
-    con.sql("FROM sums").to_parquet("sums.parquet")
-    frame = con.sql("FROM 'sums.parquet' ORDER BY k").df()
-    assert graph(spans.all(), orders=orders, sums=sums, table=table) == [
+    sums = con.sql(
+        "SELECT k, sum(v) AS v FROM orders JOIN 'b.csv' USING (k) GROUP BY k ORDER BY k"
+    ).pl()
+    doubled = con.sql("SELECT k, 2 * v AS v FROM sums").to_arrow_table()
+    con.sql("FROM doubled").to_parquet("doubled.parquet")
+    frame = con.sql("FROM 'doubled.parquet'").df()
+    assert graph(spans.all(), orders=orders, sums=sums, doubled=doubled) == [
         step("pl", "orders b.csv", "sums"),
-        step("to_arrow_table", "sums", "table"),
-        step("to_parquet", "sums", "sums.parquet"),
-        step("df", "sums.parquet", "table"),
+        step("to_arrow_table", "sums", "doubled"),
+        step("to_parquet", "doubled", "doubled.parquet"),
+        step("df", "doubled.parquet", "doubled"),
     ]
     # The same rows have one id, whatever they are held in.
-    assert otelprov.artifact(table).id == otelprov.artifact(frame).id
+    assert otelprov.artifact(doubled).id == otelprov.artifact(frame).id
 
 
 def test_a_table_has_the_same_id_before_and_after_each_hand_over(here: Path, spans: Spans) -> None:
@@ -398,6 +400,18 @@ def test_rows_are_followed_into_pandas(here: Path, spans: Spans) -> None:
     frame.to_csv("again.csv")
     roots, _ = support.upstream(spans.all(), otelprov.artifact(here / "again.csv").id)
     assert roots == {otelprov.artifact(here / "a.csv").id}
+
+
+def test_rows_that_are_fetched_in_a_long_loop_are_recorded_at_its_beginning(
+    here: Path, spans: Spans
+) -> None:
+    con = duckdb.connect()
+    con.execute("SELECT * FROM range(100)")
+    assert sum(len(con.fetchmany(2)) for _ in range(50)) == 100
+    assert spans.names().count("duckdb.fetchmany") == 10
+    con.execute("SELECT * FROM range(2)")
+    assert len(con.fetchmany(2)) == 2
+    assert spans.names().count("duckdb.fetchmany") == 11
 
 
 def test_what_cannot_be_known_is_said_to_be_unknown(here: Path, spans: Spans) -> None:

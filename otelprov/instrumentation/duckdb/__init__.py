@@ -47,7 +47,8 @@ ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "
     "reads.",
-    "Rows that are fetched one by one (`fetchone`) are not followed.",
+    "Rows that are fetched one by one (`fetchone`), lists of more than 2,000 rows, and what "
+    "`fetchmany` gives from the eleventh call on are not followed.",
     "What `arrow()`, `to_arrow_reader()` and `fetch_record_batch()` give is followed as a stream; "
     "the table that pyarrow's `read_all()` makes of it is of unknown origin. That of "
     "`to_arrow_table()` is not.",

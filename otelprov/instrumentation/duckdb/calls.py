@@ -198,6 +198,7 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
                 stream = operation.derived("stream")
                 operation.generate("return", stream)
                 resolver.connection.result = Identity((made_by(stream, operation),))
+                resolver.connection.fetched = 0
 
         if work is None:
             return Followed(after)
@@ -252,6 +253,10 @@ def asking(*, method: bool) -> Callable[[Any], Any]:
 # --- what is fetched of a connection --------------------------------------------------------------
 
 
+MAX_FETCHES: Final = 10
+"""Calls of ``fetchmany`` for one result that are recorded."""
+
+
 def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
     def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
         if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
@@ -268,6 +273,9 @@ def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
         handle = handle_of(arguments, keywords, method=method)
         connection: Connection | None = connections.get(handle)
         if connection is None or connection.result is None:
+            return None
+        connection.fetched += 1
+        if name == "fetchmany" and connection.fetched > MAX_FETCHES:
             return None
         resolver = Resolver(connection, handle, frame)
         work = Work(name, "read", (Made(connection.result),))

@@ -225,6 +225,8 @@ class Connection:
         """Database and schema, where the program has chosen them."""
         self.result: Identity | None = None
         """The rows of the last statement, until they are fetched."""
+        self.fetched = 0
+        """How many times some of them were."""
         self.token = uuid.uuid4().hex[:16]
 
 
@@ -265,6 +267,8 @@ class Resolver:
 
     def read(self, name: Name, *, whole: bool = False, depth: int = 0) -> Reads:
         """What a name stands for."""
+        if not name:
+            return ()
         key = name[-1].lower()
         if len(name) == 1 or name[0].lower() == "temp":
             found = self._on_connection(key, depth)
@@ -361,7 +365,7 @@ class Resolver:
     def target(self, statement: Statement) -> Table | None:
         """The table that a statement writes."""
         name = statement.target
-        if name is None:
+        if not name:
             return None
         key = name[-1].lower()
         if statement.temporary or name[0].lower() == "temp":

@@ -37,7 +37,7 @@ from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.statements import later, mask_literals
 
-MAX_ROWS: Final = 10_000
+MAX_ROWS: Final = 2_000
 """Rows of a list that are looked at for an id."""
 MAX_SHOWN: Final = 8_000
 """Characters of a statement that are looked at for what is in them."""

@@ -200,7 +200,7 @@ def running(name: str) -> Callable[[Any], Any]:
         plan = _plan(relation)
         if plan.rows_taken:
             return None
-        plan.rows_taken = name == "fetchone"
+        plan.rows_taken = name in ("fetchone", "fetchmany")
         work = Work(name, "query", plan.reads, _query_of(relation), "SELECT")
         work.after = outputs
         if name in ("materialize", "execute", "fetchone"):

@@ -107,20 +107,28 @@ def _who(
     frame: types.FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> types.FrameType | None:
     """Whose call it is; None where it does not count."""
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith("pathlib"):
-        frame = frame.f_back
     if frame is None:
         return None
     whose = owner(frame)
+    if whose == "standard":
+        name = frame.f_globals.get("__name__")
+        if name == "shutil":
+            return None
+        while frame is not None and isinstance(name, str) and name.startswith("pathlib"):
+            frame = frame.f_back
+            name = None if frame is None else frame.f_globals.get("__name__")
+        if frame is None:
+            return None
+        whose = owner(frame)
     if whose == "program":
         return frame
     written = sys.modules.get("otelprov.recording.written")
-    source = args[0] if args else kwargs.get("src")
-    if written is None or frame.f_globals.get("__name__") == "shutil":
+    if written is None or not written.names:
         return None
+    source = args[0] if args else kwargs.get("src")
     if not isinstance(source, (str, os.PathLike)):
         return None
-    return frame if written.is_known(os.path.abspath(source)) else None
+    return frame if written.is_known(os.fspath(source)) else None
 
 
 def install() -> Undo:

@@ -8,7 +8,7 @@ in the next millisecond all the same, and keeps its story.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Final
 
 from otelprov.artifacts.interruptions import is_of_the_program
@@ -18,16 +18,23 @@ MAX_FILES: Final = 1024
 
 _Key = tuple[int, int, int, int]
 _files: OrderedDict[str, tuple[_Key, Artifact]] = OrderedDict()
+names: Counter[str] = Counter()
+"""Of the files, without their directories: what is not among them is not looked for."""
 
 
 def keep(path: str, artifact: Artifact) -> None:
     """The file at this path was just written, and is this artifact."""
     status = _status(path)
     if status is not None:
+        if path not in _files:
+            names[os.path.basename(path)] += 1
         _files[path] = (status, artifact)
         _files.move_to_end(path)
         if len(_files) > MAX_FILES:
-            _files.popitem(last=False)
+            gone = os.path.basename(_files.popitem(last=False)[0])
+            names[gone] -= 1
+            if not names[gone]:
+                del names[gone]
 
 
 def known(path: str) -> Artifact | None:
@@ -36,9 +43,11 @@ def known(path: str) -> Artifact | None:
     return found[1] if found is not None and found[0] == _status(path) else None
 
 
-def is_known(path: str) -> bool:
+def is_known(path: str | bytes) -> bool:
     """Whether this process has written a file at this path."""
-    return path in _files
+    if isinstance(path, bytes) or path.rpartition(os.sep)[2] not in names:
+        return False
+    return os.path.abspath(path) in _files
 
 
 def _status(path: str) -> _Key | None:

@@ -36,23 +36,25 @@ def note(array: Any, identity: Identity) -> None:
 
 def of_view(array: Any) -> Identity | None:
     """What is known of an array as a view of another; None if it is none, or of an unknown one."""
-    base = getattr(array, "base", None)
-    if base is None:
-        return None
-    found = None
-    last = array
+    found, base = _source(array)
+    return None if found is None else derive(_VIEW, [found], _place(array, base))
+
+
+def behind(array: Any) -> Identity | None:
+    """What is known of the memory that an array lies in, whichever part of it that is."""
+    return _source(array)[0]
+
+
+def _source(array: Any) -> tuple[Identity | None, Any]:
+    base: Any = getattr(array, "base", None)
+    last: Any = None
     while is_array(base):
         found = registry.lookup(base)
         if found is not None:
-            break
+            return found, base
         last, base = base, base.base
-    if found is None:
-        entry = _owners.get(id(last)) if last is not array else None
-        if entry is None or entry[0]() is not last:
-            return None
-        found = entry[1]
-        base = last
-    return None if found is None else derive(_VIEW, [found], _place(array, base))
+    entry = None if last is None else _owners.get(id(last))
+    return (None, None) if entry is None or entry[0]() is not last else (entry[1], last)
 
 
 def _place(view: Any, base: Any) -> bytes | None:

@@ -190,8 +190,10 @@ def identity_of(item: object) -> Identity:
     kind = data_kind(item)
     if kind == "model":
         return models.identity(item)
-    identity = _lookup(item) if kind == "array" else registry.lookup(item)
+    identity = registry.lookup(item)
     changeable = kind == "array" and _is_writable(item)
+    if identity is None and kind == "array":
+        identity = memory.behind(item) if changeable else memory.of_view(item)
     if identity is None:
         identity = Identity((unseen(item),))
         if not changeable:

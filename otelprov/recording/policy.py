@@ -39,6 +39,7 @@ def shorten(text: str, length: int, whole: int | None = None) -> str:
 
 
 _QUOTED = later(r'"(?:[^"\\]|\\.)*"')
+_TYPED = later(r"\bString\([^()]*\)")  # a text as Polars 1.0 wrote it
 # What stands before the name of a column, or before a list of names, in a plan of Polars.
 _NAMES = later(
     r"(?:\b(?:col|alias|field_by_name|prefix|suffix)\("
@@ -54,7 +55,8 @@ def plan_text(plan: str) -> str:
         before = text[max(0, match.start() - 256) : match.start()]
         return match[0] if _NAMES.search(before) else '"?"'
 
-    return shorten(redact(_QUOTED.sub(shown, text)), MAX_VALUE_BYTES - 64, len(plan))
+    text = _TYPED.sub("String(?)", _QUOTED.sub(shown, text))
+    return shorten(redact(text), MAX_VALUE_BYTES - 64, len(plan))
 
 
 def parameter_value(name: str, value: object, length: int) -> ParameterValue:

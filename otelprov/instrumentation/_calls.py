@@ -34,6 +34,7 @@ _OPEN = (
     "joblib.externals",
     "joblib.memory",
     "joblib.parallel",
+    "joblib.pool",
 )
 """Modules of libraries that call what their caller gave them: ``np.mean(df)`` is ``df.mean()``, and
 ``delayed(read)(path)`` a call of ``read``."""

@@ -195,7 +195,8 @@ def _little_frame(frame: Any, request: _Request) -> list[ColumnDigest] | None:
         return None
     if "\0" in "".join(frame.columns):
         return None
-    reader = _reader(frame)
+    # A clone, because a frame joins its chunks in itself as it is exported (seen in 1.43).
+    reader = _reader(frame.clone())
     batches = list(reader)
     if len(batches) > 1:
         return None

@@ -20,7 +20,7 @@ from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.parameters import Defaults
-from otelprov.recording.plans import Execution, Plan, plans
+from otelprov.recording.plans import Execution, Explained, Plan, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -206,7 +206,7 @@ class Observed:
             self.operation.use(role, identity)
         if not entry.counts_frames and call.holds_nested and runs_nothing_else(passed):
             self.operation.closed = True
-        self.execution = Execution(self.operation, lazy) if lazy else None
+        self.execution = Execution(self.operation, lazy, self._explained()) if lazy else None
         if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
             how = reading(self.site.call.library, self.parameters)
             places.read_from(self.operation, entry.target, self._place(entry.target), how)
@@ -226,7 +226,8 @@ class Observed:
             try:
                 self.operation.leave()
                 if self.execution is not None:
-                    self._executed(self.execution)
+                    with faults.contained(self.site.recorded_in_part):
+                        self.execution.returned()
                 with faults.contained(self.site.recorded_in_part):
                     kind = self.site.entry.kind
                     {"read": self._read, "write": self._written}.get(kind, self._made)(result)
@@ -253,15 +254,13 @@ class Observed:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
 
-    def _executed(self, execution: Execution) -> None:
-        explain, explained = self.site.entry.explain, None
+    def _explained(self) -> Explained | None:
+        """What the engine says of the plan that it is about to execute."""
+        explain = self.site.entry.explain
         if explain is not None:
             with faults.contained(f"the plan of {self.site.name} is not known"):
-                explained = explain({**self.parameters, "self": self.target})
-        with faults.contained(self.site.recorded_in_part):
-            if explained is not None and explained.text:
-                self.operation.explain(explained.text)
-            execution.returned(explained)
+                return explain({**self.parameters, "self": self.target})
+        return None
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         """The data among the parameters, and the names of these."""

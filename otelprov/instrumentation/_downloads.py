@@ -20,7 +20,6 @@ from otelprov.artifacts import identify, identify_location
 from otelprov.artifacts.locations import without_credentials
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import outside
-from otelprov.journal.lines import Part
 from otelprov.model import Artifact
 from otelprov.recording import faults, observation, places
 from otelprov.recording.passing import Passing
@@ -98,7 +97,7 @@ class Fetch:
     def _use(self, url: str, status: int | None, headers: Mapping[str, str]) -> None:
         operation = self.operation
         if status is not None:
-            operation.record.describe(Part({semconv.HTTP_STATUS: status}))
+            operation.state({semconv.HTTP_STATUS: status})
         if url.startswith("file:"):
             places.read_from(operation, "url", url)
         elif status is None or status < 400:

@@ -12,6 +12,8 @@ from typing import Final, Literal
 Owner = Literal["program", "standard", "package"]
 
 _STANDARD: Final = os.path.dirname(os.__file__) + os.sep
+_TESTS: Final = os.path.join(os.path.dirname(os.__file__), "test") + os.sep
+"""CPython's own: programs that use the standard library."""
 _PACKAGES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OWN: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _found: dict[str, Owner] = {}
@@ -33,6 +35,6 @@ def owner(frame: types.FrameType) -> Owner:
 def _look(file: str) -> Owner:
     if file.startswith(_OWN) or any(part in file for part in _PACKAGES):
         return "package"
-    if file.startswith((_STANDARD, "<frozen ")):
+    if file.startswith((_STANDARD, "<frozen ")) and not file.startswith(_TESTS):
         return "standard"
     return "program"

@@ -75,7 +75,7 @@ class Entry(NamedTuple):
     runs_functions: bool = False
     """For a plan: whether functions of the program's own become part of it."""
     explain: Callable[[Mapping[str, Any]], Explained | None] | None = None
-    """What the engine says of the plan that it has executed; ``self`` is among the parameters."""
+    """What the engine says of the plan that it is to execute; ``self`` is among the parameters."""
     carries_parameters: bool = False
     """For a step: whether its parameters belong to the operation that follows."""
     only_when: Callable[[Mapping[str, Any], object], bool] | None = None

@@ -14,6 +14,7 @@ otelprov), the interpreter calls it as fast as any, and it looks like the origin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
@@ -77,6 +78,7 @@ def install(
         sites[id(site.owner), id(site.original)] = site
     for site in sites.values():
         _put(site)
+    _replace_names_in_classes(sites.values())
     at_home = all(site.owner is module or isinstance(site.owner, type) for site in sites.values())
     if not (at_home and _is_being_imported(module)):
         # To look through all modules of a library takes 2 ms, and of scikit-learn 24 are patched.
@@ -227,15 +229,22 @@ def _put(site: Site) -> None:
         )
     elif isinstance(site.original, (classmethod, staticmethod)):
         replacement = type(site.original)(replacement)
-    try:
+    with contextlib.suppress(TypeError):  # a class written in C
         setattr(site.owner, site.attribute, replacement)
-    except TypeError:  # a class written in C
-        return
-    if isinstance(site.owner, type):
-        for name, value in list(vars(site.owner).items()):
-            if value is site.original:
-                setattr(site.owner, name, replacement)
-                site.aliases.append((site.owner, name))
+
+
+def _replace_names_in_classes(sites: Iterable[Site]) -> None:
+    """``agg`` and ``aggregate`` are one function under two names of a class."""
+    classes: dict[int, tuple[type, dict[int, Site]]] = {}
+    for site in sites:
+        if isinstance(site.owner, type):
+            classes.setdefault(id(site.owner), (site.owner, {}))[1][id(site.original)] = site
+    for owner, own in classes.values():
+        for name, value in list(vars(owner).items()):
+            found = own.get(id(value))
+            if found is not None and value is found.original and name != found.attribute:
+                setattr(owner, name, vars(owner)[found.attribute])
+                found.aliases.append((owner, name))
 
 
 def disguise(wrapper: Any, function: Function, library: str) -> Function:

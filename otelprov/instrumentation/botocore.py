@@ -26,6 +26,10 @@ from otelprov.recording.passing import Passing, Streams
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 
+RECORDS: Final = (
+    "**read**, **write**: `get_object`, `put_object` and `copy_object` of an S3 client, "
+    "in the version that S3 names"
+)
 ODDITIES: Final = (
     "get_object, put_object and copy_object of the client are recorded, and what the resources of "
     "boto3 make of them; other requests are not.",

@@ -21,6 +21,10 @@ from typing import Any, Final
 from otelprov.instrumentation._programs import owner
 from otelprov.recording.run import run
 
+RECORDS: Final = (
+    "**write**: files that are copied, moved or renamed by `shutil`, `os` and `pathlib`, "
+    "and with `OTELPROV_RECORD_OPEN=on` those that `open()` opens"
+)
 ODDITIES: Final = (
     "shutil.copy, copy2, copyfile, copytree, move and copyfileobj, os.replace, os.rename and the "
     "methods of pathlib that use them are recorded where the program itself calls them, or where "

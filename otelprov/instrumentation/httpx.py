@@ -24,6 +24,7 @@ from otelprov.recording import faults
 from otelprov.recording.passing import Passing
 from otelprov.recording.run import run
 
+RECORDS: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
 ODDITIES: Final = (
     "Answers to GET and POST are recorded. Of a streamed body the content is known when iter_bytes "
     "(or read, iter_text, iter_lines, and their asynchronous forms) have given all of it; "

@@ -40,6 +40,7 @@ LIBRARIES: Final = (
     Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
     Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
+    Library("obstore", (0, 6), ("obstore",)),
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
     Library(
@@ -56,7 +57,7 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
-    Library("requests", (2, 28), ("requests.sessions", "requests.models")),
+    Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library(
         "sklearn",
         (1, 5),

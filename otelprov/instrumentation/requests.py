@@ -17,6 +17,7 @@ from otelprov.instrumentation._table import Entry, step
 from otelprov.recording import faults
 from otelprov.recording.run import run
 
+RECORDS: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
 ODDITIES: Final = (
     "Answers to GET and POST are recorded. With stream=True the body is known when iter_content, "
     "iter_lines or content have given all of it; what is read from Response.raw itself is known "

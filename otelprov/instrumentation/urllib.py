@@ -15,6 +15,7 @@ from otelprov.recording import faults
 from otelprov.recording.passing import Passing, Streams
 from otelprov.recording.run import run
 
+RECORDS: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
 ODDITIES: Final = (
     "urlopen is recorded for GET and POST, and urlretrieve; the openers of urllib.request are not. "
     "A body is known when the program has read all of it.",

@@ -108,6 +108,8 @@ def written_to(
     """Say that the operation wrote ``place``; None when nothing can be said of it."""
     if place is None:
         return None
+    if isinstance(place, io.TextIOWrapper) and isinstance(stream_behind(place), io.BytesIO):
+        place.flush()  # into memory
     found = resolve(place, how.filesystem)
     if isinstance(found, Artifact):
         stored = stores.wrote(found, operation.begun)

@@ -13,7 +13,7 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from otelprov.artifacts import digest_value
@@ -262,14 +262,21 @@ class Explained:
 class Execution:
     """One operation that executes plans: it used their sources."""
 
-    __slots__ = ("_operation", "_paths", "_scans", "_tables", "_targets")
+    __slots__ = ("_operation", "_paths", "_scans", "_tables", "_taken", "_targets")
 
-    def __init__(self, operation: OpenOperation, found: Iterable[tuple[str, Plan]]) -> None:
+    def __init__(
+        self,
+        operation: OpenOperation,
+        found: Iterable[tuple[str, Plan]],
+        explained: Explained | None = None,
+    ) -> None:
+        """``explained`` is what the engine says of them before it executes them."""
         self._operation = operation
         self._paths: list[tuple[str, bytes | Pending[bytes]]] = []
         self._scans: list[Scan] = []
         self._tables: list[Given] = []
         self._targets: list[Target] = []
+        self._taken = explained.taken if explained is not None else ()
         seen: set[_Key] = set()
         for name, plan in found:
             self._paths.append((name, plan.path))
@@ -285,42 +292,32 @@ class Execution:
                     self._targets.append(leaf)
                 else:
                     self._scans.append(leaf)
-                    # What is read in part is not digested ahead: how much of it is not known yet.
-                    if isinstance(leaf.place, (str, os.PathLike)):
-                        places.look_ahead(operation, leaf.place, leaf.how)
+        if explained is not None:
+            if explained.text:
+                operation.explain(explained.text)
+            # Of what is not explained nobody knows how much will be read.
+            for one in map(self._read_of, self._scans):
+                if one.taken:
+                    places.look_ahead(operation, one.place, one.how)
 
-    def returned(self, explained: Explained | None = None) -> None:
+    def returned(self) -> None:
         """The engine is through: say what it read."""
         operation = self._operation
         for name, path in self._paths:
             operation.follow(name, path.result() if isinstance(path, Pending) else path)
-        taken = list(explained.taken) if explained is not None else []
         read: list[Taken] = []
-        named = cache(lambda one: {_full(file) for file in one.files})
         for leaf in self._scans:
-            files = expanded(leaf.place)
-            own = [one for one in taken if one.files and named(one) <= set(files)]
-            if not own:
-                places.read_from(operation, leaf.role, _whole(leaf, files), leaf.how)
-                continue
-            columns = _union(one.columns for one in own)
-            how = leaf.how
-            if columns is not None and any(one.selects for one in own):
-                how = replace(how, columns=columns)
-            if all(one.partial for one in own):
-                how = replace(how, partial=how.partial or "read in part")
-            used = sorted({file for one in own for file in named(one)}, key=files.index)
+            one = self._read_of(leaf)
             before = len(operation.used)
-            place = _whole(leaf, used if len(used) < len(files) else files)
-            places.read_from(operation, leaf.role, place, how)
-            if columns is not None:
+            places.read_from(operation, leaf.role, one.place, one.how)
+            if one.columns is not None:
                 for source in operation.used_so_far()[before:]:
-                    operation.take(source, columns)
-            read += own
-        for one in taken:
-            if one.files and one not in read:  # of a plan that came from another process
-                places.read_from(operation, "source", list(one.files), WHOLE)
-        self._tables_taken([one for one in taken if not one.files])
+                    operation.take(source, one.columns)
+            read += one.taken
+        for taken in self._taken:
+            if taken.files and taken not in read:  # of a plan that came from another process
+                places.read_from(operation, "source", list(taken.files), WHOLE)
+        self._tables_taken([taken for taken in self._taken if not taken.files])
         for written in self._targets:
             places.written_to(operation, written.role, written.place)
 
@@ -329,6 +326,25 @@ class Execution:
         for leaf in self._scans:
             how = replace(leaf.how, partial=FAILED, succeeded=False)
             places.read_from(self._operation, leaf.role, _whole(leaf, expanded(leaf.place)), how)
+
+    def _read_of(self, leaf: Scan) -> _Read:
+        """What the engine reads of a place, as far as it says so."""
+        files = expanded(leaf.place)
+        own: list[Taken] = []
+        used: set[str] = set()
+        for taken in self._taken:
+            names = {_full(file) for file in taken.files}
+            if names and names <= set(files):
+                own.append(taken)
+                used |= names
+        if not own:
+            return _Read(_whole(leaf, files), leaf.how)
+        columns, how = _union(taken.columns for taken in own), leaf.how
+        if columns is not None and any(taken.selects for taken in own):
+            how = replace(how, columns=columns)
+        if all(taken.partial for taken in own):
+            how = replace(how, partial=how.partial or "read in part")
+        return _Read(_whole(leaf, [file for file in files if file in used]), how, columns, own)
 
     def _tables_taken(self, taken: list[Taken]) -> None:
         """An engine does not say which table in memory it means: it is known where there is one."""
@@ -340,6 +356,16 @@ class Execution:
         columns = _union(one.columns for one in taken)
         if columns is not None:
             self._operation.take(table.identity.sources[0], columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is read of one place of a plan."""
+
+    place: object
+    how: Reading
+    columns: tuple[str, ...] | None = None
+    taken: Sequence[Taken] = ()
 
 
 def _union(columns: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:

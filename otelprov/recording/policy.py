@@ -214,6 +214,16 @@ _READABLE = {
 _ARRAYS = {("numpy", "ndarray"), ("pandas", "Index"), ("pandas", "ExtensionArray")}
 
 
+def _has_extension_types() -> bool:
+    """Whether the program defines extension types of Arrow: the text of a schema asks their code,
+    and pyarrow ends the process where that fails (26.0)."""
+    base = getattr(sys.modules.get("pyarrow"), "ExtensionType", None)
+    return base is not None and any(
+        one.__module__.partition(".")[0] not in ("pandas", "pyarrow")
+        for one in type.__subclasses__(base)
+    )
+
+
 def _foreign(value: object, depth: int) -> str:
     kind = type(value)
     root = kind.__module__.partition(".")[0]
@@ -224,6 +234,8 @@ def _foreign(value: object, depth: int) -> str:
     if any((root, base.__name__) in _READABLE for base in kind.__mro__) or (
         root in ("numpy", "pandas", "pyarrow") and kind.__name__.endswith(("DType", "Dtype"))
     ):
+        if root == "pyarrow" and _has_extension_types():
+            return f"<{_qualified(kind)}>"
         return " ".join(str(value).split())
     if any((root, base.__name__) in _ARRAYS for base in kind.__mro__):
         if value.size <= MAX_LISTED:  # type: ignore[attr-defined]

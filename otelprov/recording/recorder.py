@@ -371,12 +371,12 @@ class OpenOperation:
             text = plan if self.ruling is None else self.ruling.policy.text(plan)
             self.record.describe(Part({semconv.PLAN: plan_text(text)}))
 
-    def state(self, attributes: Mapping[str, str]) -> None:
-        """What else its span says: texts, as far as the policy allows."""
+    def state(self, attributes: Mapping[str, str | int]) -> None:
+        """What else its span says: texts, as far as the policy allows, and numbers."""
         if self.record.wanted:
             ruling = self.ruling
             said = {
-                name: text if ruling is None else ruling.policy.text(text)
+                name: text if ruling is None or isinstance(text, int) else ruling.policy.text(text)
                 for name, text in attributes.items()
             }
             self.record.describe(Part(said))

@@ -170,6 +170,8 @@ def _stream(place: Any) -> Artifact:
 def _fsspec(place: Any, system: Any, path: str) -> Artifact:
     """An open file of fsspec's, or one that it would open."""
     uri = path if is_url(path) else system.unstrip_protocol(path)
+    if isinstance(place, io.BytesIO) and not place.closed:  # in memory, maybe not stored yet
+        return _named(identify(place.getvalue()), uri)
     if uri.startswith("memory://"):
         return _in_memory(uri)
     details = getattr(place, "__dict__", {}).get("_details")  # `details` may ask the store

@@ -69,6 +69,14 @@ ONE_OF_EVERYTHING = """
 
     duckdb.connect("rates.db").execute("CREATE TABLE rates AS FROM 'rates.csv'")
 
+    import http.server, threading, urllib.request
+
+    handler = http.server.SimpleHTTPRequestHandler
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    urllib.request.urlopen(f"http://127.0.0.1:{server.server_address[1]}/rates.csv").read()
+    server.shutdown()
+
     pd.DataFrame({"n": range(200_000)}).to_csv("larger.csv")
     pq.write_to_dataset(pa.table({"k": range(20), "n": range(20)}), "set", partition_cols=["k"])
     pd.read_parquet("set")

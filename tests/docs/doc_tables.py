@@ -12,13 +12,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from otelprov import semconv, settings
+from otelprov.instrumentation.libraries import LIBRARIES
 from otelprov.recording import observation, parameters, places, policy, recorder
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("README.md", "docs/conventions.md", "docs/settings.md")
+PAGES = ("README.md", "docs/conventions.md", "docs/libraries.md", "docs/settings.md")
 
 _PLACES = {"run": "run span", "log": "log record", "line": "log line"}
 
@@ -135,6 +138,43 @@ def setting_names() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
+def library_names() -> str:
+    """Each library, from which version on, and the operations that are recorded of it."""
+    rows = [("`files`", "Python 3.10", _recorded_of("files", ()))]
+    for one in LIBRARIES:
+        first = ".".join(map(str, one.minimum)) or "Python 3.10"
+        rows.append((f"`{one.name}`", first, _recorded_of(one.name, one.modules)))
+    return _table(("library", "from", "what is recorded"), rows)
+
+
+def oddities() -> str:
+    """What is odd about each library."""
+    rows = []
+    for name in ("files", *(one.name for one in LIBRARIES)):
+        found = getattr(import_module(f"otelprov.instrumentation.{name}"), "ODDITIES", ())
+        rows += [(f"`{name}`", text) for text in found]
+    return _table(("library", "what to know"), rows)
+
+
+def _recorded_of(name: str, modules: tuple[str, ...]) -> str:
+    """The spans of a library by their kind; or in words, where its table does not say them."""
+    room = import_module(f"otelprov.instrumentation.{name}")
+    words: str | None = getattr(room, "RECORDS", None)
+    entries: list[Any] = list(getattr(room, "METHODS", {}).values())
+    for module in modules:
+        if words is None and module != "sklearn.base":  # whose methods are METHODS
+            import_module(module)
+            entries += room.TABLES[module]()
+    kinds: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.kind not in ("step", "plan"):
+            kinds.setdefault(entry.kind, set()).add(entry.name)
+    listed = [f"**{kind}**: {', '.join(sorted(kinds[kind]))}" for kind in KINDS if kind in kinds]
+    return "<br>".join([*([words] if words else []), *listed])
+
+
+KINDS = ("read", "query", "transform", "train", "predict", "write")
+
 TABLES: dict[str, Callable[[], str]] = {
     "events": events,
     "attributes of artifacts": artifact_attributes,
@@ -146,6 +186,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "limits": limits,
     "settings": setting_names,
+    "libraries": library_names,
+    "oddities": oddities,
 }
 
 _BLOCK = re.compile(r"(<!-- table: ([a-z ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)

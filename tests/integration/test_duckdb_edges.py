@@ -306,10 +306,11 @@ def test_tables_of_an_open_transaction_and_temporary_tables_are_known(
     con.execute("BEGIN")
     con.execute("CREATE TABLE early AS FROM 'a.csv'")
     con.execute("CREATE TEMP TABLE passing AS FROM early")
-    early = passing = pd.read_csv("b.csv")
-    assert con.sql("FROM early, passing").fetchall()
+    con.execute("CREATE VIEW seen AS FROM early")
+    early = passing = seen = pd.read_csv("b.csv")
+    assert con.sql("FROM seen, passing").fetchall()
     con.execute("COMMIT")
-    assert len(early) == len(passing) == 2
+    assert len(early) == len(passing) == len(seen) == 2
     assert graph(spans.all()) == [
         step("execute", "a.csv", "main.early"),
         step("execute", "main.early", "passing"),
@@ -317,6 +318,16 @@ def test_tables_of_an_open_transaction_and_temporary_tables_are_known(
     ]
     uris = {one["otelprov.artifact.uri"] for one in spans.all()[-1].used}
     assert any(":temp:" in uri for uri in uris)
+
+
+def test_a_temporary_table_is_known_from_the_first_statement_on(here: Path, spans: Spans) -> None:
+    con = duckdb.connect()
+    con.execute("CREATE TEMP TABLE passing AS SELECT 1 AS one")
+    con.sql("FROM passing").fetchall()
+    assert graph(spans.all()) == [
+        step("execute", "", "passing"),
+        step("fetchall", "passing", "object"),
+    ]
 
 
 def test_attached_databases_have_their_own_names(here: Path, spans: Spans) -> None:
@@ -474,4 +485,38 @@ def test_streams_of_batches_are_followed(here: Path, spans: Spans) -> None:
     assert graph(spans.all()) == [
         step(method, "a.csv", "stream"),
         step("df", "stream", "table"),
+    ]
+
+
+class Once:
+    """A stream that gives its rows but once."""
+
+    def __init__(self) -> None:
+        self._reader: Any = pa.table({"n": [1, 2]}).to_reader()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._reader.__arrow_c_stream__(requested_schema)
+
+
+def test_a_stream_that_gives_its_rows_once_is_left_to_the_program(spans: Spans) -> None:
+    con = duckdb.connect()
+    once = Once()
+    assert con.execute("SELECT sum(n) FROM once").fetchall() == [(3,)]
+    assert con.from_arrow(Once()).fetchall() == [(1,), (2,)]
+    assert once is not None
+    assert graph(spans.all()) == [
+        step("execute", "unknown", "stream"),
+        step("fetchall", "stream", "object"),
+        step("fetchall", "unknown", "object"),
+    ]
+
+
+def test_a_lazy_frame_of_polars_is_read_through(here: Path, spans: Spans) -> None:
+    lazy = pl.scan_csv("a.csv").select("k")
+    rows = duckdb.connect().execute("SELECT count(*) FROM lazy").fetchall()
+    assert rows == [(3,)]
+    assert lazy is not None
+    assert graph(spans.all()) == [
+        step("execute", "a.csv", "stream"),
+        step("fetchall", "stream", "object"),
     ]

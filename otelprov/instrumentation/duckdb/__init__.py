@@ -37,6 +37,12 @@ from otelprov.instrumentation.duckdb.relations import (
     writing_table,
 )
 
+RECORDS: Final = (
+    "**query**: statements (`sql`, `query`, `execute`, `executemany`) and what runs a "
+    "relation (`df`, `pl`, `arrow`, `fetchall`, …), with the tables, views, files and "
+    "variables of the program that they read and write; **write**: `to_parquet`, "
+    "`to_csv`, `create`, `insert_into`, …"
+)
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "
@@ -48,6 +54,9 @@ ODDITIES: Final = (
     "Of a large Parquet file that is not read whole, the footer is digested and not the content.",
     "What a macro, or a table function other than the readers of files, reads is not known, and "
     "the span says so.",
+    "What another library takes out of a relation by itself (`pyarrow.table(relation)`, "
+    "`polars.DataFrame(relation)`) is of unknown origin; that of `relation.pl()` is not.",
+    "What goes into a table through an `Appender` is not recorded.",
     "What a transaction wrote counts as written, also where it is rolled back.",
 )
 

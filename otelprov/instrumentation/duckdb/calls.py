@@ -21,7 +21,7 @@ from otelprov.instrumentation.duckdb.names import (
     connection_of,
     connections,
     merged,
-    named_in_memory,
+    opened,
 )
 from otelprov.instrumentation.duckdb.operations import (
     Followed,
@@ -102,8 +102,7 @@ def learn(text: str, resolver: Resolver) -> None:
             connection.prepared[statement.subject[0].lower()] = statement.inner[0]
         if not statement.changes_names:
             continue
-        names = database.names
-        if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target and names:
+        if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target:
             learn_created(statement, resolver)
             continue
         if statement.operation == "USE" and statement.subject:
@@ -119,7 +118,7 @@ def learn(text: str, resolver: Resolver) -> None:
                 connection.temporary.pop(key, None)
                 connection.registered.pop(key, None)
                 connection.made.pop(key, None)
-                for full in [one for one in database.views if one[-1] == key]:
+                for full in [one for one in tuple(database.views) if one[-1] == key]:
                     del database.views[full]
         database.names = None
 
@@ -135,8 +134,9 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     full = resolver.full(name)
     lower = (full[0].lower(), full[1].lower(), full[2].lower())
     connection.database.views.pop(lower, None)
+    names.tables.pop(lower, None)
     if statement.is_view:
-        connection.database.names = None
+        names.views[lower] = statement
     else:
         names.views.pop(lower, None)
         names.tables.setdefault(lower, (full[0], full[1], full[2]))
@@ -324,9 +324,9 @@ def connecting(original: Any) -> Any:
     return followed(original, _connected, "a connection is not known")
 
 
-def _connected(frame: FrameType, made: Any, database: Any = "", *_: Any, **__: Any) -> None:
-    if isinstance(database, str) and database.startswith(":memory:") and database != ":memory:":
-        named_in_memory(made, database)
+def _connected(frame: FrameType, made: Any, database: Any = ":memory:", *_: Any, **__: Any) -> None:
+    if not is_internal(frame):
+        opened(made, database)
 
 
 def duplicating(*, method: bool) -> Callable[[Any], Any]:

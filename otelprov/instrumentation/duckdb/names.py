@@ -116,7 +116,7 @@ class Names:
     """By name of a database: the first part of the URI of its tables."""
     tables: dict[Name, Name] = field(default_factory=dict)
     """By database, schema and name in lower case: as they are spelled."""
-    views: dict[Name, str] = field(default_factory=dict)
+    views: dict[Name, str | Statement] = field(default_factory=dict)
     """Their statements."""
     own: set[str] = field(default_factory=set)
     """Names of DuckDB's own views."""
@@ -305,8 +305,8 @@ class Resolver:
             return (temporary,)
         return self._statement(temporary, depth) if temporary is not None else None
 
-    def _view(self, sql: str, depth: int) -> Reads:
-        found = statements(sql)
+    def _view(self, view: str | Statement, depth: int) -> Reads:
+        found = (view,) if isinstance(view, Statement) else statements(view)
         return self._statement(found[-1], depth) if found else ()
 
     def _statement(self, view: Statement, depth: int) -> Reads:
@@ -389,7 +389,7 @@ class Resolver:
         """Whether the database has a table."""
         names = self.names
         return table in self.connection.temporary.values() or any(
-            self._table(full, names).uri == table.uri for full in names.tables.values()
+            self._table(full, names).uri == table.uri for full in tuple(names.tables.values())
         )
 
     def _variable(self, name: str, names: Names) -> Reads | None:
@@ -503,10 +503,19 @@ def connection_of(handle: Any) -> Connection:
     return known
 
 
-def named_in_memory(handle: Any, name: str) -> None:
-    """A connection to a database in memory that has a name: others may have the same."""
-    known = Connection(_databases.setdefault(name, Database()))
-    connections.keep(handle, known)
+def opened(handle: Any, database: Any) -> None:
+    """A connection was opened: nothing is asked of it before a name has to be known."""
+    if not isinstance(database, (str, os.PathLike)):
+        return
+    name = os.fspath(database)
+    if name in ("", ":memory:"):
+        connections.keep(handle, Connection(Database()))
+    elif name.startswith(":memory:"):  # others may have the same
+        connections.keep(handle, Connection(_databases.setdefault(name, Database())))
+    elif isinstance(name, str) and ":" not in name:
+        found = _databases.setdefault(f"duckdb:///{os.path.abspath(name)}", Database())
+        found.names = None  # another process may have had it in between
+        connections.keep(handle, Connection(found))
 
 
 def another(handle: Any, made: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,6 @@ from types import FrameType
 from typing import Any, Final
 
 from otelprov import semconv
-from otelprov.artifacts import identify
 from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.locations import named
@@ -39,6 +39,8 @@ from otelprov.statements import later, mask_literals
 
 MAX_ROWS: Final = 10_000
 """Rows of a list that are looked at for an id."""
+MAX_SHOWN: Final = 8_000
+"""Characters of a statement that are looked at for what is in them."""
 MAX_STATEMENT: Final = 1_900
 """Characters of a statement."""
 
@@ -74,7 +76,7 @@ class Running(Watched):
         self.work = work
         self.resolver = resolver
         self.database = resolver.connection.database
-        text = _steady(work.text)
+        text = _bounded(_steady(work.text))
         parameters = {**work.parameters, "query": text} if text else dict(work.parameters)
         call = Call("duckdb", work.name, work.kind, _version())
         self.operation = OpenOperation(call, frame, parameters, list(parameters))
@@ -155,9 +157,11 @@ class Running(Watched):
         found, _ = observation.inputs({held.name: held.value})
         for role, identity in found:
             self.operation.use(role, identity)
-        if not found:  # a query, a reader, something of the program's own
-            unseen = replace(identify(held.value), origin="unknown")
-            self.operation.use_content(held.name, unseen)
+        if not found:
+            # A query, a stream, something of the program's own: it may give its rows but once.
+            kind = type(held.value)
+            reason = f"a {kind.__module__}.{kind.__qualname__} was not looked at"
+            self.operation.use_content(held.name, _unknown(reason))
 
     def _read(self, *, succeeded: bool) -> None:
         variables = self.resolver.from_variables
@@ -175,10 +179,7 @@ class Running(Watched):
                 how = Reading(partial=partial_, succeeded=succeeded)
                 places.read_from(self.operation, "source", _expanded(one), how)
             elif isinstance(one, Unknown) and succeeded:
-                unknown = Artifact(
-                    unidentified(), "object", coverage="none", reason=one.reason, origin="unknown"
-                )
-                self.operation.use_content("source", unknown)
+                self.operation.use_content("source", _unknown(one.reason))
 
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
@@ -199,6 +200,10 @@ class Followed(Watched):
         self._after(result)
 
 
+def _unknown(reason: str) -> Artifact:
+    return Artifact(unidentified(), "object", coverage="none", reason=reason, origin="unknown")
+
+
 def _named(table: Table) -> Artifact:
     return named(table.uri, "identified by name only", table.name)
 
@@ -215,6 +220,14 @@ def _expanded(place: Place) -> list[Any]:
 
 
 _CHANGING: Final = later(r"\b0x[0-9a-f]{6,16}\b|_[0-9a-f]{12,16}(?:_\d+)?\b")
+
+
+def _bounded(text: str) -> str:
+    """A long statement by its beginning and its digest."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
 
 
 def _steady(text: str) -> str:

@@ -108,12 +108,27 @@ _PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
 _USE: Final = later(r"\s*USE\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
-@lru_cache(maxsize=512)
+MAX_KEPT: Final = 10_000
+"""Characters of a text whose statements are kept, for when it comes again."""
+MAX_PARSED: Final = 50_000
+"""Characters of a text that is parsed: 0.1 s at the most."""
+
+
 def statements(text: str) -> tuple[Statement, ...]:
     """The statements of a text, in their order."""
+    return _kept(text) if len(text) <= MAX_KEPT else _statements(text)
+
+
+def _statements(text: str) -> tuple[Statement, ...]:
+    if len(text) > MAX_PARSED:
+        rows = _inserted(text)
+        return (rows or Statement("", is_query=True, unknown="the statement is too long"),)
     if ";" not in text.rstrip().rstrip(";"):
         return (_statement(text),)
-    return tuple(_statement(part) for part in _split(text))
+    return tuple(_statement(part) for part in _split(text)) or (Statement(""),)
+
+
+_kept = lru_cache(maxsize=512)(_statements)
 
 
 def names_inside(text: str) -> tuple[Name, ...]:
@@ -141,9 +156,9 @@ def _statement(text: str) -> Statement:
     word = _WORD.match(text)
     first = word[1].upper() if word is not None else ""
     if first == "INSERT":
-        rows = _ROWS.match(text)
-        if rows is not None and not _SUBQUERY.search(text):
-            return Statement("INSERT", target=tuple(rows[1].split(".")))
+        rows = _inserted(text)
+        if rows is not None:
+            return rows
     if first == "EXPLAIN":
         analysed = _EXPLAIN_ANALYZE.match(text)
         if analysed is not None:
@@ -164,6 +179,14 @@ def _statement(text: str) -> Statement:
     if not first and not text.strip(" ;\n\t("):
         return Statement("")
     return _parsed(text, first)
+
+
+def _inserted(text: str) -> Statement | None:
+    """``INSERT INTO … VALUES`` with nothing but values."""
+    rows = _ROWS.match(text)
+    if rows is None or _SUBQUERY.search(text):
+        return None
+    return Statement("INSERT", target=tuple(rows[1].split(".")))
 
 
 def _control(first: str, text: str) -> Statement:

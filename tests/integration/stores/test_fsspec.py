@@ -187,6 +187,7 @@ def test_files_in_memory_are_known_by_content(spans: Spans, memory: Any, tmp_pat
     memory.cp("/d/a.csv", "/d/b.csv")
     memory.mv("/d/b.csv", "/e/c.csv")
     memory.get("/e/c.csv", str(tmp_path / "c.csv"))
+    memory.mkdir("/f")
     memory.put(str(tmp_path / "c.csv"), "/f/")
     frame = pd.read_csv("memory://f/c.csv")
     memory.get("/d", str(tmp_path / "d"), recursive=True)

@@ -262,3 +262,11 @@ def test_text_beside_something_else_is_not_text(cell: Any, place: int) -> None:
 def test_columns_of_nothing_are_no_text() -> None:
     nothing = pd.Series([None, float("nan")], dtype=object)
     assert tables.digest(nothing).columns[0].type == str(pa.array(nothing, from_pandas=True).type)
+
+
+def test_a_frame_of_polars_keeps_its_chunks() -> None:
+    half = pl.DataFrame({"a": range(1000)})
+    frame = half.vstack(half)
+    before = frame.n_chunks()
+    assert identify(frame).id == identify(frame.rechunk()).id
+    assert frame.n_chunks() == before == 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import enum
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,31 @@ def test_a_command_line_keeps_its_form_without_its_secrets() -> None:
     assert SECRET not in " ".join(found)
     assert found[:4] == ["python", "x.py", "--password", "[REDACTED]"]
     assert found[5:7] == ["--verbose", "in.csv"]
+
+
+SCHEMA_OF_AN_EXTENSION = """
+import pyarrow as pa
+from otelprov.recording.policy import parameter_value
+
+print(parameter_value("schema", pa.schema([("a", pa.int64())]), 512))
+
+class Word(pa.ExtensionType):
+    def __init__(self):
+        super().__init__(pa.large_string(), "word")
+    def __arrow_ext_serialize__(self):
+        return b""
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage_type, serialized):
+        raise ValueError("it cannot be made again")
+
+schema = pa.schema([pa.field("a", Word())])
+print(parameter_value("schema", schema, 512))
+"""
+
+
+def test_the_text_of_a_schema_does_not_end_the_process() -> None:
+    """pyarrow's own `str` of it does (26.0)."""
+    result = subprocess.run(
+        [sys.executable, "-c", SCHEMA_OF_AN_EXTENSION], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines() == ["a: int64", "<pyarrow.lib.Schema>"]

@@ -7,35 +7,14 @@ executed at once; those calls are its own and go straight through.
 
 from __future__ import annotations
 
-import inspect
-import os
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otelprov.artifacts import carrier
-from otelprov.artifacts.deferred import resolve
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._polars import (
-    arriving,
-    awaited,
-    explain,
-    explain_all,
-    exporting,
-    fetching,
-    is_eager,
-    registering,
-    tables_in_scope,
-    tables_of,
-    unregistering,
-)
-from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import (
-    Arguments,
     Entry,
-    Keywords,
     each,
     plan,
     query,
@@ -45,9 +24,35 @@ from otelprov.instrumentation._table import (
     write,
 )
 from otelprov.instrumentation._wrapping import finding_stack_level, iterating
-from otelprov.recording import observation, places
-from otelprov.recording.plans import expanded
-from otelprov.recording.recorder import OpenOperation
+from otelprov.instrumentation.polars.arguments import (
+    at_once,
+    carry,
+    cleaning,
+    dataset,
+    file,
+    iceberg,
+    is_foreign,
+    of_data,
+    queried,
+    selects_rows,
+    source,
+    stored,
+)
+from otelprov.instrumentation.polars.engine import explain, explain_all
+from otelprov.instrumentation.polars.passages import (
+    arriving,
+    awaited,
+    deserializing,
+    exporting,
+    fetching,
+)
+from otelprov.instrumentation.polars.sql import (
+    is_eager,
+    registering,
+    tables_in_scope,
+    tables_of,
+    unregistering,
+)
 
 BOTH = ("DataFrame", "Series")
 
@@ -56,8 +61,14 @@ ODDITIES: tuple[str, ...] = (
     "executes them is one operation, with the optimised plan.",
     "The plan of a query that holds functions of the program (map_batches, map_elements) is not "
     "shown, because Polars may call them to show it.",
+    "A function that Polars calls in a thread of its own belongs to the query that runs; while "
+    "several run, what it does is an operation of its own.",
     "sink_parquet does not put an id into the file, because the table is never in memory: its "
     "file has an extended attribute.",
+    "A LazyFrame that was unpickled or deserialised names the files that its plan names; tables in "
+    "memory that are part of it are unknown.",
+    "Values taken out by item, row or iter_rows are not followed.",
+    "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded.",
 )
 
 
@@ -66,11 +77,13 @@ def _reads() -> Iterable[Entry]:
         "read_csv read_parquet read_ipc read_ipc_stream read_json read_ndjson read_avro read_excel "
         "read_ods read_lines read_delta read_csv_batched"
     ).split():
-        yield read(name, source="source", places=_source)
-    yield read("read_iceberg", source="source", places=_iceberg)
-    yield read("read_database", source="query", places=_queried, client=True)
-    yield read("read_database_uri", source="query", places=_queried, client=True)
+        yield read(name, source="source", places=source)
+    yield read("read_iceberg", source="source", places=iceberg)
+    yield read("DataFrame.deserialize", source="source")
+    yield read("read_database", source="query", places=queried, client=True)
+    yield read("read_database_uri", source="query", places=queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
+    yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
 
 
@@ -79,27 +92,28 @@ def _scans() -> Iterable[Entry]:
         "scan_csv scan_parquet scan_ipc scan_ndjson scan_lines scan_delta scan_lance"
     ).split():
         yield plan(name, source="source")
-    yield plan("scan_iceberg", source="source", places=_iceberg, runs_functions=True)
-    yield plan("scan_pyarrow_dataset", source="source", places=_dataset, runs_functions=True)
+    yield plan("scan_iceberg", source="source", places=iceberg, runs_functions=True)
+    yield plan("scan_pyarrow_dataset", source="source", places=dataset, runs_functions=True)
     yield plan("scan_arrow_c_stream", source="source", runs_functions=True)
     yield plan("defer", runs_functions=True)
     yield plan("io.plugins.register_io_source", runs_functions=True)
 
 
 def _writes() -> Iterable[Entry]:
-    yield write("DataFrame.write_parquet", target="file", places=_file, typed=True, prepare=_carry)
+    yield write("DataFrame.write_parquet", target="file", places=file, typed=True, prepare=carry)
     for name in ("write_ipc", "write_ipc_stream", "write_avro"):
-        yield write(f"DataFrame.{name}", target="file", places=_file, typed=True)
+        yield write(f"DataFrame.{name}", target="file", places=file, typed=True)
     for name in ("write_csv", "write_json", "write_ndjson"):
-        yield write(f"DataFrame.{name}", target="file", places=_file)
+        yield write(f"DataFrame.{name}", target="file", places=file)
     yield write(
         "DataFrame.write_excel",
         target="workbook",
         places=lambda p: p.get("workbook") or "dataframe.xlsx",
     )
+    yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", target="target")
-    yield write("DataFrame.write_iceberg", target="target", places=_iceberg)
-    yield write("DataFrame.write_database", target="table_name", places=_stored, client=True)
+    yield write("DataFrame.write_iceberg", target="target", places=iceberg)
+    yield write("DataFrame.write_database", target="table_name", places=stored, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
     yield from each(write("to_dicts"), "DataFrame")
@@ -110,17 +124,17 @@ def _writes() -> Iterable[Entry]:
         yield write(
             f"LazyFrame.{name}",
             target="path",
-            places=_file,
-            only_when=_at_once,
+            places=file,
+            only_when=at_once,
             explain=explain,
         )
-    yield write("LazyFrame.sink_delta", target="target", explain=explain, only_when=_at_once)
+    yield write("LazyFrame.sink_delta", target="target", explain=explain, only_when=at_once)
     yield write(
         "LazyFrame.sink_iceberg",
         target="target",
-        places=_iceberg,
+        places=iceberg,
         explain=explain,
-        only_when=_at_once,
+        only_when=at_once,
     )
 
 
@@ -129,8 +143,8 @@ def _queries() -> Iterable[Entry]:
     yield query("LazyFrame.fetch", explain=explain)
     yield query("LazyFrame.describe", explain=explain)
     yield query("LazyFrame.profile", explain=explain, result=lambda result: result[0])
-    yield query("LazyFrame.sink_batches", explain=explain, only_when=_at_once)
-    yield query("collect_all", only_when=_at_once, explain=explain_all, lists="lazy_frames")
+    yield query("LazyFrame.sink_batches", explain=explain, only_when=at_once)
+    yield query("collect_all", only_when=at_once, explain=explain_all, lists="lazy_frames")
     yield query(
         "lazyframe.in_process.InProcessQuery.fetch_blocking", name="collect", explain=explain
     )
@@ -166,11 +180,11 @@ def _transforms() -> Iterable[Entry]:
     yield transform("DataFrame.drop_in_place", in_place="always")
     yield transform("DataFrame.__setitem__", in_place="always")
     yield transform("DataFrame.columns", name="rename", setter=True, in_place="always")
-    yield transform("DataFrame.__getitem__", only_when=_selects_rows)
-    yield transform("concat", holds_nested=False, only_when=_is_eager, lists="items")
-    yield transform("union", holds_nested=False, only_when=_is_eager, lists="items")
-    yield transform("merge_sorted", holds_nested=False, only_when=_is_eager, lists="items")
-    yield transform("align_frames", only_when=_is_eager)
+    yield transform("DataFrame.__getitem__", only_when=selects_rows)
+    yield transform("concat", holds_nested=False, only_when=of_data, lists="items")
+    yield transform("union", holds_nested=False, only_when=of_data, lists="items")
+    yield transform("merge_sorted", holds_nested=False, only_when=of_data, lists="items")
+    yield transform("align_frames", only_when=of_data)
     yield transform("select", only_when=lambda p, _: p.get("eager", True))
     for name in ("value_counts", "to_dummies", "hist", "describe", "map_elements", "apply"):
         yield transform(f"Series.{name}")
@@ -187,7 +201,7 @@ def _hand_overs() -> Iterable[Entry]:
     yield transform("from_numpy")
     for name in BOTH:
         yield transform(
-            f"{name}.__init__", name=name, hands_over=True, in_place="always", only_when=_is_foreign
+            f"{name}.__init__", name=name, hands_over=True, in_place="always", only_when=is_foreign
         )
     for name in ("from_dict", "from_dicts", "from_records", "json_normalize"):
         yield step(name)
@@ -247,6 +261,7 @@ def _plans() -> Iterable[Entry]:
     for name in _methods(grouped):
         yield plan(f"lazyframe.group_by.LazyGroupBy.{name}", runs_functions=name in _WITH_FUNCTIONS)
     yield step("LazyFrame.__setstate__", around=arriving)
+    yield step("LazyFrame.deserialize", around=deserializing)
 
 
 def _expressions() -> Iterable[Entry]:
@@ -332,120 +347,6 @@ def _namespaces(part: str, owner: type) -> Iterable[tuple[str, type]]:
                     and attribute.removeprefix("Expr") not in ("MetaNameSpace", "PlotNameSpace")
                 ):
                     yield f"{name.removeprefix('polars.')}.{attribute}", value
-
-
-# --- what the arguments of a call say -------------------------------------------------------------
-
-
-def _at_once(parameters: Mapping[str, Any], _: object) -> bool:
-    """Whether a sink or ``collect_all`` executes its plan, and does not give another."""
-    return not parameters.get("lazy")
-
-
-def _is_eager(parameters: Mapping[str, Any], _: object) -> bool:
-    """Whether the first of several frames is data."""
-    items = parameters.get("items", parameters.get("frames", ()))
-    if isinstance(items, Mapping):
-        items = list(items.values())
-    while isinstance(items, (list, tuple)) and items:
-        items = items[0]
-    return observation.data_kind(items) is not None
-
-
-def _is_foreign(parameters: Mapping[str, Any], _: object) -> bool:
-    """Whether a frame is made of the table of another library."""
-    data = parameters.get("data", parameters.get("values"))
-    if data is None:
-        data = parameters.get("name")  # pl.Series(values)
-    root = type(data).__module__.partition(".")[0]
-    return root in ("pandas", "pyarrow") and observation.data_kind(data) == "table"
-
-
-def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
-    """``df[1:3]``, ``df[[0, 2], "a"]`` choose rows; ``df["a"]`` and ``df[["a", "b"]]`` columns."""
-    key = parameters.get("key", parameters.get("item"))
-    rows = key[0] if isinstance(key, tuple) and key else key
-    if isinstance(rows, slice):
-        return rows != slice(None)
-    if isinstance(rows, (list, range)):
-        return bool(rows) and not isinstance(rows[0], str)
-    return observation.data_kind(rows) is not None
-
-
-def _source(parameters: Mapping[str, Any]) -> Any:
-    """What is read; the files that a pattern stands for."""
-    source = parameters.get("source")
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        if isinstance(name, str) and any(sign in name for sign in "*?[") and "://" not in name:
-            return expanded(source)
-    return source
-
-
-def _file(parameters: Mapping[str, Any]) -> Any:
-    """Where a frame is written to; of files by partition, the directory that they are in."""
-    target = parameters.get("file", parameters.get("path"))
-    for name in ("base_path", "_base_path"):
-        base = getattr(target, name, None)
-        if base is not None:
-            return base
-    inner = getattr(target, "_pl_partition_by", None) or getattr(target, "_py_partition_by", None)
-    return getattr(inner, "base_path", target)
-
-
-def _queried(parameters: Mapping[str, Any]) -> str:
-    connection = parameters.get("connection", parameters.get("uri"))
-    return query_place({"con": connection, "sql": parameters.get("query")})
-
-
-def _stored(parameters: Mapping[str, Any]) -> str:
-    return table_place({"con": parameters["connection"], "name": parameters["table_name"]})
-
-
-def _iceberg(parameters: Mapping[str, Any]) -> Any:
-    table = parameters.get("source", parameters.get("target"))
-    location = getattr(table, "metadata_location", None)
-    return location if isinstance(location, str) else table
-
-
-def _dataset(parameters: Mapping[str, Any]) -> Any:
-    """The files of a data set of pyarrow."""
-    source = parameters["source"]
-    return list(getattr(source, "files", ())) or source
-
-
-# --- ids that travel in Parquet files -------------------------------------------------------------
-
-
-def _carry(
-    operation: OpenOperation, arguments: Arguments, keywords: Keywords
-) -> tuple[Arguments, Keywords]:
-    """The written table carries its id and its span in the metadata of the file."""
-    own = keywords.get("metadata")
-    if (
-        not _has_metadata()
-        or keywords.get("use_pyarrow")
-        or not isinstance(own, (dict, type(None)))
-    ):
-        return arguments, keywords  # what pyarrow writes carries it as other tables of pyarrow
-    if operation.content is None:
-        operation.content = observation.look_at(operation, arguments[0])
-        if operation.content is None:
-            return arguments, keywords
-    content = resolve(operation.content)
-    if content.coverage != "full":
-        return arguments, keywords
-    target = arguments[1] if len(arguments) > 1 else keywords.get("file")
-    part = bool(keywords.get("partition_by")) or type(target).__name__.startswith("Partition")
-    added = carrier.arrow_metadata(places.carried(operation, content.id, part=part))
-    said = {key.decode(): value.decode() for key, value in added.items()}
-    return arguments, {**keywords, "metadata": {**(own or {}), **said}}
-
-
-@cache
-def _has_metadata() -> bool:
-    function: Callable[..., Any] = sys.modules["polars"].DataFrame.write_parquet
-    return "metadata" in inspect.signature(function).parameters
 
 
 def table() -> Iterable[Entry]:

@@ -1,0 +1,154 @@
+"""obstore: objects that are put, got, copied and renamed by its functions or a store's methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, Final
+
+from otelprov.artifacts import identify, identify_location
+from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._objects import put_content, read_file, stored_as
+from otelprov.instrumentation._table import Entry, read, write
+from otelprov.model import Artifact
+from otelprov.recording import copies, places, stores
+from otelprov.recording.streams import version_of
+
+ODDITIES: Final = (
+    "get, put, copy, rename and get_range are recorded, their asynchronous forms, open_reader and "
+    "open_writer are not.",
+    "What get gives is read in Rust: the object is used in the version that the store names, and "
+    "the bytes that come of it are of unknown origin.",
+)
+_SCHEMES: Final = {"S3Store": "s3", "GCSStore": "gs", "AzureStore": "az", "MemoryStore": "memory"}
+
+
+def _place(store: Any, path: str) -> str:
+    """The local path or the URI of an object."""
+    kind = type(store).__name__
+    prefix = str(store.prefix or "").strip("/") if kind != "LocalStore" else ""
+    name = f"{prefix}/{path.lstrip('/')}" if prefix else path.lstrip("/")
+    if kind == "LocalStore":
+        return os.path.join(os.path.abspath(store.prefix or os.sep), name)
+    if kind == "HTTPStore":
+        return f"{str(store.url).rstrip('/')}/{name}"
+    config = getattr(store, "config", None) or {}
+    bucket = config.get("bucket") or config.get("container_name") or f"{id(store):x}"
+    return f"{_SCHEMES.get(kind, kind.lower())}://{bucket}/{name}"
+
+
+def _details(said: Any) -> dict[str, Any]:
+    """What the store says of a version, as S3's own clients name it."""
+    found = {"ETag": said.get("e_tag"), "VersionId": said.get("version"), "size": said.get("size")}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+class _Stored(Observed):
+    """A call about one object or two."""
+
+    __slots__ = ()
+
+    def at(self, parameter: str) -> str:
+        """Where the object is that a parameter names."""
+        store = self.target if self.target is not None else self.parameters["store"]
+        return _place(store, str(self.parameters[parameter]))
+
+    def use(self, parameter: str, details: dict[str, Any] | None = None) -> list[Artifact]:
+        """Say that an object was read."""
+        where = self.at(parameter)
+        if "://" not in where:
+            return list(copies.taken_from(self.operation, parameter, where, moved=False))
+        if details:
+            stores.note(where, details, written=False)
+        artifact = version_of(where, details) if details else identify_location(where)
+        self.operation.use_content(parameter, artifact)
+        return [artifact]
+
+    def failed(self, error: BaseException) -> None:
+        self.operation.leave()
+        self.close(error)
+
+
+class _Got(_Stored):
+    __slots__ = ()
+
+    def returned(self, result: Any) -> None:
+        self.operation.leave()
+        try:
+            meta = getattr(result, "meta", None)
+            self.use("path", _details(meta) if meta is not None else None)
+            if meta is None and self.operation.budget.take(len(result)):
+                self.operation.generate("return", identify(bytes(result)))
+        finally:
+            self.close()
+
+
+class _Put(_Stored):
+    __slots__ = ("content",)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        body = self.parameters.get("file")
+        if isinstance(body, os.PathLike):
+            self.content = read_file(self.operation, "file", body)
+        else:
+            self.content = put_content(self.operation, "file", body)
+
+    def returned(self, result: Any) -> None:
+        operation = self.operation
+        operation.leave()
+        try:
+            where = self.at("path")
+            if "://" not in where:
+                places.written_to(operation, "path", where)
+                return
+            details = _details(result)
+            if details:
+                stores.note(where, details, written=True)
+            stored_as(operation, "path", where, details, self.content)
+        finally:
+            self.close()
+
+
+class _Copied(_Stored):
+    __slots__ = ("taken",)
+    moved = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.taken = self.use("from_")  # before it is gone
+
+    def returned(self, result: Any) -> None:
+        self.operation.leave()
+        try:
+            where = self.at("to")
+            if "://" in where:
+                self.operation.generate("to", identify_location(where))
+            else:
+                copies.put_at(self.operation, "to", where, self.taken, moved=self.moved)
+        finally:
+            self.close()
+
+
+class _Renamed(_Copied):
+    __slots__ = ()
+    moved = True
+
+
+_SHOWN: Final = ("path", "from_", "to", "start", "end", "length")
+
+
+def _functions() -> Iterable[Entry]:
+    # The class of the methods has two names: that of older versions is the second.
+    for owner in ("", "store.ObjectStoreMethods.", "store._ObjectStoreMixin."):
+        for name, kind, observed in (
+            ("get", read, _Got),
+            ("get_range", read, _Got),
+            ("put", write, _Put),
+            ("copy", write, _Copied),
+            ("rename", write, _Renamed),
+        ):
+            yield kind(f"{owner}{name}", name=name, shows=_SHOWN, observed=observed, client=True)
+
+
+TABLES = {"obstore": _functions}

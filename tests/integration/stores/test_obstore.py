@@ -1,0 +1,105 @@
+"""Objects that obstore puts, gets, copies and renames."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import edges
+import obstore
+import pytest
+from obstore.store import LocalStore, S3Store
+from support import Spans
+
+from otelprov.instrumentation.instrumentors import libraries
+
+CSV = b"k,v\n1,10\n2,20\n3,30\n"
+
+
+def held(spans: Spans, names: dict[str, str], graph: str) -> None:
+    assert edges.found(spans.all(), names) == edges.expected(graph)
+
+
+@pytest.fixture
+def store(s3_environment: dict[str, str], spans: Spans) -> Any:
+    return S3Store(
+        "lake",
+        endpoint=s3_environment["AWS_ENDPOINT_URL"],
+        access_key_id="testing",
+        secret_access_key="testing",
+        region="us-east-1",
+        client_options={"allow_http": True},
+        virtual_hosted_style_request=False,
+    )
+
+
+def test_what_obstore_puts_boto3_gets(spans: Spans, store: Any, s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(CSV)
+    obstore.put(store, "a.csv", tmp_path / "a.csv")
+    store.put("b.csv", CSV)
+    obstore.put(store, "c.csv", io.BytesIO(CSV))
+    s3.download_file("lake", "a.csv", str(tmp_path / "back.csv"))
+    assert bytes(obstore.get(store, "b.csv").bytes()) == CSV
+    assert bytes(store.get_range("c.csv", start=0, end=3)) == CSV[:3]
+    held(
+        spans,
+        {
+            "file": edges.file_id(CSV),
+            "part": edges.file_id(CSV[:3]),
+            **{name: edges.object_id(f"s3://lake/{name}.csv", CSV) for name in "abc"},
+            "name-of-c": edges.name_id("s3://lake/c.csv"),
+        },
+        """
+        file      -> obstore.put         -> file a
+        file      -> obstore.put         -> file b
+        file      -> obstore.put         -> file c
+        a         -> boto3.download_file -> file
+        b         -> obstore.get         ->
+        name-of-c -> obstore.get_range   -> part
+        """,
+    )
+
+
+def test_files_of_this_machine_keep_their_story(spans: Spans, tmp_path: Path) -> None:
+    local = LocalStore(tmp_path)
+    obstore.put(local, "a.csv", CSV)
+    local.copy("a.csv", "b.csv")
+    obstore.rename(local, "b.csv", "c.csv")
+    held(
+        spans,
+        {"file": edges.file_id(CSV)},
+        """
+        file -> obstore.put    -> file
+        file -> obstore.copy   -> file
+        file -> obstore.rename -> file
+        """,
+    )
+    (moved,) = spans.one("obstore.rename").generated
+    assert moved["otelprov.artifact.uri"] == (tmp_path / "c.csv").as_uri()
+
+
+def test_what_is_copied_in_a_store_is_known_by_name(spans: Spans, store: Any) -> None:
+    store.put("a.csv", CSV)
+    store.copy("a.csv", "b.csv")
+    assert spans.one("obstore.copy").generated_ids == {edges.name_id("s3://lake/b.csv")}
+
+
+def test_what_fails_fails_as_it_does_without(spans: Spans, store: Any) -> None:
+    with pytest.raises(FileNotFoundError):
+        obstore.get(store, "nowhere")
+    span = spans.one("obstore.get")
+    assert span.status["code"] == 2
+    assert not span.generated
+
+
+def test_functions_pickle_and_are_put_back(spans: Spans) -> None:
+    methods = obstore.store.S3Store.__mro__[1]  # whose name is not the same in every version
+    patched = obstore.get, methods.put
+    for function in patched:
+        assert pickle.loads(pickle.dumps(function)) is function
+    libraries["obstore"].uninstrument()
+    plain = obstore.get, methods.put
+    libraries["obstore"].instrument()
+    assert plain == tuple(function.__wrapped__ for function in patched)  # type: ignore[attr-defined]

@@ -1,0 +1,112 @@
+"""What a statement of DuckDB's reads and writes, by its parse."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from otelprov.instrumentation.duckdb.statements import name_of, names_inside, statements
+
+# What it reads (names, then files), and what it writes.
+READS: dict[str, tuple[str, str, str]] = {
+    "SELECT * FROM a, b.c JOIN d.e.f USING (x)": ("a b.c d.e.f", "", ""),
+    "FROM a": ("a", "", ""),
+    "WITH a AS (SELECT 1), b AS (FROM a) FROM b JOIN c ON true": ("c", "", ""),
+    "WITH df AS (FROM df) FROM df": ("df", "", ""),
+    "WITH RECURSIVE r AS (SELECT 1 UNION ALL FROM r) FROM r": ("", "", ""),
+    "SELECT (SELECT max(x) FROM z) FROM y WHERE EXISTS (FROM w)": ("z y w", "", ""),
+    "FROM a UNION ALL FROM b": ("a b", "", ""),
+    "PIVOT df ON a USING sum(b)": ("df", "", ""),
+    "SUMMARIZE df": ("df", "", ""),
+    "FROM 'x.csv' JOIN \"y.parquet\" USING (k)": ("x.csv y.parquet", "", ""),
+    "FROM read_csv(['a.csv', 'b.csv'], header = true)": ("", "a.csv b.csv", ""),
+    "FROM read_parquet(?)": ("", "$1", ""),
+    "SELECT ?, * FROM read_parquet(?), read_json($named)": ("", "$2 $named", ""),
+    "FROM range(10), generate_series(1, 2), unnest([1])": ("", "", ""),
+    "CREATE TABLE t AS FROM df": ("df", "", "t"),
+    "CREATE OR REPLACE TEMP TABLE s.t AS FROM df": ("df", "", "s.t"),
+    "CREATE TABLE t AS FROM df WITH NO DATA": ("", "", "t"),
+    "CREATE VIEW v(a) AS FROM df": ("df", "", "v"),
+    "INSERT INTO t(a) BY NAME FROM df": ("df", "", "t"),
+    "INSERT INTO s.t VALUES (1, 'a; b'), (2, 'c')": ("", "", "s.t"),
+    "INSERT INTO t VALUES ((SELECT max(a) FROM df))": ("df", "", "t"),
+    "UPDATE t SET a = b.a FROM b WHERE t.k = b.k": ("b", "", "t"),
+    "DELETE FROM t USING u WHERE t.a = u.a": ("u", "", "t"),
+    "MERGE INTO t USING df ON t.a = df.a WHEN MATCHED THEN DELETE": ("df", "", "t"),
+    "TRUNCATE t": ("", "", "t"),
+    "COPY (SELECT * FROM df) TO 'x.parquet' (FORMAT parquet)": ("df", "", ""),
+    "COPY t TO 'x.csv'": ("t", "", ""),
+    "COPY t FROM 'x.csv' (HEADER)": ("", "x.csv", "t"),
+    "EXPLAIN ANALYZE FROM df": ("df", "", ""),
+    "/* a comment */ -- another\n SELECT * FROM df": ("df", "", ""),
+}
+
+
+@pytest.mark.parametrize("text", READS)
+def test_a_statement_reads_and_writes_what_it_names(text: str) -> None:
+    (found,) = statements(text)
+    names, files, target = READS[text]
+    assert {".".join(name) for name in found.reads} == set(names.split())
+    assert {one.pattern or f"${one.parameter}" for one in found.files} == set(files.split())
+    assert ".".join(found.target or ()) == target
+    assert found.unknown == ""
+    assert found.is_operation is not text.startswith("CREATE VIEW")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BEGIN", "COMMIT", "SET threads = 1", "PRAGMA version", "USE a.b", "ATTACH 'x.db' AS y",
+        "EXPLAIN FROM df", "DESCRIBE df", "SHOW TABLES", "DROP TABLE t",
+        "ALTER TABLE t RENAME TO u",
+        "CREATE SCHEMA s", "CREATE MACRO m() AS TABLE FROM df", "VACUUM", "CHECKPOINT", "",
+    ],
+)  # fmt: skip
+def test_what_reads_and_writes_no_data_is_no_operation(text: str) -> None:
+    assert not statements(text)[0].is_operation
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELEC 1", "EXPORT DATABASE 'x'", "CALL dbgen(sf = 1)", "FROM m('x')",
+     "COPY FROM DATABASE a TO b", "CREATE TYPE m AS ENUM (SELECT a FROM df)",
+     "FROM read_csv('a' || 'b')"],
+)  # fmt: skip
+def test_what_is_not_known_is_said_and_not_dropped(text: str) -> None:
+    (found,) = statements(text)
+    assert found.unknown
+    assert found.is_operation
+
+
+def test_several_statements_are_told_apart() -> None:
+    found = statements("BEGIN; INSERT INTO t SELECT 'a;b' FROM q; COMMIT;")
+    assert [one.operation for one in found] == ["BEGIN", "INSERT", "COMMIT"]
+    assert [one.operation for one in statements(" ; ;")] == [""]
+
+
+def test_the_subqueries_of_an_expression_are_looked_into() -> None:
+    assert names_inside("a IN (SELECT a FROM df)") == (("df",),)
+    assert names_inside("max((SELECT b FROM z)), c") == (("z",),)
+    assert names_inside("sum(a) AS total_from_x") == ()
+
+
+def test_names_have_parts() -> None:
+    assert name_of('a."b c"."d""e"') == ("a", "b c", 'd"e')
+
+
+def test_nothing_of_the_parser_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        statements("CREATE TYPE another AS ENUM (SELECT a FROM df)")
+    assert not caplog.records
+
+
+def test_a_long_text_is_not_parsed_and_rows_are_known_all_the_same() -> None:
+    rows = ", ".join("(1, 'some text')" for _ in range(50_000))
+    begun = time.process_time()
+    (found,) = statements(f"INSERT INTO t VALUES {rows}")
+    (other,) = statements(f"SELECT * FROM t WHERE a IN ({', '.join(map(str, range(20_000)))})")
+    assert time.process_time() - begun < 5
+    assert found.target == ("t",)
+    assert other.unknown == "the statement is too long"

@@ -91,5 +91,5 @@ LIBRARIES: Final = (
         ("scikit-learn",),
     ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
-    Library("xgboost", (2,), ("xgboost",), ("xgboost", "xgboost-cpu")),
+    Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),
 )

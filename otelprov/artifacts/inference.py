@@ -31,7 +31,7 @@ def inferred(values: Any) -> Any:
     try:
         array = pa.array(values, from_pandas=True)
     except pa.ArrowInvalid:
-        if set(map(type, values.tolist())) - {uuid.UUID, type(None)}:
+        if not all(_is_uuid_or_missing(value) for value in values):
             raise
         return _uuids(values)
     if not _times_alone(array.type, values):
@@ -95,11 +95,16 @@ def _as_seen(type_: Any, values: list[Any]) -> Any:
     return type_
 
 
+def _is_uuid_or_missing(value: Any) -> bool:
+    return type(value) is uuid.UUID or value is None or value != value
+
+
 def _uuids(values: Any) -> Any:
-    """UUIDs as pyarrow 24 infers them."""
+    """UUIDs as pyarrow 24 infers them, None and NaN as null."""
     import pyarrow as pa
 
-    storage = pa.array([value and value.bytes for value in values], pa.binary(16))
+    cells = [value.bytes if type(value) is uuid.UUID else None for value in values]
+    storage = pa.array(cells, pa.binary(16))
     # Since version 18 the type is Arrow's own, and its name is taken.
     type_ = pa.uuid() if hasattr(pa, "uuid") else _uuid_type()
     return pa.ExtensionArray.from_storage(type_, storage)

@@ -491,7 +491,8 @@ def _is_plain(values: Any, kinds: set[Any]) -> bool:
     It takes text for bytes beside bytes, a datetime for a date beside a date, one zone for all
     datetimes, and lists a set in the order of its hashes. It cuts nanoseconds and long doubles
     off, 0.5 as a float16 beside a whole number becomes 0, and of arrays of durations in several
-    units it takes all for the first (24.0 to 26.0).
+    units it takes all for the first (24.0 to 26.0). A UUID becomes a number or a day beside these,
+    and 16 bytes or letters beside a UUID become one.
     """
     import numpy
 
@@ -510,10 +511,15 @@ def _is_plain(values: Any, kinds: set[Any]) -> bool:
         or len(units) > 1
         or (units and any(issubclass(kind, _TIMES) for kind in kinds))
         or (datetimes and datetime.date in kinds)
+        or (uuid.UUID in kinds and any(kind not in _BESIDE_UUIDS for kind in kinds))
         or (numpy.datetime64 in kinds and any(map(_is_other_scalar, kinds)))
         or len(zones) > 1
         or (datetime.time in kinds and zones - {""})
     )
+
+
+_BESIDE_UUIDS: Final = frozenset({uuid.UUID, type(None), float})
+"""A UUID, and what is missing: a float that is not NaN is an error."""
 
 
 def _is_other_scalar(kind: Any) -> bool:

@@ -24,6 +24,11 @@ CREDENTIALS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _patched(_recording: object) -> None:
+    """Every test here is about functions that are stood in for."""
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of moto's server, with the bucket ``lake``."""

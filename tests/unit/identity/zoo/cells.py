@@ -197,12 +197,12 @@ def identifiers_in_cells() -> Groups:
 @case()
 def identifiers_beside_other_cells() -> Groups:
     """pyarrow makes a number or a day of a UUID beside these, and a UUID of 16 bytes or letters."""
-    one, two = uuid.UUID(int=1), uuid.UUID(bytes=b"0123456789abcdef")
+    one, two = uuid.UUID(int=71), uuid.UUID(bytes=b"0123456789abcdef")
     return columns(
-        (1, one), (1, 1), (one, 1), (one, one), (DAY, one), (DAY, dt.date(1970, 1, 2)), (DAY, 1),
-        ({"a": 1}, {"a": one}), ({"a": 1}, {"a": 1}), ({"a": one}, {"a": 1}), ([1], [one]),
-        ([1], [1]), (two, two.bytes), (two, two.bytes.decode()), (two, two), (two, None),
-        (two, 1.5), (two, "a"), (True, one), (D("1"), one),
+        (71, one), (71, 71), (one, 71), (one, one), (DAY, one), (DAY, dt.date(1970, 3, 13)),
+        (DAY, 71), ({"a": 71}, {"a": one}), ({"a": 71}, {"a": 71}), ({"a": one}, {"a": 71}),
+        ([71], [one]), ([71], [71]), (two, two.bytes), (two, two.bytes.decode()), (two, two),
+        (two, None), (two, 1.5), (two, "a"), (True, one), (D("1"), one),
     )  # fmt: skip
 
 

@@ -6,8 +6,10 @@ known by its URL and by what the server says of the version (ETag), the body by 
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.instrumentation.utils import (
@@ -19,7 +21,8 @@ from otelprov import semconv
 from otelprov.artifacts import identify, identify_location
 from otelprov.artifacts.locations import without_credentials
 from otelprov.artifacts.registry import Identity, registry
-from otelprov.instrumentation._calls import outside
+from otelprov.instrumentation._calls import Function, is_internal, outside
+from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import faults, observation, places
 from otelprov.recording.passing import Passing
@@ -27,6 +30,7 @@ from otelprov.recording.recorder import Call, OpenOperation, current_operation
 from otelprov.recording.run import run
 from otelprov.recording.streams import version_of
 
+DOWNLOAD: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
 METHODS: Final = frozenset({"GET", "POST"})
 """Those whose answers are data."""
 MAX_HELD: Final = 1 << 20
@@ -39,20 +43,21 @@ class Fetch:
     __slots__ = ("_url", "library", "operation")
 
     def __init__(
-        self, library: str, name: str, version: str, url: str, method: str, frame: types.FrameType
+        self, library: str, name: str, url: str, method: str, frame: types.FrameType
     ) -> None:
         self.library = library
         self._url = url
         shown = {"url": without_credentials(url), "method": method}
-        call = Call(library, name, "read", version or None, client=True)
+        call = Call(library, name, "read", _version(library), client=True)
         self.operation = OpenOperation(call, frame, shown, ["url", "method"])
         self.operation.enter()
 
     def failed(self, error: BaseException) -> None:
         """There was no answer."""
-        self.operation.leave()
-        self.operation.use_content("url", identify_location(self._url))
-        self.operation.end(error)
+        with faults.contained("the end of a download was not recorded"):
+            self.operation.leave()
+            self.operation.use_content("url", identify_location(self._url))
+            self.operation.end(error)
 
     def answered(
         self,
@@ -110,7 +115,6 @@ class Fetch:
 def begin(
     library: str,
     name: str,
-    version: str,
     own: frozenset[str],
     url: object,
     method: str,
@@ -127,7 +131,7 @@ def begin(
     place = outside(frame, own)
     if place is None or run.excludes(f"{library}.{name}"):
         return None
-    return Fetch(library, name, version, str(url), method, place)
+    return Fetch(library, name, str(url), method, place)
 
 
 def content_of(operation: OpenOperation, body: bytes, url: str) -> Artifact | None:
@@ -140,7 +144,6 @@ def content_of(operation: OpenOperation, body: bytes, url: str) -> Artifact | No
 def passed(
     library: str,
     name: str,
-    version: str,
     stream: object,
     passing: Passing,
     frame: types.FrameType | None,
@@ -149,7 +152,7 @@ def passed(
     identity = registry.lookup(stream)
     if identity is None or frame is None:
         return
-    operation = OpenOperation(Call(library, name, "read", version or None), frame, {}, ())
+    operation = OpenOperation(Call(library, name, "read", _version(library)), frame, {}, ())
     operation.use("self", identity)
     content = passing.artifact()
     operation.generate("return", content)
@@ -158,7 +161,7 @@ def passed(
 
 
 def followed_pieces(
-    pieces: Iterator[Any], library: str, name: str, version: str, stream: Any, frame: Any
+    pieces: Iterator[Any], library: str, name: str, stream: Any, frame: Any
 ) -> Iterator[Any]:
     """The pieces of a body as they pass."""
     passing = Passing()
@@ -166,11 +169,18 @@ def followed_pieces(
         passing.take(piece)
         yield piece
     with faults.contained("the content of a download is not known"):
-        passed(library, name, version, stream, passing, frame)
+        passed(library, name, stream, passing, frame)
 
 
-def text_of(response: Any, text: object, library: str, version: str, frame: Any) -> None:
-    """A body that was decoded: other bytes where it was not in UTF-8, and so another file."""
+def decoding(original: Function) -> Function:
+    """For ``Response.text``: of a body that was not in UTF-8 it makes other bytes, another file."""
+    library = original.__module__.partition(".")[0]
+    return followed(original, partial(_decoded, library), "the text of a download is not known")
+
+
+def _decoded(library: str, frame: types.FrameType, text: object, response: Any) -> None:
+    if is_internal(frame):
+        return
     identity = registry.lookup(response)
     source = identity.artifact if identity is not None else None
     if not isinstance(source, Artifact) or source.kind != "file" or not isinstance(text, str):
@@ -179,15 +189,19 @@ def text_of(response: Any, text: object, library: str, version: str, frame: Any)
     if content.id == source.id:
         return
     operation = OpenOperation(
-        Call(library, "Response.text", "transform", version or None), frame, {}, ()
+        Call(library, "Response.text", "transform", _version(library)), frame, {}, ()
     )  # fmt: skip
     operation.use("self", Identity((source,)))
     operation.generate("return", content)
     operation.end()
 
 
-def json_of(response: Any, value: object) -> None:
-    """What a body says is parsed: lists and dicts in it come from there."""
+def parsing(original: Function) -> Function:
+    """For ``Response.json``: lists and dicts in what a body says come from there."""
+    return followed(original, _parsed, "what a download says is not known")
+
+
+def _parsed(_: types.FrameType, value: object, response: Any, **options: Any) -> None:
     identity = registry.lookup(response)
     source = identity.artifact if identity is not None else None
     if not isinstance(source, Artifact) or source.kind != "file":
@@ -203,3 +217,7 @@ def json_of(response: Any, value: object) -> None:
 
 def _values(value: object) -> list[object]:
     return list(value.values())[:100] if isinstance(value, dict) else []
+
+
+def _version(library: str) -> str | None:
+    return getattr(sys.modules.get(library), "__version__", None)

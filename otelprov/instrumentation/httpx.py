@@ -10,21 +10,22 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._calls import add_library, is_internal, outside
+from otelprov.instrumentation._calls import add_library, outside
 from otelprov.instrumentation._downloads import (
+    DOWNLOAD,
     Fetch,
     begin,
+    decoding,
     followed_pieces,
-    json_of,
+    parsing,
     passed,
-    text_of,
 )
 from otelprov.instrumentation._table import Entry, step
 from otelprov.recording import faults
 from otelprov.recording.passing import Passing
 from otelprov.recording.run import run
 
-RECORDS: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
+RECORDS: Final = DOWNLOAD
 ODDITIES: Final = (
     "Answers to GET and POST are recorded. Of a streamed body the content is known when iter_bytes "
     "(or read, iter_text, iter_lines, and their asynchronous forms) have given all of it; "
@@ -39,19 +40,15 @@ def _client() -> Iterable[Entry]:
     yield step("AsyncClient.send", around=_awaiting)
     yield step("Response.iter_bytes", around=_iterating)
     yield step("Response.aiter_bytes", around=_iterating_async)
-    yield step("Response.text", around=_decoding)
-    yield step("Response.json", around=_parsing)
-
-
-def _version() -> str:
-    return str(getattr(sys.modules.get("httpx"), "__version__", ""))
+    yield step("Response.text", around=decoding)
+    yield step("Response.json", around=parsing)
 
 
 def _begin(request: Any, frame: Any) -> Fetch | None:
     with faults.contained("a download is not recorded"):
         method = request.method
         name = method.lower()
-        return begin("httpx", name, _version(), OWN, request.url, method, frame)
+        return begin("httpx", name, OWN, request.url, method, frame)
     return None
 
 
@@ -66,11 +63,6 @@ def _answered(fetch: Fetch, response: Any) -> None:
         )
 
 
-def _failed(fetch: Fetch, error: BaseException) -> None:
-    with faults.contained("the end of a download was not recorded"):
-        fetch.failed(error)
-
-
 def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self, request, **kwargs):  # type: ignore[no-untyped-def]
         fetch = _begin(request, sys._getframe().f_back) if run.active else None
@@ -80,7 +72,7 @@ def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if fetch is not None:
-                _failed(fetch, error)
+                fetch.failed(error)
             raise
         if fetch is not None:
             _answered(fetch, response)
@@ -98,7 +90,7 @@ def _awaiting(original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if fetch is not None:
-                _failed(fetch, error)
+                fetch.failed(error)
             raise
         if fetch is not None:
             _answered(fetch, response)
@@ -120,7 +112,7 @@ def _iterating(original: Callable[..., Any]) -> Callable[..., Any]:
                 place = outside(frame, OWN) if frame is not None else None
                 if place is not None and _is_stream(self):
                     name = "Response.iter_bytes"
-                    return followed_pieces(pieces, "httpx", name, _version(), self, place)
+                    return followed_pieces(pieces, "httpx", name, self, place)
         return pieces
 
     return wrapper
@@ -146,40 +138,7 @@ async def _followed(pieces: AsyncIterator[bytes], stream: Any, frame: Any) -> As
         passing.take(piece)
         yield piece
     with faults.contained("the content of a download is not known"):
-        passed("httpx", "Response.aiter_bytes", _version(), stream, passing, frame)
-
-
-def _decoding(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self):  # type: ignore[no-untyped-def]
-        try:
-            text = original(self)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        frame = sys._getframe().f_back
-        if run.active and frame is not None and not is_internal(frame):
-            with faults.contained("the text of a download is not known"):
-                text_of(self, text, "httpx", _version(), frame)
-        return text
-
-    return wrapper
-
-
-def _parsing(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            value = original(self, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("what a download says is not known"):
-                json_of(self, value)
-        return value
-
-    return wrapper
+        passed("httpx", "Response.aiter_bytes", stream, passing, frame)
 
 
 TABLES = {"httpx": _client}

@@ -11,13 +11,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._calls import add_library, is_internal, outside
-from otelprov.instrumentation._downloads import begin, followed_pieces, json_of, text_of
+from otelprov.instrumentation._calls import add_library, outside
+from otelprov.instrumentation._downloads import (
+    DOWNLOAD,
+    begin,
+    decoding,
+    followed_pieces,
+    parsing,
+)
 from otelprov.instrumentation._table import Entry, step
 from otelprov.recording import faults
 from otelprov.recording.run import run
 
-RECORDS: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
+RECORDS: Final = DOWNLOAD
 ODDITIES: Final = (
     "Answers to GET and POST are recorded. With stream=True the body is known when iter_content, "
     "iter_lines or content have given all of it; what is read from Response.raw itself is known "
@@ -34,12 +40,8 @@ def _sessions() -> Iterable[Entry]:
 
 def _models() -> Iterable[Entry]:
     yield step("Response.iter_content", around=_iterating)
-    yield step("Response.text", around=_decoding)
-    yield step("Response.json", around=_parsing)
-
-
-def _version() -> str:
-    return str(getattr(sys.modules.get("requests"), "__version__", ""))
+    yield step("Response.text", around=decoding)
+    yield step("Response.json", around=parsing)
 
 
 def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,15 +52,14 @@ def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
                 method, url = request.method, request.url
                 name = str(method).lower()
                 frame = sys._getframe().f_back
-                fetch = begin("requests", name, _version(), OWN, url, method, frame)
+                fetch = begin("requests", name, OWN, url, method, frame)
         try:
             response = original(self, request, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if fetch is not None:
-                with faults.contained("the end of a download was not recorded"):
-                    fetch.failed(error)
+                fetch.failed(error)
             raise
         if fetch is not None:
             with faults.contained("the end of a download was not recorded"):
@@ -91,41 +92,8 @@ def _iterating(original: Callable[..., Any]) -> Callable[..., Any]:
                 place = outside(frame, OWN) if frame is not None else None
                 if identity is not None and self._content is False and place is not None:
                     name = "Response.iter_content"
-                    return followed_pieces(pieces, "requests", name, _version(), self, place)
+                    return followed_pieces(pieces, "requests", name, self, place)
         return pieces
-
-    return wrapper
-
-
-def _decoding(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self):  # type: ignore[no-untyped-def]
-        try:
-            text = original(self)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        frame = sys._getframe().f_back
-        if run.active and frame is not None and not is_internal(frame):
-            with faults.contained("the text of a download is not known"):
-                text_of(self, text, "requests", _version(), frame)
-        return text
-
-    return wrapper
-
-
-def _parsing(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(self, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            value = original(self, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("what a download says is not known"):
-                json_of(self, value)
-        return value
 
     return wrapper
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import add_library, outside
-from otelprov.instrumentation._downloads import Fetch, begin, passed
+from otelprov.instrumentation._downloads import DOWNLOAD, Fetch, begin, passed
 from otelprov.instrumentation._table import Entry, step
 from otelprov.recording import faults
 from otelprov.recording.passing import Passing, Streams
 from otelprov.recording.run import run
 
-RECORDS: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
+RECORDS: Final = DOWNLOAD
 ODDITIES: Final = (
     "urlopen is recorded for GET and POST, and urlretrieve; the openers of urllib.request are not. "
     "A body is known when the program has read all of it.",
@@ -45,13 +45,8 @@ def _begin(name: str, request: Any, data: Any, frame: Any) -> Fetch | None:
             url, method = request, "GET" if data is None else "POST"
         else:
             url, method = request.full_url, request.get_method()
-        return begin("urllib", name, "", OWN, url, method, frame)
+        return begin("urllib", name, OWN, url, method, frame)
     return None
-
-
-def _failed(fetch: Fetch, error: BaseException) -> None:
-    with faults.contained("the end of a download was not recorded"):
-        fetch.failed(error)
 
 
 def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +59,7 @@ def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if fetch is not None:
-                _failed(fetch, error)
+                fetch.failed(error)
             raise
         if fetch is not None:
             with faults.contained("the end of a download was not recorded"):
@@ -91,7 +86,7 @@ def _retrieving(original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if fetch is not None:
-                _failed(fetch, error)
+                fetch.failed(error)
             raise
         if fetch is not None:
             with faults.contained("the end of a download was not recorded"):
@@ -152,7 +147,7 @@ def _passed(response: Any, passing: Passing, frame: types.FrameType | None) -> N
         return
     _answers.forget(response)
     if response.length in (0, None) and registry.lookup(response) is not None:
-        passed("urllib", "HTTPResponse.read", "", response, passing, place)
+        passed("urllib", "HTTPResponse.read", response, passing, place)
 
 
 TABLES = {"urllib.request": _request, "http.client": _client}

@@ -144,7 +144,8 @@ def birth(pid: int) -> str | None:
     """What tells this process from every other that ever had its number; None when it is gone.
 
     On Linux the boot and the clock tick it was started in, elsewhere what `ps` says of its start
-    and command. A zombie is gone: it has ended, and only its parent has not noticed yet.
+    and command. A zombie is gone: it has ended, and only its parent has not noticed yet. Not so
+    while threads of it are still ending: until the last of them its ports are held and answer.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")
     if boot.exists():
@@ -153,9 +154,10 @@ def birth(pid: int) -> str | None:
         except (FileNotFoundError, ProcessLookupError):
             return None
         # proc(5): the second field is the name, in parentheses, and may hold anything; then
-        # comes the state, field 3. The start time is field 22.
+        # comes the state, field 3. Threads are counted in field 20, the start time is field 22.
         fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else f"{boot.read_text().strip()} {fields[19]}"
+        gone = fields[0] in "ZX" and int(fields[17]) <= 1
+        return None if gone else f"{boot.read_text().strip()} {fields[19]}"
     told = subprocess.run(
         ["ps", "-o", "stat=,lstart=,command=", "-p", str(pid)],
         capture_output=True,

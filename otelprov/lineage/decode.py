@@ -53,6 +53,8 @@ _ARTIFACT: Mapping[str, tuple[str, type]] = {
     semconv.ARTIFACT_BYTES: ("bytes", int),
     semconv.ARTIFACT_COVERAGE: ("coverage", str),
     semconv.ARTIFACT_CONTENT_ID: ("content_id", str),
+    semconv.ARTIFACT_SCHEMA: ("schema_id", str),
+    semconv.ARTIFACT_VERSION: ("version", str),
     semconv.ARTIFACT_REASON: ("reason", str),
     semconv.ARTIFACT_MAKER: ("maker", str),
     semconv.ARTIFACT_CARRIER: ("carrier", str),
@@ -230,6 +232,9 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         "unknown" if origin == "unknown" else None,
         get("maker"),
         carrier if carrier in _CARRIER_STATES else None,
+        None,
+        get("schema_id"),
+        get("version"),
     )
 
 

@@ -828,7 +828,12 @@ def with_content(artifact: Source, content: Source | None) -> Source:
     if isinstance(artifact, Artifact) and isinstance(content, Artifact):
         if content.coverage != "full":
             return artifact
-        return replace(artifact, content_id=content.id, schema=content.schema)
+        return replace(
+            artifact,
+            content_id=content.id,
+            schema=content.schema,
+            schema_id=artifact.schema_id or content.schema_id,
+        )
 
     def both() -> Artifact:
         found = with_content(resolve(artifact), resolve(content))

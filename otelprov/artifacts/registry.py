@@ -12,10 +12,10 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from otelprov._record import record
 from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
 from otelprov.artifacts.derivation import Origin, step_path
 from otelprov.artifacts.identity import identify
@@ -32,7 +32,7 @@ MAX_HELD_TEXT = 200
 Parameters = tuple[tuple[str, object], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Identity:
     """The artifacts that an object is or comes from.
 
@@ -223,7 +223,7 @@ def _is_light(value: dict[object, object] | list[object]) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """A small step: the function of a library that passes identities on."""
 

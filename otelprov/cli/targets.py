@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from otelprov._record import record
 from otelprov.lineage.graph import Gap
 from otelprov.lineage.makers import latest
 from otelprov.model import Artifact, Operation, Run, id_beginning
@@ -24,7 +24,7 @@ _FORMS = "an existing path, an artifact id or its beginning, trace:<id>, or an o
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What was asked for: exactly one of the first four."""
 

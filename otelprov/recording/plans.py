@@ -12,10 +12,11 @@ import glob
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from otelprov._record import record
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Pending, pending
 from otelprov.artifacts.registry import Identity, Step
@@ -28,7 +29,7 @@ MAX_ITEMS: Final = 10_000
 MAX_DEPTH: Final = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Scan:
     """A place outside that is read when the plan is executed."""
 
@@ -39,7 +40,7 @@ class Scan:
     how: Reading = WHOLE
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Given:
     """A table in memory, as it was when it became part of the plan."""
 
@@ -47,7 +48,7 @@ class Given:
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Target:
     """A place outside that is written when the plan is executed."""
 
@@ -58,7 +59,7 @@ class Target:
 Leaf: TypeAlias = Scan | Given | Target
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Plan:
     """What a lazy object carries."""
 
@@ -235,7 +236,7 @@ def _place_key(leaf: Scan | Target) -> object:
 # --- executing ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken:
     """What an engine took of one source, as its own optimised plan says."""
 
@@ -251,7 +252,7 @@ class Taken:
     """Whether it could stop early."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explained:
     """What an engine says of a plan that it executed."""
 
@@ -358,7 +359,7 @@ class Execution:
             self._operation.take(table.identity.sources[0], columns)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Read:
     """What is read of one place of a plan."""
 

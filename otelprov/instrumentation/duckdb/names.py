@@ -19,6 +19,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation.duckdb.statements import Name, Statement, is_columnar, statements
 from otelprov.recording import faults
@@ -28,7 +29,7 @@ MAX_VIEWS: Final = 20
 """Views that read views."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Table:
     """A table of a database."""
 
@@ -36,7 +37,7 @@ class Table:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Held:
     """An object of the program's: a data frame, an array."""
 
@@ -44,7 +45,7 @@ class Held:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Files: a path, a URL or a pattern."""
 
@@ -53,7 +54,7 @@ class Place:
     """Whether only a part of what they hold may be read."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Made:
     """Rows that an operation made, and that lie in DuckDB's memory."""
 
@@ -61,7 +62,7 @@ class Made:
     name: str = "result"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """Something that is read, and of which nobody knows what it is."""
 

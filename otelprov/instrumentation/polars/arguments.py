@@ -83,12 +83,6 @@ def stored(parameters: Mapping[str, Any]) -> str:
     return table_place({"con": parameters["connection"], "name": parameters["table_name"]})
 
 
-def iceberg(parameters: Mapping[str, Any]) -> Any:
-    table = parameters.get("source", parameters.get("target"))
-    location = getattr(table, "metadata_location", None)
-    return location if isinstance(location, str) else table
-
-
 def dataset(parameters: Mapping[str, Any]) -> Any:
     """The files of a data set of pyarrow."""
     source = parameters["source"]

@@ -118,6 +118,17 @@ class Artifact:
 
 
 @record
+class Check:
+    """What a check of data has found."""
+
+    passed: bool
+    failures: int = 0
+    """How many checks failed."""
+    failed: tuple[str, ...] = ()
+    """Their names; where there are very many, the first."""
+
+
+@record
 class Usage:
     """An artifact in the part (``role``) that it played in an operation."""
 
@@ -180,6 +191,8 @@ class Operation:
     """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
+    check: Check | None = None
+    """Of a check: what it has found, if it could be carried out."""
     id: str = field(init=False, repr=False, compare=False)
     """``<trace id>-<span id>``; a walk asks for it twenty times."""
 

@@ -38,10 +38,31 @@ LIBRARIES: Final = (
         ),
     ),
     Library("httpx", (0, 24), ("httpx",)),
+    Library(
+        "great_expectations",
+        (1, 6),
+        (
+            "great_expectations.datasource.fluent.interfaces",
+            "great_expectations.core.validation_definition",
+            "great_expectations.checkpoint.checkpoint",
+        ),
+    ),
     Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
     Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
+    Library(
+        "pandera",
+        (0, 24),
+        (
+            "pandera.api.pandas.container",
+            "pandera.api.pandas.array",
+            "pandera.api.pandas.model",
+            "pandera.api.polars.container",
+            "pandera.api.dataframe.model",
+            "pandera.api.polars.model",
+        ),
+    ),
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
     Library(

@@ -14,6 +14,7 @@ from otelprov.model import (
     Artifact,
     ArtifactKind,
     CarrierState,
+    Check,
     Code,
     Coverage,
     Link,
@@ -106,7 +107,16 @@ def operation(span: Span) -> Operation:
         + (_number(attributes, semconv.DROPPED_GENERATED) or 0),
         _number(attributes, semconv.REPEATED_COUNT) or 1,
         span.pending or 0,
+        _check(attributes),
     )
+
+
+def _check(attributes: Attributes) -> Check | None:
+    outcome = _text(attributes, semconv.CHECK_OUTCOME)
+    if outcome not in ("passed", "failed"):
+        return None
+    number = _number(attributes, semconv.CHECK_FAILURES) or 0
+    return Check(outcome == "passed", number, _texts(attributes, semconv.CHECK_FAILED))
 
 
 def run(span: Span, operations: int) -> Run:

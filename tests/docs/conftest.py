@@ -69,6 +69,18 @@ ONE_OF_EVERYTHING = """
 
     duckdb.connect("rates.db").execute("CREATE TABLE rates AS FROM 'rates.csv'")
 
+    import deltalake
+    import pandera.pandas
+
+    deltalake.write_deltalake("table", rates)
+    schema = pandera.pandas.DataFrameSchema(
+        {"rate": pandera.pandas.Column(float, pandera.pandas.Check.lt(0))}
+    )
+    try:
+        schema.validate(rates)
+    except pandera.errors.SchemaError:
+        pass
+
     import http.server, threading, urllib.request
 
     handler = http.server.SimpleHTTPRequestHandler

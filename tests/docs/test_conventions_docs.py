@@ -235,7 +235,8 @@ def test_a_run_is_the_child_of_the_span_in_its_environment(everything: Any) -> N
 
 
 def test_a_failed_operation_says_what_it_used_and_generated_nothing(everything: Any) -> None:
-    failed = [span for span in everything.spans() if span.status and span.name != "pandas.drop"]
+    expected = ("pandas.drop", "pandera.validate")  # which the program goes on from
+    failed = [one for one in everything.spans() if one.status and one.name not in expected]
     assert [span.name for span in failed] == ["run work.py", "pandas.merge"]
     for span in failed:
         assert span.status == {"code": 2, "message": "KeyError: 'missing'"}

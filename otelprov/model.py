@@ -120,6 +120,17 @@ def _made_quickly(kind: type[T]) -> type[T]:
     return kind
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the columns of a table in memory are called, in their order."""
+
+    columns: tuple[str, ...]
+    index: tuple[str | None, ...] = ()
+    """The levels of its index, where one of them has a name."""
+    complete: bool = True
+    """Whether these are all."""
+
+
 @_made_quickly
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -147,6 +158,20 @@ class Artifact:
     """Of a file that was used and says by itself which artifact it holds: whether that is true."""
     schema: tuple[Column, ...] | None = field(default=None, compare=False, repr=False)
     """The columns by content, where they are known: of a table that was digested here."""
+    names: Names | None = field(default=None, compare=False, repr=False)
+    """The columns by name, where they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What is recorded of the columns of an artifact, in one operation."""
+
+    unchanged: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of what was generated: by id of a used artifact, names there by names here."""
+    sources: tuple[str, ...] = ()
+    """Of what was generated: where columns come from, in JSON (docs/conventions.md)."""
+    named: tuple[str, ...] = ()
+    """Of what was used: how the statement names it."""
 
 
 @_made_quickly
@@ -156,6 +181,7 @@ class Usage:
 
     role: str
     artifact: Artifact
+    passage: Passage | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +240,12 @@ class Operation:
     """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
+    statement: str | None = field(default=None, compare=False, repr=False)
+    """What was run in a database, with ``?`` for each text and number."""
+    inputs: Mapping[str, Mapping[str, tuple[str, ...] | None]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """By parameter, by beginning of the id of what was used: the columns that it was made of."""
     id: str = field(init=False, repr=False, compare=False)
     """``<trace id>-<span id>``; a walk asks for it twenty times."""
 

@@ -173,6 +173,37 @@ ARTIFACT_SELECTED: Final = _attribute(
     "says so; it ends in `null` where there are more than it can name.",
 )
 
+ARTIFACT_COLUMN_NAMES: Final = _attribute(
+    "otelprov.artifact.column_names",
+    "string",
+    ("event",),
+    "Of a table in memory that was generated, or used and not seen to be made: the names of its "
+    "columns, as a JSON list; it ends in `null` where there are more than it can name.",
+)
+
+ARTIFACT_INDEX_NAMES: Final = _attribute(
+    "otelprov.artifact.index_names",
+    "string",
+    ("event",),
+    "The same of the levels of its index, where one has a name; `null` is one that has none.",
+)
+
+ARTIFACT_COLUMN_SOURCES: Final = _attribute(
+    "otelprov.artifact.column_sources",
+    "string[]",
+    ("event",),
+    "On a generated table: where its columns come from, as the engine's own plan says it. A JSON "
+    'object for each column: docs/conventions.md, "Column lineage".',
+)
+
+ARTIFACT_NAMED: Final = _attribute(
+    "otelprov.artifact.named",
+    "string",
+    ("event",),
+    "On what a statement used: how the statement names it, as a JSON list. `?2` is the second "
+    "question mark of `db.query.text`.",
+)
+
 ARTIFACT_ID: Final = _attribute(
     "otelprov.artifact.id",
     "string",
@@ -212,6 +243,15 @@ PARAMETER_PREFIX: Final = _attribute(
     "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
     "strings as they are, anything else as text; long values shortened, secrets replaced.",
 ).removesuffix("<name>")
+OPERATION_INPUTS: Final = _attribute(
+    "otelprov.operation.inputs",
+    "string",
+    ("span",),
+    "For each parameter that held something made of a table by small steps: of which columns, as "
+    "JSON: by parameter, by beginning of the id of the used artifact, a list of names, or `null` "
+    "where it may be any. Absent where nothing was.",
+)
+
 PLAN: Final = _attribute(
     "otelprov.plan",
     "string",
@@ -441,6 +481,13 @@ DB_QUERY_TEXT: Final = _attribute(
     ("span",),
     "The statement, with `?` for each string and number in it.",
 )
+QUERY_PIECES: Final = _attribute(
+    "otelprov.query.pieces",
+    "string[]",
+    ("span",),
+    "Where a statement is longer than `db.query.text` shows: all of it, in pieces.",
+)
+
 DB_OPERATION: Final = _attribute(
     "db.operation.name",
     "string",

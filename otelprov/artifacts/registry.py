@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ MAX_HELD_TEXT = 200
 """Characters of a text in it."""
 
 Parameters = tuple[tuple[str, object], ...]
+Columns = tuple[tuple[str, ...] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Identity:
     sources: tuple[Source, ...]
     path: bytes | Pending[bytes] = b""
     parameters: Parameters = ()
+    columns: Columns = ()
+    """The columns of each of ``sources`` that the object was made of, None where it may be any;
+    empty where that holds of all."""
 
     @property
     def artifact(self) -> Source | None:
@@ -233,11 +237,16 @@ class Step:
 
 
 def derive(
-    step: Step, inputs: Iterable[Identity], detail: bytes | None, parameters: Parameters = ()
+    step: Step,
+    inputs: Iterable[Identity],
+    detail: bytes | None,
+    parameters: Parameters = (),
+    picked: tuple[str, ...] | None = None,
 ) -> Identity | None:
     """The identity of what a small step makes of ``inputs``; None when there are none.
 
-    ``detail`` is the digest of the step's own parameters; None when they are not known.
+    ``detail`` is the digest of the step's own parameters; None when they are not known. ``picked``
+    are the columns that the step takes of its one input, where that is all that it does.
     """
     sources: dict[object, Source] = {}
     waiting: list[Pending[Any]] = []
@@ -251,9 +260,15 @@ def derive(
         carried += identity.parameters
     if not sources:
         return None
+    columns: Columns = ()
+    if picked is not None:
+        if len(sources) == 1:
+            columns = (picked,)
+    elif any(identity.columns for identity in inputs):
+        columns = _columns(sources, inputs)
     if detail is None:
         # A path with something unknown in it is never equal to another: why compute it?
-        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters)
+        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters, columns)
 
     def path() -> bytes:
         origins = [identity.origin() for identity in inputs]
@@ -263,4 +278,19 @@ def derive(
         tuple(sources.values()),
         Pending(path, waiting) if waiting else path(),
         carried + parameters,
+        columns,
     )
+
+
+def _columns(sources: Mapping[object, Source], inputs: Iterable[Identity]) -> Columns:
+    """The columns of each source that any of the inputs was made of."""
+    found: dict[object, dict[str, None] | None] = {}
+    for identity in inputs:
+        for number, source in enumerate(identity.sources):
+            source = settled(source)
+            key = source.id if isinstance(source, Artifact) else source
+            own = identity.columns[number] if identity.columns else None
+            before = found.get(key, {})
+            found[key] = None if own is None or before is None else before | dict.fromkeys(own)
+    taken = (found[key] for key in sources)
+    return tuple(None if names is None else tuple(names) for names in taken)

@@ -20,6 +20,7 @@ from otelprov.instrumentation.duckdb.names import (
     another,
     connection_of,
     connections,
+    default_chosen,
     merged,
     opened,
 )
@@ -335,6 +336,14 @@ def connecting(original: Any) -> Any:
 def _connected(frame: FrameType, made: Any, database: Any = ":memory:", *_: Any, **__: Any) -> None:
     if not is_internal(frame):
         opened(made, database)
+
+
+def choosing(original: Any) -> Any:
+    return followed(original, _chosen, "the default connection is not known")
+
+
+def _chosen(frame: FrameType, _: Any, connection: Any) -> None:
+    default_chosen(connection)
 
 
 def duplicating(*, method: bool) -> Callable[[Any], Any]:

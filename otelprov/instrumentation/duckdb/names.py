@@ -522,6 +522,22 @@ def opened(handle: Any, database: Any) -> None:
         connections.keep(handle, Connection(found))
 
 
+_default: Final[list[Connection]] = []
+
+
+def default(handle: Any) -> None:
+    """``handle`` is the connection of the module's own functions. DuckDB gives another object for
+    it once nobody holds the last: what is known of the connection is not to be gone with that."""
+    if connections.get(handle) is None and _default:
+        connections.keep(handle, _default[0])
+    _default[:] = [connection_of(handle)]
+
+
+def default_chosen(handle: Any) -> None:
+    """The program has chosen the connection of the module's own functions."""
+    _default[:] = [connection_of(handle)]
+
+
 def another(handle: Any, made: Any) -> None:
     """A cursor of a connection: another connection to the same database."""
     connections.keep(made, Connection(connection_of(handle).database))

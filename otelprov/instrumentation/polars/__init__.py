@@ -38,6 +38,7 @@ from otelprov.instrumentation.polars.arguments import (
     source,
     stored,
 )
+from otelprov.instrumentation.polars.eager import said_by
 from otelprov.instrumentation.polars.engine import explain, explain_all
 from otelprov.instrumentation.polars.passages import (
     arriving,
@@ -165,9 +166,10 @@ def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
 
 
 def _transforms() -> Iterable[Entry]:
+    for name in ("with_columns", "with_columns_seq", "select", "select_seq", "filter", "sort"):
+        yield transform(f"DataFrame.{name}", columns=said_by(name))
     for name in (
-        "join join_asof join_where merge_sorted update with_columns with_columns_seq select "
-        "select_seq filter remove pivot unpivot melt sort unique explode unnest drop drop_nulls "
+        "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode unnest drop drop_nulls "
         "drop_nans fill_null fill_nan rename cast transpose unstack upsample partition_by sample "
         "top_k bottom_k describe with_row_index with_row_count to_dummies shift reverse "
         "interpolate gather gather_every head tail limit slice sql match_to_schema corr "
@@ -212,7 +214,9 @@ def _groups() -> Iterable[Entry]:
         yield step(f"DataFrame.{name}", carries_parameters=True)
     for owner in ("GroupBy", "DynamicGroupBy", "RollingGroupBy"):
         owner = f"dataframe.group_by.{owner}"
-        for name in ("agg", "map_groups", "apply"):
+        aggregated = said_by("agg") if owner.endswith(".GroupBy") else None
+        yield transform(f"{owner}.agg", name="group_by.agg", columns=aggregated)
+        for name in ("map_groups", "apply"):
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         for name in (
             "all count first head last len max mean median min n_unique quantile sum tail"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ def names_of(value: Any) -> Names | None:
 
     A Series has one column. Labels of pandas that have no one text are not named.
     """
-    kind = _kind(type(value))
+    class_: Any = type(value)
+    kind = _kind(class_)
     if kind == "DataFrame":
         return _frame(value.columns, value.index)
     if kind == "Series":
@@ -34,8 +36,8 @@ def names_of(value: Any) -> Names | None:
 
 
 @lru_cache(maxsize=256)
-def _kind(class_: Any) -> str | None:
-    for base in class_.__mro__:
+def _kind(class_: Hashable) -> str | None:
+    for base in getattr(class_, "__mro__", ()):
         library, name = base.__module__.partition(".")[0], base.__name__
         if library == "pandas" and name in ("DataFrame", "Series"):
             return str(name)

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
 from otelprov.artifacts.derivation import Origin, step_path
@@ -31,6 +31,8 @@ MAX_HELD_TEXT = 200
 
 Parameters = tuple[tuple[str, object], ...]
 Columns = tuple[tuple[str, ...] | None, ...]
+WHOLE: Final = ("*",)
+"""In place of columns: a selection of the rows of the table, as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Identity:
     columns: Columns = ()
     """The columns of each of ``sources`` that the object was made of, None where it may be any;
     empty where that holds of all."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is an artifact, or stands for one: a groupby."""
+        return (not self.path and len(self.sources) == 1) or self.columns == (WHOLE,)
 
     @property
     def artifact(self) -> Source | None:
@@ -290,6 +297,7 @@ def _columns(sources: Mapping[object, Source], inputs: Iterable[Identity]) -> Co
             source = settled(source)
             key = source.id if isinstance(source, Artifact) else source
             own = identity.columns[number] if identity.columns else None
+            own = None if own == WHOLE else own  # the step may change what is in it
             before = found.get(key, {})
             found[key] = None if own is None or before is None else before | dict.fromkeys(own)
     taken = (found[key] for key in sources)

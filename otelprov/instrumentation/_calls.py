@@ -11,7 +11,8 @@ from typing import Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.names import names_of
+from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
 from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
@@ -314,6 +315,8 @@ class Observed:
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:
             operation.wrote(known.artifact)
+        elif operation.content is not None:
+            operation.content = with_(operation.content, names=names_of(data))
         place = self._place(entry.target) if entry.target is not None else None
         if place is not None:
             how = reading(self.site.call.library, self.parameters)
@@ -362,7 +365,7 @@ class Observed:
     def _come_from(self, columns: Callable[[Mapping[str, Any]], ColumnSources | None]) -> None:
         """Say where the columns of the result come from: of ``self`` alone, where that is all."""
         used = self.operation.used_so_far()
-        if len(used) == 1:
+        if len(used) == 1 and self.operation.used_tables_only:
             with faults.contained(f"where the columns of {self.site.name} come from is not known"):
                 found = columns({**self.parameters, "self": self.target})
                 if found is not None:
@@ -463,11 +466,18 @@ _PICKING = frozenset({"__getitem__", "get_column"})
 def _picked(
     site: Site, arguments: tuple[Any, ...], known: list[Identity]
 ) -> tuple[str, ...] | None:
-    """The columns that a step takes of a table: ``df["a"]``, ``df[["a", "b"]]``."""
-    if site.attribute not in _PICKING or len(known) != 1 or len(arguments) != 2:
+    """The columns that a step takes of a table: ``df["a"]``, ``df[["a", "b"]]``; and of what stands
+    for a table that it still does."""
+    if len(known) != 1 or not known[0].is_table:
+        return None
+    if site.entry.carries_parameters:
+        return WHOLE
+    if site.attribute not in _PICKING or len(arguments) != 2:
         return None
     table, key = arguments
-    if known[0].path or type(table).__name__ != "DataFrame":
+    if known[0].path:
+        return WHOLE if observation.stands_in(table) else None
+    if type(table).__name__ != "DataFrame":
         return None
     if type(key) is str:
         return (key,)

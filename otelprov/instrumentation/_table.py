@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from otelprov.model import OperationKind
-from otelprov.recording.parameters import Defaults
 from otelprov.recording.column_sources import ColumnSources
+from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import Explained, Plan
 
 Arguments = tuple[Any, ...]

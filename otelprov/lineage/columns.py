@@ -10,7 +10,7 @@ sqlglot parses and says which name means which input; it is loaded when it is fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Name = tuple[str, ...]
@@ -30,6 +30,9 @@ class Origin:
     table: Name
     column: str | None
     """None: any of its columns."""
+    how: str = field(default="identity", compare=False)
+    """``identity``, ``transformation`` or ``aggregation``; of rows ``filter``, ``join``,
+    ``group_by`` or ``sort``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class Columns:
     """The table that they are written to."""
     opaque: str = ""
     """Why nothing more is known; empty where the columns are all."""
+    rows: tuple[Origin, ...] = ()
+    """The columns that decide which rows there are, and in which order: of conditions, joins,
+    groupings and orders, also of the queries inside."""
+    rows_opaque: str = ""
+    """Why these may not be all."""
 
     def get(self, name: str) -> Column | None:
         """The column of a name, which does not depend on its case."""
@@ -94,6 +102,8 @@ class _Statement:
     def __init__(self, schema: Schema, dialect: str) -> None:
         self._schema = schema
         self._dialect = dialect
+        self._rows: tuple[Origin, ...] = ()
+        self._rows_opaque = ""
 
     def columns(self, tree: Any) -> Columns:
         """Of any statement.
@@ -104,7 +114,7 @@ class _Statement:
         from sqlglot import exp
 
         if isinstance(tree, exp.Query):
-            return Columns(tuple(self._query(tree)))
+            return self._of_query(tree)
         if isinstance(tree, exp.Create):
             if not isinstance(tree.expression, exp.Query):
                 raise _Opaque("it makes nothing of a query")
@@ -113,16 +123,22 @@ class _Statement:
             return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
         if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
             if isinstance(tree.this, exp.Subquery):
-                return Columns(tuple(self._query(tree.this.this)))
-            return Columns(tuple(self._query(exp.select("*").from_(tree.this.copy()))))
+                return self._of_query(tree.this.this)
+            return self._of_query(exp.select("*").from_(tree.this.copy()))
         if isinstance(tree, exp.Update):
             return self._update(tree)
         if isinstance(tree, exp.Merge):
             return self._merge(tree)
         raise _Opaque(f"{tree.key.upper()} has no columns that could be followed")
 
+    def _of_query(self, query: Any) -> Columns:
+        return Columns(tuple(self._query(query)), rows=self._rows, rows_opaque=self._rows_opaque)
+
     def _query(self, query: Any) -> list[Column]:
-        return _Query(query, self._schema, self._dialect).columns()
+        found = _Query(query, self._schema, self._dialect)
+        columns = found.columns()
+        self._rows, self._rows_opaque = found.rows()
+        return columns
 
     def _written(self, tree: Any, query: Any, *, by_name: bool = False) -> Columns:
         """``INSERT`` and ``CREATE … AS``: by position, where it has names of its own."""
@@ -140,20 +156,22 @@ class _Statement:
             query = query.copy()
             query.set("with_", with_.copy())
         found = self._query(query)
+        rows, unsure = self._rows, self._rows_opaque
         if names is None and isinstance(tree, exp.Insert) and not by_name:
             known = _lookup(self._schema, name)
             if known is None:
                 reason = "which columns of the table are written is not known"
-                return Columns(tuple(found), name, reason)
+                return Columns(tuple(found), name, reason, rows, unsure)
             names = list(known)
         if names is None or by_name:
-            return Columns(tuple(found), name)
+            return Columns(tuple(found), name, "", rows, unsure)
         if any(one.name == "*" for one in found):
             origins = _sorted(origin for one in found for origin in one.origins)
             reason = "the columns of an input are not known"
-            return Columns(tuple(Column(one, origins, reason) for one in names), name)
+            columns = tuple(Column(one, origins, reason) for one in names)
+            return Columns(columns, name, "", rows, unsure)
         renamed = [replace(one, name=to) for one, to in zip(found, names, strict=False)]
-        return Columns(tuple(renamed), name)
+        return Columns(tuple(renamed), name, "", rows, unsure)
 
     def _update(self, tree: Any) -> Columns:
         """``UPDATE``: the columns that are set; all others stay what they were."""
@@ -260,6 +278,28 @@ class _Query:
             found.append(self._at(self._scope, index, name))
         return found
 
+    def rows(self) -> tuple[tuple[Origin, ...], str]:
+        """What decides which rows it gives, and why that may not be all."""
+        from sqlglot import exp
+
+        parts: list[Column] = []
+        for scope in self._scopes.values():
+            if not isinstance(scope.expression, exp.Select):
+                continue
+            for why, nodes in _clauses(scope.expression):
+                for node in nodes:
+                    if isinstance(node.unnest(), (exp.Placeholder, exp.Star)):
+                        parts.append(Column("", opaque=f"{why.upper()} by a position, or by all"))
+                    found = self._of(node, scope, "")
+                    parts.append(
+                        replace(found, origins=tuple(replace(o, how=why) for o in found.origins))
+                    )
+        origins = dict.fromkeys(
+            (one.table, one.column, one.how) for part in parts for one in part.origins
+        )
+        reason = next((one.opaque for one in parts if one.opaque), "")
+        return tuple(Origin(*one) for one in origins), reason
+
     def _at(self, scope: Any, index: int, name: str) -> Column:
         """The column of a query at a position."""
         from sqlglot import exp
@@ -303,7 +343,7 @@ class _Query:
             return Column("*", opaque="COLUMNS chooses columns by a pattern")
         nodes = [node, *_windows(node, scope.expression)]
         parts = [
-            self._column(column, scope)
+            _turned(self._column(column, scope), _how(column, one))
             for one in nodes
             for column in find_all_in_scope(one, exp.Column)
         ]
@@ -311,7 +351,8 @@ class _Query:
         for sub in scope.subquery_scopes:
             if id(sub.expression) in inside:
                 selects = range(len(sub.expression.selects))
-                parts += [self._at(sub, index, name) for index in selects]
+                how = "identity" if node.unalias() is sub.expression.parent else "transformation"
+                parts += [_turned(self._at(sub, index, name), how) for index in selects]
         return _all(name, parts)
 
     def _column(self, column: Any, scope: Any) -> Column:
@@ -380,7 +421,38 @@ def _both(one: Column, other: Column) -> Column:
 
 
 def _sorted(origins: Iterable[Origin]) -> tuple[Origin, ...]:
-    return tuple(sorted(set(origins), key=lambda one: (one.table, one.column or "")))
+    """Each once: what comes in both as it is and computed is computed."""
+    found: dict[Origin, Origin] = {}
+    for one in origins:
+        before = found.get(one)
+        if before is None or _RANK.get(one.how, 0) > _RANK.get(before.how, 0):
+            found[one] = one
+    return tuple(sorted(found.values(), key=lambda one: (one.table, one.column or "")))
+
+
+_RANK: Final = {"identity": 0, "transformation": 1, "aggregation": 2}
+
+
+def _turned(column: Column, how: str) -> Column:
+    """What is computed of a column: of an aggregation it stays one."""
+    if how == "identity":
+        return column
+    origins = (one if one.how == "aggregation" else replace(one, how=how) for one in column.origins)
+    return replace(column, origins=tuple(origins))
+
+
+def _how(column: Any, node: Any) -> str:
+    """What an expression makes of a column in it."""
+    from sqlglot import exp
+
+    how, place = "identity", column
+    while place is not node:
+        place = place.parent
+        if isinstance(place, exp.AggFunc):
+            return "aggregation"
+        if not isinstance(place, (exp.Alias, exp.Paren)):
+            how = "transformation"
+    return how
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -403,6 +475,21 @@ def _windows(node: Any, select: Any) -> Iterator[Any]:
         name = window.args.get("alias")
         if name is not None and name.name.lower() in named:
             yield named[name.name.lower()]
+
+
+def _clauses(select: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The parts of a query that choose, pair, group and order rows, each with what it does."""
+    get = select.args.get
+    for name, why in (("where", "filter"), ("having", "filter"), ("qualify", "filter")):
+        if get(name) is not None:
+            yield why, [get(name).this]
+    for join in get("joins") or ():
+        if join.args.get("on") is not None:
+            yield "join", [join.args["on"]]
+    if get("group") is not None:
+        yield "group_by", list(get("group").expressions)
+    if get("order") is not None:
+        yield "sort", [one.this for one in get("order").expressions]
 
 
 def _is_pivoted(scope: Any, table: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from otelprov.artifacts.deferred import Source, resolve
-from otelprov.artifacts.registry import Identity
+from otelprov.artifacts.registry import WHOLE, Identity
 from otelprov.model import Artifact
 
 MAX_TEXT: Final = 1_900
@@ -78,12 +78,13 @@ def inputs_text(inputs: Sequence[tuple[str, Identity]]) -> str | None:
 
     None where the roles of what was used say all.
     """
-    if not any(one.columns for _, one in inputs) and _all_differ(inputs):
+    if _all_tables(inputs):
         return None
     found: dict[str, dict[str, Any]] = {}
     for role, identity in inputs:
         for number, source in enumerate(identity.sources):
             own = identity.columns[number] if identity.columns else None
+            own = WHOLE if identity.is_table else own
             taken = found.setdefault(role, {})
             key = resolve(source).id[:ID]
             before = taken.get(key, ())
@@ -93,16 +94,17 @@ def inputs_text(inputs: Sequence[tuple[str, Identity]]) -> str | None:
     return text.decode() if len(text) <= MAX_TEXT else None
 
 
-def _all_differ(inputs: Sequence[tuple[str, Identity]]) -> bool:
-    if len(inputs) < 2:
-        return True
+def _all_tables(inputs: Sequence[tuple[str, Identity]]) -> bool:
+    """Whether each input is an artifact of its own."""
     seen: set[object] = set()
     for _, identity in inputs:
-        for source in identity.sources:
-            key = source.id if isinstance(source, Artifact) else source
-            if key in seen:
-                return False
-            seen.add(key)
+        if not identity.is_table:
+            return False
+        source = identity.sources[0]
+        key = source.id if isinstance(source, Artifact) else source
+        if key in seen:
+            return False
+        seen.add(key)
     return True
 
 

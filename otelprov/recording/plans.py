@@ -339,8 +339,8 @@ class Execution:
             if leaf.files:
                 found = self._read_as(leaf.files)
             else:
-                found = self._given_as(leaf.all_columns, len(tables))
-                if len(found) != 1:
+                found, is_it = self._given_as(leaf.all_columns, len(tables))
+                if not is_it:
                     unclear.add(number)
             columns.used.append(found)
         if unclear:
@@ -365,18 +365,21 @@ class Execution:
                 found.append(source)
         return found
 
-    def _given_as(self, names: tuple[str, ...], number: int) -> list[Source]:
-        """The tables in memory that one of these columns may be: the engine does not say which."""
+    def _given_as(self, names: tuple[str, ...], number: int) -> tuple[list[Source], bool]:
+        """The tables in memory that one of these columns may be, and whether it is just that: the
+        engine does not say which, and a table may have been computed of others."""
         every = [table.identity for table in self._tables]
         known = [
             identity
             for identity in every
-            if isinstance(identity.artifact, Artifact)
-            and (identity.artifact.names is None or identity.artifact.names.columns == names)
+            if not isinstance(source := identity.artifact, Artifact)
+            or source.names is None
+            or source.names.columns == names
         ]
         if len(every) == number == 1:
             known = every
-        return [source for identity in known for source in identity.sources]
+        sources = [source for identity in known for source in identity.sources]
+        return sources, len(known) == 1 and known[0].is_table
 
     def failed(self) -> None:
         """It has raised: what it would have read may have been read, in any part."""

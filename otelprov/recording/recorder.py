@@ -401,6 +401,11 @@ class OpenOperation:
         """Where the columns of what the call makes come from, as the engine says."""
         self._column_sources = sources
 
+    @property
+    def used_tables_only(self) -> bool:
+        """Whether nothing of what it used was computed of an artifact by steps between."""
+        return all(identity.is_table for _, identity in self._inputs)
+
     def used_so_far(self) -> list[Source]:
         """The artifacts that the call has read until now."""
         return [artifact for _, artifact in tuple(self.used.values())]
@@ -855,7 +860,8 @@ def with_content(artifact: Source, content: Source | None) -> Source:
     if isinstance(artifact, Artifact) and isinstance(content, Artifact):
         if content.coverage != "full":
             return artifact
-        return replace(artifact, content_id=content.id, schema=content.schema)
+        names = artifact.names or content.names
+        return replace(artifact, content_id=content.id, schema=content.schema, names=names)
 
     def both() -> Artifact:
         found = with_content(resolve(artifact), resolve(content))

@@ -169,8 +169,9 @@ def _transforms() -> Iterable[Entry]:
     for name in ("with_columns", "with_columns_seq", "select", "select_seq", "filter", "sort"):
         yield transform(f"DataFrame.{name}", columns=said_by(name))
     for name in (
-        "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode unnest drop drop_nulls "
-        "drop_nans fill_null fill_nan rename cast transpose unstack upsample partition_by sample "
+        "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode "
+        "unnest drop drop_nulls drop_nans fill_null fill_nan rename cast transpose unstack "
+        "upsample partition_by sample "
         "top_k bottom_k describe with_row_index with_row_count to_dummies shift reverse "
         "interpolate gather gather_every head tail limit slice sql match_to_schema corr "
         "hstack vstack fold map_rows map_columns apply rolling_agg first last"

@@ -312,11 +312,11 @@ class Observed:
         data = self._data()
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = observation.look_at(operation, data)
+        if operation.content is not None and (names := names_of(data)) is not None:
+            operation.content = with_(operation.content, names=names)
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:
             operation.wrote(known.artifact)
-        elif operation.content is not None:
-            operation.content = with_(operation.content, names=names_of(data))
         place = self._place(entry.target) if entry.target is not None else None
         if place is not None:
             how = reading(self.site.call.library, self.parameters)

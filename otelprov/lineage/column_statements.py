@@ -39,6 +39,8 @@ def sources(question: Question) -> Sources:
         for name, ids in bound.items()
         if (names := _common(question, ids)) is not None
     }
+    # What DuckDB calls the source of a relation has the columns of the variable.
+    schema |= {(f"otelprov {name[0]}",): names for name, names in schema.items() if len(name) == 1}
     found = _resolved(readable, tuple(schema.items()))
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)

@@ -156,10 +156,11 @@ class _Walk:
                     known = other.artifact.names
             if known is not None:
                 made = replace(made, artifact=replace(made.artifact, names=known))
+        own = {one.artifact.id: one.artifact.names for one in operation.used}
         return Question(
             operation,
             made,
-            lambda id_: self._names_at(id_, self._maker(operation.id, id_)),
+            lambda id_: own.get(id_) or self._names_at(id_, self._maker(operation.id, id_)),
         )
 
     # --- back ---

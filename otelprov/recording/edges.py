@@ -78,7 +78,7 @@ def used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         found[semconv.ARTIFACT_MAKER] = artifact.maker
     if artifact.carrier:
         found[semconv.ARTIFACT_CARRIER] = artifact.carrier
-    if artifact.names is not None and not artifact.maker:
+    if artifact.names is not None and (not artifact.maker or artifact.coverage == "none"):
         found.update(_named(artifact.names))
     return found
 

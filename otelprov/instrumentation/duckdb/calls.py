@@ -136,6 +136,7 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     lower = (full[0].lower(), full[1].lower(), full[2].lower())
     connection.database.views.pop(lower, None)
     names.tables.pop(lower, None)
+    names.columns.pop(lower, None)
     if statement.is_view:
         names.views[lower] = statement
     else:

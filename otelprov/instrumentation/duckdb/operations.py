@@ -29,7 +29,7 @@ from otelprov.instrumentation.duckdb.names import (
     default,
     plans,
 )
-from otelprov.model import Artifact, OperationKind
+from otelprov.model import Artifact, Names, OperationKind
 from otelprov.recording import observation, places
 from otelprov.recording import plans as recording_plans
 from otelprov.recording.bounds import Reading
@@ -128,7 +128,8 @@ class Running(Watched):
 
     def _artifact(self, table: Table) -> Artifact:
         """The table, with the last operation that wrote it here."""
-        return replace(_named(table), maker=self.database.makers.get(table.uri))
+        names = None if table.columns is None else Names(table.columns)
+        return replace(_named(table), maker=self.database.makers.get(table.uri), names=names)
 
     def returned(self, result: Any) -> None:
         """The call has returned: say what was read, written and made."""

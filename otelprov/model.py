@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Final, Literal, TypeVar
+from dataclasses import field
+from typing import Final, Literal, TypeVar
+
+from otelprov._record import record
 
 T = TypeVar("T")
 
@@ -71,7 +73,7 @@ is gone and has not said how it ended; ``unknown``: nobody can tell."""
 ParameterValue = str | bool | int | float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Column:
     """A column of a table: ``digest`` says what it holds, and does not depend on the name."""
 
@@ -81,46 +83,7 @@ class Column:
     """64 hex digits."""
 
 
-def _made_quickly(kind: type[T]) -> type[T]:
-    """A frozen class whose ``__init__`` takes a third of the time.
-
-    The one that ``dataclass`` makes of a frozen class asks ``object.__setattr__`` for each field:
-    4 µs for an artifact, of which each operation makes one and a walk thousands. Here the new
-    object belongs, until all of it is written, to a class that has the same slots and is not
-    frozen.
-    """
-    own = fields(kind)  # type: ignore[arg-type]
-    room: dict[str, Any] = {
-        "_become": object.__dict__["__class__"].__set__,
-        "_Open": type(f"_Open{kind.__name__}", (), {"__slots__": tuple(one.name for one in own)}),
-        "_kind": kind,
-        "_missing": MISSING,
-    }
-    given, lines = ["self"], ["_become(self, _Open)"]
-    for one in own:
-        name = value = one.name
-        if not one.init:
-            continue
-        if one.default_factory is not MISSING:
-            room[f"_make_{name}"] = one.default_factory
-            given.append(f"{name}=_missing")
-            value = f"_make_{name}() if {name} is _missing else {name}"
-        elif one.default is not MISSING:
-            room[f"_default_{name}"] = one.default
-            given.append(f"{name}=_default_{name}")
-        else:
-            given.append(name)
-        lines.append(f"self.{name} = {value}")
-    lines.append("self.__class__ = _kind")
-    if hasattr(kind, "__post_init__"):
-        lines.append("self.__post_init__()")
-    body = "".join(f"    {line}\n" for line in lines)
-    exec(f"def __init__({', '.join(given)}):\n{body}", room)  # noqa: S102 - as dataclass does it
-    setattr(kind, "__init__", room["__init__"])  # noqa: B010 - mypy knows that one cannot
-    return kind
-
-
-@dataclass(frozen=True, slots=True)
+@record
 class Names:
     """What the columns of a table in memory are called, in their order."""
 
@@ -131,8 +94,7 @@ class Names:
     """Whether these are all."""
 
 
-@_made_quickly
-@dataclass(frozen=True, slots=True)
+@record
 class Artifact:
     """A piece of data: what it is (``id``) and what is known about it.
 
@@ -162,7 +124,7 @@ class Artifact:
     """The columns by name, where they are known."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Passage:
     """What is recorded of the columns of an artifact, in one operation."""
 
@@ -174,8 +136,7 @@ class Passage:
     """Of what was used: how the statement names it."""
 
 
-@_made_quickly
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """An artifact in the part (``role``) that it played in an operation."""
 
@@ -184,7 +145,7 @@ class Usage:
     passage: Passage | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Link:
     """The span that made a used artifact, observed in another trace."""
 
@@ -195,7 +156,7 @@ class Link:
     """16 lowercase hex digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """The code that ran: version and place of the call."""
 
@@ -209,8 +170,7 @@ class Code:
     line: int | None = None
 
 
-@_made_quickly
-@dataclass(frozen=True, slots=True)
+@record
 class Operation:
     """One recorded operation, as read back from a journal or a backend."""
 
@@ -253,7 +213,7 @@ class Operation:
         object.__setattr__(self, "id", f"{self.trace_id}-{self.span_id}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """One process that carried operations out."""
 

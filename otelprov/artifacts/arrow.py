@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts.digest import (
     FEW,
     Block,
@@ -22,7 +22,7 @@ _Write = Callable[[Any, Block], None]
 _WriteAll = Callable[[Sequence[Any], Block], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Plan:
     """What there is to know about an Arrow type: its canonical name, and how it is written.
 

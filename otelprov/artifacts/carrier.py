@@ -10,10 +10,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeAlias, Literal
+from typing import Final, Literal, TypeAlias
 
 from otelprov import semconv
+from otelprov._record import record
 from otelprov.artifacts import contents, files, formats
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.model import Artifact, CarrierState, is_id, is_later_version
@@ -33,7 +33,7 @@ Place = Literal["metadata", "attributes"]
 _TRACEPARENT: Final = rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Carrier:
     """An artifact's id and the span that generated it."""
 
@@ -46,7 +46,7 @@ class Carrier:
     """Whether the file holds only a part of the artifact: one of a partitioned data set's."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """A carrier and where it was found."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from otelprov._record import record
 from otelprov.artifacts.digest import BLOCK_ROWS, ColumnDigest, TableDigest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rows:
     """Rows from ``start`` on, up to and without ``stop``; the first row of a table is 0."""
 
@@ -23,7 +23,7 @@ class Rows:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Side:
     """A column of one of the tables; the first position is 0."""
 
@@ -32,7 +32,7 @@ class Side:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnPair:
     """A column that both tables have."""
 
@@ -54,7 +54,7 @@ class ColumnPair:
         return self.a.type != self.b.type
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableDifference:
     """How table B differs from table A."""
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
+from otelprov._record import record
 from otelprov.artifacts.digest import hasher
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """Where an input comes from: the ids of its sources, and the steps between (section 3).
 
@@ -30,7 +30,7 @@ class Origin:
     path: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Derivation:
     """All that the derivation ids of an operation's outputs are made of (section 2).
 

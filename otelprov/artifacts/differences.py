@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from otelprov._record import record
 from otelprov.artifacts import cells
 from otelprov.artifacts.compare import ColumnPair, Rows, TableDifference
 from otelprov.artifacts.digest import BLOCK_ROWS
 from otelprov.artifacts.stored import Progress, StoredTable, blocks, digest_from, overlapping
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cell:
     """A cell that differs. ``a`` and ``b`` are the values, where they were asked for."""
 
@@ -22,7 +22,7 @@ class Cell:
     b: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnCells:
     """How many cells of a column differ; None and a reason where that cannot be said."""
 
@@ -31,7 +31,7 @@ class ColumnCells:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shift:
     """Rows that only one table has, between rows that both have.
 
@@ -43,7 +43,7 @@ class Shift:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cells:
     """What the closer look found. Only rows that both tables have are compared, one with one."""
 

@@ -12,12 +12,13 @@ import re
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias
 
 from blake3 import blake3
 
 from otelprov import model
+from otelprov._record import record
 
 BLOCK_ROWS: Final = 65_536
 """Rows of a block (section 5). Blocks are counted from the first row, whatever the chunks are."""
@@ -44,7 +45,7 @@ class NoCanonicalForm(Exception):
     """The data has no canonical form in version 1; the message says which part and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnDigest(model.Column):
     """One column of a table; ``digest`` is 64 hex digits and does not depend on the name.
 
@@ -56,7 +57,7 @@ class ColumnDigest(model.Column):
     blocks: Blocks | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableDigest:
     """What a table is: its id, and that of each column.
 
@@ -85,7 +86,7 @@ def text(value: str) -> bytes:
     return _U64.pack(len(data)) + data
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Form:
     """What there is to know about a type: its canonical name, and how pieces of it are written.
 

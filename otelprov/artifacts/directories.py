@@ -7,8 +7,8 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from otelprov._record import record
 from otelprov.artifacts import contents, evidence
 from otelprov.artifacts.digest import NoCanonicalForm, hasher
 from otelprov.artifacts.interruptions import is_of_the_program
@@ -137,7 +137,7 @@ def _state(_: bytes, status: os.stat_result) -> bytes:
     return evidence.of_status(status)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Entry:
     """One entry below a directory."""
 

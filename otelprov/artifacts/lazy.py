@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts.digest import NoCanonicalForm
 from otelprov.artifacts.registration import Content, register
 
@@ -66,7 +66,7 @@ for _name, _reason in {
 # --- data sets ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Whole:
     """A data set whose files are to be read, however large they are."""
 

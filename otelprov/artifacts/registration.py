@@ -12,9 +12,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from otelprov._record import record
 from otelprov.artifacts import classes
 
 DescribedKind = Literal["object", "model", "table", "directory"]
@@ -22,7 +22,7 @@ Content = Callable[[Any], object]
 F = TypeVar("F", bound=Content)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Description:
     """What the objects of a class hold: ``content`` gives it, as values that have ids."""
 

@@ -12,10 +12,10 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
 from otelprov.artifacts.derivation import Origin, step_path
 from otelprov.artifacts.identity import identify
@@ -35,7 +35,7 @@ WHOLE: Final = ("*",)
 """In place of columns: a selection of the rows of the table, as they are."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Identity:
     """The artifacts that an object is or comes from.
 
@@ -234,7 +234,7 @@ def _is_light(value: dict[object, object] | list[object]) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """A small step: the function of a library that passes identities on."""
 

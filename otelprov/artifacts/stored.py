@@ -10,10 +10,10 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from otelprov._record import record
 from otelprov.artifacts.arrow import arrow_column
 from otelprov.artifacts.compare import Rows
 from otelprov.artifacts.digest import BLOCK_ROWS, TableDigest, table_digest
@@ -176,7 +176,7 @@ def _needed(first: int, rows: int, wanted: Sequence[Rows] | None) -> bool:
     return wanted is None or overlapping(first, rows, wanted)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _ArrowFile:
     """An Arrow IPC file (Feather version 2 is one)."""
 
@@ -201,7 +201,7 @@ class _ArrowFile:
             first += batch.num_rows
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _ParquetFile:
     """A Parquet file."""
 
@@ -246,7 +246,7 @@ class _ParquetFile:
         return [names[i] for i in sorted(set(positions))] or None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _DataSet:
     """The Parquet files of a directory as one table."""
 

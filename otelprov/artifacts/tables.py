@@ -8,9 +8,10 @@ import itertools
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts import classes, columns
 from otelprov.artifacts.arrow import arrow_column, arrow_form
 from otelprov.artifacts.digest import (
@@ -84,7 +85,7 @@ def digest(value: Any, *, blocks: bool = False) -> TableDigest:
     return table_digest(*_stream(value, request))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Request:
     """What the caller of ``digest`` asked for."""
 

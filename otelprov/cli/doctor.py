@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from otelprov._record import record
 from otelprov.redaction import redact
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
 _COLOURS = {"ok": "green", "note": None, "problem": "red"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One thing that was looked at."""
 

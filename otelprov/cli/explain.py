@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+
+from otelprov._record import record
 
 if TYPE_CHECKING:
     from otelprov.artifacts.compare import TableDifference
@@ -30,7 +32,7 @@ class Failed(click.ClickException):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Side:
     """One of the two: where it is, and what it is."""
 
@@ -42,7 +44,7 @@ class Side:
     """The id of the table in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileDifference:
     """A file below two directories: its path in A, or in B where only that has it."""
 
@@ -52,7 +54,7 @@ class FileDifference:
     """Its path in B, where that is another."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """Everything that is said about two files or directories."""
 

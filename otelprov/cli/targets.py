@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from otelprov._record import record
 from otelprov.lineage.graph import Gap
 from otelprov.lineage.makers import latest
 from otelprov.model import Artifact, Operation, Run, id_beginning
@@ -27,7 +27,7 @@ _FORMS = (
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What was asked for: exactly one of the first four."""
 

@@ -8,13 +8,14 @@ count has to be taken there, with pandas' own limits and in pandas' own words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from otelprov._record import record
 
 Warned = tuple[str, type[Warning]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChainedAssignment:
     """How one method of pandas finds chained assignment."""
 

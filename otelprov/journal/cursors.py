@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
 import orjson
+
+from otelprov._record import record
 
 try:
     import fcntl
@@ -19,7 +21,7 @@ except ImportError:  # Windows has none: there two shippers are not told apart
 _SLOT: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """How far one segment is delivered, and how many lines met which end."""
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 import orjson
 from blake3 import blake3
 
+from otelprov._record import record
 from otelprov.journal.cursors import Cursor, Progress, newest, progress_of
 
 try:
@@ -39,7 +40,7 @@ _HEAD = 1 << 16  # bytes of a first line that tell a segment from another of the
 _FORGOTTEN = 1000  # segments that are gone and still listed one by one
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trouble:
     """Why a destination takes nothing."""
 
@@ -48,7 +49,7 @@ class Trouble:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A segment that was delivered as a whole."""
 

@@ -10,9 +10,9 @@ what was changed in between by code that is not recorded would look like two con
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from otelprov._record import record
 from otelprov.journal.index import JournalIndex
 
 Stage = Literal["made", "written"]
@@ -38,7 +38,7 @@ GROUP BY artifact, stage, maker
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scope:
     """Which derivations are asked about: all, or those that meet every condition that is set."""
 
@@ -50,7 +50,7 @@ class Scope:
     """Only these ids."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Totals:
     """How many derivations there are in a scope, by what can be said of them."""
 
@@ -66,7 +66,7 @@ class Totals:
     """Whose content is not known at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sighting:
     """One making of a derivation, with the content that was seen of it."""
 

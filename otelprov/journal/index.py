@@ -14,10 +14,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otelprov._record import record
 from otelprov.journal import reader
 from otelprov.journal.indexing import bring_up_to_date
 from otelprov.journal.locks import Lock
@@ -35,7 +35,7 @@ _RUN = "(SELECT id FROM runs WHERE runs.run = ?)"
 _LATEST = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunEntry:
     """A run that the journal knows of; ``place`` is None when its run span is not in it."""
 
@@ -45,7 +45,7 @@ class RunEntry:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Totals:
     """How much there is: files, their bytes, and all their spans."""
 
@@ -59,7 +59,7 @@ class Totals:
     """When the oldest operation began, nanoseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     """What was left out for a limit, summed up, or put into another trace."""
 

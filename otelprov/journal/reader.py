@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from otelprov import semconv
+from otelprov._record import record
 
 Value = str | bool | int | float | list["Value"]
 Attributes = Mapping[str, Value]
@@ -28,7 +29,7 @@ class Event(NamedTuple):
     attributes: Attributes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpanLink:
     """A link of a span."""
 
@@ -68,7 +69,7 @@ class Span(NamedTuple):
         return 0 if not self.end else 2 if self.pending is None else 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lost:
     """What a process could not write to the journal."""
 
@@ -91,7 +92,7 @@ class Line(NamedTuple):
     """Whether the line was written to its end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Damage:
     """A line that could not be read; ``line`` is 0 when it is the whole file."""
 

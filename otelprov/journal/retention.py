@@ -11,12 +11,12 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import orjson
 
+from otelprov._record import record
 from otelprov.journal.due import LOCK
 from otelprov.journal.segment import SUFFIX, UNFINISHED, lock_closed
 
@@ -37,7 +37,7 @@ _ENDED: Final = re.compile(rb'"(?:endTimeUnixNano|timeUnixNano)":\s*"?(\d+)')
 _SPAN: Final = b'{"resourceSpans":'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrunedSegment:
     """A segment that was deleted to keep the journal within its limit."""
 
@@ -51,7 +51,7 @@ class PrunedSegment:
     delivered: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pruned:
     """All that was deleted so far, and the last segments one by one."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, NamedTuple
 
+from otelprov._record import record
 from otelprov.model import Artifact, Names, Operation, Usage
 
 WHOLE: Final = ("*",)
@@ -29,7 +30,7 @@ class From(NamedTuple):
     ``group_by``, ``sort`` or ``opaque``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sources:
     """Where the columns of one artifact come from, which an operation made."""
 
@@ -50,7 +51,7 @@ NamesOf = Callable[[str], Names | None]
 """The names of the columns of something that the operation used, by id."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """An operation, and one artifact that it made."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from otelprov._record import record
 from otelprov.lineage.column_sources import Question, Sources, is_by_name, sources_of
 from otelprov.lineage.graph import Direction, Lineage
 from otelprov.model import Names, Operation, Usage
@@ -51,7 +52,7 @@ class Opaque(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ColumnLineage:
     """Where columns come from, or what came of them."""
 

@@ -10,8 +10,10 @@ sqlglot parses and says which name means which input; it is loaded when it is fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
+
+from otelprov._record import record
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -23,7 +25,7 @@ MAX_DEPTH: Final = 200
 """Queries within queries."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class Origin:
     """A column of an input."""
 
@@ -35,7 +37,7 @@ class Origin:
     ``group_by`` or ``sort``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Column:
     """A column that a statement gives or writes."""
 
@@ -47,7 +49,7 @@ class Column:
     """Why there may be more origins; empty where these are all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Columns:
     """What is known of the columns of a statement."""
 

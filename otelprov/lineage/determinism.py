@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from otelprov._record import record
 from otelprov.journal import derivations
 from otelprov.journal.derivations import Scope, Sighting, Stage, Totals
 from otelprov.lineage.sources.journal import JournalSource
@@ -24,7 +24,7 @@ _WALKED: Final = 10_000
 """Derivations that are looked at on the way back from one that differs."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Making:
     """One making of a content: the operation that made it, and when that was seen."""
 
@@ -35,7 +35,7 @@ class Making:
     run: Run | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Content:
     """One of the contents that a derivation had."""
 
@@ -50,7 +50,7 @@ class Content:
     """URIs of the files that were written with this content."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """A derivation that had several contents."""
 
@@ -77,7 +77,7 @@ class Finding:
         return self.proven or not self.causes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """What was found, and what was looked at."""
 

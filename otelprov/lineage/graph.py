@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from otelprov._record import record
 from otelprov.model import Artifact, Operation, Run
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Edge(NamedTuple):
     relation: Relation
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gap:
     """What is not known, at an artifact or an operation, in words."""
 
@@ -51,7 +52,7 @@ class Gap:
         return self.artifact or self.operation or ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lineage:
     """The answer to a question about lineage.
 

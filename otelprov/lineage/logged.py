@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Final, Protocol
 
 from otelprov import semconv
+from otelprov._record import record
 from otelprov.journal.reader import Value
 from otelprov.lineage.graph import Lineage
 from otelprov.lineage.sources import Source
 from otelprov.model import Operation, is_id
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogLine:
     """A log record, as it was collected."""
 
@@ -41,7 +42,7 @@ class LogLine:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Written:
     """A line with the operation that was running when it was written, if one was."""
 
@@ -110,7 +111,7 @@ def around(source: Source, logs: LogSource, lineage: Lineage) -> list[Written]:
 # --- one line ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """What the text of a log line says of where it was written."""
 

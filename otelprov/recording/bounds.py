@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts import formats
 from otelprov.artifacts.directories import OpenDirectory
 from otelprov.artifacts.files import OpenFile, opened
@@ -49,7 +49,7 @@ class Budget:
 _PARTIAL: Final = ("nrows", "n_rows", "chunksize", "iterator", "key", "where", "start", "stop")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """How much of its source a call read, as far as its parameters tell."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
 from typing import Protocol
 
+from otelprov._record import record
 from otelprov.artifacts import carrier, files
 from otelprov.artifacts.carrier import Carrier
 from otelprov.artifacts.interruptions import is_of_the_program
@@ -19,7 +19,7 @@ from otelprov.model import Artifact, CarrierState, is_later_version
 from otelprov.recording.bounds import SMALL, Reading
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claimed:
     """What one file says of itself."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from otelprov._record import record
 from otelprov.artifacts.deferred import Source, resolve
 from otelprov.artifacts.registry import WHOLE, Identity
 from otelprov.model import Artifact
@@ -20,7 +21,7 @@ ID: Final = 24
 """Characters of an id that stand for it within one operation."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """A column of something that was used."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 import types
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from otelprov import semconv
+from otelprov._record import record
 from otelprov.artifacts import digest_value
 from otelprov.journal.lines import Part
 from otelprov.model import ParameterValue
@@ -23,7 +23,7 @@ _MAX_CACHED: Final = 64
 """Characters of a text that is looked at once and not at each call."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shown:
     """Parameters as they are written down."""
 

@@ -12,10 +12,11 @@ import glob
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from otelprov._record import record
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Pending, Source, pending, settled
 from otelprov.artifacts.locations import name_and_uri
@@ -31,7 +32,7 @@ MAX_ITEMS: Final = 10_000
 MAX_DEPTH: Final = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Scan:
     """A place outside that is read when the plan is executed."""
 
@@ -42,7 +43,7 @@ class Scan:
     how: Reading = WHOLE
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Given:
     """A table in memory, as it was when it became part of the plan."""
 
@@ -50,7 +51,7 @@ class Given:
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Target:
     """A place outside that is written when the plan is executed."""
 
@@ -61,7 +62,7 @@ class Target:
 Leaf: TypeAlias = Scan | Given | Target
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Plan:
     """What a lazy object carries."""
 
@@ -238,7 +239,7 @@ def _place_key(leaf: Scan | Target) -> object:
 # --- executing ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken:
     """What an engine took of one source, as its own optimised plan says."""
 
@@ -254,7 +255,7 @@ class Taken:
     """Whether it could stop early."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explained:
     """What an engine says of a plan that it executed."""
 
@@ -418,7 +419,7 @@ class Execution:
             self._operation.take(table.identity.sources[0], columns)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Read:
     """What is read of one place of a plan."""
 

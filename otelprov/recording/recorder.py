@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from types import FrameType, FunctionType, MappingProxyType
@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
+from otelprov._record import record
 from otelprov.artifacts import identify
 from otelprov.artifacts.carrier import Carrier
 from otelprov.artifacts.deferred import (
@@ -83,7 +84,7 @@ outlives the process. A query is both, and its database is asked over a network:
 less than the answer takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """What kind of operation a call is: the part that is the same each time."""
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from otelprov._record import record
 from otelprov.artifacts.carrier import Carrier
 from otelprov.artifacts.locations import without_credentials
 from otelprov.model import Artifact, CarrierState
@@ -106,7 +106,7 @@ def carried(uri: str, since: int) -> Carrier | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claimed:
     """What an object says of itself, in its metadata."""
 

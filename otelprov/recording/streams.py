@@ -10,10 +10,11 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from otelprov._record import record
 from otelprov.artifacts import evidence, identify, identify_location
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
@@ -21,7 +22,7 @@ from otelprov.artifacts.locations import without_credentials
 from otelprov.model import Artifact
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Within:
     """A name in a file system: one of pyarrow's or fsspec's."""
 

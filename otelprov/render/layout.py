@@ -12,9 +12,10 @@ the number of columns below the logarithm of the number of nodes.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from otelprov._record import record
 from otelprov.lineage.graph import Lineage
 from otelprov.model import Artifact, Operation
 from otelprov.render.words import IN_MEMORY
@@ -22,7 +23,7 @@ from otelprov.render.words import IN_MEMORY
 RowKind = Literal["artifact", "operation", "run", "above", "below", "joint", "space"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """One line: what it shows and the lines that are drawn to the left of it.
 
@@ -37,7 +38,7 @@ class Row:
     """The operations that this row stands for, in the order of rows, when there are several."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """An artifact that the row of its maker tells of.
 
@@ -48,7 +49,7 @@ class Result:
     referenced: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """The rows; by operation, what its row tells of artifacts that have none of their own."""
 
@@ -58,7 +59,7 @@ class Layout:
     """The operations that rows elsewhere refer to."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class _Node:
     """An operation; or an artifact together with the operation that made it that time.
 
@@ -74,7 +75,7 @@ class _Node:
 _ROOT = _Node("")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Child:
     node: _Node
     joint: _Node | None = None

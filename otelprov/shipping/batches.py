@@ -8,9 +8,9 @@ orjson takes 60.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from otelprov._record import record
 from otelprov.journal.delivery import PREFIX, SUFFIX, Signal
 
 LIMIT: Final = 4 << 20
@@ -31,7 +31,7 @@ _WHOLE: Final = _RESOURCE_END + _REQUEST_END
 """How a line of one resource ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """One line that is to be sent."""
 
@@ -43,7 +43,7 @@ class Item:
     """Lines since the one before that no request can be made of."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """Some consecutive lines of a segment."""
 

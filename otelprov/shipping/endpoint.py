@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit, urlunsplit
 
+from otelprov._record import record
 from otelprov.journal.delivery import Signal
 
 _DEFAULT = "http://localhost:4318"
@@ -23,7 +24,7 @@ class EndpointError(ValueError):
     """An address cannot be sent to; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """One destination of one signal."""
 

@@ -11,11 +11,11 @@ import os
 import time
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
+from otelprov._record import record
 from otelprov.journal.delivery import PREFIX, Signal
 from otelprov.shipping import guest
 from otelprov.shipping.endpoint import LOOPBACK, Endpoint
@@ -58,7 +58,7 @@ _WANTS_TLS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What became of one request."""
 

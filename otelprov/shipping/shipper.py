@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import time_ns
 from typing import Literal
 
+from otelprov._record import record
 from otelprov.journal.cursors import Cursor
 from otelprov.journal.delivery import Delivery, Trouble, head_of
 from otelprov.journal.reader import files
@@ -25,7 +26,7 @@ Outcome = Literal["done", "open", "taken", "stopped"]
 _inherited: list[Client] = []
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sent:
     """One request that was answered, for who watches."""
 
@@ -226,7 +227,7 @@ class Shipper:
         self.delivery.trouble(Trouble(time_ns(), answer.text))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """What is in a journal and was not delivered to a destination."""
 

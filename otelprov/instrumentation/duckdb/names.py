@@ -19,6 +19,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation.duckdb.statements import Name, Statement, is_columnar, statements
 from otelprov.recording import faults
@@ -28,7 +29,7 @@ MAX_VIEWS: Final = 20
 """Views that read views."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Table:
     """A table of a database."""
 
@@ -38,7 +39,7 @@ class Table:
     """The names of its columns, where the database has said them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Held:
     """An object of the program's: a data frame, an array."""
 
@@ -46,7 +47,7 @@ class Held:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Files: a path, a URL or a pattern."""
 
@@ -55,7 +56,7 @@ class Place:
     """Whether only a part of what they hold may be read."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Made:
     """Rows that an operation made, and that lie in DuckDB's memory."""
 
@@ -63,7 +64,7 @@ class Made:
     name: str = "result"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """Something that is read, and of which nobody knows what it is."""
 

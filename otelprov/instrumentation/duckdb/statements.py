@@ -11,17 +11,18 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.statements import later
 
 Name = tuple[str, ...]
 """The parts of a name as they are written: table; schema and table; database, schema and table."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Files:
     """Files that a statement names: a pattern, or the parameter that holds it."""
 
@@ -36,7 +37,7 @@ class Files:
     """And the table."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """One statement, as far as it matters here."""
 

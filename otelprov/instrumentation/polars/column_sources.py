@@ -8,9 +8,9 @@ columns after it opaque: all that they can come from is said, and that it is no 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from otelprov._record import record
 from otelprov.recording.column_sources import ColumnSources, Origin, by_name
 from otelprov.recording.plans import Taken
 
@@ -40,7 +40,7 @@ class _TooLong(Exception):
     """A plan of more nodes than are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Column:
     origins: tuple[Origin, ...] = ()
     opaque: bool = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from otelprov._record import record
 from otelprov.model import Operation, Run
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class AddressError(SourceError):
     """The text that names a source is not understood."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """Which runs are asked for: those that meet every condition that is set."""
 

@@ -125,6 +125,20 @@ ARTIFACT_CONTENT_ID: Final = _attribute(
     "Id of the table that a file was written from, or of the content of an artifact whose own id "
     "is a derivation id, where it was computed.",
 )
+ARTIFACT_SCHEMA: Final = _attribute(
+    "otelprov.artifact.schema",
+    "string",
+    ("event",),
+    "Id of the schema of a table (`schema:<hex>`): the names and types of its columns, in order. "
+    "On a file: that of the table that it was written from.",
+)
+ARTIFACT_VERSION: Final = _attribute(
+    "otelprov.artifact.version",
+    "string",
+    ("event",),
+    "The version of a table that has versions of its own, in the words of its format: the number "
+    "of a Delta Lake version, the id of an Iceberg snapshot.",
+)
 ARTIFACT_REASON: Final = _attribute(
     "otelprov.artifact.reason",
     "string",
@@ -218,7 +232,7 @@ OPERATION_KIND: Final = _attribute(
     "otelprov.operation.kind",
     "string",
     ("span", "run"),
-    "`read`, `transform`, `write`, `query`, `train`, `predict`, `task` or `run`.",
+    "`read`, `transform`, `write`, `query`, `train`, `predict`, `check`, `task` or `run`.",
 )
 RUN_ID: Final = _attribute(
     "otelprov.run.id",

@@ -25,6 +25,7 @@ class Library(NamedTuple):
 LIBRARIES: Final = (
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("deltalake", (1,), ("deltalake",)),
     Library("duckdb", (1, 4), ("duckdb",)),
     Library(
         "fsspec",

@@ -861,8 +861,13 @@ def with_content(artifact: Source, content: Source | None) -> Source:
     if isinstance(artifact, Artifact) and isinstance(content, Artifact):
         if content.coverage != "full":
             return artifact
-        names = artifact.names or content.names
-        return replace(artifact, content_id=content.id, schema=content.schema, names=names)
+        return replace(
+            artifact,
+            content_id=content.id,
+            schema=content.schema,
+            schema_id=artifact.schema_id or content.schema_id,
+            names=artifact.names or content.names,
+        )
 
     def both() -> Artifact:
         found = with_content(resolve(artifact), resolve(content))

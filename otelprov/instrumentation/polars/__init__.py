@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import (
     Entry,
     each,
@@ -33,10 +34,8 @@ from otelprov.instrumentation.polars.arguments import (
     iceberg,
     is_foreign,
     of_data,
-    queried,
     selects_rows,
     source,
-    stored,
 )
 from otelprov.instrumentation.polars.engine import explain, explain_all
 from otelprov.instrumentation.polars.passages import (
@@ -80,8 +79,8 @@ def _reads() -> Iterable[Entry]:
         yield read(name, source="source", places=source)
     yield read("read_iceberg", source="source", places=iceberg)
     yield read("DataFrame.deserialize", source="source")
-    yield read("read_database", source="query", places=queried, client=True)
-    yield read("read_database_uri", source="query", places=queried, client=True)
+    yield read("read_database", observed=Queried, client=True)
+    yield read("read_database_uri", observed=Queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
@@ -113,7 +112,7 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", target="target")
     yield write("DataFrame.write_iceberg", target="target", places=iceberg)
-    yield write("DataFrame.write_database", target="table_name", places=stored, client=True)
+    yield write("DataFrame.write_database", observed=Stored, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
     yield from each(write("to_dicts"), "DataFrame")

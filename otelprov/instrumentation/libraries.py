@@ -44,6 +44,7 @@ LIBRARIES: Final = (
     Library("obstore", (0, 6), ("obstore",)),
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
+    Library("psycopg", (3, 1), ("psycopg",)),
     Library(
         "pyarrow",
         (14,),
@@ -91,6 +92,8 @@ LIBRARIES: Final = (
         ),
         ("scikit-learn",),
     ),
+    Library("sqlalchemy", (2,), ("sqlalchemy",)),
+    Library("sqlite3", (), ("sqlite3",), ("python",)),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),
 )

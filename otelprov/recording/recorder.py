@@ -187,7 +187,9 @@ class OpenOperation:
         "record",
         "ruling",
         "sensitive",
+        "transaction",
         "used",
+        "waits",
     )
 
     def __init__(
@@ -211,6 +213,10 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
+        self.transaction: object | None = None
+        """The transaction of a database that its end waits for."""
+        self.waits = False
+        """Whether it has ended but for that."""
         self._budget: Budget | None = None
         self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
@@ -501,6 +507,12 @@ class OpenOperation:
             self.leave()
         if self._forks != run.forks:
             self._of_this_process()
+        if self.transaction is not None and error is None:
+            # What it made is known when that is over; until then the journal says what is known.
+            self.waits = True
+            with faults.contained(f"the end of {self.call.name} is in the journal later only"):
+                self.record.returned(self.end_time or now(), self._known_by_now())
+            return
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -522,6 +534,13 @@ class OpenOperation:
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time, plain)
+
+    def settled(self) -> None:
+        """The transaction that it wrote in is over."""
+        self.transaction = None
+        if self.waits:
+            self.waits = False
+            self.end()
 
     def _is_plain(self) -> bool:
         """Whether nothing that was used or made had to be waited for: nearly always."""

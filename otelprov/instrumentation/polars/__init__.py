@@ -14,6 +14,7 @@ from typing import Any
 
 from otelprov.instrumentation import deltalake
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import (
     Entry,
     each,
@@ -34,10 +35,8 @@ from otelprov.instrumentation.polars.arguments import (
     iceberg,
     is_foreign,
     of_data,
-    queried,
     selects_rows,
     source,
-    stored,
 )
 from otelprov.instrumentation.polars.eager import said_by
 from otelprov.instrumentation.polars.engine import explain, explain_all
@@ -83,8 +82,8 @@ def _reads() -> Iterable[Entry]:
     yield read("read_delta", source="source", places=deltalake.source)
     yield read("read_iceberg", source="source", places=iceberg)
     yield read("DataFrame.deserialize", source="source")
-    yield read("read_database", source="query", places=queried, client=True)
-    yield read("read_database_uri", source="query", places=queried, client=True)
+    yield read("read_database", observed=Queried, client=True)
+    yield read("read_database_uri", observed=Queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
@@ -118,7 +117,7 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", observed=deltalake.Written, only_when=_at_once)
     yield write("DataFrame.write_iceberg", target="target", places=iceberg)
-    yield write("DataFrame.write_database", target="table_name", places=stored, client=True)
+    yield write("DataFrame.write_database", observed=Stored, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
     yield from each(write("to_dicts"), "DataFrame")

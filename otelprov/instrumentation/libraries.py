@@ -59,6 +59,7 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library(
         "sklearn",

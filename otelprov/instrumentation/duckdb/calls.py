@@ -292,7 +292,7 @@ def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
 
 def registering(name: str, *, method: bool) -> Callable[[Any], Any]:
     def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
-        if not run.active or is_internal(frame):
+        if not run.active:
             return None
         resolver = resolver_of(arguments, keywords, frame, method=method)
         at = int(method)

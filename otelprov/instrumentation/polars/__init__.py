@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otelprov.instrumentation import deltalake
+from otelprov.instrumentation import deltalake, pyiceberg
 from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import (
@@ -32,7 +32,6 @@ from otelprov.instrumentation.polars.arguments import (
     cleaning,
     dataset,
     file,
-    iceberg,
     is_foreign,
     of_data,
     selects_rows,
@@ -80,7 +79,7 @@ def _reads() -> Iterable[Entry]:
     ).split():
         yield read(name, source="source", places=source)
     yield read("read_delta", source="source", places=deltalake.source)
-    yield read("read_iceberg", source="source", places=iceberg)
+    yield read("read_iceberg", source="source", places=pyiceberg.source)
     yield read("DataFrame.deserialize", source="source")
     yield read("read_database", observed=Queried, client=True)
     yield read("read_database_uri", observed=Queried, client=True)
@@ -96,7 +95,7 @@ def _scans() -> Iterable[Entry]:
     # LazyFrame.visit, which holds the interpreter meanwhile, would wait for ever (2.1).
     yield plan("scan_delta", source="source", places=deltalake.source, runs_functions=True)
     yield step("io.delta._dataset.DeltaDataset.__init__", around=deltalake.scanning)
-    yield plan("scan_iceberg", source="source", places=iceberg, runs_functions=True)
+    yield plan("scan_iceberg", source="source", places=pyiceberg.source, runs_functions=True)
     yield plan("scan_pyarrow_dataset", source="source", places=dataset, runs_functions=True)
     yield plan("scan_arrow_c_stream", source="source", runs_functions=True)
     yield plan("defer", runs_functions=True)
@@ -116,7 +115,7 @@ def _writes() -> Iterable[Entry]:
     )
     yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", observed=deltalake.Written, only_when=_at_once)
-    yield write("DataFrame.write_iceberg", target="target", places=iceberg)
+    yield write("DataFrame.write_iceberg", observed=pyiceberg.Committed)
     yield write("DataFrame.write_database", observed=Stored, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
@@ -141,8 +140,8 @@ def _writes() -> Iterable[Entry]:
     )
     yield write(
         "LazyFrame.sink_iceberg",
-        target="target",
-        places=iceberg,
+        data="",
+        observed=pyiceberg.Committed,
         explain=explain,
         only_when=at_once,
     )

@@ -159,13 +159,13 @@ class Connection:
     """What is known of one connection to a database."""
 
     def __init__(
-        self, place: Place, ask: Ask | None = None, default_schema: str | None = None
+        self, place: Place, *, asks: bool = False, default_schema: str | None = None
     ) -> None:
-        """``ask`` where PostgreSQL can be asked what a name stands for."""
+        """``asks`` where PostgreSQL can be asked what a name stands for."""
         self.place = place
         self.known = _databases.setdefault(place.uri, _Known())
         self.transaction = Transaction()
-        self.ask = ask
+        self.asks = asks
         self.default_schema = default_schema
         self.last: Any = None
         """The last write of the open transaction: one more of the same text may be part of it."""
@@ -214,16 +214,25 @@ class Connection:
             return Table(f"{uri}#{last}", last)
         if outer:
             return Table(f"{self.place.uri}#{'.'.join(outer[-2:])}.{last}", last)
-        if self.ask is not None:
+        if self.asks:
             return self._looked_up(name)
         if not self._schema_is_known:
             return "the schema of a table is not known"
         full = f"{self.default_schema}.{last}" if self.default_schema else last
         return Table(f"{self.place.uri}#{full}", last)
 
+    def target(self, statement: Statement) -> Table | None:
+        """The table that a statement writes, where that is known."""
+        if statement.target is None:
+            return None
+        if statement.temporary:
+            return self._temporary_table(statement.target[-1])
+        found = self.table(statement.target)
+        return found if isinstance(found, Table) else None
+
     def had(self, name: Name | None) -> bool | None:
         """Whether a table was there before a statement; None where nobody was asked."""
-        if self.ask is None or name is None or name not in self._names:
+        if not self.asks or name is None or name not in self._names:
             return None
         return self._names[name] is not None
 
@@ -263,10 +272,10 @@ class Connection:
             else:
                 self._names[(name,)] = Table(f"{self.place.uri}#{schema}.{table}", table)
 
-    def look_up(self, found: Iterable[Statement]) -> None:
+    def look_up(self, found: Iterable[Statement], ask: Ask) -> None:
         """Ask, where something has to be asked."""
-        if self.ask is not None and (question := self.questions(found)) is not None:
-            self.answered(self.ask(question))
+        if self.asks and (question := self.questions(found)) is not None:
+            self.answered(ask(question))
 
     def _looked_up(self, name: Name) -> Read | None:
         found = self._names.get(name)
@@ -319,7 +328,7 @@ class Connection:
             if word in ("COMMIT", "END", "ROLLBACK", "ABORT"):
                 back = _BACK_TO.match(text)
                 if word == "ROLLBACK" and back is not None:
-                    self.transaction.back_to(_plain_name(back[1]))
+                    self.back_to(_plain_name(back[1]))
                 elif word in ("ROLLBACK", "ABORT"):
                     self.ended(undone=True)
                 else:
@@ -327,11 +336,27 @@ class Connection:
             elif word in ("SAVEPOINT", "RELEASE"):
                 named_ = _SAVEPOINT.match(text)
                 if named_ is not None and word == "SAVEPOINT":
-                    self.transaction.savepoint(_plain_name(named_[1]))
+                    self.savepoint(_plain_name(named_[1]))
                 elif named_ is not None:
-                    self.transaction.release(_plain_name(named_[1]))
+                    self.release(_plain_name(named_[1]))
         if not still_open and self.transaction:
             self.ended()
+
+    def savepoint(self, name: str) -> None:
+        """What is written from now on may be taken back by itself."""
+        self.last = None
+        self.transaction.savepoint(name)
+
+    def release(self, name: str) -> None:
+        """A savepoint is over."""
+        self.last = None
+        self.transaction.release(name)
+
+    def back_to(self, name: str) -> None:
+        """What was written since a savepoint is taken back."""
+        self.last = None
+        self._names.clear()
+        self.transaction.back_to(name)
 
     def ended(self, *, undone: bool = False) -> None:
         """Its transaction is over."""

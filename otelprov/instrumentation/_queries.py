@@ -19,7 +19,7 @@ from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import is_internal
-from otelprov.instrumentation._databases import Connection, Place, Table, parsed, unknown
+from otelprov.instrumentation._databases import Ask, Connection, Place, Table, parsed, unknown
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
 from otelprov.recording import faults
@@ -136,8 +136,8 @@ class Executing:
                     self._reads.append("whether IF NOT EXISTS did anything is not known")
                 continue
             self._reads += connection.reads(one)
-            target = connection.table(one.target) if one.target is not None else None
-            if isinstance(target, Table):
+            target = connection.target(one)
+            if target is not None:
                 self._writes.append((target, one))
         self.touches = bool(self._reads or self._writes)
         """Whether it reads or writes tables."""
@@ -317,9 +317,11 @@ class Sent:
         group: object = None,
         parameters: object = None,
         rows: object = None,
+        ask: Ask | None = None,
     ) -> None:
         """``parameters`` are those of one execution, ``rows`` those of many; what is sent for one
-        ``group`` again and again is one operation."""
+        ``group`` again and again is one operation. ``ask`` asks the database what names stand for,
+        where that has not been done."""
         self._connection = connection
         self._text = text
         self._found: tuple[Statement, ...] = ()
@@ -333,7 +335,8 @@ class Sent:
             return
         if isinstance(caller, FrameType) and run.excludes(call().full_name):
             return
-        connection.look_up(self._found)
+        if ask is not None:
+            connection.look_up(self._found, ask)
         executing = Executing(connection, call, caller, text, self._found, group)
         if executing.touches:
             self.executing = executing

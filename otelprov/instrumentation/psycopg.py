@@ -75,13 +75,8 @@ def _known(connection: Any) -> Connection | None:
         # Others speak the same protocol.
         cockroach = connection.info.parameter_status("crdb_version")
         if connection.info.vendor == "PostgreSQL" and cockroach is None:
-            found.ask = _asked_before
+            found.asks = True
     return found
-
-
-def _asked_before(_: str) -> list[Any]:
-    """Nothing: what has to be asked was asked before the statement, in the way of its cursor."""
-    return []
 
 
 def _status(connection: Any) -> int:
@@ -94,7 +89,7 @@ def _open(connection: Any) -> bool:
 
 def _question(known: Connection | None, text: str | None) -> str | None:
     """What has to be asked before a statement."""
-    if known is None or text is None or known.ask is None:
+    if known is None or text is None or not known.asks:
         return None
     from otelprov.instrumentation._databases import parsed
 
@@ -383,7 +378,9 @@ def _streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _copying(original: Callable[..., Any]) -> Callable[..., Any]:
+def _copying(original: Any) -> Callable[..., Any]:
+    generator = original.__wrapped__  # what contextlib has made a context manager of
+
     def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
         caller = caller_of(sys._getframe(1), OWN) if run.active else None
         _asked(self, statement, caller)
@@ -391,8 +388,7 @@ def _copying(original: Callable[..., Any]) -> Callable[..., Any]:
         if begun is not None and begun.sent is not None:
             begun.sent.leave()
         try:
-            with original(self, statement, *args, **kwargs) as copy:
-                yield copy
+            yield from generator(self, statement, *args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
@@ -403,6 +399,9 @@ def _copying(original: Callable[..., Any]) -> Callable[..., Any]:
             begun.returned()
 
     return contextmanager(wrapper)
+
+
+_ENTERED: Final = frozenset({"__aenter__", "__aexit__"})
 
 
 def _copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -418,6 +417,9 @@ def _copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
+                inner = error.__traceback__
+                if inner is not None and inner.tb_frame.f_code.co_name in _ENTERED:
+                    error.__traceback__ = inner.tb_next  # contextlib's, once more
             if begun is not None:
                 begun.failed(error)
             raise
@@ -533,7 +535,7 @@ def _entered(transaction: Any) -> None:
     name = transaction.savepoint_name
     known = _connections.get(transaction.connection)
     if name and known is not None:
-        known.transaction.savepoint(name)
+        known.savepoint(name)
 
 
 def _left(transaction: Any, kind: object) -> None:
@@ -543,11 +545,10 @@ def _left(transaction: Any, kind: object) -> None:
         return
     undone = kind is not None or bool(transaction.force_rollback)
     name = transaction.savepoint_name
-    known.last = None
     if name and _open(transaction.connection):
         if undone:
-            known.transaction.back_to(name)
-        known.transaction.release(name)
+            known.back_to(name)
+        known.release(name)
     elif not _open(transaction.connection):
         known.ended(undone=undone)
 

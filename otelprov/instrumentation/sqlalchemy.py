@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._databases import (
-    Ask,
     Connection,
     place_of_driver,
     place_of_url,
@@ -124,19 +123,12 @@ def _state(connection: Any) -> _State | None:
     if found is None:
         place = place_of_url(connection.engine.url)
         driver = getattr(pooled, "driver_connection", None)
-        ask: Ask | None = None
         if place.system == "postgresql":
             place = place_of_driver(driver) or place
-            if _is_postgres(driver):
-                ask = partial(_ask, connection)
-        dialect = connection.dialect
-        known = Connection(place, ask, getattr(dialect, "default_schema_name", None))
-        found = pooled.info[_KEY] = _State(known)
-    if not isinstance(found, _State):
-        return None
-    if found.known.ask is not None:
-        found.known.ask = partial(_ask, connection)  # the same connection of the driver's
-    return found
+        schema = getattr(connection.dialect, "default_schema_name", None)
+        asks = place.system == "postgresql" and _is_postgres(driver)
+        found = pooled.info[_KEY] = _State(Connection(place, asks=asks, default_schema=schema))
+    return found if isinstance(found, _State) else None
 
 
 def _existing(connection: Any) -> _State | None:
@@ -219,6 +211,7 @@ def _begin(
         group=context if many else None,
         parameters=None if many else parameters,
         rows=rows,
+        ask=partial(_ask, connection),
     )
     executing = sent.executing
     if (
@@ -294,16 +287,15 @@ def _state_rolled_back(state: _State) -> None:
 
 
 def _state_savepoint(state: _State, name: str) -> None:
-    state.known.transaction.savepoint(name)
+    state.known.savepoint(name)
 
 
 def _state_back_to(state: _State, name: str, _: Any) -> None:
-    state.known.last = None
-    state.known.transaction.back_to(name)
+    state.known.back_to(name)
 
 
 def _state_released(state: _State, name: str, _: Any) -> None:
-    state.known.transaction.release(name)
+    state.known.release(name)
 
 
 def _state_committed_twophase(state: _State, _: Any, __: bool) -> None:

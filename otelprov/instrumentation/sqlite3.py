@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import FrameType
 from typing import Any, Final
@@ -21,6 +21,7 @@ from otelprov.instrumentation._databases import sqlite_place
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._queries import Sent, caller_of, told
 from otelprov.instrumentation._table import Entry, step
+from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
 from otelprov.recording.recorder import Call
 from otelprov.recording.run import run
@@ -36,8 +37,6 @@ ODDITIES: Final = (
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
-_CONNECT = sqlite3.connect
-"""As it was when this was loaded, which is before it is replaced."""
 
 
 def table() -> Iterable[Entry]:
@@ -73,6 +72,8 @@ def _is_the_programs(frame: FrameType) -> bool:
 
 
 # --- what stands in -------------------------------------------------------------------------------
+#
+# Each method is one frame, which is taken out of tracebacks.
 
 
 class Connection(sqlite3.Connection):
@@ -81,67 +82,18 @@ class Connection(sqlite3.Connection):
     __slots__ = ("__weakref__", "_otelprov")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self._otelprov: Known | None = None
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
         with faults.contained("a connection is not recorded"):
-            # Nothing of the program's (a trace, an authorizer) is on it yet, and no file is locked
-            # for it.
+            # Nothing of the program's (a trace, an authorizer) is on it yet.
             listed = super().execute("PRAGMA database_list").fetchall()
             path = next((path for _, name, path in listed if name == "main"), None)
             self._otelprov = Known(sqlite_place(path))
-
-    def cursor(self, factory: Any = None) -> Any:
-        if factory is None and self._otelprov is not None:
-            factory = Cursor
-        elif factory is None:
-            return super().cursor()
-        return super().cursor(factory)
-
-    def commit(self) -> None:
-        super().commit()
-        _ended(self)
-
-    def rollback(self) -> None:
-        super().rollback()
-        _ended(self, undone=True)
-
-    def close(self) -> None:
-        super().close()
-        _ended(self, undone=True)
-
-    def __exit__(self, kind: Any, value: Any, traceback: Any) -> Any:
-        found = super().__exit__(kind, value, traceback)
-        _ended(self, undone=kind is not None)
-        return found
-
-    # The originals make their cursors and run them in C.
-
-    def execute(self, *args: Any) -> Any:
-        if self._otelprov is None or not args:
-            return super().execute(*args)
-        cursor = self.cursor()
-        return _carry_out(cursor, partial(sqlite3.Cursor.execute, cursor), "execute", args)
-
-    def executemany(self, *args: Any) -> Any:
-        if self._otelprov is None or len(args) < 2:
-            return super().executemany(*args)
-        cursor = self.cursor()
-        return _carry_out(cursor, partial(sqlite3.Cursor.executemany, cursor), "executemany", args)
-
-    def executescript(self, *args: Any) -> Any:
-        if self._otelprov is None or not args:
-            return super().executescript(*args)
-        cursor = self.cursor()
-        return _carry_out(
-            cursor, partial(sqlite3.Cursor.executescript, cursor), "executescript", args
-        )
-
-
-def _ended(connection: Connection, *, undone: bool = False) -> None:
-    known = connection._otelprov
-    if known is not None and known.transaction:
-        with faults.contained("the end of a transaction was not recorded"):
-            known.ended(undone=undone)
 
 
 class Cursor(sqlite3.Cursor):
@@ -149,79 +101,170 @@ class Cursor(sqlite3.Cursor):
 
     __slots__ = ()
 
-    def execute(self, *args: Any) -> Any:
-        return _carry_out(self, super().execute, "execute", args)
 
-    def executemany(self, *args: Any) -> Any:
-        return _carry_out(self, super().executemany, "executemany", args)
+def _making(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``cursor``."""
 
-    def executescript(self, *args: Any) -> Any:
-        return _carry_out(self, super().executescript, "executescript", args)
-
-    def fetchall(self) -> Any:
-        return _followed(self, super().fetchall())
-
-    def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
-        return _followed(self, super().fetchmany(*args, **kwargs))
-
-
-for _kind in (Connection, Cursor):
-    _kind.__module__ = "sqlite3"  # in a repr, and for who asks which driver it is
-
-
-def _carry_out(cursor: Cursor, execute: Callable[..., Any], name: str, args: Any) -> Any:
-    sent, many = None, None
-    connection: Any = cursor.connection
-    if run.active and args and isinstance(args[0], str):
+    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        if not args and not kwargs and self._otelprov is not None:
+            args = (Cursor,)
         try:
-            known = connection._otelprov
-            caller = caller_of(sys._getframe(2), OWN)
-            given = args[1] if len(args) > 1 else None
-            if name == "executemany":
-                many = given
-                if hasattr(given, "__next__"):
-                    many = None
-            if name == "executescript" and known.transaction:
-                known.ended()  # it commits what was open
-            sent = Sent(
-                known,
-                _CALLS[name],
-                caller,
-                args[0],
-                parameters=None if name == "executemany" else given,
-                rows=many,
-            )
-        except BaseException as fault:
-            told("a statement was not recorded", fault)
-    try:
-        result = execute(*args)
-    except BaseException as error:
-        if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next
+            return original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return method
+
+
+def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """``execute`` and its like, of a cursor."""
+
+    def method(self, *args):  # type: ignore[no-untyped-def]
+        sent = None
+        if run.active:
+            try:
+                sent = _sent(name, self, args, sys._getframe(1))
+            except BaseException as fault:
+                told("a statement was not recorded", fault)
+        try:
+            result = original(self, *args)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if sent is not None:
+                _failed(sent, self, error)
+            raise
         if sent is not None:
-            with faults.contained("the end of a statement was not recorded"):
-                sent.failed(error, still_open=connection.in_transaction)
-        raise
-    if sent is not None:
-        with faults.contained("the end of a statement was not recorded"):
-            calls = 1
-            if name == "executemany":
-                calls = len(many) if isinstance(many, Sized) else max(cursor.rowcount, 1)
-            identity = sent.returned(still_open=connection.in_transaction, calls=calls)
-            if identity is not None:
-                registry.assign(cursor, identity)
-            else:
-                registry.forget(cursor)
-    return result
+            _returned(name, sent, self, args)
+        return result
+
+    return method
 
 
-def _followed(cursor: Cursor, rows: Any) -> Any:
-    if run.active:
-        with faults.contained("the rows of a statement are not known"):
-            identity = registry.lookup(cursor)
-            if identity is not None and identity.artifact is not None and type(rows) is list:
-                registry.fetched(rows, identity.artifact)
-    return rows
+def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a connection, whose original makes the cursor and runs it in C."""
+    original = getattr(sqlite3.Cursor, name)
+
+    def method(self, *args):  # type: ignore[no-untyped-def]
+        sent, cursor = None, None
+        if run.active and self._otelprov is not None and args:
+            try:
+                cursor = self.cursor()
+                sent = _sent(name, cursor, args, sys._getframe(1))
+            except BaseException as fault:
+                cursor = None
+                if not isinstance(fault, sqlite3.Error):  # the connection is closed, say
+                    told("a statement was not recorded", fault)
+        try:
+            result = own(self, *args) if cursor is None else original(cursor, *args)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if sent is not None:
+                _failed(sent, cursor, error)
+            raise
+        if sent is not None:
+            _returned(name, sent, cursor, args)
+        return result
+
+    return method
+
+
+def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """``commit`` and its like."""
+
+    def method(self, *args):  # type: ignore[no-untyped-def]
+        try:
+            result = original(self, *args)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        known = self._otelprov
+        if known is not None and known.transaction:
+            with faults.contained("the end of a transaction was not recorded"):
+                known.ended(undone=name != "commit" and not (args and args[0] is None))
+        return result
+
+    return method
+
+
+def _fetching(original: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            rows = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            with faults.contained("the rows of a statement are not known"):
+                identity = registry.lookup(self)
+                if identity is not None and identity.artifact is not None and type(rows) is list:
+                    registry.fetched(rows, identity.artifact)
+        return rows
+
+    return method
+
+
+def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
+    if not args or not isinstance(args[0], str):
+        return None
+    known: Known | None = cursor.connection._otelprov
+    if known is None:
+        return None
+    given = args[1] if len(args) > 1 else None
+    many = name == "executemany"
+    if name == "executescript" and known.transaction:
+        known.ended()  # it commits what was open
+    return Sent(
+        known,
+        _CALLS[name],
+        caller_of(frame, OWN),
+        args[0],
+        parameters=None if many else given,
+        rows=given if many and isinstance(given, list) else None,
+    )
+
+
+def _returned(name: str, sent: Sent, cursor: Any, args: tuple[Any, ...]) -> None:
+    with faults.contained("the end of a statement was not recorded"):
+        calls = 1
+        if name == "executemany":
+            calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
+        identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
+        if identity is not None:
+            registry.assign(cursor, identity)
+        else:
+            registry.forget(cursor)
+
+
+def _failed(sent: Sent, cursor: Any, error: BaseException) -> None:
+    with faults.contained("the end of a statement was not recorded"):
+        sent.failed(error, still_open=_still_open(cursor.connection))
+
+
+def _still_open(connection: Any) -> bool:
+    try:
+        return bool(connection.in_transaction)
+    except sqlite3.Error:  # it is closed
+        return False
+
+
+def _equip(kind: Any, original: Any, methods: dict[str, Callable[[Any], Any]]) -> None:
+    """Give a class its methods, under the names and places of the originals."""
+    kind.__module__ = "sqlite3"  # in a repr, and for who asks which driver it is
+    for name, around in methods.items():
+        setattr(
+            kind,
+            name,
+            disguise(around(getattr(original, name)), getattr(original, name), "sqlite3"),
+        )
+
+
+_STATEMENTS: Final = ("execute", "executemany", "executescript")
 
 
 def _call(name: str) -> Callable[[], Call]:
@@ -229,7 +272,25 @@ def _call(name: str) -> Callable[[], Call]:
     return lambda: call
 
 
-_CALLS: Final = {name: _call(name) for name in ("execute", "executemany", "executescript")}
+_CALLS: Final = {name: _call(name) for name in _STATEMENTS}
+_equip(
+    Cursor,
+    sqlite3.Cursor,
+    {
+        **{name: partial(_executing, name) for name in _STATEMENTS},
+        "fetchall": _fetching,
+        "fetchmany": _fetching,
+    },
+)
+_equip(
+    Connection,
+    sqlite3.Connection,
+    {
+        "cursor": _making,
+        **{name: partial(_executing_at_once, name) for name in _STATEMENTS},
+        **{name: partial(_ending, name) for name in ("commit", "rollback", "close", "__exit__")},
+    },
+)
 
 
 TABLES = {"sqlite3": table}

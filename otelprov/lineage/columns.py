@@ -337,6 +337,8 @@ class _Query:
         from sqlglot import exp
         from sqlglot.optimizer.scope import find_all_in_scope
 
+        if _is_star(node) and any(_is_pivoted(scope, one) for one in scope.selected_sources):
+            return Column("*", opaque="the input is pivoted")
         if _is_star(node):
             inputs = [_label(one) for one in scope.sources.values() if isinstance(one, exp.Table)]
             origins = _sorted(Origin(one, None) for one in inputs)
@@ -366,9 +368,9 @@ class _Query:
         if place is None:
             return Column(name, opaque=f"what {table or name} is, is not known")
         if not table:
-            if len(place.sources) != 1:
+            if len(place.selected_sources) != 1:
                 return Column(name, opaque=f"{name} may be a column of several inputs")
-            table = next(iter(place.sources))
+            table = next(iter(place.selected_sources))
         if _is_pivoted(place, table):
             return Column(name, opaque="the input is pivoted")
         return self._in(place.sources[table], name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -11,6 +12,12 @@ from typing import Any
 
 import pytest
 import support
+
+from otelprov.artifacts import identify_path
+from otelprov.lineage import column_walk
+from otelprov.lineage.sources.journal import JournalSource
+from otelprov.lineage.walk import upstream
+from otelprov.render.columns import to_dict
 
 pytest.importorskip("duckdb")
 
@@ -83,11 +90,45 @@ ORDERS = "order,customer,price,quantity\n1,10,5.0,2\n2,11,7.5,1\n3,10,1.5,4\n4,1
 CUSTOMERS = "customer,name,country\n10,Ada,CH\n11,Bo,DE\n12,Cy,CH\n"
 
 
+def filled(directory: Path) -> Path:
+    (directory / "orders.csv").write_text(ORDERS)
+    (directory / "customers.csv").write_text(CUSTOMERS)
+    return directory
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    (tmp_path / "orders.csv").write_text(ORDERS)
-    (tmp_path / "customers.csv").write_text(CUSTOMERS)
-    return tmp_path
+    return filled(tmp_path)
+
+
+Case = tuple[str, str, str]
+"""Lines that make ``result``, the columns that are asked for, and the edges."""
+
+
+class Cases:
+    """Cases that one program carries out, each with its result in a file of its own."""
+
+    def __init__(self, directory: Path, head: str, cases: dict[str, Case], writes: str) -> None:
+        self.directory = filled(directory)
+        self.cases = cases
+        self.first: dict[str, int] = {}
+        text = head
+        for number, (name, (body, _, _)) in enumerate(cases.items()):
+            self.first[name] = text.count("\n")
+            text += textwrap.dedent(body).strip("\n") + "\n"
+            text += writes.format(file=f"result{number}") + "\n"
+        program(directory, text)
+        self.source = JournalSource(directory / "journal")
+
+    def edges(self, name: str) -> set[Edge]:
+        """Without what reads the two files, and what writes the result."""
+        _, columns, _ = self.cases[name]
+        number = list(self.cases).index(name)
+        (path,) = self.directory.glob(f"result{number}.*")
+        found = column_walk.columns(
+            upstream(self.source, identify_path(path).id), next(csv.reader([columns]))
+        )
+        return _of_the_result(to_dict(found), path.name, self.first[name])
 
 
 def test_pandas_then_duckdb_then_polars_in_two_processes(shop: Path) -> None:
@@ -321,22 +362,28 @@ PANDAS: dict[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", PANDAS)
-def test_columns_of_pandas(shop: Path, name: str) -> None:
-    call, columns, text = PANDAS[name]
-    program(
-        shop,
-        f"""
-        import pandas as pd
+@pytest.fixture(scope="module")
+def pandas_cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
+    cases = {
+        name: (f"o, p = read()\nresult = {call}", columns, text)
+        for name, (call, columns, text) in PANDAS.items()
+    }
+    head = "import pandas as pd\n\n" + READ.replace("LIBRARY", "pd")
+    writes = "result.to_pickle('{file}.pickle')"
+    return Cases(tmp_path_factory.mktemp("pandas"), head, cases, writes)
 
-        o = pd.read_csv("orders.csv")
-        p = pd.read_csv("customers.csv")
-        result = {call}
-        result.to_pickle("result.pickle")
-        """,
-    )
-    found = walked(shop, f"result.pickle#{columns}")
-    assert _of_the_result(found, "pandas.to_pickle") == expected(text)
+
+READ = """
+def read():
+    return LIBRARY.read_csv("orders.csv"), LIBRARY.read_csv("customers.csv")
+
+
+"""
+
+
+@pytest.mark.parametrize("name", PANDAS)
+def test_columns_of_pandas(pandas_cases: Cases, name: str) -> None:
+    assert pandas_cases.edges(name) == expected(PANDAS[name][2])
 
 
 # --- DuckDB ---------------------------------------------------------------------------------------
@@ -349,10 +396,10 @@ DUCKDB: dict[str, tuple[str, str, str]] = {
         """,
         "customer,s",
         """
-        result.customer <- execute:6.customer
-        result.s <- execute:6.s
-        execute:6.customer <- t.customer
-        execute:6.s <+ t.total
+        result.customer <- execute:3.customer
+        result.s <- execute:3.s
+        execute:3.customer <- t.customer
+        execute:3.s <+ t.total
         t.customer <- orders.csv.customer
         t.total <~ orders.csv.price, orders.csv.quantity
         """,
@@ -365,9 +412,9 @@ DUCKDB: dict[str, tuple[str, str, str]] = {
         """,
         "customer",
         """
-        result.customer <- execute:7.customer
-        execute:7.customer <- t.customer
-        t.customer <- customers.csv.customer, t.customer, orders.csv.customer
+        result.customer <- execute:4.customer
+        execute:4.customer <- t.customer
+        t.customer <- customers.csv.customer, orders.csv.customer
         """,
     ),
     "a variable, a relation and its steps": (
@@ -455,17 +502,20 @@ DUCKDB: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def duckdb_cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
+    cases = {
+        name: ("con = duckdb.connect()\n" + textwrap.dedent(body).strip("\n"), columns, text)
+        for name, (body, columns, text) in DUCKDB.items()
+    }
+    writes = "result.to_pickle('{file}.pickle')"
+    head = "import duckdb\nimport pandas as pd\n\n"
+    return Cases(tmp_path_factory.mktemp("duckdb"), head, cases, writes)
+
+
 @pytest.mark.parametrize("name", DUCKDB)
-def test_columns_of_duckdb(shop: Path, name: str) -> None:
-    body, columns, text = DUCKDB[name]
-    program(
-        shop,
-        "import duckdb\nimport pandas as pd\n\ncon = duckdb.connect()\n"
-        + textwrap.dedent(body).lstrip()
-        + "result.to_pickle('result.pickle')\n",
-    )
-    found = walked(shop, f"result.pickle#{columns}")
-    assert _of_the_result(found, "pandas.to_pickle") == expected(text)
+def test_columns_of_duckdb(duckdb_cases: Cases, name: str) -> None:
+    assert duckdb_cases.edges(name) == expected(DUCKDB[name][2])
 
 
 # --- Polars ---------------------------------------------------------------------------------------
@@ -538,49 +588,47 @@ POLARS: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def polars_cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
+    cases = {
+        name: (f"o, p = read()\nresult = {call}", columns, text)
+        for name, (call, columns, text) in POLARS.items()
+    }
+    head = "import polars as pl\n\n" + READ.replace("LIBRARY", "pl")
+    writes = "result.write_ipc('{file}.arrow')"
+    return Cases(tmp_path_factory.mktemp("polars"), head, cases, writes)
+
+
 @pytest.mark.parametrize("name", POLARS)
-def test_columns_of_polars(shop: Path, name: str) -> None:
-    call, columns, text = POLARS[name]
-    program(
-        shop,
-        f"""
-        import polars as pl
-
-        o = pl.read_csv("orders.csv")
-        p = pl.read_csv("customers.csv")
-        result = {call}
-        result.write_ipc("result.arrow")
-        """,
-    )
-    found = walked(shop, f"result.arrow#{columns}")
-    assert _of_the_result(found, "polars.write_ipc") == expected(text)
+def test_columns_of_polars(polars_cases: Cases, name: str) -> None:
+    assert polars_cases.edges(name) == expected(POLARS[name][2])
 
 
-def _of_the_result(found: dict[str, Any], written_by: str) -> set[Edge]:
-    """Without what reads the files ``o`` and ``p``, and what writes the result."""
-    writes = next(one for one in found["operations"] if one["name"] == written_by)
-    made = {
-        edge["from"]["artifact"] for edge in found["edges"] if edge["operation"] == writes["id"]
-    }
-    makers = {edge["operation"] for edge in found["edges"] if edge["to"]["artifact"] in made}
+def _of_the_result(found: dict[str, Any], result: str, first: int) -> set[Edge]:
+    reads = {one["id"]: one for one in found["operations"] if one["name"].endswith(".read_csv")}
+    files = {one["id"]: one["name"] for one in found["artifacts"]}
+    short: dict[str, str] = {}
+    for edge in found["edges"]:
+        if edge["operation"] in reads:
+            file = files[edge["from"]["artifact"]]
+            short[edge["to"]["artifact"]] = {"orders.csv": "o", "customers.csv": "p"}[file]
+        elif files.get(edge["to"]["artifact"]) == result:
+            short[edge["from"]["artifact"]] = "result"
     names = [one["name"].rpartition(".")[2] for one in found["operations"]]
-    labels = {
-        name if names.count(name) == 1 else f"{name}:{one['code']['line']}"
+    operations = {
+        one["id"]: f"{name}:{one['code']['line'] - first}" if names.count(name) > 1 else name
         for one, name in zip(found["operations"], names, strict=True)
-        if one["id"] in makers
     }
-    reads = ("read_csv:4", "o"), ("read_csv:5", "p"), ("read_csv", "o"), ("read_csv:3", "o")
-    short = {**dict(reads), **dict.fromkeys(labels, "result")}
+    for edge in found["edges"]:
+        artifact = edge["to"]["artifact"]
+        short.setdefault(artifact, files.get(artifact) or operations[edge["operation"]])
 
-    def said(column: str) -> str:
-        place, _, name = column.rpartition(".")
-        if column.endswith(")"):  # of figures of several kinds
-            place, _, name = column.partition(".")
-        return f"{short.get(place, place)}.{name}"
+    def said(column: dict[str, Any]) -> str:
+        artifact = column["artifact"]
+        return f"{short.get(artifact) or files.get(artifact) or 'memory'}.{column['column']}"
 
     return {
-        (said(source), said(target), how)
-        for source, target, how in edges(found)
-        if not target.startswith(("result.pickle.", "result.arrow."))
-        and short.get(target.partition(".")[0]) not in ("o", "p")
+        (said(edge["from"]), said(edge["to"]), (edge["subtype"] or "opaque").lower())
+        for edge in found["edges"]
+        if edge["operation"] not in reads and files.get(edge["to"]["artifact"]) != result
     }

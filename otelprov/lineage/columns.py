@@ -119,8 +119,10 @@ class _Statement:
             return self._of_query(tree)
         if isinstance(tree, exp.Create):
             if not isinstance(tree.expression, exp.Query):
-                raise _Opaque("it makes nothing of a query")
+                return _empty(tree)
             return self._written(tree, tree.expression)
+        if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values):
+            return self._values(tree)
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query):
             return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
         if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
@@ -174,6 +176,23 @@ class _Statement:
             return Columns(columns, name, "", rows, unsure)
         renamed = [replace(one, name=to) for one, to in zip(found, names, strict=False)]
         return Columns(tuple(renamed), name, "", rows, unsure)
+
+    def _values(self, tree: Any) -> Columns:
+        """``INSERT … VALUES``: what is computed from no column."""
+        from sqlglot import exp
+
+        target = tree.this
+        names: Sequence[str] | None = None
+        if isinstance(target, exp.Schema):
+            names = [one.name for one in target.expressions]
+            target = target.this
+        name = _name(target)
+        names = names or _lookup(self._schema, name)
+        if names is None:
+            raise _Opaque("which columns of the table are written is not known")
+        if next(tree.expression.find_all(exp.Query), None) is not None:
+            raise _Opaque("VALUES with a query inside")
+        return Columns(tuple(map(Column, names)), name)
 
     def _update(self, tree: Any) -> Columns:
         """``UPDATE``: the columns that are set; all others stay what they were."""
@@ -235,6 +254,16 @@ class _Statement:
             if one.lower() not in names
         ]
         return (*changed, *others)
+
+
+def _empty(tree: Any) -> Columns:
+    """``CREATE TABLE`` with nothing but columns."""
+    from sqlglot import exp
+
+    if not isinstance(tree.this, exp.Schema) or str(tree.args.get("kind")).upper() != "TABLE":
+        raise _Opaque("it makes nothing of a query")
+    listed = [one for one in tree.this.expressions if isinstance(one, exp.ColumnDef)]
+    return Columns(tuple(Column(one.name) for one in listed), _name(tree.this.this))
 
 
 class _Query:

@@ -208,10 +208,11 @@ class Operation:
     """Artifacts whose ids were still being computed when the last was heard of it."""
     statement: str | None = field(default=None, compare=False, repr=False)
     """What was run in a database, with ``?`` for each text and number."""
-    inputs: Mapping[str, Mapping[str, tuple[str, ...] | None]] = field(
+    inputs: Mapping[str, Mapping[str, tuple[str | None, ...] | None]] = field(
         default_factory=dict, compare=False, repr=False
     )
-    """By parameter, by beginning of the id of what was used: the columns that it was made of."""
+    """By parameter, by beginning of the id of what was used: the columns that it was made of. After
+    a None at the beginning they are as they are there; with nothing after it, all are."""
     id: str = field(init=False, repr=False, compare=False)
     """``<trace id>-<span id>``; a walk asks for it twenty times."""
 

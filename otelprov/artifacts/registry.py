@@ -30,9 +30,12 @@ MAX_HELD_TEXT = 200
 """Characters of a text in it."""
 
 Parameters = tuple[tuple[str, object], ...]
-Columns = tuple[tuple[str, ...] | None, ...]
-WHOLE: Final = ("*",)
-"""In place of columns: a selection of the rows of the table, as they are."""
+Taken = tuple[str | None, ...]
+"""Names of columns. After a None at the beginning they are as they are there, and nothing was
+computed of them."""
+Columns = tuple[Taken | None, ...]
+WHOLE: Final[Taken] = (None,)
+"""All columns of a table, as they are."""
 
 
 @record
@@ -56,6 +59,13 @@ class Identity:
     def is_table(self) -> bool:
         """Whether it is an artifact, or stands for one: a groupby."""
         return (not self.path and len(self.sources) == 1) or self.columns == (WHOLE,)
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether it is an artifact, or columns of one as they are there."""
+        if not self.path and len(self.sources) == 1:
+            return True
+        return len(self.columns) == 1 and (self.columns[0] or ("",))[0] is None
 
     @property
     def artifact(self) -> Source | None:
@@ -281,7 +291,7 @@ def derive(
     inputs: Iterable[Identity],
     detail: bytes | None,
     parameters: Parameters = (),
-    picked: tuple[str, ...] | None = None,
+    picked: Taken | None = None,
 ) -> Identity | None:
     """The identity of what a small step makes of ``inputs``; None when there are none.
 
@@ -324,13 +334,14 @@ def derive(
 
 def _columns(sources: Mapping[object, Source], inputs: Iterable[Identity]) -> Columns:
     """The columns of each source that any of the inputs was made of."""
-    found: dict[object, dict[str, None] | None] = {}
+    found: dict[object, dict[str | None, None] | None] = {}
     for identity in inputs:
         for number, source in enumerate(identity.sources):
             source = settled(source)
             key = source.id if isinstance(source, Artifact) else source
             own = identity.columns[number] if identity.columns else None
-            own = None if own == WHOLE else own  # the step may change what is in it
+            if own is not None and own[0] is None:  # the step may change what is in it
+                own = own[1:] or None
             before = found.get(key, {})
             found[key] = None if own is None or before is None else before | dict.fromkeys(own)
     taken = (found[key] for key in sources)

@@ -12,12 +12,13 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.names import names_of
-from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
+from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
 from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
+from otelprov.model import Names
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.column_sources import ColumnSources
@@ -313,6 +314,8 @@ class Observed:
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = observation.look_at(operation, data)
         if operation.content is not None and (names := names_of(data)) is not None:
+            if self.parameters.get("index") is False:
+                names = Names(names.columns)
             operation.content = with_(operation.content, names=names)
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:
@@ -463,9 +466,7 @@ def pass_on(
 _PICKING = frozenset({"__getitem__", "get_column"})
 
 
-def _picked(
-    site: Site, arguments: tuple[Any, ...], known: list[Identity]
-) -> tuple[str, ...] | None:
+def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Taken | None:
     """The columns that a step takes of a table: ``df["a"]``, ``df[["a", "b"]]``; and of what stands
     for a table that it still does."""
     if len(known) != 1 or not known[0].is_table:
@@ -480,9 +481,9 @@ def _picked(
     if type(table).__name__ != "DataFrame":
         return None
     if type(key) is str:
-        return (key,)
+        return (None, key)
     if type(key) is list and all(type(name) is str for name in key):
-        return tuple(key)
+        return (None, *key)
     return None
 
 

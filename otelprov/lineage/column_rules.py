@@ -18,6 +18,11 @@ def sources(question: Question) -> Sources:
     """As ``column_sources.sources_of``."""
     operation = question.operation
     library, _, name = operation.name.partition(".")
+    if library in _STORES:
+        used = {one.artifact.id for one in operation.used}
+        if len(used) == 1 and len(operation.generated) == 1:
+            return Sources(same_as=used.pop())
+        return Sources(reason="several files were moved")
     if operation.kind == "write":
         return _written(question)
     if operation.kind == "read" and library != "duckdb":
@@ -38,9 +43,14 @@ def _written(question: Question) -> Sources:
     if table is None:
         return Sources(reason="several things were written")
     names = question.names(table.artifact.id)
+    known = question.names_of(table.artifact.id)
+    if known is not None and question.given("index") is False:
+        names = list(known.columns)
     header = question.given("header")
-    if names is None or (isinstance(header, str) and header.startswith(("[", "<"))):
-        return Sources(reason="the names of its columns are not known")
+    if isinstance(header, str) and header.startswith(("[", "<")):
+        return Sources(reason="the call gives its columns names of their own")
+    if names is None:
+        return Sources(same_as=table.artifact.id)
     return Sources(_identical(table.artifact.id, names))
 
 
@@ -61,6 +71,8 @@ def _read(question: Question) -> Sources:
     return Sources(columns, reason="the call gives the column a name of its own")
 
 
+_STORES: Final = frozenset("files boto3 botocore fsspec s3fs obstore requests httpx urllib".split())
+"""What copies and moves files, and looks at nothing in them."""
 _HANDED_ON: Final = frozenset(
     "to_pandas to_arrow from_pandas from_arrow from_dataframe DataFrame Series Table.from_pandas "
     "Table.to_pandas to_arrow_table fetch_arrow_table df fetchdf fetch_df pl arrow to_frame "
@@ -75,7 +87,9 @@ def _hands_on(question: Question) -> Sources | None:
         return None
     before, after = question.names(table.artifact.id), question.made_names()
     if after is None:
-        return None if before is None else Sources(_identical(table.artifact.id, before))
+        if before is None:
+            return Sources(same_as=table.artifact.id)
+        return Sources(_identical(table.artifact.id, before))
     names = [*after.columns, *(one for one in after.index if one is not None)]
     if before is None:
         return Sources(_identical(table.artifact.id, names))

@@ -15,9 +15,6 @@ from typing import Final, NamedTuple
 from otelprov._record import record
 from otelprov.model import Artifact, Names, Operation, Usage
 
-WHOLE: Final = ("*",)
-"""In place of the columns that an input was made of: it is the artifact itself."""
-
 
 class From(NamedTuple):
     """A column of something that an operation used."""
@@ -45,6 +42,8 @@ class Sources:
     """Why nothing is known of a column that is not in ``columns``."""
     index: tuple[str, ...] = ()
     """Which of ``columns`` are levels of an index."""
+    same_as: str = ""
+    """What was used, where it has the same columns, whatever they are called."""
 
 
 NamesOf = Callable[[str], Names | None]
@@ -74,9 +73,17 @@ class Question:
         return found if found is not None and self.is_table(found.role) else None
 
     def is_table(self, role: str) -> bool:
-        """Whether what had a role was an artifact itself."""
+        """Whether what had a role was an artifact itself, or columns of it as they are there."""
         taken = self.operation.inputs.get(role)
-        return taken is None or all(columns == WHOLE for columns in taken.values())
+        if taken is None:
+            return True
+        others = [one for other, one in self.operation.inputs.items() if other != role]
+        return all(
+            columns is not None
+            and columns[:1] == (None,)
+            and (len(columns) == 1 or all(id_ not in one for one in others))
+            for id_, columns in taken.items()
+        )
 
     @property
     def tables_only(self) -> bool:
@@ -134,10 +141,11 @@ class Question:
             for id_ in self.used_by_beginning(beginning):
                 if columns is None:
                     found += self.every([id_])
-                elif columns == WHOLE:
+                elif columns == (None,):
                     found += self._whole([id_])
                 else:
-                    found += [From(id_, name, "transformation") for name in columns]
+                    how = "identity" if columns[0] is None else "transformation"
+                    found += [From(id_, name, how) for name in columns if name is not None]
         return tuple(found)
 
     def _whole(self, ids: Iterable[str]) -> tuple[From, ...]:

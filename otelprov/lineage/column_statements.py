@@ -14,7 +14,6 @@ from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
-from otelprov.model import Usage
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
 _RELATION: Final = re.compile(
@@ -30,7 +29,7 @@ def sources(question: Question) -> Sources:
     made = question.made.artifact
     if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
         return Sources(reason="the statement is not recorded")
-    bound = _bound(question, text)
+    bound = _bound(question)
     if re.match(r"\s*delete\b", text, re.IGNORECASE) and made.kind == "resource":
         return _deleted(question)
     readable = _readable(text, bound)
@@ -76,10 +75,9 @@ def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...]) -> Co
     return found
 
 
-def _bound(question: Question, text: str) -> dict[Name, list[str]]:
+def _bound(question: Question) -> dict[Name, list[str]]:
     """By name in the statement: the ids of what was used under it."""
     bound: dict[Name, list[str]] = {}
-    unnamed: list[Usage] = []
     for usage in question.used:
         artifact, passage = usage.artifact, usage.passage
         names: list[Name] = [
@@ -90,12 +88,6 @@ def _bound(question: Question, text: str) -> dict[Name, list[str]]:
             names.append(tuple(artifact.uri.rpartition("#")[2].split(".")))
         for one in names:
             bound.setdefault(one, []).append(artifact.id)
-        if not names:
-            unnamed.append(usage)
-    if '"__duckdb_source_' in text and len(unnamed) <= 1:
-        only = unnamed or [one for one in question.used if one.role == "df"]
-        if len(only) == 1 and len(question.used) == 1:
-            bound[("__duckdb_source_",)] = [only[0].artifact.id]
     return bound
 
 
@@ -160,11 +152,13 @@ class _Answer:
             if why:
                 reasons[name] = why
         names = question.made_names()
-        if len(stars) == 1 and len(stars[0].origins) == 1 and names is not None:
+        same_as = ""
+        if len(stars) == 1 and len(stars[0].origins) == 1:
             # All that is not named comes from the one input, under the same name.
             ids = self._ids(stars[0].origins[0])
-            for name in names.columns:
-                if name not in columns and ids:
+            same_as = ids[0] if len(ids) == 1 else ""
+            for name in names.columns if names is not None and ids else ():
+                if name not in columns:
                     columns[name] = tuple(From(id_, name, "identity") for id_ in ids)
         rows: list[From] = []
         unsure = found.rows_opaque
@@ -173,7 +167,8 @@ class _Answer:
             rows += [From(id_, origin.column, origin.how) for id_ in ids]
             unsure = unsure or ("" if ids else f"what {_said(origin)} is, is not known")
         reason = found.opaque or "the columns of an input are not known"
-        return Sources(columns, reasons, tuple(dict.fromkeys(rows)), unsure, reason)
+        rows = list(dict.fromkeys(rows))
+        return Sources(columns, reasons, tuple(rows), unsure, reason, same_as=same_as)
 
     def _names(self) -> list[str]:
         """What the columns are called in the result: as that says it, where it is in hand."""
@@ -206,8 +201,6 @@ class _Answer:
         name = tuple(part.lower() for part in origin.table)
         if name[0].startswith("otelprov "):
             name = (name[0].removeprefix("otelprov "),)
-        if name[0].startswith("__duckdb_source_"):
-            name = ("__duckdb_source_",)
         exact: list[str] = []
         for known, ids in self._bound.items():
             other = tuple(part.lower() for part in known)

@@ -158,11 +158,24 @@ class _Walk:
             if known is not None:
                 made = replace(made, artifact=replace(made.artifact, names=known))
         own = {one.artifact.id: one.artifact.names for one in operation.used}
-        return Question(
-            operation,
-            made,
-            lambda id_: own.get(id_) or self._names_at(id_, self._maker(operation.id, id_)),
-        )
+
+        def names_of(id_: str) -> Names | None:
+            names = own.get(id_) or self._names_at(id_, self._maker(operation.id, id_))
+            taken = {
+                columns
+                for one in operation.inputs.values()
+                for beginning, columns in one.items()
+                if id_.startswith(beginning)
+            }
+            if names is None or len(taken) != 1:
+                return names
+            (columns,) = taken
+            if columns is None or len(columns) < 2 or columns[0] is not None:
+                return names
+            # Some of its columns were taken before, and nothing else of it was used.
+            return Names(tuple(one for one in columns if one is not None), names.index)
+
+        return Question(operation, made, names_of)
 
     # --- back ---
 
@@ -176,7 +189,8 @@ class _Walk:
                 continue
             seen.add((column, maker.id))
             for edge in self._edges_to(maker, column):
-                self.edges[edge] = None
+                if edge.source != edge.target:  # the same content, somewhere else
+                    self.edges[edge] = None
                 todo.append((edge.source, self._maker(maker.id, edge.source.artifact)))
 
     def _edges_to(self, maker: Operation, column: Column) -> Iterator[ColumnEdge]:
@@ -186,9 +200,15 @@ class _Walk:
         for row in sources.rows:
             source = Column(row.artifact, row.column)
             self.rows[RowEdge(source, column.artifact, maker.id, row.how)] = None
-        names = list(sources.columns) if column.name is None else [column.name]
+        names: list[str | None] = [column.name]
+        if column.name is None and sources.columns:
+            names = list(sources.columns)
         for name in names:
-            if name not in sources.columns:
+            if name not in sources.columns and sources.same_as:
+                other = Column(sources.same_as, column.name)
+                yield ColumnEdge(other, column, maker.id, "identity")
+                continue
+            if name is None or name not in sources.columns:
                 question = self._question(
                     maker, next(o for o in maker.generated if o.artifact.id == column.artifact)
                 )
@@ -220,7 +240,8 @@ class _Walk:
                 ):  # fmt: skip
                     continue
                 for edge in self._edges_from(operation, column):
-                    self.edges[edge] = None
+                    if edge.source != edge.target:
+                        self.edges[edge] = None
                     todo.append((edge.target, operation.id))
 
     def _edges_from(self, operation: Operation, column: Column) -> Iterator[ColumnEdge]:
@@ -241,7 +262,9 @@ class _Walk:
                             told = Opaque(target, operation.id, sources.reasons[name])
                             self.opaque[told] = None
                         yield ColumnEdge(column, target, operation.id, how)
-            if not sources.columns and any(
+            if sources.same_as == column.artifact and column.name not in sources.columns:
+                yield ColumnEdge(column, Column(made, column.name), operation.id, "identity")
+            elif not sources.columns and any(
                 one.artifact.id == column.artifact for one in operation.used
             ):
                 target = Column(made, None)

@@ -119,8 +119,10 @@ class _Statement:
             return self._of_query(tree)
         if isinstance(tree, exp.Create):
             if not isinstance(tree.expression, exp.Query):
-                raise _Opaque("it makes nothing of a query")
+                return _empty(tree)
             return self._written(tree, tree.expression)
+        if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values):
+            return self._values(tree)
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query):
             return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
         if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
@@ -174,6 +176,23 @@ class _Statement:
             return Columns(columns, name, "", rows, unsure)
         renamed = [replace(one, name=to) for one, to in zip(found, names, strict=False)]
         return Columns(tuple(renamed), name, "", rows, unsure)
+
+    def _values(self, tree: Any) -> Columns:
+        """``INSERT … VALUES``: what is computed from no column."""
+        from sqlglot import exp
+
+        target = tree.this
+        names: Sequence[str] | None = None
+        if isinstance(target, exp.Schema):
+            names = [one.name for one in target.expressions]
+            target = target.this
+        name = _name(target)
+        names = names or _lookup(self._schema, name)
+        if names is None:
+            raise _Opaque("which columns of the table are written is not known")
+        if next(tree.expression.find_all(exp.Query), None) is not None:
+            raise _Opaque("VALUES with a query inside")
+        return Columns(tuple(map(Column, names)), name)
 
     def _update(self, tree: Any) -> Columns:
         """``UPDATE``: the columns that are set; all others stay what they were."""
@@ -235,6 +254,16 @@ class _Statement:
             if one.lower() not in names
         ]
         return (*changed, *others)
+
+
+def _empty(tree: Any) -> Columns:
+    """``CREATE TABLE`` with nothing but columns."""
+    from sqlglot import exp
+
+    if not isinstance(tree.this, exp.Schema) or str(tree.args.get("kind")).upper() != "TABLE":
+        raise _Opaque("it makes nothing of a query")
+    listed = [one for one in tree.this.expressions if isinstance(one, exp.ColumnDef)]
+    return Columns(tuple(Column(one.name) for one in listed), _name(tree.this.this))
 
 
 class _Query:
@@ -337,6 +366,8 @@ class _Query:
         from sqlglot import exp
         from sqlglot.optimizer.scope import find_all_in_scope
 
+        if _is_star(node) and any(_pivots(scope, one) for one in scope.selected_sources):
+            return Column("*", opaque="the input is pivoted")
         if _is_star(node):
             inputs = [_label(one) for one in scope.sources.values() if isinstance(one, exp.Table)]
             origins = _sorted(Origin(one, None) for one in inputs)
@@ -362,16 +393,41 @@ class _Query:
         name, table = column.name, column.table
         place = scope
         while place is not None and table and table not in place.sources:
+            behind = _pivots(place, table)
+            if behind is not None:
+                return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
             place = place.parent  # of the query around it
         if place is None:
             return Column(name, opaque=f"what {table or name} is, is not known")
         if not table:
-            if len(place.sources) != 1:
+            if len(place.selected_sources) != 1:
                 return Column(name, opaque=f"{name} may be a column of several inputs")
-            table = next(iter(place.sources))
-        if _is_pivoted(place, table):
-            return Column(name, opaque="the input is pivoted")
+            table = next(iter(place.selected_sources))
+        behind = _pivots(place, table)
+        if behind is not None:
+            return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
         return self._in(place.sources[table], name)
+
+    def _behind(self, node: Any, place: Any) -> Any:
+        """What is pivoted: a table, or a query."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Subquery):
+            return self._scopes.get(id(node.this), node)
+        return node if node.db else place.cte_sources.get(node.name, node)
+
+    def _pivoted(self, pivots: list[Any], source: Any, name: str) -> Column:
+        """A column of an input behind PIVOT and UNPIVOT, of which each takes what the one before
+        gives."""
+        if not pivots:
+            return self._in(source, name)
+        *before, pivot = pivots
+        found = _through(pivot, name)
+        if found is None:
+            return Column(name, opaque="the input is pivoted")
+        names, how = found
+        parts = [self._pivoted(before, source, one) for one in names]
+        return _turned(_all(name, parts), how)
 
     def _in(self, source: Any, name: str) -> Column:
         """A column of an input: of a table, or of a query."""
@@ -394,8 +450,23 @@ class _Query:
             inputs = list(source.sources.values())
             if isinstance(expression, exp.Select) and len(inputs) == 1:
                 return self._in(inputs[0], name)  # `SELECT *` of one input hands it on
+            if isinstance(expression, exp.SetOperation):
+                return self._of_stars(source, name)
             return Column(name, opaque=f"{name} may be a column of several inputs")
         return Column(name, opaque=f"{name} is no column of the query that it is taken from")
+
+    def _of_stars(self, scope: Any, name: str) -> Column:
+        """A column of a UNION of stars: the first part says the names, the others have as many."""
+        from sqlglot import exp
+
+        first, *others = scope.set_operation_scopes
+        tables = [
+            Column(name, (Origin(_label(table), None),))
+            for other in others
+            for table in other.expression.find_all(exp.Table)
+        ]
+        found = _all(name, [self._in(first, name), *tables])
+        return replace(found, opaque="a UNION of columns that are not known, by position")
 
     def _made_of(self, scope: Any, name: str) -> Column:
         """A column of VALUES, UNNEST and their like: all the columns that stand in there."""
@@ -494,9 +565,62 @@ def _clauses(select: Any) -> Iterator[tuple[str, list[Any]]]:
         yield "sort", [one.this for one in get("order").expressions]
 
 
-def _is_pivoted(scope: Any, table: str) -> bool:
-    node, _ = scope.selected_sources.get(table, (None, None))
-    return bool(node is not None and node.args.get("pivots"))
+def _through(pivot: Any, name: str) -> tuple[list[str], str] | None:
+    """The columns from which PIVOT or UNPIVOT makes one of this name; None where that is not
+    known: its columns have other names, by position, or are those of no list."""
+    from sqlglot import exp
+
+    fields = pivot.args.get("fields") or []
+    if pivot.alias_column_names or not fields or not all(isinstance(f, exp.In) for f in fields):
+        return None
+    folded = name.lower()
+    if pivot.args.get("unpivot"):
+        if len(fields) != 1:
+            return None
+        (field,) = fields
+        rows = [_named(one) for one in field.expressions]  # the columns behind each new row
+        values = [one for node in pivot.expressions for one in _named(node)]
+        if any(len(one) != len(values) for one in rows):
+            return None
+        for number, value in enumerate(values):
+            if value.lower() == folded:
+                return [one[number] for one in rows], "transformation"
+        if field.this.name.lower() == folded:
+            return [one for row in rows for one in row], "transformation"
+        if any(one.lower() == folded for row in rows for one in row):
+            return None
+        return [name], "identity"
+    figures = pivot.expressions
+    made = [one.name for one in pivot.args.get("columns") or ()]
+    if not made or not figures or len(made) % len(figures):
+        return None
+    if folded in [one.lower() for one in made]:
+        figure = figures[[one.lower() for one in made].index(folded) % len(figures)]
+        return [one.name for one in figure.find_all(exp.Column)], "aggregation"
+    used = [one.name for node in (*figures, *fields) for one in node.find_all(exp.Column)]
+    return None if folded in [one.lower() for one in used] else ([name], "identity")
+
+
+def _named(node: Any) -> list[str]:
+    """The columns that an entry of a list names: one, or several in brackets."""
+    from sqlglot import exp
+
+    node = node.this if isinstance(node, (exp.PivotAlias, exp.Alias)) else node
+    if isinstance(node, exp.Tuple):
+        return [one for part in node.expressions for one in _named(part)]
+    return [node.name]
+
+
+def _pivots(scope: Any, table: str) -> Any:
+    """The input of a query that has this name and is pivoted; None where it is not."""
+    get = scope.expression.args.get
+    source = get("from_")
+    nodes = [source.this] if source is not None else []
+    for node in [*nodes, *(join.this for join in get("joins") or ())]:
+        pivots = node.args.get("pivots")
+        if pivots and table in (node.alias_or_name, *(one.alias for one in pivots)):
+            return node
+    return None
 
 
 def _name(table: Any) -> Name:

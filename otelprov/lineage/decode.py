@@ -282,13 +282,15 @@ def _names(attributes: Attributes) -> Names | None:
     )
 
 
-def _inputs(attributes: Attributes) -> dict[str, dict[str, tuple[str, ...] | None]]:
+def _inputs(attributes: Attributes) -> dict[str, dict[str, tuple[str | None, ...] | None]]:
     said = _json(attributes, semconv.OPERATION_INPUTS)
-    found: dict[str, dict[str, tuple[str, ...] | None]] = {}
+    found: dict[str, dict[str, tuple[str | None, ...] | None]] = {}
     for role, taken in said.items() if isinstance(said, dict) else ():
         if isinstance(taken, dict):
             found[role] = {
-                id_: tuple(map(str, columns)) if isinstance(columns, list) else None
+                id_: tuple(one if isinstance(one, str) else None for one in columns)
+                if isinstance(columns, list)
+                else None
                 for id_, columns in taken.items()
             }
     return found

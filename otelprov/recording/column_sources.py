@@ -10,7 +10,7 @@ import orjson
 
 from otelprov._record import record
 from otelprov.artifacts.deferred import Source, resolve
-from otelprov.artifacts.registry import WHOLE, Identity
+from otelprov.artifacts.registry import WHOLE, Identity, Taken
 from otelprov.model import Artifact
 
 MAX_TEXT: Final = 1_900
@@ -88,11 +88,19 @@ def inputs_text(inputs: Sequence[tuple[str, Identity]]) -> str | None:
             own = WHOLE if identity.is_table else own
             taken = found.setdefault(role, {})
             key = resolve(source).id[:ID]
-            before = taken.get(key, ())
-            unknown = own is None or before is None
-            taken[key] = None if unknown else [*dict.fromkeys([*before, *(own or ())])]
+            if key not in taken or taken[key] == own:
+                taken[key] = own
+                continue
+            both = (_computed(taken[key]), _computed(own))
+            unknown = None in both
+            taken[key] = None if unknown else [*dict.fromkeys(n for one in both for n in one or ())]
     text = orjson.dumps(found)
     return text.decode() if len(text) <= MAX_TEXT else None
+
+
+def _computed(taken: Taken | None) -> Taken | None:
+    """What two of them were computed of, taken together."""
+    return taken if taken is None or taken[:1] != WHOLE else taken[1:] or None
 
 
 def _all_tables(inputs: Sequence[tuple[str, Identity]]) -> bool:

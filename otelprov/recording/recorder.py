@@ -411,7 +411,7 @@ class OpenOperation:
     @property
     def used_tables_only(self) -> bool:
         """Whether nothing of what it used was computed of an artifact by steps between."""
-        return all(identity.is_table for _, identity in self._inputs)
+        return all(identity.is_selection for _, identity in self._inputs)
 
     def used_so_far(self) -> list[Source]:
         """The artifacts that the call has read until now."""

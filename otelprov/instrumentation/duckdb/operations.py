@@ -163,8 +163,8 @@ class Running(Watched):
         found, _ = observation.inputs({held.name: held.value})
         for role, identity in found:
             self.operation.use(role, identity)
-            if identity.artifact is not None:
-                self.operation.call_it(identity.artifact, held.name)
+            if identity.is_selection:
+                self.operation.call_it(identity.sources[0], held.name)
         if not found:
             # A query, a stream, something of the program's own: it may give its rows but once.
             kind = type(held.value)

@@ -58,6 +58,7 @@ LIBRARIES: Final = (
         ),
     ),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
+    Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
         "sklearn",
         (1, 5),
@@ -89,6 +90,18 @@ LIBRARIES: Final = (
             "sklearn.datasets._samples_generator",
         ),
         ("scikit-learn",),
+    ),
+    Library(
+        "torch",
+        (2, 9),
+        (
+            "torch._tensor",
+            "torch.nn.parameter",
+            "torch.serialization",
+            "torch.nn.modules.module",
+            "torch.optim.optimizer",
+            "torch.utils.data.dataloader",
+        ),
     ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),

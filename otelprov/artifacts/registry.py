@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -137,6 +137,13 @@ class Registry:
         if self._arrived and id(value) in self._arrived:
             return self._look_at(value)
         return None
+
+    def known(self) -> Iterator[tuple[object, Identity]]:
+        """The objects that are alive, and what is known of each."""
+        for reference, identity in list(self._entries.values()):
+            value = reference()
+            if value is not None:
+                yield value, identity
 
     def arrive(self, value: object) -> None:
         """``value`` came from a pickle, maybe of another process: its content says what it is.

@@ -61,6 +61,7 @@ LIBRARIES: Final = (
     ),
     Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
+    Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
         "sklearn",
         (1, 5),
@@ -95,6 +96,18 @@ LIBRARIES: Final = (
     ),
     Library("sqlalchemy", (2,), ("sqlalchemy",)),
     Library("sqlite3", (), ("sqlite3",), ("python",)),
+    Library(
+        "torch",
+        (2, 9),
+        (
+            "torch._tensor",
+            "torch.nn.parameter",
+            "torch.serialization",
+            "torch.nn.modules.module",
+            "torch.optim.optimizer",
+            "torch.utils.data.dataloader",
+        ),
+    ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),
 )

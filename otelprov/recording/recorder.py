@@ -309,11 +309,7 @@ class OpenOperation:
         if self._forks != run.forks:
             self._of_this_process()
         record = self.record
-        if not self._announced:
-            self._announced = True
-            if self.call.kind in STARTED or type(record) is Repeated:
-                with faults.contained(f"the start of {self.call.name} was not recorded"):
-                    self._announce()
+        self.announce()
         self._outer, outer = _current.get(), context_api.get_current()
         self._outer_context = outer
         self._context = set_span_in_context(record.visible, outer)
@@ -326,6 +322,15 @@ class OpenOperation:
         except BaseException:  # Ctrl-C, too, leaves the program as it was
             self.leave()
             raise
+
+    def announce(self) -> None:
+        """It has begun: ``enter`` does this, too. For what goes on while the program does, which is
+        the current operation of nothing."""
+        if not self._announced:
+            self._announced = True
+            if self.call.kind in STARTED or type(self.record) is Repeated:
+                with faults.contained(f"the start of {self.call.name} was not recorded"):
+                    self._announce()
 
     def leave(self) -> None:
         """The call is over: undo ``enter``.
@@ -372,6 +377,10 @@ class OpenOperation:
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
+
+    def runs_unknown_code(self) -> None:
+        """What it makes is made by code that nobody knows: no derivation id of it has an equal."""
+        self._functions = _NOBODYS
 
     def follow(self, name: str, path: bytes) -> None:
         """The call executes a plan, passed as ``name``; ``path`` stands for its steps."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from otelprov.instrumentation._table import Entry, read, write
 from otelprov.instrumentation.torch import Loaded, Saved
 
+RECORDS = "**read**: `torch.load_file`<br>**write**: `torch.save_file`"
 ODDITIES = (
     "Files of PyTorch's tensors are recorded, written and read whole by `safetensors.torch`; "
     "`safe_open`, which is written in Rust, is not seen.",

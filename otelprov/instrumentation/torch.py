@@ -28,6 +28,10 @@ from otelprov.recording.bounds import Reading, over
 from otelprov.recording.recorder import Call, in_closed_operation
 from otelprov.recording.run import run
 
+RECORDS = (
+    "**read**: `torch.load`<br>**train**: one pass over a `DataLoader`<br>**predict**: calls of a "
+    "network outside of training<br>**write**: `torch.save`"
+)
 ODDITIES = (
     "What PyTorch computes is written in C and is not seen: what `a + b`, `t.float()`, "
     "`torch.tensor(array)` or a loss makes is of unknown origin. A tensor that lies in the memory "

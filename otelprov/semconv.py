@@ -125,6 +125,20 @@ ARTIFACT_CONTENT_ID: Final = _attribute(
     "Id of the table that a file was written from, or of the content of an artifact whose own id "
     "is a derivation id, where it was computed.",
 )
+ARTIFACT_SCHEMA: Final = _attribute(
+    "otelprov.artifact.schema",
+    "string",
+    ("event",),
+    "Id of the schema of a table (`schema:<hex>`): the names and types of its columns, in order. "
+    "On a file: that of the table that it was written from.",
+)
+ARTIFACT_VERSION: Final = _attribute(
+    "otelprov.artifact.version",
+    "string",
+    ("event",),
+    "The version of a table that has versions of its own, in the words of its format: the number "
+    "of a Delta Lake version, the id of an Iceberg snapshot.",
+)
 ARTIFACT_REASON: Final = _attribute(
     "otelprov.artifact.reason",
     "string",
@@ -173,6 +187,37 @@ ARTIFACT_SELECTED: Final = _attribute(
     "says so; it ends in `null` where there are more than it can name.",
 )
 
+ARTIFACT_COLUMN_NAMES: Final = _attribute(
+    "otelprov.artifact.column_names",
+    "string",
+    ("event",),
+    "Of a table in memory that was generated, or used and not seen to be made: the names of its "
+    "columns, as a JSON list; it ends in `null` where there are more than it can name.",
+)
+
+ARTIFACT_INDEX_NAMES: Final = _attribute(
+    "otelprov.artifact.index_names",
+    "string",
+    ("event",),
+    "The same of the levels of its index, where one has a name; `null` is one that has none.",
+)
+
+ARTIFACT_COLUMN_SOURCES: Final = _attribute(
+    "otelprov.artifact.column_sources",
+    "string[]",
+    ("event",),
+    "On a generated table: where its columns come from, as the engine's own plan says it. A JSON "
+    'object for each column: docs/conventions.md, "Column lineage".',
+)
+
+ARTIFACT_NAMED: Final = _attribute(
+    "otelprov.artifact.named",
+    "string",
+    ("event",),
+    "On what a statement used: how the statement names it, as a JSON list. `?2` is the second "
+    "question mark of `db.query.text`.",
+)
+
 ARTIFACT_ID: Final = _attribute(
     "otelprov.artifact.id",
     "string",
@@ -187,7 +232,7 @@ OPERATION_KIND: Final = _attribute(
     "otelprov.operation.kind",
     "string",
     ("span", "run"),
-    "`read`, `transform`, `write`, `query`, `train`, `predict`, `task` or `run`.",
+    "`read`, `transform`, `write`, `query`, `train`, `predict`, `check`, `task` or `run`.",
 )
 RUN_ID: Final = _attribute(
     "otelprov.run.id",
@@ -212,6 +257,15 @@ PARAMETER_PREFIX: Final = _attribute(
     "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
     "strings as they are, anything else as text; long values shortened, secrets replaced.",
 ).removesuffix("<name>")
+OPERATION_INPUTS: Final = _attribute(
+    "otelprov.operation.inputs",
+    "string",
+    ("span",),
+    "For each parameter that held something made of a table by small steps: of which columns, as "
+    "JSON: by parameter, by beginning of the id of the used artifact, a list of names, or `null` "
+    "where it may be any. Absent where nothing was.",
+)
+
 PLAN: Final = _attribute(
     "otelprov.plan",
     "string",
@@ -444,6 +498,13 @@ DB_QUERY_TEXT: Final = _attribute(
     ("span",),
     "The statement, with `?` for each string and number in it.",
 )
+QUERY_PIECES: Final = _attribute(
+    "otelprov.query.pieces",
+    "string[]",
+    ("span",),
+    "Where a statement is longer than `db.query.text` shows: all of it, in pieces.",
+)
+
 DB_OPERATION: Final = _attribute(
     "db.operation.name",
     "string",

@@ -25,6 +25,7 @@ class Library(NamedTuple):
 LIBRARIES: Final = (
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("deltalake", (1,), ("deltalake",)),
     Library("duckdb", (1, 4), ("duckdb",)),
     Library(
         "fsspec",
@@ -58,7 +59,9 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
+    Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
         "sklearn",
         (1, 5),
@@ -93,6 +96,18 @@ LIBRARIES: Final = (
     ),
     Library("sqlalchemy", (2,), ("sqlalchemy",)),
     Library("sqlite3", (), ("sqlite3",), ("python",)),
+    Library(
+        "torch",
+        (2, 9),
+        (
+            "torch._tensor",
+            "torch.nn.parameter",
+            "torch.serialization",
+            "torch.nn.modules.module",
+            "torch.optim.optimizer",
+            "torch.utils.data.dataloader",
+        ),
+    ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),
 )

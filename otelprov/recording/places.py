@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source, with_
@@ -15,7 +16,7 @@ from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
-from otelprov.model import Artifact
+from otelprov.model import Artifact, Names
 from otelprov.recording import claims, stores, written
 from otelprov.recording.bounds import (
     WHOLE,
@@ -90,8 +91,10 @@ def read_from(
             artifact, files = what_was_read(found, how, operation.budget)
             if how is MOVED and artifact.coverage != "full":  # large
                 artifact = written.known(found) or artifact
-            seen = [artifact]
             _ask(operation, artifact, files, how)
+            if len(files) == 1 and (names := carrier.column_names(files[0])) is not None:
+                artifact = replace(artifact, names=Names(names))
+            seen = [artifact]
         elif how.succeeded:
             seen = [_gone(item, found)]
         else:

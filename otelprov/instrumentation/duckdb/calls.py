@@ -25,6 +25,7 @@ from otelprov.instrumentation.duckdb.names import (
     another,
     connection_of,
     connections,
+    default_chosen,
     merged,
     opened,
 )
@@ -135,6 +136,7 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     lower = (full[0].lower(), full[1].lower(), full[2].lower())
     connection.database.views.pop(lower, None)
     names.tables.pop(lower, None)
+    names.columns.pop(lower, None)
     if statement.is_view:
         names.views[lower] = statement
     else:
@@ -290,7 +292,7 @@ def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
 
 def registering(name: str, *, method: bool) -> Callable[[Any], Any]:
     def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
-        if not run.active or is_internal(frame):
+        if not run.active:
             return None
         resolver = resolver_of(arguments, keywords, frame, method=method)
         at = int(method)
@@ -335,6 +337,14 @@ def connecting(original: Any) -> Any:
 def _connected(frame: FrameType, made: Any, database: Any = ":memory:", *_: Any, **__: Any) -> None:
     if not is_internal(frame):
         opened(made, database)
+
+
+def choosing(original: Any) -> Any:
+    return followed(original, _chosen, "the default connection is not known")
+
+
+def _chosen(frame: FrameType, _: Any, connection: Any) -> None:
+    default_chosen(connection)
 
 
 def duplicating(*, method: bool) -> Callable[[Any], Any]:

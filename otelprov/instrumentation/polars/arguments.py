@@ -73,12 +73,6 @@ def file(parameters: Mapping[str, Any]) -> Any:
     return getattr(inner, "base_path", target)
 
 
-def iceberg(parameters: Mapping[str, Any]) -> Any:
-    table = parameters.get("source", parameters.get("target"))
-    location = getattr(table, "metadata_location", None)
-    return location if isinstance(location, str) else table
-
-
 def dataset(parameters: Mapping[str, Any]) -> Any:
     """The files of a data set of pyarrow."""
     source = parameters["source"]

@@ -248,3 +248,43 @@ def test_results_are_those_of_a_plain_run(here: Path, url: str) -> None:
     pd.testing.assert_frame_equal(
         recorded.sort_values("country", ignore_index=True), wanted, check_dtype=False
     )
+
+
+COLUMNS = """
+    import sys
+    import pandas as pd
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(sys.argv[1])
+    pd.read_csv("orders.csv").to_sql("orders", engine, index=False)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TABLE best AS SELECT customer, max(amount) AS top FROM orders "
+                "WHERE amount > :least GROUP BY customer"
+            ),
+            {"least": 0},
+        )
+    doubled = pd.read_sql_query("SELECT customer AS who, top * 2 AS twice FROM best", engine)
+    doubled.to_parquet("doubled.parquet")
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        ("twice", ["twice", "top", "amount", "amount"]),
+        ("who", ["who", "customer", "customer", "customer"]),
+    ],
+)
+def test_a_column_is_followed_through_the_tables_of_a_database(
+    here: Path, url: str, column: str, wanted: list[str]
+) -> None:
+    run(here, url, COLUMNS)
+    shown = subprocess.run(
+        [sys.executable, "-m", "otelprov.cli", "lineage", f"doubled.parquet#{column}"],
+        env=support.environment(here / "j"), cwd=here, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    steps = [line.split()[1] for line in shown.splitlines() if line.startswith("■")]
+    assert steps == wanted, shown
+    assert "opaque" not in shown

@@ -40,13 +40,29 @@ def sources(question: Question) -> Sources:
     }
     # What DuckDB calls the source of a relation has the columns of the variable.
     schema |= {(f"otelprov {name[0]}",): names for name, names in schema.items() if len(name) == 1}
-    found = _resolved(readable, tuple(schema.items()))
+    found = _resolved(readable, tuple(schema.items()), _dialect(question))
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)
     answer = _Answer(question, bound, found).sources()
     if re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
         return _appended(question, answer)
     return answer
+
+
+_DIALECTS: Final = {
+    "postgresql": "postgres", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql",
+    "oracle.db": "oracle", "microsoft.sql_server": "tsql",
+}  # fmt: skip
+"""By the scheme of a table's URI, as sqlglot names them."""
+
+
+def _dialect(question: Question) -> str:
+    """Of the statement; DuckDB reads tables of other databases in its own."""
+    if question.operation.name.startswith("duckdb."):
+        return "duckdb"
+    artifacts = (question.made.artifact, *(usage.artifact for usage in question.used))
+    schemes = {(artifact.uri or "").partition(":")[0] for artifact in artifacts}
+    return next((_DIALECTS[one] for one in sorted(schemes) if one in _DIALECTS), "")
 
 
 def _appended(question: Question, found: Sources) -> Sources:
@@ -64,12 +80,12 @@ def _appended(question: Question, found: Sources) -> Sources:
 
 
 @lru_cache(maxsize=256)
-def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...]) -> Columns:
-    found = columns_of(_TYPED.sub(r"\1 '1'", text), dict(schema))
+def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...], dialect: str) -> Columns:
+    found = columns_of(_TYPED.sub(r"\1 '1'", text), dict(schema), dialect)
     if found.opaque and "?" in text:
         # Some literals may not be a parameter: of a type, of an option. By a number it can be read,
         # but then GROUP BY ? would be a position.
-        again = columns_of(_TYPED.sub(r"\1 '1'", text).replace("?", "1"), dict(schema))
+        again = columns_of(_TYPED.sub(r"\1 '1'", text).replace("?", "1"), dict(schema), dialect)
         if not again.opaque:
             return replace(again, rows=(), rows_opaque="the statement without its literals")
     return found

@@ -18,7 +18,9 @@ T = TypeVar("T")
 ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
 ]
-OperationKind = Literal["read", "transform", "write", "query", "train", "predict", "task", "run"]
+OperationKind = Literal[
+    "read", "transform", "write", "query", "train", "predict", "check", "task", "run"
+]
 Coverage = Literal["full", "state", "footer", "version", "status", "none", "derivation"]
 """What an id rests on: the whole content; the state of an object of a class that nobody described;
 the footers of the files; what a store says of the version; sizes and times; a name only; how it was
@@ -122,6 +124,10 @@ class Artifact:
     """The columns by content, where they are known: of a table that was digested here."""
     names: Names | None = field(default=None, compare=False, repr=False)
     """The columns by name, where they are known."""
+    schema_id: str | None = None
+    """Of a table: ``schema:<64 hex digits>``, the names and types of its columns in order."""
+    version: str | None = None
+    """Of a table with versions of its own: the version or snapshot, in the words of its format."""
 
 
 @record

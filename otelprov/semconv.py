@@ -125,6 +125,20 @@ ARTIFACT_CONTENT_ID: Final = _attribute(
     "Id of the table that a file was written from, or of the content of an artifact whose own id "
     "is a derivation id, where it was computed.",
 )
+ARTIFACT_SCHEMA: Final = _attribute(
+    "otelprov.artifact.schema",
+    "string",
+    ("event",),
+    "Id of the schema of a table (`schema:<hex>`): the names and types of its columns, in order. "
+    "On a file: that of the table that it was written from.",
+)
+ARTIFACT_VERSION: Final = _attribute(
+    "otelprov.artifact.version",
+    "string",
+    ("event",),
+    "The version of a table that has versions of its own, in the words of its format: the number "
+    "of a Delta Lake version, the id of an Iceberg snapshot.",
+)
 ARTIFACT_REASON: Final = _attribute(
     "otelprov.artifact.reason",
     "string",
@@ -218,7 +232,7 @@ OPERATION_KIND: Final = _attribute(
     "otelprov.operation.kind",
     "string",
     ("span", "run"),
-    "`read`, `transform`, `write`, `query`, `train`, `predict`, `task` or `run`.",
+    "`read`, `transform`, `write`, `query`, `train`, `predict`, `check`, `task` or `run`.",
 )
 RUN_ID: Final = _attribute(
     "otelprov.run.id",
@@ -472,7 +486,10 @@ CODE_SOURCE: Final = _attribute(
     "Where the code version comes from: `git`, `github`, `gitlab`, `jenkins`, `setting`.",
 )
 DB_SYSTEM: Final = _attribute(
-    "db.system.name", "string", ("span",), "The kind of database: `duckdb`."
+    "db.system.name",
+    "string",
+    ("span",),
+    "The kind of database: `duckdb`, `sqlite`, `postgresql`, `mysql`.",
 )
 DB_NAMESPACE: Final = _attribute("db.namespace", "string", ("span",), "Name of the database.")
 DB_QUERY_TEXT: Final = _attribute(
@@ -496,6 +513,21 @@ DB_OPERATION: Final = _attribute(
 )
 DB_COLLECTION: Final = _attribute(
     "db.collection.name", "string", ("span",), "The table, where the statement names but one."
+)
+DB_BATCH: Final = _attribute(
+    "db.operation.batch.size",
+    "int",
+    ("span",),
+    "How many times the statement was carried out, where that is more than once: `executemany`, or "
+    "the same statement again and again from one line, in one transaction.",
+)
+TRANSACTION: Final = _attribute(
+    "otelprov.transaction.outcome",
+    "string",
+    ("span",),
+    "Why the table that a statement wrote is not generated: `rolled back`; `not committed` before "
+    "the connection was closed or the process ended; `unknown`, where the commit failed with the "
+    "connection.",
 )
 CODE_FUNCTION: Final = _attribute(
     "code.function.name", "string", ("span",), "Function of the user's code that made the call."

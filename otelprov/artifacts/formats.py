@@ -38,8 +38,15 @@ def table_in_file(path: str | os.PathLike[str]) -> Artifact | None:
         if not contents.same(before, after):
             raise NoCanonicalForm("the file changed while it was read")
         return Artifact(
-            tree.id, "table", name, uri, tree.rows, len(tree.columns), tree.bytes
-        )  # fmt: skip
+            tree.id,
+            "table",
+            name,
+            uri,
+            tree.rows,
+            len(tree.columns),
+            tree.bytes,
+            schema_id=tree.schema_id,
+        )
     except NoCanonicalForm as error:
         reason = str(error)
     except ImportError:

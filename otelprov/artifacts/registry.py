@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -124,6 +124,7 @@ class Registry:
         self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
         self._held: OrderedDict[int, tuple[object, Source, int]] = OrderedDict()
+        self._rows: OrderedDict[int, tuple[bytes, Source]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -136,6 +137,13 @@ class Registry:
         if self._arrived and id(value) in self._arrived:
             return self._look_at(value)
         return None
+
+    def known(self) -> Iterator[tuple[object, Identity]]:
+        """The objects that are alive, and what is known of each."""
+        for reference, identity in list(self._entries.values()):
+            value = reference()
+            if value is not None:
+                yield value, identity
 
     def arrive(self, value: object) -> None:
         """``value`` came from a pickle, maybe of another process: its content says what it is.
@@ -201,6 +209,15 @@ class Registry:
         while held > limit or len(self._held) > MAX_CONTENTS:
             held -= self._held.popitem(last=False)[1][2]
 
+    def fetched(self, rows: list[Any], artifact: Source) -> None:
+        """A list of rows that come from ``artifact``. It is not kept alive, and known again by its
+        place in memory, its length and the content of some of its rows."""
+        sample = _sample(rows)
+        if sample is not None:
+            self._rows[id(rows)] = (sample, artifact)
+            while len(self._rows) > MAX_CONTENTS:
+                self._rows.popitem(last=False)
+
     def container(self, value: object, digest: bytes | None = None) -> Source | None:
         """The artifact that a dict or list is, if an operation of this process made it.
 
@@ -209,6 +226,10 @@ class Registry:
         """
         if self._held and id(value) in self._held:
             return self._held[id(value)][1]
+        if self._rows and id(value) in self._rows and type(value) is list:
+            sample, artifact = self._rows[id(value)]
+            if sample == _sample(value):
+                return artifact
         if id(value) not in self._holders:
             return None
         digest = digest or digest_value(value)
@@ -226,9 +247,28 @@ class Registry:
         self._contents.clear()
         self._holders.clear()
         self._held.clear()
+        self._rows.clear()
 
 
 registry = Registry()
+
+
+def _sample(rows: list[Any]) -> bytes | None:
+    """A digest of the length of a list and of 16 of its rows."""
+    some = rows if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
+    plain = [_plain(one) for one in some if _is_row(one)]
+    return digest_value([len(rows), plain]) if len(plain) == len(some) else None
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, (tuple, dict)) or type(value).__name__ in ("Row", "RowMapping")
+
+
+def _plain(row: Any) -> object:
+    """A row of sqlite3's, SQLAlchemy's or psycopg's."""
+    if isinstance(row, dict) or type(row).__name__ == "RowMapping":
+        return dict(row)
+    return tuple(row)
 
 
 def _is_light(value: dict[object, object] | list[object]) -> bool:

@@ -86,6 +86,8 @@ def _known(artifact: Artifact) -> Fields:
         ("kind", artifact.kind),
         ("name", clean(artifact.name or "")),
         ("place", clean(artifact.uri or "")),
+        ("version", clean(artifact.version or "")),
+        ("schema", clean(artifact.schema_id or "")),
         ("rows", "" if artifact.rows is None else f"{artifact.rows:,}"),
         ("columns", "" if artifact.columns is None else f"{artifact.columns:,}"),
         (
@@ -190,6 +192,7 @@ def _usage(usage: Usage) -> str:
         name if artifact.name or artifact.uri else "",
         shape(artifact),
         "" if artifact.bytes is None else size(artifact.bytes),
+        f"version {clean(artifact.version)}" if artifact.version else "",
         f"content {artifact.content_id}" if artifact.content_id else "",
         rests_on(artifact),
         clean(artifact.reason or ""),

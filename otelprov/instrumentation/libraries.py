@@ -25,6 +25,7 @@ class Library(NamedTuple):
 LIBRARIES: Final = (
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("deltalake", (1,), ("deltalake",)),
     Library("duckdb", (1, 4), ("duckdb",)),
     Library(
         "fsspec",
@@ -43,6 +44,7 @@ LIBRARIES: Final = (
     Library("obstore", (0, 6), ("obstore",)),
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
+    Library("psycopg", (3, 1), ("psycopg",)),
     Library(
         "pyarrow",
         (14,),
@@ -57,7 +59,9 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
+    Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
         "sklearn",
         (1, 5),
@@ -89,6 +93,20 @@ LIBRARIES: Final = (
             "sklearn.datasets._samples_generator",
         ),
         ("scikit-learn",),
+    ),
+    Library("sqlalchemy", (2,), ("sqlalchemy",)),
+    Library("sqlite3", (), ("sqlite3",), ("python",)),
+    Library(
+        "torch",
+        (2, 9),
+        (
+            "torch._tensor",
+            "torch.nn.parameter",
+            "torch.serialization",
+            "torch.nn.modules.module",
+            "torch.optim.optimizer",
+            "torch.utils.data.dataloader",
+        ),
     ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),

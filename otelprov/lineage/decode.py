@@ -55,6 +55,8 @@ _ARTIFACT: Mapping[str, tuple[str, type]] = {
     semconv.ARTIFACT_BYTES: ("bytes", int),
     semconv.ARTIFACT_COVERAGE: ("coverage", str),
     semconv.ARTIFACT_CONTENT_ID: ("content_id", str),
+    semconv.ARTIFACT_SCHEMA: ("schema_id", str),
+    semconv.ARTIFACT_VERSION: ("version", str),
     semconv.ARTIFACT_REASON: ("reason", str),
     semconv.ARTIFACT_MAKER: ("maker", str),
     semconv.ARTIFACT_CARRIER: ("carrier", str),
@@ -235,6 +237,8 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         "unknown" if origin == "unknown" else None,
         get("maker"),
         carrier if carrier in _CARRIER_STATES else None,
+        schema_id=get("schema_id"),
+        version=get("version"),
         names=_names(attributes) if semconv.ARTIFACT_COLUMN_NAMES in attributes else None,
     )
 

@@ -170,7 +170,7 @@ def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -
             gaps.append(
                 Gap(f"known by name only, its content was not looked at{why}", artifact=artifact.id)
             )
-        elif artifact.coverage in RESTS_ON:
+        elif artifact.coverage in RESTS_ON and artifact.version is None:
             why = f": {artifact.reason}" if artifact.reason else ""
             rests_on = RESTS_ON[artifact.coverage]
             gaps.append(Gap(f"known by {rests_on}, not by all it holds{why}", artifact=artifact.id))

@@ -131,6 +131,10 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     found[semconv.ARTIFACT_COVERAGE] = artifact.coverage
     if artifact.content_id is not None:
         found[semconv.ARTIFACT_CONTENT_ID] = artifact.content_id
+    if artifact.schema_id is not None:
+        found[semconv.ARTIFACT_SCHEMA] = artifact.schema_id
+    if artifact.version is not None:
+        found[semconv.ARTIFACT_VERSION] = artifact.version
     if artifact.origin is not None:
         found[semconv.ARTIFACT_ORIGIN] = artifact.origin
     if artifact.reason:
@@ -146,7 +150,14 @@ _events: dict[tuple[str, int], tuple[Artifact, bytes]] = {}
 
 
 def _encode(used: bool, role: str, artifact: Artifact) -> bytes:
-    if artifact.name or artifact.uri or artifact.reason or artifact.origin or artifact.carrier:
+    if (
+        artifact.name
+        or artifact.uri
+        or artifact.reason
+        or artifact.origin
+        or artifact.carrier
+        or artifact.version
+    ):
         describe = used_attributes if used else generated_attributes
         return encoded_attributes(describe(role, artifact))
     # What is left are numbers, and texts of our own without anything to escape: put together by
@@ -169,6 +180,9 @@ def _encode(used: bool, role: str, artifact: Artifact) -> bytes:
     if artifact.content_id is not None:
         id_ = artifact.content_id
         text += f',{{"key":"{semconv.ARTIFACT_CONTENT_ID}","value":{{"stringValue":"{id_}"}}}}'
+    if artifact.schema_id is not None:
+        id_ = artifact.schema_id
+        text += f',{{"key":"{semconv.ARTIFACT_SCHEMA}","value":{{"stringValue":"{id_}"}}}}'
     if used and artifact.maker:
         maker = artifact.maker
         text += f',{{"key":"{semconv.ARTIFACT_MAKER}","value":{{"stringValue":"{maker}"}}}}'

@@ -187,7 +187,9 @@ class OpenOperation:
         "record",
         "ruling",
         "sensitive",
+        "transaction",
         "used",
+        "waits",
     )
 
     def __init__(
@@ -211,6 +213,10 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
+        self.transaction: object | None = None
+        """The transaction of a database that its end waits for."""
+        self.waits = False
+        """Whether it has ended but for that."""
         self._budget: Budget | None = None
         self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
@@ -303,11 +309,7 @@ class OpenOperation:
         if self._forks != run.forks:
             self._of_this_process()
         record = self.record
-        if not self._announced:
-            self._announced = True
-            if self.call.kind in STARTED or type(record) is Repeated:
-                with faults.contained(f"the start of {self.call.name} was not recorded"):
-                    self._announce()
+        self.announce()
         self._outer, outer = _current.get(), context_api.get_current()
         self._outer_context = outer
         self._context = set_span_in_context(record.visible, outer)
@@ -320,6 +322,15 @@ class OpenOperation:
         except BaseException:  # Ctrl-C, too, leaves the program as it was
             self.leave()
             raise
+
+    def announce(self) -> None:
+        """It has begun: ``enter`` does this, too. For what goes on while the program does, which is
+        the current operation of nothing."""
+        if not self._announced:
+            self._announced = True
+            if self.call.kind in STARTED or type(self.record) is Repeated:
+                with faults.contained(f"the start of {self.call.name} was not recorded"):
+                    self._announce()
 
     def leave(self) -> None:
         """The call is over: undo ``enter``.
@@ -366,6 +377,10 @@ class OpenOperation:
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
+
+    def runs_unknown_code(self) -> None:
+        """What it makes is made by code that nobody knows: no derivation id of it has an equal."""
+        self._functions = _NOBODYS
 
     def follow(self, name: str, path: bytes) -> None:
         """The call executes a plan, passed as ``name``; ``path`` stands for its steps."""
@@ -501,6 +516,12 @@ class OpenOperation:
             self.leave()
         if self._forks != run.forks:
             self._of_this_process()
+        if self.transaction is not None and error is None:
+            # What it made is known when that is over; until then the journal says what is known.
+            self.waits = True
+            with faults.contained(f"the end of {self.call.name} is in the journal later only"):
+                self.record.returned(self.end_time or now(), self._known_by_now())
+            return
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -522,6 +543,13 @@ class OpenOperation:
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time, plain)
+
+    def settled(self) -> None:
+        """The transaction that it wrote in is over."""
+        self.transaction = None
+        if self.waits:
+            self.waits = False
+            self.end()
 
     def _is_plain(self) -> bool:
         """Whether nothing that was used or made had to be waited for: nearly always."""
@@ -861,8 +889,13 @@ def with_content(artifact: Source, content: Source | None) -> Source:
     if isinstance(artifact, Artifact) and isinstance(content, Artifact):
         if content.coverage != "full":
             return artifact
-        names = artifact.names or content.names
-        return replace(artifact, content_id=content.id, schema=content.schema, names=names)
+        return replace(
+            artifact,
+            content_id=content.id,
+            schema=content.schema,
+            schema_id=artifact.schema_id or content.schema_id,
+            names=artifact.names or content.names,
+        )
 
     def both() -> Artifact:
         found = with_content(resolve(artifact), resolve(content))

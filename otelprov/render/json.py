@@ -50,6 +50,8 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "columns": artifact.columns,
         "bytes": artifact.bytes,
         "coverage": artifact.coverage,
+        "version": artifact.version,
+        "schema": artifact.schema_id,
     }
 
 

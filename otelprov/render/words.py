@@ -54,6 +54,8 @@ def place(uri: str) -> str:
 
 def label(artifact: Artifact) -> str:
     """What people call an artifact: its place, its name, or its short id."""
+    if artifact.uri and artifact.version:
+        return f"{place(artifact.uri)}@{clean(artifact.version)}"
     if artifact.uri and artifact.kind not in IN_MEMORY:
         return place(artifact.uri)
     if artifact.name:

@@ -79,6 +79,15 @@ ONE_OF_EVERYTHING = """
     except ValueError:
         pass
 
+    import sqlite3
+
+    with sqlite3.connect("prices.db") as prices:
+        prices.execute("CREATE TABLE prices (price REAL)")
+        prices.executemany("INSERT INTO prices VALUES (?)", [(1.0,), (2.0,)])
+        prices.commit()
+        prices.execute("DELETE FROM prices")
+        prices.rollback()
+
     import http.server, threading, urllib.request
 
     handler = http.server.SimpleHTTPRequestHandler

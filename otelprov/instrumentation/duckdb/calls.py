@@ -11,6 +11,11 @@ from typing import Any, Final
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._statements import (
+    Statement,
+    name_of,
+    statements,
+)
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.duckdb.names import (
     Connection,
@@ -37,11 +42,6 @@ from otelprov.instrumentation.duckdb.operations import (
     outputs,
     resolver_of,
     rows_of,
-)
-from otelprov.instrumentation.duckdb.statements import (
-    Statement,
-    name_of,
-    statements,
 )
 from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
@@ -292,7 +292,7 @@ def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
 
 def registering(name: str, *, method: bool) -> Callable[[Any], Any]:
     def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
-        if not run.active or is_internal(frame):
+        if not run.active:
             return None
         resolver = resolver_of(arguments, keywords, frame, method=method)
         at = int(method)

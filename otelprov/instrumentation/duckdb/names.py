@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from otelprov._record import record
 from otelprov.artifacts.registry import Identity
-from otelprov.instrumentation.duckdb.statements import Name, Statement, is_columnar, statements
+from otelprov.instrumentation._statements import Name, Statement, is_columnar, statements
 from otelprov.recording import faults
 from otelprov.statements import later
 

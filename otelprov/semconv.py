@@ -583,6 +583,13 @@ RUN_OPERATIONS: Final = _attribute(
     "another trace.",
     "{operation}",
 )
+RUN_FAULTS: Final = _attribute(
+    "otelprov.run.faults",
+    "string[]",
+    ("run",),
+    "What is not recorded because of an error of otelprov's own, each once, at most ten. Absent "
+    "where there was none.",
+)
 PROCESS_PID: Final = _attribute(
     "process.pid",
     "int",

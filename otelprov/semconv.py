@@ -187,6 +187,37 @@ ARTIFACT_SELECTED: Final = _attribute(
     "says so; it ends in `null` where there are more than it can name.",
 )
 
+ARTIFACT_COLUMN_NAMES: Final = _attribute(
+    "otelprov.artifact.column_names",
+    "string",
+    ("event",),
+    "Of a table in memory that was generated, or used and not seen to be made: the names of its "
+    "columns, as a JSON list; it ends in `null` where there are more than it can name.",
+)
+
+ARTIFACT_INDEX_NAMES: Final = _attribute(
+    "otelprov.artifact.index_names",
+    "string",
+    ("event",),
+    "The same of the levels of its index, where one has a name; `null` is one that has none.",
+)
+
+ARTIFACT_COLUMN_SOURCES: Final = _attribute(
+    "otelprov.artifact.column_sources",
+    "string[]",
+    ("event",),
+    "On a generated table: where its columns come from, as the engine's own plan says it. A JSON "
+    'object for each column: docs/conventions.md, "Column lineage".',
+)
+
+ARTIFACT_NAMED: Final = _attribute(
+    "otelprov.artifact.named",
+    "string",
+    ("event",),
+    "On what a statement used: how the statement names it, as a JSON list. `?2` is the second "
+    "question mark of `db.query.text`.",
+)
+
 ARTIFACT_ID: Final = _attribute(
     "otelprov.artifact.id",
     "string",
@@ -226,6 +257,15 @@ PARAMETER_PREFIX: Final = _attribute(
     "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
     "strings as they are, anything else as text; long values shortened, secrets replaced.",
 ).removesuffix("<name>")
+OPERATION_INPUTS: Final = _attribute(
+    "otelprov.operation.inputs",
+    "string",
+    ("span",),
+    "For each parameter that held something made of a table by small steps: of which columns, as "
+    "JSON: by parameter, by beginning of the id of the used artifact, a list of names, or `null` "
+    "where it may be any. Absent where nothing was.",
+)
+
 PLAN: Final = _attribute(
     "otelprov.plan",
     "string",
@@ -467,7 +507,10 @@ CODE_SOURCE: Final = _attribute(
     "Where the code version comes from: `git`, `github`, `gitlab`, `jenkins`, `setting`.",
 )
 DB_SYSTEM: Final = _attribute(
-    "db.system.name", "string", ("span",), "The kind of database: `duckdb`."
+    "db.system.name",
+    "string",
+    ("span",),
+    "The kind of database: `duckdb`, `sqlite`, `postgresql`, `mysql`.",
 )
 DB_NAMESPACE: Final = _attribute("db.namespace", "string", ("span",), "Name of the database.")
 DB_QUERY_TEXT: Final = _attribute(
@@ -476,6 +519,13 @@ DB_QUERY_TEXT: Final = _attribute(
     ("span",),
     "The statement, with `?` for each string and number in it.",
 )
+QUERY_PIECES: Final = _attribute(
+    "otelprov.query.pieces",
+    "string[]",
+    ("span",),
+    "Where a statement is longer than `db.query.text` shows: all of it, in pieces.",
+)
+
 DB_OPERATION: Final = _attribute(
     "db.operation.name",
     "string",
@@ -484,6 +534,21 @@ DB_OPERATION: Final = _attribute(
 )
 DB_COLLECTION: Final = _attribute(
     "db.collection.name", "string", ("span",), "The table, where the statement names but one."
+)
+DB_BATCH: Final = _attribute(
+    "db.operation.batch.size",
+    "int",
+    ("span",),
+    "How many times the statement was carried out, where that is more than once: `executemany`, or "
+    "the same statement again and again from one line, in one transaction.",
+)
+TRANSACTION: Final = _attribute(
+    "otelprov.transaction.outcome",
+    "string",
+    ("span",),
+    "Why the table that a statement wrote is not generated: `rolled back`; `not committed` before "
+    "the connection was closed or the process ended; `unknown`, where the commit failed with the "
+    "connection.",
 )
 CODE_FUNCTION: Final = _attribute(
     "code.function.name", "string", ("span",), "Function of the user's code that made the call."
@@ -517,6 +582,13 @@ RUN_OPERATIONS: Final = _attribute(
     "them: where there are fewer, some were lost on the way. Absent where the run goes on in "
     "another trace.",
     "{operation}",
+)
+RUN_FAULTS: Final = _attribute(
+    "otelprov.run.faults",
+    "string[]",
+    ("run",),
+    "What is not recorded because of an error of otelprov's own, each once, at most ten. Absent "
+    "where there was none.",
 )
 PROCESS_PID: Final = _attribute(
     "process.pid",

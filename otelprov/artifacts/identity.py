@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from otelprov.artifacts import arrays, lazy, objects, sparse, tables, timing
+from otelprov.artifacts import arrays, lazy, objects, sparse, tables, tensors, timing
 from otelprov.artifacts.digest import NoCanonicalForm, TableDigest, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.registration import description
@@ -60,6 +60,9 @@ def _identify(value: object, name: str | None, query: bool) -> Artifact:
         if described is None and sparse.is_sparse(value):
             kind = "array"
             return _sparse(value, name)
+        if described is None and tensors.is_tensor(value):
+            kind = "array"
+            return _tensor(value, name)
         digest, coverage = content_digest(value)
         return Artifact(f"{kind}:{digest.hex()}", kind, name, coverage=coverage)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -126,3 +129,12 @@ def _sparse(value: Any, name: str | None) -> Artifact:
     columns = value.shape[1] if len(value.shape) == 2 else None
     id_ = f"array:{sparse.digest(value).hex()}"
     return Artifact(id_, "array", name, None, int(value.shape[0]), columns and int(columns))
+
+
+def _tensor(value: Any, name: str | None) -> Artifact:
+    shape = tuple(value.shape)
+    columns = shape[1] if len(shape) == 2 else None
+    id_ = f"array:{tensors.digest(value).hex()}"
+    return Artifact(
+        id_, "array", name, None, shape[0] if shape else None, columns, tensors.size(value)
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from otelprov.artifacts import classes, lazy, models  # noqa: F401
+from otelprov.artifacts import classes, lazy, models, networks  # noqa: F401
 from otelprov.artifacts.digest import NoCanonicalForm
 
 # Imported for their descriptions.

@@ -717,12 +717,28 @@ def _scipy(value: Any) -> _Write | None:
     return None
 
 
+def _torch(value: Any) -> _Write | None:
+    import torch
+
+    from otelprov.artifacts import tensors
+
+    kind = type(value)
+    if tensors.is_tensor(value):
+        return lambda encoder, v: _digest(encoder, b"torch.tensor", tensors.digest(v))
+    if kind is torch.Size:
+        return _sequence(b"torch.size")
+    if kind in (torch.dtype, torch.device, torch.layout, torch.memory_format):
+        return lambda encoder, v: _named(encoder, b"torch", str(v))
+    return None
+
+
 _LIBRARIES: Final[dict[str, Callable[[Any], _Write | None]]] = {
     "numpy": _numpy,
     "pandas": _pandas,
     "pyarrow": _pyarrow,
     "polars": _polars,
     "scipy": _scipy,
+    "torch": _torch,
 }
 
 

@@ -65,6 +65,7 @@ LIBRARIES: Final = (
     ),
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
+    Library("psycopg", (3, 1), ("psycopg",)),
     Library(
         "pyarrow",
         (14,),
@@ -81,6 +82,7 @@ LIBRARIES: Final = (
     ),
     Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
+    Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
         "sklearn",
         (1, 5),
@@ -112,6 +114,20 @@ LIBRARIES: Final = (
             "sklearn.datasets._samples_generator",
         ),
         ("scikit-learn",),
+    ),
+    Library("sqlalchemy", (2,), ("sqlalchemy",)),
+    Library("sqlite3", (), ("sqlite3",), ("python",)),
+    Library(
+        "torch",
+        (2, 9),
+        (
+            "torch._tensor",
+            "torch.nn.parameter",
+            "torch.serialization",
+            "torch.nn.modules.module",
+            "torch.optim.optimizer",
+            "torch.utils.data.dataloader",
+        ),
     ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),

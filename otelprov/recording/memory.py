@@ -12,6 +12,7 @@ from typing import Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.recording import tensors
 
 _VIEW = Step("numpy", "view")
 
@@ -37,7 +38,9 @@ def note(array: Any, identity: Identity) -> None:
 def of_view(array: Any) -> Identity | None:
     """What is known of an array as a view of another; None if it is none, or of an unknown one."""
     found, base = _source(array)
-    return None if found is None else derive(_VIEW, [found], _place(array, base))
+    if found is None:
+        return None
+    return derive(_VIEW, [found], None if base is None else _place(array, base))
 
 
 def behind(array: Any) -> Identity | None:
@@ -53,6 +56,8 @@ def _source(array: Any) -> tuple[Identity | None, Any]:
         if found is not None:
             return found, base
         last, base = base, base.base
+    if base is not None and tensors.is_tensor(base):  # what numpy() gives
+        return tensors.lookup(base), None
     entry = None if last is None else _owners.get(id(last))
     return (None, None) if entry is None or entry[0]() is not last else (entry[1], last)
 

@@ -17,17 +17,23 @@ from typing import Any, Final
 
 from otelprov.artifacts import classes, digest_value, identify
 from otelprov.artifacts.deferred import Source, resolve, settled, with_
-from otelprov.artifacts.digest import NoCanonicalForm
+from otelprov.artifacts.digest import NoCanonicalForm, unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.model import Artifact
+from otelprov.recording import tensors
 from otelprov.recording.bounds import over
 from otelprov.recording.memory import is_array
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.run import run
 
 BOOSTERS: Final = ("xgboost", "lightgbm")
 CLASSES: Final = frozenset(
-    {("sklearn", "BaseEstimator"), *((library, "Booster") for library in BOOSTERS)}
+    {
+        ("sklearn", "BaseEstimator"),
+        ("torch", "Module"),
+        *((library, "Booster") for library in BOOSTERS),
+    }
 )
 """By name, because nothing of the user's is imported: top-level package and class."""
 
@@ -46,6 +52,8 @@ def is_fitted(model: object) -> bool:
 
     One that is made of others (a pipeline) is fitted when one of these is.
     """
+    if tensors.is_network(model):
+        return next(tensors.inside(model), None) is not None  # else it computes, and holds nothing
     if not is_estimator(type(model)):
         return True  # a booster is made by its training
     return any(_learned(part) for _, part in parts(model))
@@ -53,6 +61,8 @@ def is_fitted(model: object) -> bool:
 
 def identity(model: object) -> Identity:
     """What a fitted model is that an operation reads."""
+    if tensors.is_network(model):
+        return _network(model)
     found = registry.lookup(model)
     if found is not None and (not is_estimator(type(model)) or _is_as_it_was(model)):
         return found  # what changes a booster is seen
@@ -76,6 +86,21 @@ def identity(model: object) -> Identity:
     return result
 
 
+def _network(model: object) -> Identity:
+    """What a network comes from, by its parameters; itself, where nothing is known of them."""
+    found = tensors.known(model)
+    if found is not None:
+        return found
+    limit = run.settings.digest_limit
+    if limit is not None and tensors.size(model) > limit:
+        reason = over(limit)
+        return Identity(
+            (Artifact(unidentified(), "model", coverage="none", reason=reason, origin="unknown"),)
+        )
+    content = identify(model)
+    return Identity((registry.content(content.id, model) or replace(content, origin="unknown"),))
+
+
 def made(
     operation: OpenOperation,
     role: str,
@@ -91,6 +116,12 @@ def made(
     a model may hold on to.
     """
     artifact = look_at(operation, model)
+    if tensors.is_network(model):
+        operation.generate(role, artifact)
+        operation.assign(model, artifact)
+        whole = Identity((with_(artifact, maker=operation.id),))
+        tensors.come_from(tensors.inside(model), whole)
+        return
     if before is not None and isinstance(artifact, Artifact):
         for source in map(resolve, before.sources):
             if source.id != artifact.id:
@@ -114,6 +145,8 @@ def made(
 
 def content(operation: OpenOperation, model: object) -> Source:
     """What a model is by its content: it is not digested again where that is known."""
+    if tensors.is_network(model):
+        return look_at(operation, model)  # anybody may have changed it
     known = None if registry.lookup(model) is None else identity(model).artifact
     if isinstance(known, Artifact) and known.coverage == "full":
         return known
@@ -122,11 +155,15 @@ def content(operation: OpenOperation, model: object) -> Source:
 
 def look_at(operation: OpenOperation, model: object) -> Source:
     """A model by its content; by how it was made where that is more than may be digested."""
-    size = sum(
-        value.nbytes
-        for _, part in parts(model)
-        for value in _learned(part).values()
-        if is_array(value)
+    size = (
+        tensors.size(model)
+        if tensors.is_network(model)
+        else sum(
+            value.nbytes
+            for _, part in parts(model)
+            for value in _learned(part).values()
+            if is_array(value)
+        )
     )
     if not operation.budget.take(size):
         return with_(operation.derived("model"), reason=over(operation.budget.limit))

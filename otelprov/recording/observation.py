@@ -11,10 +11,11 @@ from typing import Any
 from otelprov.artifacts import columns, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
-from otelprov.recording import memory, models
+from otelprov.recording import memory, models, tensors
 from otelprov.recording.bounds import over
 from otelprov.recording.plans import plans
 from otelprov.recording.policy import MAX_LISTED
@@ -32,6 +33,7 @@ _KINDS: dict[tuple[str, str], ArtifactKind] = {
     ("pandas", "Index"): "table",
     ("pandas", "ExtensionArray"): "array",
     ("numpy", "ndarray"): "array",
+    ("torch", "Tensor"): "array",
     ("pyarrow", "Table"): "table",
     ("pyarrow", "RecordBatch"): "table",
     ("pyarrow", "ChunkedArray"): "table",
@@ -180,8 +182,11 @@ def known(value: object) -> Identity | None:
 def _lookup(value: object) -> Identity | None:
     """What is known of an object, or of the array that it is a view of."""
     identity = registry.lookup(value)
-    if identity is None and memory.is_array(value):
-        return memory.of_view(value)
+    if identity is None:
+        if memory.is_array(value):
+            return memory.of_view(value)
+        if tensors.is_tensor(value):
+            return tensors.lookup(value)
     return identity
 
 
@@ -192,7 +197,9 @@ def identity_of(item: object) -> Identity:
         return models.identity(item)
     identity = registry.lookup(item)
     changeable = kind == "array" and _is_writable(item)
-    if identity is None and kind == "array":
+    if identity is None and kind == "array" and tensors.is_tensor(item):
+        identity = tensors.lookup(item)
+    elif identity is None and kind == "array":
         identity = memory.behind(item) if changeable else memory.of_view(item)
     if identity is None:
         identity = Identity((unseen(item),))
@@ -225,7 +232,9 @@ def unseen(value: object) -> Source:
             unidentified(), kind, coverage="none", reason=over(limit), origin="unknown"
         )  # fmt: skip
     artifact = identify(value)
-    return registry.content(artifact.id, value) or replace(artifact, origin="unknown")
+    return registry.content(artifact.id, value) or replace(
+        artifact, origin="unknown", names=names_of(value)
+    )
 
 
 def known_inputs(values: Iterable[object]) -> list[Identity]:
@@ -300,6 +309,8 @@ def is_small(value: Any, kind: ArtifactKind) -> bool:
     """Whether a bare array is a list of values that a parameter shows in full."""
     if kind == "table" and type(value).__name__ in ("DataFrame", "Series", "Table", "RecordBatch"):
         return False
+    if tensors.is_tensor(value):
+        return bool(value.nelement() <= MAX_LISTED)
     return getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED
 
 
@@ -364,13 +375,16 @@ def output(
             operation.use_artifact("inside", known)
     artifact: Source
     if elsewhere:
-        content = identify(item)
+        content = replace(identify(item), names=names_of(item))
         registry.remember(replace(content, maker=operation.id))
         artifact = content
     elif by_content:
         if operation.call.fills and operation.tier == "full":
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
+        names = names_of(item)
+        if names is not None:
+            artifact = with_(artifact, names=names)
     else:
         artifact = derived(operation, item, found)
         if operation.tier == "full":
@@ -384,7 +398,11 @@ def output(
 def hold(array: object) -> None:
     """An array is known from now on: so are the views of it."""
     identity = registry.lookup(array)
-    if identity is not None:
+    if identity is None:
+        return
+    if tensors.is_tensor(array):
+        tensors.come_from([array], identity)
+    else:
         memory.note(array, identity)
 
 
@@ -426,7 +444,10 @@ def _too_large(operation: OpenOperation, item: object) -> Source:
 def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Source:
     """The artifact of an output that is known by how it was made."""
     rows, columns = shape(item)
-    return operation.derived(kind or data_kind(item) or "object", rows=rows, columns=columns)
+    names = names_of(item) if columns is not None else None
+    return operation.derived(
+        kind or data_kind(item) or "object", rows=rows, columns=columns, names=names
+    )
 
 
 def _results(value: object, role: str, depth: int) -> Iterator[tuple[str, object]]:

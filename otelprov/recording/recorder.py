@@ -46,10 +46,11 @@ from otelprov.artifacts.deferred import (
 from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.journal.lines import Part
-from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
+from otelprov.model import Artifact, ArtifactKind, Names, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
+from otelprov.recording.column_sources import ColumnSources, inputs_text
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
     MAX_TEXT,
@@ -161,6 +162,7 @@ class OpenOperation:
         "_assigned",
         "_begun",
         "_budget",
+        "_column_sources",
         "_context",
         "_error",
         "_forks",
@@ -168,6 +170,7 @@ class OpenOperation:
         "_generated",
         "_id",
         "_inputs",
+        "_named",
         "_outer",
         "_outer_context",
         "_outputs",
@@ -187,7 +190,9 @@ class OpenOperation:
         "record",
         "ruling",
         "sensitive",
+        "transaction",
         "used",
+        "waits",
     )
 
     def __init__(
@@ -211,6 +216,10 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
+        self.transaction: object | None = None
+        """The transaction of a database that its end waits for."""
+        self.waits = False
+        """Whether it has ended but for that."""
         self._budget: Budget | None = None
         self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
@@ -226,6 +235,8 @@ class OpenOperation:
         self.used: dict[object, tuple[str, Source]] = {}
         """What the call has read until now, with its role, in the order in which it was noted."""
         self._taken: list[tuple[Source, tuple[str, ...]]] = []
+        self._named: list[tuple[Source, tuple[str, ...]]] = []
+        self._column_sources: ColumnSources | None = None
         self._generated: dict[object, tuple[str, Source]] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
@@ -304,11 +315,7 @@ class OpenOperation:
         if self._forks != run.forks:
             self._of_this_process()
         record = self.record
-        if not self._announced:
-            self._announced = True
-            if self.call.kind in STARTED or type(record) is Repeated:
-                with faults.contained(f"the start of {self.call.name} was not recorded"):
-                    self._announce()
+        self.announce()
         self._outer, outer = _current.get(), context_api.get_current()
         self._outer_context = outer
         self._context = set_span_in_context(record.visible, outer)
@@ -321,6 +328,15 @@ class OpenOperation:
         except BaseException:  # Ctrl-C, too, leaves the program as it was
             self.leave()
             raise
+
+    def announce(self) -> None:
+        """It has begun: ``enter`` does this, too. For what goes on while the program does, which is
+        the current operation of nothing."""
+        if not self._announced:
+            self._announced = True
+            if self.call.kind in STARTED or type(self.record) is Repeated:
+                with faults.contained(f"the start of {self.call.name} was not recorded"):
+                    self._announce()
 
     def leave(self) -> None:
         """The call is over: undo ``enter``.
@@ -368,6 +384,10 @@ class OpenOperation:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
 
+    def runs_unknown_code(self) -> None:
+        """What it makes is made by code that nobody knows: no derivation id of it has an equal."""
+        self._functions = _NOBODYS
+
     def follow(self, name: str, path: bytes) -> None:
         """The call executes a plan, passed as ``name``; ``path`` stands for its steps."""
         self._plain += ((name, path),)
@@ -378,15 +398,18 @@ class OpenOperation:
             text = plan if self.ruling is None else self.ruling.policy.text(plan)
             self.record.describe(Part({semconv.PLAN: plan_text(text)}))
 
-    def state(self, attributes: Mapping[str, str | int]) -> None:
+    def state(self, attributes: Mapping[str, str | int | list[str]]) -> None:
         """What else its span says: texts, as far as the policy allows, and numbers."""
         if self.record.wanted:
-            ruling = self.ruling
-            said = {
-                name: text if ruling is None or isinstance(text, int) else ruling.policy.text(text)
-                for name, text in attributes.items()
-            }
-            self.record.describe(Part(said))
+            self.record.describe(
+                Part({name: self._allowed(one) for name, one in attributes.items()})
+            )
+
+    def _allowed(self, said: str | int | list[str]) -> str | int | list[str]:
+        if self.ruling is None or isinstance(said, int):
+            return said
+        text = self.ruling.policy.text
+        return text(said) if isinstance(said, str) else [text(one) for one in said]
 
     def conclude(self, failed: Sequence[str]) -> None:
         """It was a check, and these of its checks failed: their names, which quote no data."""
@@ -408,6 +431,19 @@ class OpenOperation:
     def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
         """Of this used artifact the call takes these columns."""
         self._taken.append((artifact, columns))
+
+    def call_it(self, artifact: Source, *names: str) -> None:
+        """The statement that the call runs names this used artifact so."""
+        self._named.append((artifact, names))
+
+    def come_from(self, sources: ColumnSources) -> None:
+        """Where the columns of what the call makes come from, as the engine says."""
+        self._column_sources = sources
+
+    @property
+    def used_tables_only(self) -> bool:
+        """Whether nothing of what it used was computed of an artifact by steps between."""
+        return all(identity.is_selection for _, identity in self._inputs)
 
     def used_so_far(self) -> list[Source]:
         """The artifacts that the call has read until now."""
@@ -451,6 +487,7 @@ class OpenOperation:
         name: str | None = None,
         rows: int | None = None,
         columns: int | None = None,
+        names: Names | None = None,
     ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
         call, output, maker = self.call, self._outputs, self.id
@@ -471,7 +508,7 @@ class OpenOperation:
                 origins,
                 output,
             )
-            return _made(id_, kind, name, rows, columns, maker)
+            return _made(id_, kind, name, rows, columns, maker, names)
         inputs, plain, functions = tuple(self._inputs), self._plain, self._functions
 
         def artifact() -> Artifact:
@@ -484,7 +521,7 @@ class OpenOperation:
                 [(role, identity.origin_parts()) for role, identity in inputs],
                 output,
             )
-            return _made(id_, kind, name, rows, columns, maker)
+            return _made(id_, kind, name, rows, columns, maker, names)
 
         waiting: list[Pending[Any]] = []
         for _, identity in inputs:
@@ -502,6 +539,12 @@ class OpenOperation:
             self.leave()
         if self._forks != run.forks:
             self._of_this_process()
+        if self.transaction is not None and error is None:
+            # What it made is known when that is over; until then the journal says what is known.
+            self.waits = True
+            with faults.contained(f"the end of {self.call.name} is in the journal later only"):
+                self.record.returned(self.end_time or now(), self._known_by_now())
+            return
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -523,6 +566,13 @@ class OpenOperation:
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time, plain)
+
+    def settled(self) -> None:
+        """The transaction that it wrote in is over."""
+        self.transaction = None
+        if self.waits:
+            self.waits = False
+            self.end()
 
     def _is_plain(self) -> bool:
         """Whether nothing that was used or made had to be waited for: nearly always."""
@@ -664,13 +714,18 @@ class OpenOperation:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         left_out = [0, 0]
         selected = {resolve(one).id: names for one, names in self._taken}
+        named: dict[str, list[str]] = {}
+        for one, names in self._named:
+            named.setdefault(resolve(one).id, []).extend(names)
         for role, artifact in islice(used.values(), MAX_USED):
-            if self.ruling is None and artifact.id not in selected:
+            if self.ruling is None and artifact.id not in selected and artifact.id not in named:
                 record.say(semconv.USED, Used(role, artifact), end_time)
                 continue
             attributes = used_attributes(role, artifact)
             if artifact.id in selected:
                 attributes[semconv.ARTIFACT_SELECTED] = listed(selected[artifact.id])
+            if artifact.id in named:
+                attributes[semconv.ARTIFACT_NAMED] = listed(list(dict.fromkeys(named[artifact.id])))
             if (ruled := self._said(attributes)) is not None:
                 record.say(semconv.USED, ruled, end_time)
             else:
@@ -689,7 +744,12 @@ class OpenOperation:
                 if same is not None:
                     said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
                 unnamed += more
+            if self._column_sources is not None:
+                texts = self._column_sources.texts()
+                said = Part({**said.attributes, semconv.ARTIFACT_COLUMN_SOURCES: texts})
             record.say(semconv.GENERATED, said, end_time)
+        if made_of := inputs_text(self._inputs):
+            record.describe(Part({semconv.OPERATION_INPUTS: made_of}))
         if self.ruling is not None:
             self._settle_rules([*(one for _, one in used.values()), *(one for _, one in generated)])
         if (
@@ -859,6 +919,7 @@ def with_content(artifact: Source, content: Source | None) -> Source:
             content_id=content.id,
             schema=content.schema,
             schema_id=artifact.schema_id or content.schema_id,
+            names=artifact.names or content.names,
         )
 
     def both() -> Artifact:
@@ -885,9 +946,10 @@ def _made(
     rows: int | None,
     columns: int | None,
     maker: str,
+    names: Names | None,
 ) -> Artifact:
     return Artifact(
-        id_, kind, name, None, rows, columns, coverage="derivation", maker=maker
+        id_, kind, name, None, rows, columns, coverage="derivation", maker=maker, names=names
     )  # fmt: skip
 
 

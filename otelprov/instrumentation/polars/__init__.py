@@ -14,6 +14,7 @@ from typing import Any
 
 from otelprov.instrumentation import deltalake, pyiceberg
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import (
     Entry,
     each,
@@ -33,11 +34,10 @@ from otelprov.instrumentation.polars.arguments import (
     file,
     is_foreign,
     of_data,
-    queried,
     selects_rows,
     source,
-    stored,
 )
+from otelprov.instrumentation.polars.eager import said_by
 from otelprov.instrumentation.polars.engine import explain, explain_all
 from otelprov.instrumentation.polars.passages import (
     arriving,
@@ -81,8 +81,8 @@ def _reads() -> Iterable[Entry]:
     yield read("read_delta", source="source", places=deltalake.source)
     yield read("read_iceberg", source="source", places=pyiceberg.source)
     yield read("DataFrame.deserialize", source="source")
-    yield read("read_database", source="query", places=queried, client=True)
-    yield read("read_database_uri", source="query", places=queried, client=True)
+    yield read("read_database", observed=Queried, client=True)
+    yield read("read_database_uri", observed=Queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
@@ -116,7 +116,7 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", observed=deltalake.Written, only_when=_at_once)
     yield write("DataFrame.write_iceberg", observed=pyiceberg.Committed)
-    yield write("DataFrame.write_database", target="table_name", places=stored, client=True)
+    yield write("DataFrame.write_database", observed=Stored, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
     yield from each(write("to_dicts"), "DataFrame")
@@ -179,10 +179,12 @@ def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
 
 
 def _transforms() -> Iterable[Entry]:
+    for name in ("with_columns", "with_columns_seq", "select", "select_seq", "filter", "sort"):
+        yield transform(f"DataFrame.{name}", columns=said_by(name))
     for name in (
-        "join join_asof join_where merge_sorted update with_columns with_columns_seq select "
-        "select_seq filter remove pivot unpivot melt sort unique explode unnest drop drop_nulls "
-        "drop_nans fill_null fill_nan rename cast transpose unstack upsample partition_by sample "
+        "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode "
+        "unnest drop drop_nulls drop_nans fill_null fill_nan rename cast transpose unstack "
+        "upsample partition_by sample "
         "top_k bottom_k describe with_row_index with_row_count to_dummies shift reverse "
         "interpolate gather gather_every head tail limit slice sql match_to_schema corr "
         "hstack vstack fold map_rows map_columns apply rolling_agg first last"
@@ -226,7 +228,9 @@ def _groups() -> Iterable[Entry]:
         yield step(f"DataFrame.{name}", carries_parameters=True)
     for owner in ("GroupBy", "DynamicGroupBy", "RollingGroupBy"):
         owner = f"dataframe.group_by.{owner}"
-        for name in ("agg", "map_groups", "apply"):
+        aggregated = said_by("agg") if owner.endswith(".GroupBy") else None
+        yield transform(f"{owner}.agg", name="group_by.agg", columns=aggregated)
+        for name in ("map_groups", "apply"):
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         for name in (
             "all count first head last len max mean median min n_unique quantile sum tail"

@@ -37,6 +37,9 @@ from otelprov.recording.transactions import Outcome
 MAX_PARAMETERS: Final = 1_000
 """Values that are digested for the derivation id of what a query gives."""
 
+_CATALOGS: Final = frozenset({"pyiceberg"})
+"""Libraries that keep in a database where their tables are: that is none of the program's data."""
+
 Caller = FrameType | OpenOperation | None
 """The program's frame; the operation of a library that asks for it; None: it is not recorded."""
 
@@ -55,6 +58,8 @@ def caller_of(frame: FrameType | None, own: frozenset[str]) -> Caller:
         root = str(place.f_globals.get("__name__")).partition(".")[0]
         if root not in own and root != "otelprov":
             if is_internal(place):
+                if root in _CATALOGS:
+                    return None
                 # SQLAlchemy tells itself of what it sends.
                 operation = current_operation() if root != "sqlalchemy" else None
                 if operation is None or operation.call.library == root:

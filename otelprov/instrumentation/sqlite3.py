@@ -19,7 +19,7 @@ from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import is_idle, sqlite_place
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, told
+from otelprov.instrumentation._queries import Sent, caller_of, given_up, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -125,11 +125,12 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self, *args):  # type: ignore[no-untyped-def]
         sent = None
-        if run.active and _is_idle(args):
-            registry.forget(self)  # its rows are others now
-        elif run.active:
+        if run.active:
             try:
-                sent = _sent(name, self, args, sys._getframe(1))
+                if _is_idle(args):
+                    registry.forget(self)  # its rows are others now
+                else:
+                    sent = _sent(name, self, args, sys._getframe(1))
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -138,10 +139,16 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if sent is not None:
-                _failed(sent, self, error)
+                try:
+                    _failed(sent, self, error)
+                except BaseException as fault:
+                    given_up(sent, fault, error)
             raise
         if sent is not None:
-            _returned(name, sent, self, args)
+            try:
+                _returned(name, sent, self, args)
+            except BaseException as fault:
+                given_up(sent, fault)
         return result
 
     return method
@@ -155,17 +162,15 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
     def method(self, *args):  # type: ignore[no-untyped-def]
         sent = cursor = again = None
         known = self._otelprov
-        if run.active and known is not None and known.last is not None and single and args:
+        if run.active and known is not None:
             try:
                 # A loop over rows: as little as can be.
-                if known.last.repeats(args[0], sys._getframe(1), None):
-                    again = known.last
-            except BaseException as fault:
-                told("a statement was not recorded", fault)
-        if again is None and run.active and known is not None and not _is_idle(args):
-            try:
-                cursor = self.cursor()
-                sent = _sent(name, cursor, args, sys._getframe(1))
+                last = known.last if single and args else None
+                if last is not None and last.repeats(args[0], sys._getframe(1), None):
+                    again = last
+                elif not _is_idle(args):
+                    cursor = self.cursor()
+                    sent = _sent(name, cursor, args, sys._getframe(1))
             except BaseException as fault:
                 cursor = None
                 if not isinstance(fault, sqlite3.Error):  # the connection is closed, say
@@ -175,21 +180,26 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
-            if again is not None:
-                with faults.contained("the end of a statement was not recorded"):
+            try:
+                if again is not None:
                     again.failed_again(error)
                     known.last = None
                     if known.transaction and not _still_open(self):
                         known.ended(undone=True)
-            elif sent is not None:
-                _failed(sent, cursor, error)
+                elif sent is not None:
+                    _failed(sent, cursor, error)
+            except BaseException as fault:
+                given_up(sent, fault, error)
             raise
-        if again is not None:
-            again.again(1)
-            if not self.in_transaction:
-                known.ended()
-        elif sent is not None:
-            _returned(name, sent, cursor, args)
+        try:
+            if again is not None:
+                again.again(1)
+                if not self.in_transaction:
+                    known.ended()
+            elif sent is not None:
+                _returned(name, sent, cursor, args)
+        except BaseException as fault:
+            given_up(sent, fault)
         return result
 
     return method
@@ -206,8 +216,8 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
         known = self._otelprov
-        if known is not None and known.transaction:
-            with faults.contained("the end of a transaction was not recorded"):
+        with faults.contained("the end of a transaction was not recorded"):
+            if known is not None and known.transaction:
                 known.ended(undone=name != "commit" and not (args and args[0] is None))
         return result
 
@@ -257,20 +267,18 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
 
 
 def _returned(name: str, sent: Sent, cursor: Any, args: tuple[Any, ...]) -> None:
-    with faults.contained("the end of a statement was not recorded"):
-        calls = 1
-        if name == "executemany":
-            calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
-        identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
-        if identity is not None:
-            registry.assign(cursor, identity)
-        else:
-            registry.forget(cursor)
+    calls = 1
+    if name == "executemany":
+        calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
+    identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
+    if identity is not None:
+        registry.assign(cursor, identity)
+    else:
+        registry.forget(cursor)
 
 
 def _failed(sent: Sent, cursor: Any, error: BaseException) -> None:
-    with faults.contained("the end of a statement was not recorded"):
-        sent.failed(error, still_open=_still_open(cursor.connection))
+    sent.failed(error, still_open=_still_open(cursor.connection))
 
 
 def _still_open(connection: Any) -> bool:

@@ -48,21 +48,34 @@ def table() -> Iterable[Entry]:
 
 def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        ours = False
         if run.active:
             try:
                 own = len(args) > 5 or kwargs.get("factory") not in (None, sqlite3.Connection)
                 if not own and _is_the_programs(sys._getframe(1)):
                     kwargs["factory"] = Connection
+                    ours = True
             except Exception as fault:
                 faults.tell("a connection is not recorded", fault)
         try:
-            return original(*args, **kwargs)
+            connection = original(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
+        if ours:
+            with faults.contained("a connection is not recorded"):
+                _know(connection)
+        return connection
 
     return wrapper
+
+
+def _know(connection: Connection) -> None:
+    # Nothing of the program's (a trace, an authorizer) is on it yet.
+    listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
+    path = next((path for _, name, path in listed if name == "main"), None)
+    connection._otelprov = Known(sqlite_place(path))
 
 
 def _is_the_programs(frame: FrameType) -> bool:
@@ -83,19 +96,8 @@ class Connection(sqlite3.Connection):
 
     __slots__ = ("__weakref__", "_otelprov")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._otelprov: Known | None = None
-        try:
-            super().__init__(*args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        with faults.contained("a connection is not recorded"):
-            # Nothing of the program's (a trace, an authorizer) is on it yet.
-            listed = super().execute("PRAGMA database_list").fetchall()
-            path = next((path for _, name, path in listed if name == "main"), None)
-            self._otelprov = Known(sqlite_place(path))
+    _otelprov: Known | None
+    """What is known of it; not there where that failed."""
 
 
 class Cursor(sqlite3.Cursor):
@@ -108,7 +110,7 @@ def _making(original: Callable[..., Any]) -> Callable[..., Any]:
     """``cursor``."""
 
     def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        if not args and not kwargs and self._otelprov is not None:
+        if not args and not kwargs and getattr(self, "_otelprov", None) is not None:
             args = (Cursor,)
         try:
             return original(self, *args, **kwargs)
@@ -161,7 +163,7 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
 
     def method(self, *args):  # type: ignore[no-untyped-def]
         sent = cursor = again = None
-        known = self._otelprov
+        known: Any = getattr(self, "_otelprov", None)
         if run.active and known is not None:
             try:
                 # A loop over rows: as little as can be.
@@ -215,7 +217,7 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        known = self._otelprov
+        known = getattr(self, "_otelprov", None)
         with faults.contained("the end of a transaction was not recorded"):
             if known is not None and known.transaction:
                 known.ended(undone=name != "commit" and not (args and args[0] is None))
@@ -249,7 +251,7 @@ def _is_idle(args: tuple[Any, ...]) -> bool:
 
 
 def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
-    known: Known | None = cursor.connection._otelprov
+    known: Known | None = getattr(cursor.connection, "_otelprov", None)
     if known is None:
         return None
     given = args[1] if len(args) > 1 else None

@@ -106,18 +106,14 @@ def claims(path: str | os.PathLike[str]) -> tuple[Claim, ...]:
     as long as the file does not change: a footer takes 0.2 ms, and a pipeline may read one file
     many times.
     """
-    return _said(path)[0]
+    return said(path)[0]
 
 
-def column_names(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
-    """What the columns of a Parquet or Arrow file are called; as ``claims``. Never raises."""
-    return _said(path)[1]
+Said: TypeAlias = tuple[tuple[Claim, ...], tuple[str, ...] | None]
 
 
-_Said: TypeAlias = tuple[tuple[Claim, ...], tuple[str, ...] | None]
-
-
-def _said(path: str | os.PathLike[str]) -> _Said:
+def said(path: str | os.PathLike[str]) -> Said:
+    """As ``claims``, and what the columns of a Parquet or Arrow file are called. Never raises."""
     since = time.time_ns()
     place, status = _status(path)
     found = None if status is None else _cache.get(place, status)
@@ -138,7 +134,7 @@ def _said(path: str | os.PathLike[str]) -> _Said:
     return found
 
 
-_cache: Final[contents.Kept[_Said]] = contents.Kept()
+_cache: Final[contents.Kept[Said]] = contents.Kept()
 
 
 def _status(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result | None]:

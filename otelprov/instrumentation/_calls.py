@@ -32,6 +32,7 @@ Function = Callable[..., Any]
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
 _OPEN = (
+    "pandera.decorators",
     "numpy.core.fromnumeric",
     "numpy._core.fromnumeric",
     "joblib.externals",
@@ -469,15 +470,16 @@ _PICKING = frozenset({"__getitem__", "get_column"})
 def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Taken | None:
     """The columns that a step takes of a table: ``df["a"]``, ``df[["a", "b"]]``; and of what stands
     for a table that it still does."""
-    if len(known) != 1 or not known[0].is_table:
+    if len(known) != 1 or not known[0].is_selection:
         return None
+    before = known[0].columns[0] if known[0].columns else WHOLE
     if site.entry.carries_parameters:
-        return WHOLE
+        return before
     if site.attribute not in _PICKING or len(arguments) != 2:
         return None
     table, key = arguments
-    if known[0].path:
-        return WHOLE if observation.stands_in(table) else None
+    if observation.stands_in(table):
+        return before
     if type(table).__name__ != "DataFrame":
         return None
     if type(key) is str:

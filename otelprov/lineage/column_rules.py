@@ -186,7 +186,21 @@ def _cell_by_cell(question: Question) -> Sources | None:
         return None
     if question.given("axis") not in (None, 0, "None", "0", "index", "<no default>"):
         return None
-    return _keeps(question, how="transformation")
+    found = _keeps(question, how="transformation")
+    listed = [_literal(question.given(one)) for one in ("dtype", "value", "decimals")]
+    named = next((one for one in listed if isinstance(one, dict)), None)
+    if found is None or named is None:
+        return found
+    # `astype({"a": "float"})` leaves the others as they are.
+    touched = set(map(str, named))
+    columns = {
+        name: tuple(
+            one if name in touched else From(one.artifact, one.column, "identity")
+            for one in origins
+        )
+        for name, origins in found.columns.items()
+    }
+    return Sources(columns)
 
 
 def _computed_before(question: Question) -> Sources | None:
@@ -198,6 +212,18 @@ def _computed_before(question: Question) -> Sources | None:
     if any(one.how == "opaque" for one in origins):
         return None
     return Sources({names.columns[0]: origins})
+
+
+def _converted(question: Question) -> Sources | None:
+    """``to_datetime(df["a"])``: of the one column that is converted."""
+    names = question.made_names()
+    origins = question.parameter_columns("arg")
+    if names is None or not origins or len(names.columns) != 1:
+        return None
+    if any(one.how == "opaque" for one in origins):
+        return None
+    made = tuple(From(one.artifact, one.column, "transformation") for one in origins)
+    return Sources({names.columns[0]: made})
 
 
 # --- names change ---------------------------------------------------------------------------------
@@ -470,6 +496,77 @@ def _grouped(question: Question) -> Sources | None:
     return Sources(columns, {}, rows)
 
 
+def _in_groups(question: Question) -> Sources | None:
+    """A figure of its group, or of the rows before it, for each row: ``cumsum``, ``transform``."""
+    by = _listed(question.given("by"))
+    func = question.given("func")
+    plain = question.operation.name.rpartition(".")[2]
+    if by is None or not question.tables_only:
+        return None
+    if plain == "transform" and not (isinstance(func, str) and func.isidentifier()):
+        return None
+    how = "aggregation" if plain == "transform" else "transformation"
+    return _keeps(question, how=how, rows=_named_rows(question, "by", "group_by"))
+
+
+def _of_groups(question: Question) -> Sources | None:
+    """Some rows of each group."""
+    return _keeps(question, rows=_named_rows(question, "by", "group_by"))
+
+
+def _windowed(question: Question) -> Sources | None:
+    """A figure of the rows around each row, or of those of a time: each column by itself."""
+    given = question.operation.given
+    if not question.tables_only or {"on", "axis", "level", "pairwise", "other"} & {*given}:
+        return None
+    return _keeps(question, how="aggregation")
+
+
+def _pivoted(question: Question) -> Sources | None:
+    """``pivot_table`` and ``pivot``: a column of each value of one, filled from another."""
+    table, names = question.self_(), question.made_names()
+    values = question.given("values")
+    index = _listed(question.given("index"))
+    across = _listed(question.given("columns"))
+    before = None if table is None else question.names_of(table.artifact.id)
+    if table is None or names is None or before is None or _ambiguous(before):
+        return None
+    id_, known = table.artifact.id, _all_names(before)
+    if not isinstance(values, str) or values not in known or index is None or across is None:
+        return None
+    if any(one not in known for one in (*index, *across)):
+        return None
+    how = "identity" if question.operation.name.endswith(".pivot") else "aggregation"
+    columns = {name: (From(id_, values, how),) for name in names.columns}
+    columns |= {name: (From(id_, name, "identity"),) for name in names.index if name in index}
+    rows = tuple(From(id_, one, "group_by") for one in (*index, *across))
+    return Sources(columns, {}, rows)
+
+
+def _melted(question: Question) -> Sources | None:
+    """``melt``: the values of several columns in one, beside the name of each."""
+    table, names = question.self_(), question.made_names()
+    before = None if table is None else question.names_of(table.artifact.id)
+    if table is None or names is None or before is None or _ambiguous(before):
+        return None
+    id_ = table.artifact.id
+    kept = _listed(question.given("id_vars")) or []
+    taken = _listed(question.given("value_vars"))
+    for said in (question.given("id_vars"), question.given("value_vars")):
+        if said not in (None, "None") and _listed(said) is None:
+            return None
+    taken = taken or [one for one in before.columns if one not in kept]
+    value = str(question.given("value_name") or "value")
+    if len(names.columns) != len(kept) + 2 or names.columns[-1] != value:
+        return None
+    columns: dict[str, tuple[From, ...]] = {
+        name: (From(id_, name, "identity"),) for name in names.columns[: len(kept)] if name in kept
+    }
+    columns[value] = tuple(From(id_, one, "identity") for one in taken if one in before.columns)
+    columns[names.columns[-2]] = ()  # the names of the columns
+    return Sources(columns)
+
+
 def _aggregates(question: Question) -> dict[str, str]:
     """By name of a figure: the column that it is of. ``agg(total=("amount", "sum"))``, and
     ``agg("sum")`` and ``agg({"amount": "sum"})``, whose figures have the names of the columns."""
@@ -552,6 +649,9 @@ _RULES: Final[dict[str, _Rule]] = {
             "pct_change convert_dtypes infer_objects interpolate cast fill_null fill_nan isin"
         ).split()
     },
+    "pandas.to_datetime": _converted,
+    "pandas.to_numeric": _converted,
+    "pandas.to_timedelta": _converted,
     "pandas.getitem": _chosen,
     "pandas.loc": _chosen,
     "pandas.query": _queried,
@@ -571,6 +671,20 @@ _RULES: Final[dict[str, _Rule]] = {
     "polars.join": _merged,
     "pandas.concat": _stacked,
     "polars.concat": _stacked,
+    "pandas.pivot_table": _pivoted,
+    "pandas.pivot": _pivoted,
+    "pandas.melt": _melted,
+    **{
+        f"pandas.groupby.{name}": _in_groups
+        for name in (
+            "transform cumsum cumprod cummax cummin shift diff rank pct_change ffill bfill fillna"
+        ).split()
+    },
+    **{f"pandas.groupby.{name}": _of_groups for name in ("head", "tail", "nth", "sample")},
+    **{
+        f"pandas.window.{name}": _windowed
+        for name in "sum mean median min max std var sem count first last skew kurt rank".split()
+    },
     **{
         f"pandas.groupby.{name}": _grouped
         for name in (

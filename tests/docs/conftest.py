@@ -68,6 +68,16 @@ ONE_OF_EVERYTHING = """
     import duckdb
 
     duckdb.connect("rates.db").execute("CREATE TABLE rates AS FROM 'rates.csv'")
+    named = ", ".join(f"rate AS a_long_name_{number}" for number in range(100))
+    duckdb.sql(f"SELECT {named} FROM rates").df()
+
+    from otelprov.recording import faults
+
+    try:
+        with faults.contained("something is not recorded"):
+            raise ValueError("an error of otelprov's own")
+    except ValueError:
+        pass
 
     import sqlite3
 

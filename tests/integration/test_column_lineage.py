@@ -354,6 +354,51 @@ PANDAS: dict[str, tuple[str, str, str]] = {
         "price",
         "result.price <? o.order, o.customer, o.price, o.quantity",
     ),
+    "some cells": (
+        "o.astype({'price': 'int64'})",
+        "price,order",
+        "result.price <~ o.price\nresult.order <- o.order",
+    ),
+    "a pivot": (
+        "o.pivot_table(index='customer', columns='quantity', values='price').reset_index()",
+        "customer,2",
+        """
+        result.customer <- pivot_table.customer
+        result.2 <- pivot_table.2
+        pivot_table.customer <- o.customer
+        pivot_table.2 <+ o.price
+        """,
+    ),
+    "columns below each other": (
+        "o.melt(id_vars=['order'], value_vars=['price', 'quantity'], var_name='what')",
+        "order,value,what",
+        "result.order <- o.order\nresult.value <- o.price, o.quantity",
+    ),
+    "a figure of the group in each row": (
+        "o.assign(mean=o.groupby('customer')['price'].transform('mean'))",
+        "mean",
+        "result.mean <~ transform.price\ntransform.price <+ o.price",
+    ),
+    "sums that go on": (
+        "o.groupby('customer')[['price']].cumsum()",
+        "price",
+        "result.price <~ o.price",
+    ),
+    "groups of some columns": (
+        "o[['customer', 'price']].groupby('customer').max().reset_index()",
+        "price",
+        "result.price <- max.price\nmax.price <+ o.price",
+    ),
+    "a window": (
+        "o[['price', 'quantity']].rolling(2).mean()",
+        "price",
+        "result.price <+ o.price",
+    ),
+    "a text that is converted": (
+        "o.assign(when=pd.to_datetime(o['order']))",
+        "when",
+        "result.when <~ to_datetime.order\nto_datetime.order <~ o.order",
+    ),
     "a condition in words": (
         "o.query('price > 2 and quantity < 9')[['order']].reset_index()",
         "order",

@@ -208,6 +208,8 @@ class Operation:
     """Artifacts whose ids were still being computed when the last was heard of it."""
     statement: str | None = field(default=None, compare=False, repr=False)
     """What was run in a database, with ``?`` for each text and number."""
+    database: str | None = field(default=None, compare=False, repr=False)
+    """The kind of that database: ``duckdb``, ``postgresql``."""
     inputs: Mapping[str, Mapping[str, tuple[str | None, ...] | None]] = field(
         default_factory=dict, compare=False, repr=False
     )

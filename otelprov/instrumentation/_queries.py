@@ -27,7 +27,7 @@ from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
 from otelprov.recording.run import now, run
 from otelprov.recording.transactions import Outcome
-from otelprov.statements import mask_literals
+from otelprov.statements import mask_literals, pieces
 
 MAX_SHOWN: Final = 8_000
 """Characters of a statement that are looked at for what is in them."""
@@ -154,12 +154,15 @@ class Executing:
         self._call = call
         self._use(operations)
 
-    def _facts(self, text: str, operations: list[Statement]) -> Mapping[str, str | int]:
+    def _facts(self, text: str, operations: list[Statement]) -> Mapping[str, str | int | list[str]]:
         place = self.connection.place
-        facts: dict[str, str | int] = {semconv.DB_SYSTEM: place.system}
+        facts: dict[str, str | int | list[str]] = {semconv.DB_SYSTEM: place.system}
         if place.namespace:
             facts[semconv.DB_NAMESPACE] = place.namespace
-        facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(text), MAX_STATEMENT)
+        shown = mask_literals(text)
+        facts[semconv.DB_QUERY_TEXT] = shorten(shown, MAX_STATEMENT)
+        if facts[semconv.DB_QUERY_TEXT] != shown:
+            facts[semconv.QUERY_PIECES] = pieces(shown, MAX_STATEMENT)
         if len(operations) == 1:
             facts[semconv.DB_OPERATION] = operations[0].operation
         tables = {table.uri: table for table, _ in self._writes}

@@ -173,7 +173,9 @@ def sources_of(question: Question) -> Sources:
         found = Sources(reason=f"it stands for {operation.calls:,} calls")
     elif question.made.passage is not None and question.made.passage.sources:
         found = _said(question, question.made.passage.sources)
-    elif operation.statement is not None and operation.name.startswith("duckdb."):
+    elif operation.statement is not None and (
+        operation.kind != "write" or operation.name.startswith("duckdb.")
+    ):
         found = column_statements.sources(question)
     else:
         found = column_rules.sources(question)

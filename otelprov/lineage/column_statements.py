@@ -40,7 +40,10 @@ def sources(question: Question) -> Sources:
     }
     # What DuckDB calls the source of a relation has the columns of the variable.
     schema |= {(f"otelprov {name[0]}",): names for name, names in schema.items() if len(name) == 1}
-    found = _resolved(readable, tuple(schema.items()))
+    dialect = _DIALECTS.get(operation.database or "")
+    if dialect is None:
+        return Sources(reason=f"the statements of {operation.database} are not looked into")
+    found = _resolved(readable, tuple(schema.items()), dialect)
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)
     answer = _Answer(question, bound, found).sources()
@@ -63,13 +66,25 @@ def _appended(question: Question, found: Sources) -> Sources:
     return replace(found, columns=columns)
 
 
+_DIALECTS: Final = {
+    "duckdb": "duckdb",
+    "sqlite": "sqlite",
+    "postgresql": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "microsoft.sql_server": "tsql",
+    "oracle.db": "oracle",
+}
+"""sqlglot's dialects by ``db.system.name``."""
+
+
 @lru_cache(maxsize=256)
-def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...]) -> Columns:
-    found = columns_of(_TYPED.sub(r"\1 '1'", text), dict(schema))
+def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...], dialect: str) -> Columns:
+    found = columns_of(_TYPED.sub(r"\1 '1'", text), dict(schema), dialect)
     if found.opaque and "?" in text:
         # Some literals may not be a parameter: of a type, of an option. By a number it can be read,
         # but then GROUP BY ? would be a position.
-        again = columns_of(_TYPED.sub(r"\1 '1'", text).replace("?", "1"), dict(schema))
+        again = columns_of(_TYPED.sub(r"\1 '1'", text).replace("?", "1"), dict(schema), dialect)
         if not again.opaque:
             return replace(again, rows=(), rows_opaque="the statement without its literals")
     return found

@@ -110,6 +110,7 @@ def operation(span: Span) -> Operation:
         span.pending or 0,
         "".join(_texts(attributes, semconv.QUERY_PIECES))
         or _text(attributes, semconv.DB_QUERY_TEXT),
+        _text(attributes, semconv.DB_SYSTEM),
         _inputs(attributes),
     )
 

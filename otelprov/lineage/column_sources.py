@@ -188,8 +188,7 @@ def _same(question: Question, found: Sources) -> Sources:
     columns, reasons = dict(found.columns), dict(found.reasons)
     for id_, pairs in passage.unchanged.items() if passage is not None else ():
         for here, there in pairs.items():
-            known = columns.get(here, ())
-            if here in columns and here not in reasons and known:
+            if here in columns and here not in reasons:
                 continue  # a rule knows which of two equal columns it is
             columns[here] = (From(id_, there, "identity"),)
             reasons.pop(here, None)

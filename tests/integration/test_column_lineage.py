@@ -395,6 +395,11 @@ PANDAS: dict[str, tuple[str, str, str]] = {
         "price",
         "result.price <? o.order, o.customer, o.price, o.quantity",
     ),
+    "cells that are set": (
+        "o\no.loc[o['price'] > 2, 'quantity'] = o['order']",
+        "quantity,price",
+        "result.quantity <? o.quantity, o.order\nresult.price <? o.price, o.order",
+    ),
     "some cells": (
         "o.astype({'price': 'int64'})",
         "price,order",

@@ -143,6 +143,17 @@ class Passage:
 
 
 @record
+class Check:
+    """What a check of data has found."""
+
+    passed: bool
+    failures: int = 0
+    """How many checks failed."""
+    failed: tuple[str, ...] = ()
+    """Their names; where there are very many, the first."""
+
+
+@record
 class Usage:
     """An artifact in the part (``role``) that it played in an operation."""
 
@@ -208,13 +219,13 @@ class Operation:
     """Artifacts whose ids were still being computed when the last was heard of it."""
     statement: str | None = field(default=None, compare=False, repr=False)
     """What was run in a database, with ``?`` for each text and number."""
-    database: str | None = field(default=None, compare=False, repr=False)
-    """The kind of that database: ``duckdb``, ``postgresql``."""
     inputs: Mapping[str, Mapping[str, tuple[str | None, ...] | None]] = field(
         default_factory=dict, compare=False, repr=False
     )
     """By parameter, by beginning of the id of what was used: the columns that it was made of. After
     a None at the beginning they are as they are there; with nothing after it, all are."""
+    check: Check | None = None
+    """Of a check: what it has found, if it could be carried out."""
     id: str = field(init=False, repr=False, compare=False)
     """``<trace id>-<span id>``; a walk asks for it twenty times."""
 

@@ -280,6 +280,27 @@ METRIC_PREFIX: Final = _attribute(
     "A figure that the operation has found: the score of a model, an error, the last value of each "
     "metric of a training; of several folds the mean.",
 ).removesuffix("<name>")
+CHECK_OUTCOME: Final = _attribute(
+    "otelprov.check.outcome",
+    "string",
+    ("span",),
+    "What a check of data has found: `passed` or `failed`; absent where it could not be carried "
+    "out.",
+)
+CHECK_FAILURES: Final = _attribute(
+    "otelprov.check.failures",
+    "int",
+    ("span",),
+    "How many of the checks failed.",
+    "{check}",
+)
+CHECK_FAILED: Final = _attribute(
+    "otelprov.check.failed",
+    "string[]",
+    ("span",),
+    "Names of the checks that failed, each once, with the column where they are about one; never "
+    "what stands in the data. The last of very many are left out.",
+)
 PARAMETERS_GIVEN: Final = _attribute(
     "otelprov.parameters.given",
     "string[]",

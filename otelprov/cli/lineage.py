@@ -147,7 +147,7 @@ def _asked(target: str, direction: Direction, depth: int | None, place: Source) 
             answer = walk.downstream(place, start, depth=depth)
         else:
             answer = walk.upstream(place, start, depth=depth, maker=found.maker)
-    return replace(answer, gaps=(*found.gaps, *answer.gaps))
+    return walk.checked(place, replace(answer, gaps=(*found.gaps, *answer.gaps)))
 
 
 def _logged(log: TextIO | None, depth: int | None, place: Source) -> Lineage:

@@ -103,7 +103,7 @@ def _known(artifact: Artifact) -> Fields:
 
 
 def _operation(operation: Operation, source: Source) -> Fields:
-    from otelprov.render.words import clean, duration, iso, run_name
+    from otelprov.render.words import clean, duration, iso, outcome, run_name
 
     known = None
     unknown = operation.status == "unknown"
@@ -116,6 +116,7 @@ def _operation(operation: Operation, source: Source) -> Fields:
         ("kind", operation.kind),
         ("status", operation.status),
         ("error", clean(operation.error or "")),
+        ("check", outcome(operation.check) if operation.check is not None else ""),
         ("start", iso(operation.start)),
         ("end", "not recorded" if unknown else iso(operation.end)),
         ("duration", "" if unknown else duration(operation.end - operation.start)),
@@ -202,8 +203,10 @@ def _usage(usage: Usage) -> str:
 
 
 def _line(operation: Operation) -> str:
-    from otelprov.render.words import clean, iso, location
+    from otelprov.render.words import clean, iso, location, outcome
 
     failed = {"error": "failed", "unknown": "began, end not recorded"}.get(operation.status, "")
+    if operation.check is not None:
+        failed = outcome(operation.check)
     parts = [operation.id, clean(operation.name), location(operation), iso(operation.start), failed]
     return "  ".join(part for part in parts if part)

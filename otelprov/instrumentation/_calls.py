@@ -32,6 +32,7 @@ Function = Callable[..., Any]
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
 _OPEN = (
+    "pandera.decorators",
     "numpy.core.fromnumeric",
     "numpy._core.fromnumeric",
     "joblib.externals",

@@ -8,28 +8,44 @@ that were seen where a table is temporary.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from otelprov import semconv
 from otelprov._record import record
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.locations import named, without_credentials
-from otelprov.instrumentation._statements import Name, Statement, name_of, statements
+from otelprov.instrumentation._statements import (
+    MAX_KEPT,
+    Name,
+    Statement,
+    name_of,
+    statements,
+)
 from otelprov.model import Artifact
 from otelprov.recording import faults
+from otelprov.recording.policy import shorten
 from otelprov.recording.transactions import Transaction
-from otelprov.statements import later
+from otelprov.statements import later, mask_literals
 
 Ask = Callable[[str], list[Any]]
 """Asks the database a question of ours, and gives the rows of the answer."""
 
 MAX_VIEWS: Final = 20
 """Views that read views."""
+MAX_PLANS: Final = 256
+"""Texts of which a connection keeps what they read and write."""
+MAX_SHOWN: Final = 8_000
+"""Characters of a statement that are looked at for what is in them."""
+MAX_STATEMENT: Final = 1_900
+"""Characters of a statement that a span shows."""
 
 _SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 """SQLAlchemy's names of databases as OpenTelemetry has them, where they are others."""
@@ -68,8 +84,13 @@ class Table:
 
     def artifact(self, maker: str | None = None) -> Artifact:
         """The table, by its name; with the operation that was seen to write it last."""
-        found = named(self.uri, "identified by name only", self.name)
-        return replace(found, maker=maker) if maker is not None else found
+        return _artifact(self.uri, self.name, maker)
+
+
+@lru_cache(maxsize=4096)
+def _artifact(uri: str, name: str, maker: str | None) -> Artifact:
+    found = named(uri, "identified by name only", name)
+    return replace(found, maker=maker) if maker is not None else found
 
 
 Read = Table | str
@@ -142,10 +163,24 @@ def place_of_text(name: str) -> Place:
 # --- what is known of it --------------------------------------------------------------------------
 
 
+@record(eq=False)
+class Plan:
+    """What a text of statements reads and writes, as the names on a connection are now."""
+
+    reads: list[Read]
+    writes: list[tuple[Table, Statement]]
+    facts: dict[str, str]
+    """What a span says of it."""
+    changes: int
+    """``_Known.changes`` at that time."""
+
+
 class _Known:
     """What the connections of this process have shown of one database."""
 
     def __init__(self) -> None:
+        self.changes = 0
+        """How often its names have changed here."""
         self.makers: dict[str, str] = {}
         """By URI of a table: the last operation that wrote it here."""
         self.views: dict[str, Statement] = {}
@@ -174,9 +209,47 @@ class Connection:
         self._attached = False
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
+        self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
     # --- names ---
+
+    def plan(self, text: str, found: tuple[Statement, ...]) -> Plan:
+        """What the statements ``found`` of a text read and write."""
+        plan = self._plans.get(text)
+        if plan is None or plan.changes != self.known.changes:
+            if len(self._plans) >= MAX_PLANS or plan is not None:
+                self._plans.clear()
+            plan = self._planned(text, [one for one in found if one.is_operation])
+            if len(text) <= MAX_KEPT:
+                self._plans[text] = plan
+        return plan
+
+    def _planned(self, text: str, operations: list[Statement]) -> Plan:
+        reads: list[Read] = []
+        writes: list[tuple[Table, Statement]] = []
+        for one in operations:
+            if one.only_new and self.had(one.target) is not False:
+                # Where the table was there, nothing is done.
+                if one.reads and not self.had(one.target):
+                    reads.append("whether IF NOT EXISTS did anything is not known")
+                continue
+            reads += self.reads(one)
+            target = self.target(one)
+            if target is not None:
+                writes.append((target, one))
+        facts = {semconv.DB_SYSTEM: self.place.system}
+        if self.place.namespace:
+            facts[semconv.DB_NAMESPACE] = self.place.namespace
+        facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(bounded(text)), MAX_STATEMENT)
+        if len(operations) == 1:
+            facts[semconv.DB_OPERATION] = operations[0].operation
+        tables = {one.uri: one for one in reads if isinstance(one, Table)}
+        tables |= {table.uri: table for table, _ in writes}
+        if len(tables) == 1:
+            (table,) = tables.values()
+            facts[semconv.DB_COLLECTION] = table.name
+        return Plan(reads, writes, facts, self.known.changes)
 
     def reads(self, statement: Statement, depth: int = 0) -> list[Read]:
         """What a statement reads."""
@@ -293,7 +366,7 @@ class Connection:
         for one in found:
             if not one.changes_names:
                 continue
-            self._names.clear()
+            self._forget()
             if one.operation in ("CREATE TABLE", "SELECT") and one.temporary and one.target:
                 self._temporary.add(one.target[-1].lower())
             elif one.operation == "CREATE VIEW" and one.target:
@@ -318,6 +391,11 @@ class Connection:
                 self._attached = True
             elif one.operation == "SET" and _SEARCH_PATH.search(text):
                 self._schema_is_known = False
+
+    def _forget(self) -> None:
+        """Names may mean something else now."""
+        self._names.clear()
+        self.known.changes += 1
 
     # --- transactions ---
 
@@ -355,14 +433,14 @@ class Connection:
     def back_to(self, name: str) -> None:
         """What was written since a savepoint is taken back."""
         self.last = None
-        self._names.clear()
+        self._forget()
         self.transaction.back_to(name)
 
     def ended(self, *, undone: bool = False) -> None:
         """Its transaction is over."""
         self.last = None
         if undone:
-            self._names.clear()
+            self._forget()
             self.transaction.undone()
         else:
             self.transaction.committed()
@@ -395,6 +473,27 @@ def _literal(text: str) -> str:
     """A text of standard SQL; a backslash in it means itself only with ``E`` in front."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
+
+
+def bounded(text: str) -> str:
+    """A long statement by its beginning and its digest."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
+
+
+_control: Final = frozenset(("COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"))
+_changes: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "SET", "RESET"))
+
+
+@lru_cache(maxsize=512)
+def is_idle(text: str, dialect: str) -> bool:
+    """Whether a text has nothing to do with tables, names and the end of transactions."""
+    return not any(
+        one.is_operation or one.operation in _control or one.operation.partition(" ")[0] in _changes
+        for one in statements(text, dialect)
+    )
 
 
 def parsed(connection: Connection, text: str) -> tuple[Statement, ...]:

@@ -7,32 +7,33 @@ tables that it reads and writes are what that operation used and generated.
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from otelprov import semconv
 from otelprov.artifacts import digest_value
-from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.deferred import Source
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import is_internal
-from otelprov.instrumentation._databases import Ask, Connection, Place, Table, parsed, unknown
+from otelprov.instrumentation._databases import (
+    Ask,
+    Connection,
+    Place,
+    Table,
+    bounded,
+    parsed,
+    unknown,
+)
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
 from otelprov.recording import faults
-from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
 from otelprov.recording.run import now, run
 from otelprov.recording.transactions import Outcome
-from otelprov.statements import mask_literals, pieces
 
-MAX_SHOWN: Final = 8_000
-"""Characters of a statement that are looked at for what is in them."""
-MAX_STATEMENT: Final = 1_900
-"""Characters of a statement that the span shows."""
 MAX_PARAMETERS: Final = 1_000
 """Values that are digested for the derivation id of what a query gives."""
 
@@ -120,67 +121,38 @@ class Executing:
         self.stream: Source | None = None
         """The rows that it gives."""
         self._text = text
-        self._reads: list[Any] = []
-        self._writes: list[tuple[Table, Statement]] = []
+        plan = connection.plan(text, found)
+        self._reads = plan.reads
+        self._writes = plan.writes
         self._makers: list[tuple[str, str | None]] = []
         self._mine = isinstance(caller, FrameType)
         self._nested: Inside | None = None
         self._code: object = None
         self._line = 0
         self.operation: OpenOperation
-        operations = [one for one in found if one.is_operation]
-        for one in operations:
-            if one.only_new and connection.had(one.target) is not False:
-                # Where the table was there, nothing is done.
-                if one.reads and not connection.had(one.target):
-                    self._reads.append("whether IF NOT EXISTS did anything is not known")
-                continue
-            self._reads += connection.reads(one)
-            target = connection.target(one)
-            if target is not None:
-                self._writes.append((target, one))
         self.touches = bool(self._reads or self._writes)
         """Whether it reads or writes tables."""
         if not self.touches:
             return
         if isinstance(caller, FrameType):
             self._code, self._line = caller.f_code, caller.f_lineno
-            shown = _bounded(text)
-            self.operation = OpenOperation(call(), caller, {"query": shown}, ["query"])
-            self.operation.state(self._facts(shown, operations))
+            self.operation = OpenOperation(call(), caller, {"query": bounded(text)}, ["query"])
+            self.operation.state(plan.facts)
         else:
             self.operation = caller
             self._nested = inside.setdefault(caller, Inside())
         self._call = call
-        self._use(operations)
+        self._use()
 
-    def _facts(self, text: str, operations: list[Statement]) -> Mapping[str, str | int | list[str]]:
-        place = self.connection.place
-        facts: dict[str, str | int | list[str]] = {semconv.DB_SYSTEM: place.system}
-        if place.namespace:
-            facts[semconv.DB_NAMESPACE] = place.namespace
-        shown = mask_literals(text)
-        facts[semconv.DB_QUERY_TEXT] = shorten(shown, MAX_STATEMENT)
-        if facts[semconv.DB_QUERY_TEXT] != shown:
-            facts[semconv.QUERY_PIECES] = pieces(shown, MAX_STATEMENT)
-        if len(operations) == 1:
-            facts[semconv.DB_OPERATION] = operations[0].operation
-        tables = {table.uri: table for table, _ in self._writes}
-        tables |= {one.uri: one for one in self._reads if isinstance(one, Table)}
-        if len(tables) == 1:
-            (table,) = tables.values()
-            facts[semconv.DB_COLLECTION] = table.name
-        return facts
-
-    def _use(self, operations: list[Statement]) -> None:
+    def _use(self) -> None:
         operation, makers, nested = self.operation, self.connection.known.makers, self._nested
         made = {table.uri for table, _ in self._writes}
         there = {table.uri for table in nested.writes} if nested is not None else set()
-        for one in self._reads:
-            if not isinstance(one, Table):
-                operation.use_content("table", unknown(one))
-            elif one.uri not in made | there:
-                operation.use_content("table", one.artifact(makers.get(one.uri)))
+        for read in self._reads:
+            if not isinstance(read, Table):
+                operation.use_content("table", unknown(read))
+            elif read.uri not in made and read.uri not in there:
+                operation.use_content("table", read.artifact(makers.get(read.uri)))
         for table, statement in self._writes:
             if not statement.replaces and table.uri not in there:
                 # It holds afterwards what it held before.
@@ -193,9 +165,9 @@ class Executing:
             nested.place = self.connection.place
             if len(nested.texts) < 2:
                 nested.texts[self._text] = None
-            for table in (*self._reads, *(written for written, _ in self._writes)):
-                if isinstance(table, Table):
-                    nested.tables[table.uri] = table.name
+            for one in (*self._reads, *(table for table, _ in self._writes)):
+                if isinstance(one, Table):
+                    nested.tables[one.uri] = one.name
 
     def given(self, rows: object) -> None:
         """The rows that the program has given for it: a list that may be known."""
@@ -238,7 +210,7 @@ class Executing:
         self.calls += calls
         identity = None
         if self._mine and any(one.is_query for one in found):
-            self.stream = with_(operation.derived("stream"), maker=operation.id)
+            self.stream = operation.derived("stream")
             operation.generate("return", self.stream)
             identity = Identity((self.stream,))
         if self._writes:
@@ -269,7 +241,7 @@ class Executing:
 
     def failed_again(self, error: BaseException) -> None:
         """The same was tried once more, and refused."""
-        operation = OpenOperation(self._call(), None, {"query": _bounded(self._text)}, ["query"])
+        operation = OpenOperation(self._call(), None, {"query": bounded(self._text)}, ["query"])
         operation.end(error)
 
     # --- when the transaction is over ---
@@ -390,14 +362,6 @@ def commented(text: str, operation: OpenOperation) -> str:
     flags = int(context.trace_flags)
     parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
     return f"{text} /*traceparent='{parent}'*/"
-
-
-def _bounded(text: str) -> str:
-    """A long statement by its beginning and its digest."""
-    if len(text) <= MAX_SHOWN:
-        return text
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
 
 
 def told(missing: str, fault: BaseException) -> None:

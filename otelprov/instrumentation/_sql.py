@@ -17,6 +17,7 @@ from otelprov.artifacts.locations import named
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._databases import (
+    MAX_STATEMENT,
     Connection,
     Place,
     Table,
@@ -27,7 +28,7 @@ from otelprov.instrumentation._databases import (
     sqlite_place,
     unknown,
 )
-from otelprov.instrumentation._queries import MAX_STATEMENT, Inside, inside
+from otelprov.instrumentation._queries import Inside, inside
 from otelprov.instrumentation._statements import Name, name_of
 from otelprov.recording import faults, observation
 from otelprov.recording.policy import shorten

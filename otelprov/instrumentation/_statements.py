@@ -455,7 +455,8 @@ def _part(part: Any) -> str:
 
 # Functions that make rows of nothing, or of what DuckDB knows of itself.
 _PURE: Final = later(
-    r"range|generate_series|generateseries|unnest|explode|repeat(_row)?|values|glob|duckdb_\w+|pragma_\w+|checkpoint"
+    r"range|(exploding_)?generate_series|generateseries|unnest|explode|regexp_split_to_table|regexp_matches"
+    r"|jsonb?_array_elements(_text)?|jsonb?_each(_text)?|jsonb?_to_record(set)?|string_to_table|repeat(_row)?|values|glob|duckdb_\w+|pragma_\w+|checkpoint"
     r"|test_all_types|which_secret|json_each|json_tree|seq_scan|sql_auto_complete|summary",
     re.IGNORECASE,
 )

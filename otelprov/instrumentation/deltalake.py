@@ -252,18 +252,23 @@ class _Committed(OfTable):
 
 
 class _Vacuumed(_Committed):
-    """Two commits: that it begins, and that it is done."""
+    """Two commits: that it begins, and that it is done. deltalake 1.0 does not load them."""
 
     __slots__ = ()
 
-    def _commit(self, number: int) -> None:
+    def _written(self, result: object) -> None:
         owner: Any = self.target
-        log = owner.history(2)
-        said = {one["version"]: one["operation"] for one in log}
-        begun = number - 1 if said.get(number - 1) == "VACUUM START" else number
+        said: dict[int, str] = {}
+        if not self.parameters.get("dry_run", True):
+            said = {one["version"]: one["operation"] for one in owner.history(2)}
+        last = max(said, default=self._before)
+        if last <= self._before or said[last] != "VACUUM END":
+            super()._written(result)
+            return
+        begun = last - 1 if said.get(last - 1) == "VACUUM START" else last
         self.operation.use_content("self", version_of(self._raw, begun - 1))
-        for one in range(begun, number + 1):
-            self.operation.generate("self", version_of(self._raw, one))
+        for number in range(begun, last + 1):
+            self.operation.generate("self", version_of(self._raw, number))
 
 
 class _Restored(_Committed):

@@ -17,7 +17,7 @@ from typing import Any, Final
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
-from otelprov.instrumentation._databases import sqlite_place
+from otelprov.instrumentation._databases import is_idle, sqlite_place
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._queries import Sent, caller_of, told
 from otelprov.instrumentation._table import Entry, step
@@ -37,6 +37,8 @@ ODDITIES: Final = (
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
+MAX_IDLE: Final = 500
+"""Characters of a statement that may be one to pass by."""
 
 
 def table() -> Iterable[Entry]:
@@ -123,7 +125,9 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self, *args):  # type: ignore[no-untyped-def]
         sent = None
-        if run.active:
+        if run.active and _is_idle(args):
+            registry.forget(self)  # its rows are others now
+        elif run.active:
             try:
                 sent = _sent(name, self, args, sys._getframe(1))
             except BaseException as fault:
@@ -146,10 +150,19 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
     """The same of a connection, whose original makes the cursor and runs it in C."""
     original = getattr(sqlite3.Cursor, name)
+    single = name == "execute"
 
     def method(self, *args):  # type: ignore[no-untyped-def]
-        sent, cursor = None, None
-        if run.active and self._otelprov is not None and args:
+        sent = cursor = again = None
+        known = self._otelprov
+        if run.active and known is not None and known.last is not None and single and args:
+            try:
+                # A loop over rows: as little as can be.
+                if known.last.repeats(args[0], sys._getframe(1), None):
+                    again = known.last
+            except BaseException as fault:
+                told("a statement was not recorded", fault)
+        if again is None and run.active and known is not None and not _is_idle(args):
             try:
                 cursor = self.cursor()
                 sent = _sent(name, cursor, args, sys._getframe(1))
@@ -162,10 +175,20 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
-            if sent is not None:
+            if again is not None:
+                with faults.contained("the end of a statement was not recorded"):
+                    again.failed_again(error)
+                    known.last = None
+                    if known.transaction and not _still_open(self):
+                        known.ended(undone=True)
+            elif sent is not None:
                 _failed(sent, cursor, error)
             raise
-        if sent is not None:
+        if again is not None:
+            again.again(1)
+            if not self.in_transaction:
+                known.ended()
+        elif sent is not None:
             _returned(name, sent, cursor, args)
         return result
 
@@ -209,9 +232,13 @@ def _fetching(original: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _is_idle(args: tuple[Any, ...]) -> bool:
+    """Whether a call needs no look at all."""
+    text = args[0] if args else None
+    return type(text) is not str or (len(text) <= MAX_IDLE and is_idle(text, "sqlite"))
+
+
 def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
-    if not args or not isinstance(args[0], str):
-        return None
     known: Known | None = cursor.connection._otelprov
     if known is None:
         return None

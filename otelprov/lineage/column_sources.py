@@ -163,6 +163,11 @@ class Question:
 Rule = Callable[[Question], Sources | None]
 
 
+_READERS: Final = ("pandas.read_sql", "polars.read_database")
+_STATEMENTS: Final = ("duckdb.", "sqlalchemy.", "psycopg.", "sqlite3.", *_READERS)
+"""Operations whose columns are those of the statement that they have carried out."""
+
+
 def sources_of(question: Question) -> Sources:
     """Where the columns of what an operation made come from."""
     from otelprov.lineage import column_rules, column_statements
@@ -173,10 +178,13 @@ def sources_of(question: Question) -> Sources:
         found = Sources(reason=f"it stands for {operation.calls:,} calls")
     elif question.made.passage is not None and question.made.passage.sources:
         found = _said(question, question.made.passage.sources)
-    elif operation.statement is not None and (
-        operation.kind != "write" or operation.name.startswith("duckdb.")
-    ):
-        found = column_statements.sources(question)
+    elif operation.name.startswith(_STATEMENTS):
+        if operation.statement is not None:
+            found = column_statements.sources(question)
+        else:
+            found = column_rules.sources(question)
+            if operation.name.startswith(_READERS):
+                found = Sources(reason="the statement is not recorded")
     else:
         found = column_rules.sources(question)
     return _completed(question, _same(question, found))

@@ -40,16 +40,29 @@ def sources(question: Question) -> Sources:
     }
     # What DuckDB calls the source of a relation has the columns of the variable.
     schema |= {(f"otelprov {name[0]}",): names for name, names in schema.items() if len(name) == 1}
-    dialect = _DIALECTS.get(operation.database or "")
-    if dialect is None:
-        return Sources(reason=f"the statements of {operation.database} are not looked into")
-    found = _resolved(readable, tuple(schema.items()), dialect)
+    found = _resolved(readable, tuple(schema.items()), _dialect(question))
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)
     answer = _Answer(question, bound, found).sources()
     if re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
         return _appended(question, answer)
     return answer
+
+
+_DIALECTS: Final = {
+    "postgresql": "postgres", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql",
+    "oracle.db": "oracle", "microsoft.sql_server": "tsql",
+}  # fmt: skip
+"""By the scheme of a table's URI, as sqlglot names them."""
+
+
+def _dialect(question: Question) -> str:
+    """Of the statement; DuckDB reads tables of other databases in its own."""
+    if question.operation.name.startswith("duckdb."):
+        return "duckdb"
+    artifacts = (question.made.artifact, *(usage.artifact for usage in question.used))
+    schemes = {(artifact.uri or "").partition(":")[0] for artifact in artifacts}
+    return next((_DIALECTS[one] for one in sorted(schemes) if one in _DIALECTS), "")
 
 
 def _appended(question: Question, found: Sources) -> Sources:
@@ -64,18 +77,6 @@ def _appended(question: Question, found: Sources) -> Sources:
     for name in question.names(id_) or ():
         columns.setdefault(name, (From(id_, name, "identity"),))
     return replace(found, columns=columns)
-
-
-_DIALECTS: Final = {
-    "duckdb": "duckdb",
-    "sqlite": "sqlite",
-    "postgresql": "postgres",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "microsoft.sql_server": "tsql",
-    "oracle.db": "oracle",
-}
-"""sqlglot's dialects by ``db.system.name``."""
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ from otelprov.model import (
     Artifact,
     ArtifactKind,
     CarrierState,
+    Check,
     Code,
     Coverage,
     Link,
@@ -110,9 +111,17 @@ def operation(span: Span) -> Operation:
         span.pending or 0,
         "".join(_texts(attributes, semconv.QUERY_PIECES))
         or _text(attributes, semconv.DB_QUERY_TEXT),
-        _text(attributes, semconv.DB_SYSTEM),
         _inputs(attributes),
+        _check(attributes),
     )
+
+
+def _check(attributes: Attributes) -> Check | None:
+    outcome = _text(attributes, semconv.CHECK_OUTCOME)
+    if outcome not in ("passed", "failed"):
+        return None
+    number = _number(attributes, semconv.CHECK_FAILURES) or 0
+    return Check(outcome == "passed", number, _texts(attributes, semconv.CHECK_FAILED))
 
 
 def run(span: Span, operations: int) -> Run:

@@ -77,6 +77,8 @@ class Lineage:
     """
     others: Mapping[str, int] = field(default_factory=dict)
     """By artifact: how many operations made the same content and are not part of this."""
+    checks: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
+    """By artifact: the checks that looked at it and are not part of this, oldest first."""
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
@@ -63,7 +63,7 @@ from otelprov.recording.edges import (
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, digest_of, show
-from otelprov.recording.policy import ELLIPSIS, plan_text, shorten
+from otelprov.recording.policy import ELLIPSIS, MAX_LISTED, plan_text, shorten
 from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
@@ -75,6 +75,8 @@ from otelprov.redaction import redact, redact_again
 MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
+MAX_CHECK = 200
+"""Characters of the name of a check."""
 MAX_STARTED = 10
 """Used artifacts that a record of the start names; the span names more."""
 
@@ -180,6 +182,7 @@ class OpenOperation:
         "claims",
         "closed",
         "content",
+        "discreet",
         "end_time",
         "ended",
         "files_not_asked",
@@ -222,6 +225,9 @@ class OpenOperation:
         """Digests of files that are taken while the call reads them."""
         self.claims: tuple[claims.Claim, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
+        self.discreet = False
+        """Whether an exception's message is not written, unless messages are to be written in full:
+        it is made of data."""
         self.closed = False
         """Whether no code of the program's can run inside the call."""
         self.files_not_asked = 0
@@ -404,6 +410,23 @@ class OpenOperation:
             return said
         text = self.ruling.policy.text
         return text(said) if isinstance(said, str) else [text(one) for one in said]
+
+    def conclude(self, failed: Sequence[str]) -> None:
+        """It was a check, and these of its checks failed: their names, which quote no data."""
+        if not self.record.wanted:
+            return
+        found: dict[str, AttributeValue] = {
+            semconv.CHECK_OUTCOME: "failed" if failed else "passed",
+            semconv.CHECK_FAILURES: len(failed),
+        }
+        names = list(islice(dict.fromkeys(failed), MAX_LISTED))
+        if names:
+            ruling = self.ruling
+            found[semconv.CHECK_FAILED] = [
+                shorten(redact(one if ruling is None else ruling.policy.text(one)), MAX_CHECK)
+                for one in names
+            ]
+        self.record.describe(Part(found))
 
     def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
         """Of this used artifact the call takes these columns."""
@@ -778,6 +801,8 @@ class OpenOperation:
 
     def _fail(self, error: BaseException, name: str, end_time: int) -> None:
         form = run.settings.exceptions
+        if self.discreet and form == "masked":
+            form = "type"
         message, stack = message_of(error, form), stack_of(error, form)
         if self.ruling is not None:
             message, stack = self.ruling.policy.text(message), self.ruling.policy.text(stack)

@@ -383,7 +383,8 @@ def test_the_commands_answer(quick_start: str, work: Path) -> None:
     assert answers["otelprov lineage report.csv --format mermaid"].startswith("flowchart")
     assert call(work, "lineage", "report.csv", "--format", "dot").stdout.startswith("digraph")
     assert answers["otelprov show report.csv"].startswith("artifact")
-    assert len(re.findall(r"^file:[0-9a-f]{64}  ", answers["otelprov id report.csv orders.csv"], re.MULTILINE)) >= 2
+    printed = answers["otelprov id report.csv orders.csv"]
+    assert len(re.findall(r"^file:[0-9a-f]{64}  ", printed, re.MULTILINE)) >= 2
     (shown,) = [text for text in blocks("") if "report.csv#amount" in text]
     ids = re.compile(r"file:[0-9a-f]{12}")
     told = ids.sub("file:", answers["otelprov lineage 'report.csv#amount'"])

@@ -106,7 +106,7 @@ def test_a_table_is_built_day_by_day(spans: Spans, tmp_path: Path) -> None:
 
 def test_changes_make_one_version_after_the_other(spans: Spans, tmp_path: Path) -> None:
     path = tmp_path / "orders"
-    orders, news = ORDERS.copy(), pd.DataFrame({"order": [3, 6], "amount": [2.5, 8.0]})
+    orders, news = ORDERS.copy(), pa.table({"order": [3, 6], "amount": [2.5, 8.0]})
     write_deltalake(path, orders[["order", "amount"]].copy())
     table = DeltaTable(path)
     table.update(updates={"amount": "amount * 2"}, predicate="order = 1")
@@ -184,7 +184,7 @@ def test_vacuum_and_restore(spans: Spans, tmp_path: Path) -> None:
     table.restore(between)
     table.optimize.compact()
     table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
-    result = table.to_pandas()
+    result = DeltaTable(path).to_pandas()
     check(
         spans.all(),
         named(path, 6, orders=orders, later=later),
@@ -371,7 +371,7 @@ def test_a_table_that_is_there_or_missing_raises_as_ever(spans: Spans, tmp_path:
         write_deltalake(tmp_path / "orders", ORDERS)
     with pytest.raises(deltalake.exceptions.TableNotFoundError):
         DeltaTable(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises((FileNotFoundError, deltalake.exceptions.TableNotFoundError)):
         pl.read_delta(str(tmp_path / "nowhere"))
     table = DeltaTable(tmp_path / "orders")
     with pytest.raises(deltalake.exceptions.DeltaError):

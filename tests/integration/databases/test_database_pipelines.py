@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 import support
 from graphs import expected, graph
+from zoo.environments import Unavailable, python_of
+
+LOCK = support.ROOT / "requirements" / "databases-oldest.lock"
 
 EXTRACT = """
     import sys
@@ -138,11 +141,27 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(here: Path, url: str, *programs: str) -> list[support.Recorded]:
+def run(here: Path, url: str, *programs: str, packages: str = "") -> list[support.Recorded]:
     for number, program in enumerate(programs):
-        (here / f"program{number}.py").write_text(textwrap.dedent(program))
-        support.instrumented(f"program{number}.py", url, journal_directory=here / "j", cwd=here)
+        name = f"program{number}.py"
+        (here / name).write_text(textwrap.dedent(program))
+        env = {"PYTHONPATH": packages} if packages else None
+        support.instrumented(name, url, journal_directory=here / "j", cwd=here, env=env)
     return support.journal(here / "j")
+
+
+@pytest.fixture(params=["newest", "oldest"])
+def packages(request: pytest.FixtureRequest) -> str:
+    """``PYTHONPATH`` for a version of the libraries; empty for the newest, which are installed."""
+    if request.param == "newest":
+        return ""
+    try:
+        python = python_of(LOCK)
+    except Unavailable as error:
+        pytest.skip(f"no environment with the oldest versions: {error}")
+    command = [python, "-c", "import sqlalchemy; print(sqlalchemy.__path__[0])"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return str(Path(found.strip()).parent)
 
 
 def edges(found: list[tuple[str, frozenset[str], frozenset[str]]]) -> set[tuple[int, str, str]]:
@@ -155,8 +174,10 @@ def edges(found: list[tuple[str, frozenset[str], frozenset[str]]]) -> set[tuple[
     }
 
 
-def test_a_pipeline_over_three_processes_has_every_edge_and_no_other(here: Path, url: str) -> None:
-    spans = run(here, url, EXTRACT, TRANSFORM, REPORT)
+def test_a_pipeline_over_three_processes_has_every_edge_and_no_other(
+    here: Path, url: str, packages: str
+) -> None:
+    spans = run(here, url, EXTRACT, TRANSFORM, REPORT, packages=packages)
     found, wanted = graph(spans), expected(GRAPH)
     assert [name for name, *_ in found] == [name for name, *_ in wanted]
     right = edges(found) & edges(wanted)
@@ -174,9 +195,11 @@ def test_a_pipeline_over_three_processes_has_every_edge_and_no_other(here: Path,
         assert not secret or secret not in path.read_text()
 
 
-def test_a_pipeline_on_a_driver_alone_has_every_edge_and_no_other(here: Path, url: str) -> None:
+def test_a_pipeline_on_a_driver_alone_has_every_edge_and_no_other(
+    here: Path, url: str, packages: str
+) -> None:
     library = "sqlite3" if url.startswith("sqlite") else "psycopg"
-    spans = run(here, url, DB_API)
+    spans = run(here, url, DB_API, packages=packages)
     found, wanted = graph(spans), expected(DB_API_GRAPH.format(library))
     assert found == wanted
     inserted, deleted = [
@@ -225,3 +248,43 @@ def test_results_are_those_of_a_plain_run(here: Path, url: str) -> None:
     pd.testing.assert_frame_equal(
         recorded.sort_values("country", ignore_index=True), wanted, check_dtype=False
     )
+
+
+COLUMNS = """
+    import sys
+    import pandas as pd
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(sys.argv[1])
+    pd.read_csv("orders.csv").to_sql("orders", engine, index=False)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TABLE best AS SELECT customer, max(amount) AS top FROM orders "
+                "WHERE amount > :least GROUP BY customer"
+            ),
+            {"least": 0},
+        )
+    doubled = pd.read_sql_query("SELECT customer AS who, top * 2 AS twice FROM best", engine)
+    doubled.to_parquet("doubled.parquet")
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        ("twice", ["twice", "top", "amount", "amount"]),
+        ("who", ["who", "customer", "customer", "customer"]),
+    ],
+)
+def test_a_column_is_followed_through_the_tables_of_a_database(
+    here: Path, url: str, column: str, wanted: list[str]
+) -> None:
+    run(here, url, COLUMNS)
+    shown = subprocess.run(
+        [sys.executable, "-m", "otelprov.cli", "lineage", f"doubled.parquet#{column}"],
+        env=support.environment(here / "j"), cwd=here, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    steps = [line.split()[1] for line in shown.splitlines() if line.startswith("■")]
+    assert steps == wanted, shown
+    assert "opaque" not in shown

@@ -184,7 +184,6 @@ PROGRAM = """
             tried(lambda: cursor.copy("COPY nowhere FROM STDIN").__enter__())
             connection.rollback()
             with connection.transaction() as transaction:
-                print(transaction.status.name)
                 raise psycopg.Rollback(transaction)
             with connection.pipeline():
                 first = connection.execute("SELECT 1")

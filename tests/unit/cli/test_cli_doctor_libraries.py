@@ -81,9 +81,7 @@ def test_what_the_policy_switches_off_is_said(tmp_path: Path) -> None:
 
 def test_a_library_that_could_not_be_patched_in_the_last_runs_is_said(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(
-        "import otelprov.instrumentation.pandas as facts\n"
-        "facts.TABLES.clear()\n"
-        "import pandas\n"
+        "import otelprov.instrumentation.pandas as facts\nfacts.TABLES.clear()\nimport pandas\n"
     )
     support.instrumented(
         "program.py",

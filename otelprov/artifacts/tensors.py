@@ -36,10 +36,17 @@ def is_tensor(value: object) -> bool:
     return torch is not None and type(value) in (torch.Tensor, torch.nn.Parameter)
 
 
+_torch: Any = None
+
+
 def loaded() -> Any:
     """PyTorch, where it is imported as a whole."""
-    torch = sys.modules.get("torch")
-    return torch if torch is not None and hasattr(torch, "compile") else None  # of its last lines
+    global _torch
+    if _torch is None:
+        torch = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "compile"):  # of its last lines
+            _torch = torch
+    return _torch
 
 
 def size(value: Any) -> int:

@@ -109,7 +109,8 @@ class Loaded(Observed):
         mapped = bool(self.parameters.get("mmap"))
         if mapped:
             how = Reading(partial="mapped", succeeded=True)
-            places.read_from(operation, entry.source or "", self.parameters.get("f"), how)
+            place = self.parameters.get(entry.source or "")
+            places.read_from(operation, entry.source or "", place, how)
         if not isinstance(result, (dict, list, tuple)) and not (
             mapped and next(tensors.inside(result), None) is not None
         ):
@@ -117,7 +118,7 @@ class Loaded(Observed):
             return
         if not mapped:
             how = Reading(succeeded=True)
-            places.read_from(operation, entry.source or "", self._place("f"), how)
+            places.read_from(operation, entry.source or "", self._place(entry.source or ""), how)
         size = tensors.size(result)
         kind = observation.data_kind(result) or "object"
         if mapped:

@@ -51,7 +51,19 @@ def loaded() -> Any:
 
 def size(value: Any) -> int:
     """Bytes of a tensor's elements."""
-    return int(value.nelement()) * int(value.element_size())
+    with unseen():
+        return int(value.nelement()) * int(value.element_size())
+
+
+def unseen() -> Any:
+    """A block in which no mode or class of the program's is told of what is asked of tensors."""
+    return loaded()._C.DisableTorchFunction()
+
+
+def shape(tensor: Any) -> tuple[int, ...]:
+    """The size of each dimension."""
+    with unseen():
+        return tuple(tensor.shape)
 
 
 def digest(tensor: Any) -> bytes:
@@ -62,7 +74,7 @@ def digest(tensor: Any) -> bytes:
             numbers.
     """
     torch = loaded()
-    with torch._C.DisableTorchFunction():
+    with unseen():
         type_ = str(tensor.dtype).removeprefix("torch.")
         elements = _elements(torch, tensor, type_)
         shape = tuple(tensor.shape)

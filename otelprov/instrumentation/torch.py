@@ -14,7 +14,7 @@ import types
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from otelprov.artifacts import classes, identify
 from otelprov.artifacts.deferred import Source, with_
@@ -28,6 +28,11 @@ from otelprov.recording.bounds import Reading, over
 from otelprov.recording.recorder import Call, in_closed_operation
 from otelprov.recording.run import run
 
+RECORDS: Final = (
+    "**read**: `torch.load`; **write**: `torch.save`; **train** or **read**: `torch.DataLoader`, "
+    "one pass over it; **predict**: a call of a network, `torch.<class>.forward`, in evaluation "
+    "mode or without gradients"
+)
 ODDITIES = (
     "What PyTorch computes is written in C and is not seen: what `a + b`, `t.float()`, "
     "`torch.tensor(array)` or a loss makes is of unknown origin. A tensor that lies in the memory "

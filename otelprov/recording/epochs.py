@@ -71,8 +71,9 @@ class Pass:
         self.last = now()
         identity = self.batch
         found = _tensors(batch)
-        if found and found[0].ndim:
-            self.samples += len(found[0])
+        if found:
+            sizes = artifacts.shape(found[0])
+            self.samples += sizes[0] if sizes else 0
         if identity is not None:
             for tensor in found:
                 registry.assign(tensor, identity)
@@ -218,18 +219,14 @@ def _marker(optimizer: Any) -> list[object]:
     counts its steps in a tensor.
     """
     found: list[object] = []
-    try:
-        for parameter in _parameters(optimizer):
-            found.append(parameter._version)
-        held: Any = classes.instance_dict(optimizer)
-        for kept in dict(held.get("state", {})).values():
-            for value in kept.values():
-                if tensors.is_tensor(value):
-                    found.append(value._version)
-                elif type(value) is int or type(value) is float:
-                    found.append(value)
-    except RuntimeError:  # a tensor of inference mode does not count
-        pass
+    found.extend(map(tensors.changed, _parameters(optimizer)))
+    held: Any = classes.instance_dict(optimizer)
+    for kept in dict(held.get("state", {})).values():
+        for value in kept.values():
+            if tensors.is_tensor(value):
+                found.append(tensors.changed(value))
+            elif type(value) is int or type(value) is float:
+                found.append(value)
     return found
 
 
@@ -287,27 +284,20 @@ def _array(name: str, value: Any) -> Identity:
 
 
 # What a tensor of unknown origin held when it was first read, and how often it had been changed.
-_read: dict[int, tuple[weakref.ref[Any], int, Identity]] = {}
+_read: dict[int, tuple[weakref.ref[Any], int | None, Identity]] = {}
 
 
 def _tensor(tensor: Any) -> Identity:
     found = tensors.lookup(tensor)
     if found is not None:
         return found
-    key, version = id(tensor), _version(tensor)
+    key, version = id(tensor), tensors.changed(tensor)
     entry = _read.get(key)
     if entry is not None and entry[0]() is tensor and entry[1] == version:
         return entry[2]
     identity = Identity((observation.unseen(tensor),))
     _read[key] = (weakref.ref(tensor, partial(_read.pop, key)), version, identity)
     return identity
-
-
-def _version(tensor: Any) -> int:
-    try:
-        return int(tensor._version)
-    except RuntimeError:  # as in _marker
-        return -1
 
 
 def _tensors(batch: Any) -> list[Any]:

@@ -105,17 +105,23 @@ def changes(value: object) -> list[int]:
     """
     found: list[int] = []
     for tensor in inside(value):
-        found.append(id(tensor))
-        try:
-            found.append(tensor._version)
-        except RuntimeError:
-            found.append(time.monotonic_ns())
+        version = changed(tensor)
+        found += (id(tensor), time.monotonic_ns() if version is None else version)
     return found
+
+
+def changed(tensor: Any) -> int | None:
+    """How often a tensor was changed in place; None for those of inference mode."""
+    try:
+        with tensors.unseen():
+            return int(tensor._version)
+    except RuntimeError:
+        return None
 
 
 def size(value: object) -> int:
     """Bytes of all tensors in an object."""
-    return sum(int(one.nelement()) * int(one.element_size()) for one in inside(value))
+    return sum(tensors.size(one) for one in inside(value))
 
 
 def _inside(value: object, depth: int) -> Iterator[Any]:
@@ -137,7 +143,7 @@ def _storage(tensor: Any) -> Any:
     if type(tensor) is not torch.Tensor and type(tensor) is not torch.nn.Parameter:
         return None
     try:
-        with torch._C.DisableTorchFunction():
+        with tensors.unseen():
             if tensor.layout is not torch.strided or tensor.device.type == "meta":
                 return None
             return tensor.untyped_storage()
@@ -146,15 +152,16 @@ def _storage(tensor: Any) -> Any:
 
 
 def _layout(tensor: Any) -> Layout:
-    return (
-        str(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.storage_offset(),
-    )  # fmt: skip
+    with tensors.unseen():
+        return (
+            str(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.storage_offset(),
+        )  # fmt: skip
 
 
 def _of_array(tensor: Any, storage: Any) -> Identity | None:
     """What is known of the array of NumPy's that a tensor was made of: it lies in its memory."""
     numpy: Any = sys.modules.get("numpy")
-    if numpy is None or tensor.device.type != "cpu":
+    if numpy is None or storage.device.type != "cpu":
         return None
     address, bytes_ = storage.data_ptr(), storage.nbytes()
     value: Any

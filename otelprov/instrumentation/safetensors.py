@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from otelprov.instrumentation._table import Entry, read, write
 from otelprov.instrumentation.torch import Loaded, Saved
 
-ODDITIES = (
+RECORDS: Final = "**read**: load_file; **write**: save_file, of `safetensors.torch`"
+ODDITIES: Final = (
     "Files of PyTorch's tensors are recorded, written and read whole by `safetensors.torch`; "
     "`safe_open`, which is written in Rust, is not seen.",
 )

@@ -33,7 +33,7 @@ RECORDS: Final = (
     "one pass over it; **predict**: a call of a network, `torch.<class>.forward`, in evaluation "
     "mode or without gradients"
 )
-ODDITIES = (
+ODDITIES: Final = (
     "What PyTorch computes is written in C and is not seen: what `a + b`, `t.float()`, "
     "`torch.tensor(array)` or a loss makes is of unknown origin. A tensor that lies in the memory "
     "of a known one or of a known array is known: views, `torch.from_numpy`, `numpy()`, "

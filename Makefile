@@ -141,6 +141,9 @@ lock-oldest: # the oldest versions that are supported
 	$(BIN)/uv pip compile pyproject.toml requirements/oldest.in --all-extras --universal --python-version 3.10 \
 		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--quiet --output-file requirements/oldest.lock
+	$(BIN)/uv pip compile requirements/contracts-oldest.in --no-deps --universal --python-version 3.10 \
+		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--quiet --output-file requirements/contracts-oldest.lock
 
 .PHONY: lock-torch
 lock: lock-torch

@@ -18,7 +18,9 @@ T = TypeVar("T")
 ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
 ]
-OperationKind = Literal["read", "transform", "write", "query", "train", "predict", "task", "run"]
+OperationKind = Literal[
+    "read", "transform", "write", "query", "train", "predict", "check", "task", "run"
+]
 Coverage = Literal["full", "state", "footer", "version", "status", "none", "derivation"]
 """What an id rests on: the whole content; the state of an object of a class that nobody described;
 the footers of the files; what a store says of the version; sizes and times; a name only; how it was
@@ -84,6 +86,17 @@ class Column:
 
 
 @record
+class Names:
+    """What the columns of a table in memory are called, in their order."""
+
+    columns: tuple[str, ...]
+    index: tuple[str | None, ...] = ()
+    """The levels of its index, where one of them has a name."""
+    complete: bool = True
+    """Whether these are all."""
+
+
+@record
 class Artifact:
     """A piece of data: what it is (``id``) and what is known about it.
 
@@ -109,6 +122,35 @@ class Artifact:
     """Of a file that was used and says by itself which artifact it holds: whether that is true."""
     schema: tuple[Column, ...] | None = field(default=None, compare=False, repr=False)
     """The columns by content, where they are known: of a table that was digested here."""
+    names: Names | None = field(default=None, compare=False, repr=False)
+    """The columns by name, where they are known."""
+    schema_id: str | None = None
+    """Of a table: ``schema:<64 hex digits>``, the names and types of its columns in order."""
+    version: str | None = None
+    """Of a table with versions of its own: the version or snapshot, in the words of its format."""
+
+
+@record
+class Passage:
+    """What is recorded of the columns of an artifact, in one operation."""
+
+    unchanged: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of what was generated: by id of a used artifact, names there by names here."""
+    sources: tuple[str, ...] = ()
+    """Of what was generated: where columns come from, in JSON (docs/conventions.md)."""
+    named: tuple[str, ...] = ()
+    """Of what was used: how the statement names it."""
+
+
+@record
+class Check:
+    """What a check of data has found."""
+
+    passed: bool
+    failures: int = 0
+    """How many checks failed."""
+    failed: tuple[str, ...] = ()
+    """Their names; where there are very many, the first."""
 
 
 @record
@@ -117,6 +159,7 @@ class Usage:
 
     role: str
     artifact: Artifact
+    passage: Passage | None = field(default=None, compare=False, repr=False)
 
 
 @record
@@ -174,6 +217,15 @@ class Operation:
     """How many calls from one line it stands for."""
     pending: int = 0
     """Artifacts whose ids were still being computed when the last was heard of it."""
+    statement: str | None = field(default=None, compare=False, repr=False)
+    """What was run in a database, with ``?`` for each text and number."""
+    inputs: Mapping[str, Mapping[str, tuple[str | None, ...] | None]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """By parameter, by beginning of the id of what was used: the columns that it was made of. After
+    a None at the beginning they are as they are there; with nothing after it, all are."""
+    check: Check | None = None
+    """Of a check: what it has found, if it could be carried out."""
     id: str = field(init=False, repr=False, compare=False)
     """``<trace id>-<span id>``; a walk asks for it twenty times."""
 

@@ -125,6 +125,20 @@ ARTIFACT_CONTENT_ID: Final = _attribute(
     "Id of the table that a file was written from, or of the content of an artifact whose own id "
     "is a derivation id, where it was computed.",
 )
+ARTIFACT_SCHEMA: Final = _attribute(
+    "otelprov.artifact.schema",
+    "string",
+    ("event",),
+    "Id of the schema of a table (`schema:<hex>`): the names and types of its columns, in order. "
+    "On a file: that of the table that it was written from.",
+)
+ARTIFACT_VERSION: Final = _attribute(
+    "otelprov.artifact.version",
+    "string",
+    ("event",),
+    "The version of a table that has versions of its own, in the words of its format: the number "
+    "of a Delta Lake version, the id of an Iceberg snapshot.",
+)
 ARTIFACT_REASON: Final = _attribute(
     "otelprov.artifact.reason",
     "string",
@@ -173,6 +187,37 @@ ARTIFACT_SELECTED: Final = _attribute(
     "says so; it ends in `null` where there are more than it can name.",
 )
 
+ARTIFACT_COLUMN_NAMES: Final = _attribute(
+    "otelprov.artifact.column_names",
+    "string",
+    ("event",),
+    "Of a table in memory that was generated, or used and not seen to be made: the names of its "
+    "columns, as a JSON list; it ends in `null` where there are more than it can name.",
+)
+
+ARTIFACT_INDEX_NAMES: Final = _attribute(
+    "otelprov.artifact.index_names",
+    "string",
+    ("event",),
+    "The same of the levels of its index, where one has a name; `null` is one that has none.",
+)
+
+ARTIFACT_COLUMN_SOURCES: Final = _attribute(
+    "otelprov.artifact.column_sources",
+    "string[]",
+    ("event",),
+    "On a generated table: where its columns come from, as the engine's own plan says it. A JSON "
+    'object for each column: docs/conventions.md, "Column lineage".',
+)
+
+ARTIFACT_NAMED: Final = _attribute(
+    "otelprov.artifact.named",
+    "string",
+    ("event",),
+    "On what a statement used: how the statement names it, as a JSON list. `?2` is the second "
+    "question mark of `db.query.text`.",
+)
+
 ARTIFACT_ID: Final = _attribute(
     "otelprov.artifact.id",
     "string",
@@ -187,7 +232,7 @@ OPERATION_KIND: Final = _attribute(
     "otelprov.operation.kind",
     "string",
     ("span", "run"),
-    "`read`, `transform`, `write`, `query`, `train`, `predict`, `task` or `run`.",
+    "`read`, `transform`, `write`, `query`, `train`, `predict`, `check`, `task` or `run`.",
 )
 RUN_ID: Final = _attribute(
     "otelprov.run.id",
@@ -212,6 +257,15 @@ PARAMETER_PREFIX: Final = _attribute(
     "A parameter by the name it has in the signature, defaults included. Booleans, numbers and "
     "strings as they are, anything else as text; long values shortened, secrets replaced.",
 ).removesuffix("<name>")
+OPERATION_INPUTS: Final = _attribute(
+    "otelprov.operation.inputs",
+    "string",
+    ("span",),
+    "For each parameter that held something made of a table by small steps: of which columns, as "
+    "JSON: by parameter, by beginning of the id of the used artifact, a list of names, or `null` "
+    "where it may be any. Absent where nothing was.",
+)
+
 PLAN: Final = _attribute(
     "otelprov.plan",
     "string",
@@ -226,6 +280,27 @@ METRIC_PREFIX: Final = _attribute(
     "A figure that the operation has found: the score of a model, an error, the last value of each "
     "metric of a training; of several folds the mean.",
 ).removesuffix("<name>")
+CHECK_OUTCOME: Final = _attribute(
+    "otelprov.check.outcome",
+    "string",
+    ("span",),
+    "What a check of data has found: `passed` or `failed`; absent where it could not be carried "
+    "out.",
+)
+CHECK_FAILURES: Final = _attribute(
+    "otelprov.check.failures",
+    "int",
+    ("span",),
+    "How many of the checks failed.",
+    "{check}",
+)
+CHECK_FAILED: Final = _attribute(
+    "otelprov.check.failed",
+    "string[]",
+    ("span",),
+    "Names of the checks that failed, each once, with the column where they are about one; never "
+    "what stands in the data. The last of very many are left out.",
+)
 PARAMETERS_GIVEN: Final = _attribute(
     "otelprov.parameters.given",
     "string[]",
@@ -432,7 +507,10 @@ CODE_SOURCE: Final = _attribute(
     "Where the code version comes from: `git`, `github`, `gitlab`, `jenkins`, `setting`.",
 )
 DB_SYSTEM: Final = _attribute(
-    "db.system.name", "string", ("span",), "The kind of database: `duckdb`."
+    "db.system.name",
+    "string",
+    ("span",),
+    "The kind of database: `duckdb`, `sqlite`, `postgresql`, `mysql`.",
 )
 DB_NAMESPACE: Final = _attribute("db.namespace", "string", ("span",), "Name of the database.")
 DB_QUERY_TEXT: Final = _attribute(
@@ -441,6 +519,13 @@ DB_QUERY_TEXT: Final = _attribute(
     ("span",),
     "The statement, with `?` for each string and number in it.",
 )
+QUERY_PIECES: Final = _attribute(
+    "otelprov.query.pieces",
+    "string[]",
+    ("span",),
+    "Where a statement is longer than `db.query.text` shows: all of it, in pieces.",
+)
+
 DB_OPERATION: Final = _attribute(
     "db.operation.name",
     "string",
@@ -449,6 +534,21 @@ DB_OPERATION: Final = _attribute(
 )
 DB_COLLECTION: Final = _attribute(
     "db.collection.name", "string", ("span",), "The table, where the statement names but one."
+)
+DB_BATCH: Final = _attribute(
+    "db.operation.batch.size",
+    "int",
+    ("span",),
+    "How many times the statement was carried out, where that is more than once: `executemany`, or "
+    "the same statement again and again from one line, in one transaction.",
+)
+TRANSACTION: Final = _attribute(
+    "otelprov.transaction.outcome",
+    "string",
+    ("span",),
+    "Why the table that a statement wrote is not generated: `rolled back`; `not committed` before "
+    "the connection was closed or the process ended; `unknown`, where the commit failed with the "
+    "connection.",
 )
 CODE_FUNCTION: Final = _attribute(
     "code.function.name", "string", ("span",), "Function of the user's code that made the call."
@@ -482,6 +582,13 @@ RUN_OPERATIONS: Final = _attribute(
     "them: where there are fewer, some were lost on the way. Absent where the run goes on in "
     "another trace.",
     "{operation}",
+)
+RUN_FAULTS: Final = _attribute(
+    "otelprov.run.faults",
+    "string[]",
+    ("run",),
+    "What is not recorded because of an error of otelprov's own, each once, at most ten. Absent "
+    "where there was none.",
 )
 PROCESS_PID: Final = _attribute(
     "process.pid",

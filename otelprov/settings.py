@@ -81,6 +81,12 @@ SETTINGS: tuple[Setting, ...] = (
         "(x-amz-meta-…), which others see, too: 'on' or 'off'.",
     ),
     Setting(
+        "OTELPROV_SQL_COMMENT",
+        "off",
+        "Whether statements carry their traceparent to the database server in a comment at their "
+        "end, as sqlcommenter does: 'on' or 'off'.",
+    ),
+    Setting(
         "OTELPROV_RECORD_OPEN",
         "off",
         "Whether files that the program itself opens with open() are recorded: 'on' or 'off'.",
@@ -164,6 +170,7 @@ class Settings(NamedTuple):
     tier: Tier = "essential"
     carrier: bool = True
     object_metadata: bool = False
+    sql_comment: bool = False
     record_open: bool = False
     digest_limit: int | None = 8 << 30
     """Bytes of one operation; None for no limit."""
@@ -252,6 +259,7 @@ def load(
         tier=get("OTELPROV_TIER", _tier, "essential"),
         carrier=get("OTELPROV_CARRIER", _switch, True),
         object_metadata=get("OTELPROV_OBJECT_METADATA", _switch, False),
+        sql_comment=get("OTELPROV_SQL_COMMENT", _switch, False),
         record_open=get("OTELPROV_RECORD_OPEN", _switch, False),
         digest_limit=get("OTELPROV_DIGEST_LIMIT", _limit, default_limit),
         digest_queue=get("OTELPROV_DIGEST_QUEUE", _limit, default_queue),

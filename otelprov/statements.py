@@ -64,18 +64,28 @@ def mask_literals(statement: str) -> str:
     In double quotes stands a name (standard SQL) or a string (MySQL, BigQuery): it is taken for a
     name where it looks like one and is not what something is compared with.
     """
+    return masked(statement)[0]
+
+
+def masked(statement: str) -> tuple[str, list[str | None]]:
+    """As ``mask_literals``, and what each ``?`` of the text stands for, as it was written; None
+    where it stood there before, or is in a comment."""
     for mark in ("'", '"'):
         # A quote after a backslash ends a string, or it does not: that depends on the database.
         # So whatever may be one is, to the end.
         if f"\\{mark}" in statement:
-            return f"{mask_literals(statement[: statement.index(mark)])}?"
+            text, found = masked(statement[: statement.index(mark)])
+            return f"{text}?", [*found, None]
     parts: list[str] = []
+    literals: list[str | None] = []
     before = ""
     for match in _TOKEN.finditer(statement):
         kind, text = match.lastgroup, match[0]
         if match["comment"] is not None:
             parts.append("/*?*/" if text.startswith("/*") else "--?")
+            literals.append(None)
             continue
+        whole = text
         if match["dollar"] is not None or kind in ("text", "number"):
             text = "?"
         elif kind == "double":
@@ -85,6 +95,8 @@ def mask_literals(statement: str) -> str:
             ):
                 text = "?"
         parts.append(text)
+        if "?" in text:
+            literals += [None if text == whole else whole] * text.count("?")
         if kind != "space":
             before = text
-    return "".join(parts)
+    return "".join(parts), literals

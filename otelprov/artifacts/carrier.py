@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from otelprov import semconv
 from otelprov._record import record
@@ -106,20 +106,35 @@ def claims(path: str | os.PathLike[str]) -> tuple[Claim, ...]:
     as long as the file does not change: a footer takes 0.2 ms, and a pipeline may read one file
     many times.
     """
+    return said(path)[0]
+
+
+Said: TypeAlias = tuple[tuple[Claim, ...], tuple[str, ...] | None]
+
+
+def said(path: str | os.PathLike[str]) -> Said:
+    """As ``claims``, and what the columns of a Parquet or Arrow file are called. Never raises."""
     since = time.time_ns()
     place, status = _status(path)
     found = None if status is None else _cache.get(place, status)
     if found is None:
-        metadata = _claims("metadata", formats.metadata, path)
+        names: list[tuple[str, ...] | None] = []
+
+        def head(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
+            metadata, own = formats.head(path)
+            names.append(own)
+            return metadata
+
+        metadata = _claims("metadata", head, path)
         attributes = _claims("attributes", _attributes, path)
-        found = (metadata or ()) + (attributes or ())
+        found = (metadata or ()) + (attributes or ()), names[0] if names else None
         if status is not None and metadata is not None and attributes is not None:
             changed = max(status.st_mtime_ns, status.st_ctime_ns)  # attributes set the latter only
             _cache.keep(place, status, found, since, changed)
     return found
 
 
-_cache: Final[contents.Kept[tuple[Claim, ...]]] = contents.Kept()
+_cache: Final[contents.Kept[Said]] = contents.Kept()
 
 
 def _status(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result | None]:

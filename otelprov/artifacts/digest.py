@@ -11,8 +11,9 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from blake3 import blake3
@@ -27,7 +28,7 @@ _U64: Final = struct.Struct("<Q")
 _HEAD: Final = struct.Struct("<QQ")
 
 _LEVELS: Final = (
-    "block", "column", "table", "array", "value", "directory", "resource", "version",
+    "block", "column", "table", "schema", "array", "value", "directory", "resource", "version",
     "derivation", "step",
 )  # fmt: skip
 
@@ -68,6 +69,11 @@ class TableDigest:
     rows: int
     columns: tuple[ColumnDigest, ...]
     bytes: int
+
+    @property
+    def schema_id(self) -> str:
+        """The id of its schema."""
+        return schema_id((column.name, column.type) for column in self.columns)
 
 
 def unidentified() -> str:
@@ -310,6 +316,19 @@ def table_digest(rows: int, columns: Sequence[ColumnDigest]) -> TableDigest:
     root.update(b"".join(text(column.name) + bytes.fromhex(column.digest) for column in columns))
     size = sum(column.bytes for column in columns)
     return TableDigest(f"table:{root.hexdigest()}", rows, tuple(columns), size)
+
+
+def schema_id(columns: Iterable[tuple[str, str]]) -> str:
+    """The id of a schema (section 18), of the names and canonical types of its columns."""
+    return _schema_id(tuple(columns))
+
+
+@lru_cache(maxsize=256)  # a pipeline makes many tables of few schemas
+def _schema_id(columns: tuple[tuple[str, str], ...]) -> str:
+    found = hasher("schema")
+    found.update(_U64.pack(len(columns)))
+    found.update(b"".join(text(name) + text(type_) for name, type_ in columns))
+    return f"schema:{found.hexdigest()}"
 
 
 # --- rules that Arrow and NumPy share -------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, Literal
 
 from blake3 import blake3
@@ -46,6 +47,23 @@ def versioned(
         coverage=kind,
         reason=reason,
     )
+
+
+def table_version(
+    uri: str,
+    facts: Mapping[str, str],
+    *,
+    name: str,
+    version: str,
+    schema: str | None = None,
+    columns: int | None = None,
+) -> Artifact:
+    """A version of a table that has versions of its own: ``facts`` are what its format calls it.
+
+    ``version`` is what people call it; ``schema`` the id of its schema, where that is known.
+    """
+    found = versioned(uri, "version", of_version(facts), "table", name=name)
+    return replace(found, version=version, schema_id=schema, columns=columns)
 
 
 def of_status(status: os.stat_result) -> bytes:

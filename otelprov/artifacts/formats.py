@@ -38,8 +38,15 @@ def table_in_file(path: str | os.PathLike[str]) -> Artifact | None:
         if not contents.same(before, after):
             raise NoCanonicalForm("the file changed while it was read")
         return Artifact(
-            tree.id, "table", name, uri, tree.rows, len(tree.columns), tree.bytes
-        )  # fmt: skip
+            tree.id,
+            "table",
+            name,
+            uri,
+            tree.rows,
+            len(tree.columns),
+            tree.bytes,
+            schema_id=tree.schema_id,
+        )
     except NoCanonicalForm as error:
         reason = str(error)
     except ImportError:
@@ -68,8 +75,13 @@ def detect(path: str | os.PathLike[str]) -> Format | None:
     return "arrow" if magic == _ARROW_MAGIC else None
 
 
-def metadata(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
-    """The key-value metadata of the table in a file, read from its footer only.
+MAX_NAMES: Final = 1_000
+"""Columns that are named."""
+
+
+def head(path: str | os.PathLike[str]) -> tuple[Mapping[bytes, bytes], tuple[str, ...] | None]:
+    """The key-value metadata of the table in a file and the names of its columns, read from its
+    footer only; None for a file that does not say what its columns are called.
 
     Raises:
         ImportError: without pyarrow.
@@ -77,16 +89,21 @@ def metadata(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
     """
     format_ = detect(path)
     found: Mapping[bytes, bytes] | None = None
+    names: tuple[str, ...] | None = None
     if format_ == "parquet":
         import pyarrow.parquet
 
-        found = pyarrow.parquet.read_metadata(os.fspath(path)).metadata
+        footer = pyarrow.parquet.read_metadata(os.fspath(path))
+        found = footer.metadata
+        if footer.num_columns <= MAX_NAMES:
+            names = tuple(footer.schema.to_arrow_schema().names)
     elif format_ == "arrow":
         import pyarrow
 
         with pyarrow.OSFile(os.fspath(path)) as source, pyarrow.ipc.open_file(source) as reader:
             found = reader.schema.metadata
-    return found or {}
+            names = tuple(reader.schema.names[: MAX_NAMES + 1])
+    return found or {}, names if names is not None and len(names) <= MAX_NAMES else None
 
 
 def selected_bytes(

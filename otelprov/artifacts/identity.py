@@ -104,8 +104,16 @@ def _content(value: Any) -> bytes | bytearray | None:
 def _table(value: object, name: str | None) -> Artifact:
     tree = tables.digest(value)
     return Artifact(
-        tree.id, "table", name, None, tree.rows, len(tree.columns), tree.bytes, schema=_schema(tree)
-    )  # fmt: skip
+        tree.id,
+        "table",
+        name,
+        None,
+        tree.rows,
+        len(tree.columns),
+        tree.bytes,
+        schema=_schema(tree),
+        schema_id=tree.schema_id,
+    )
 
 
 def _array(value: Any, name: str | None) -> Artifact:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from otelprov._record import record
 from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
@@ -30,6 +30,12 @@ MAX_HELD_TEXT = 200
 """Characters of a text in it."""
 
 Parameters = tuple[tuple[str, object], ...]
+Taken = tuple[str | None, ...]
+"""Names of columns. After a None at the beginning they are as they are there, and nothing was
+computed of them."""
+Columns = tuple[Taken | None, ...]
+WHOLE: Final[Taken] = (None,)
+"""All columns of a table, as they are."""
 
 
 @record
@@ -45,6 +51,21 @@ class Identity:
     sources: tuple[Source, ...]
     path: bytes | Pending[bytes] = b""
     parameters: Parameters = ()
+    columns: Columns = ()
+    """The columns of each of ``sources`` that the object was made of, None where it may be any;
+    empty where that holds of all."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is an artifact, or stands for one: a groupby."""
+        return (not self.path and len(self.sources) == 1) or self.columns == (WHOLE,)
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether it is an artifact, or columns of one as they are there."""
+        if not self.path and len(self.sources) == 1:
+            return True
+        return len(self.columns) == 1 and (self.columns[0] or ("",))[0] is None
 
     @property
     def artifact(self) -> Source | None:
@@ -103,6 +124,7 @@ class Registry:
         self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
         self._held: OrderedDict[int, tuple[object, Source, int]] = OrderedDict()
+        self._rows: OrderedDict[int, tuple[bytes, Source]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -187,6 +209,15 @@ class Registry:
         while held > limit or len(self._held) > MAX_CONTENTS:
             held -= self._held.popitem(last=False)[1][2]
 
+    def fetched(self, rows: list[Any], artifact: Source) -> None:
+        """A list of rows that come from ``artifact``. It is not kept alive, and known again by its
+        place in memory, its length and the content of some of its rows."""
+        sample = _sample(rows)
+        if sample is not None:
+            self._rows[id(rows)] = (sample, artifact)
+            while len(self._rows) > MAX_CONTENTS:
+                self._rows.popitem(last=False)
+
     def container(self, value: object, digest: bytes | None = None) -> Source | None:
         """The artifact that a dict or list is, if an operation of this process made it.
 
@@ -195,6 +226,10 @@ class Registry:
         """
         if self._held and id(value) in self._held:
             return self._held[id(value)][1]
+        if self._rows and id(value) in self._rows and type(value) is list:
+            sample, artifact = self._rows[id(value)]
+            if sample == _sample(value):
+                return artifact
         if id(value) not in self._holders:
             return None
         digest = digest or digest_value(value)
@@ -212,9 +247,28 @@ class Registry:
         self._contents.clear()
         self._holders.clear()
         self._held.clear()
+        self._rows.clear()
 
 
 registry = Registry()
+
+
+def _sample(rows: list[Any]) -> bytes | None:
+    """A digest of the length of a list and of 16 of its rows."""
+    some = rows if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
+    plain = [_plain(one) for one in some if _is_row(one)]
+    return digest_value([len(rows), plain]) if len(plain) == len(some) else None
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, (tuple, dict)) or type(value).__name__ in ("Row", "RowMapping")
+
+
+def _plain(row: Any) -> object:
+    """A row of sqlite3's, SQLAlchemy's or psycopg's."""
+    if isinstance(row, dict) or type(row).__name__ == "RowMapping":
+        return dict(row)
+    return tuple(row)
 
 
 def _is_light(value: dict[object, object] | list[object]) -> bool:
@@ -240,11 +294,16 @@ class Step:
 
 
 def derive(
-    step: Step, inputs: Iterable[Identity], detail: bytes | None, parameters: Parameters = ()
+    step: Step,
+    inputs: Iterable[Identity],
+    detail: bytes | None,
+    parameters: Parameters = (),
+    picked: Taken | None = None,
 ) -> Identity | None:
     """The identity of what a small step makes of ``inputs``; None when there are none.
 
-    ``detail`` is the digest of the step's own parameters; None when they are not known.
+    ``detail`` is the digest of the step's own parameters; None when they are not known. ``picked``
+    are the columns that the step takes of its one input, where that is all that it does.
     """
     sources: dict[object, Source] = {}
     waiting: list[Pending[Any]] = []
@@ -258,9 +317,15 @@ def derive(
         carried += identity.parameters
     if not sources:
         return None
+    columns: Columns = ()
+    if picked is not None:
+        if len(sources) == 1:
+            columns = (picked,)
+    elif any(identity.columns for identity in inputs):
+        columns = _columns(sources, inputs)
     if detail is None:
         # A path with something unknown in it is never equal to another: why compute it?
-        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters)
+        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters, columns)
 
     def path() -> bytes:
         origins = [identity.origin() for identity in inputs]
@@ -270,4 +335,21 @@ def derive(
         tuple(sources.values()),
         Pending(path, waiting) if waiting else path(),
         carried + parameters,
+        columns,
     )
+
+
+def _columns(sources: Mapping[object, Source], inputs: Iterable[Identity]) -> Columns:
+    """The columns of each source that any of the inputs was made of."""
+    found: dict[object, dict[str | None, None] | None] = {}
+    for identity in inputs:
+        for number, source in enumerate(identity.sources):
+            source = settled(source)
+            key = source.id if isinstance(source, Artifact) else source
+            own = identity.columns[number] if identity.columns else None
+            if own is not None and own[0] is None:  # the step may change what is in it
+                own = own[1:] or None
+            before = found.get(key, {})
+            found[key] = None if own is None or before is None else before | dict.fromkeys(own)
+    taken = (found[key] for key in sources)
+    return tuple(None if names is None else tuple(names) for names in taken)

@@ -1,4 +1,4 @@
-"""Tensors of PyTorch (section 18): the array that NumPy would make of one, without making it.
+"""Tensors of PyTorch (section 19): the array that NumPy would make of one, without making it.
 
 A tensor is read where its memory lies. Any call of PyTorch's own would be seen by what the program
 may have put in place around such calls: a mode that counts or replaces them, a profiler, autograd.

@@ -74,7 +74,13 @@ class Report:
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-def doctor(form: str) -> int:
+@click.option(
+    "--libraries",
+    "in_full",
+    is_flag=True,
+    help="Name the operations that are recorded of each installed library, and what to know of it.",
+)
+def doctor(form: str, in_full: bool) -> int:
     """Say what is recorded, what is not and why, and whether it arrives.
 
     Looks at the instrumented libraries, the journal, the settings, the OTEL_* variables that
@@ -83,18 +89,21 @@ def doctor(form: str) -> int:
 
     \b
       otelprov doctor
+      otelprov doctor --libraries
       OTEL_TRACES_EXPORTER=otlp otelprov doctor --format json
 
     Exit codes: 0 all is fine; 1 something stops recording or delivery (marked !!).
     """
     report = Report()
-    _look_at_libraries(report)
+    _look_at_libraries(report, in_full)
     _look_at_settings(report)
     _look_at_journal(report)
     _look_at_environment(report)
     _look_at_delivery(report)
     _look_at_metrics(report)
     _look_at_git(report)
+    if in_full:
+        report.findings = [one for one in report.findings if one.topic == "libraries"]
     if form == "json":
         from otelprov.render.json import dump
 
@@ -117,8 +126,11 @@ def _print(report: Report) -> None:
         click.echo(f"  {mark}  {clean(finding.text)}", color=colour)
 
 
-def _look_at_libraries(report: Report) -> None:
+def _look_at_libraries(report: Report, in_full: bool) -> None:
     from importlib.metadata import entry_points
+
+    from otelprov import settings
+    from otelprov.cli import captured
 
     found = [
         one
@@ -144,11 +156,18 @@ def _look_at_libraries(report: Report) -> None:
             report.add("libraries", "problem", f"{name}: cannot be loaded ({reason})")
             continue
         for description in described if isinstance(described, list) else [described]:
-            _look_at_library(report, entry.name, description)
+            _look_at_library(report, entry.name, description, in_full)
+    for text in dict.fromkeys(captured.faults_elsewhere(settings.load().journal)):
+        report.add("libraries", "note", f"in one of the last runs: {text}")
 
 
-def _look_at_library(report: Report, entry_point: str, description: Any) -> None:
+def _look_at_library(
+    report: Report, entry_point: str, description: Any, in_full: bool = False
+) -> None:
     """``description`` is what an instrumentor says of one library."""
+    from otelprov import settings
+    from otelprov.cli import captured
+
     record: dict[str, Any] = {"entry_point": entry_point}
     for key in ("library", "installed", "supported", "active", "reason"):
         record[key] = getattr(description, key)
@@ -158,10 +177,40 @@ def _look_at_library(report: Report, entry_point: str, description: Any) -> None
     version = f" {record['installed']}" if record["installed"] else ""
     # A library that is not there needs no recording.
     state: State = "ok" if record["active"] else "problem" if record["installed"] else "note"
-    text = f"{record['library']}{version}: {record['reason']}"
+    name = record["library"]
+    text = f"{name}{version}: {record['reason']}"
     if not record["active"] and record["supported"]:
         text += f" (supported: {record['supported']})"
+    elif record["active"] and captured.in_short(name):
+        text += f" ({captured.in_short(name)})"
     report.add("libraries", state, text)
+    loaded = settings.load()
+    known = captured.captured().get(name)
+    if known is not None:
+        record["from"], record["number"] = known.first, known.number
+    record["excluded"] = [
+        rule.text
+        for rule in loaded.rules
+        if rule.exclude and rule.text and _is_about(rule, name, known)
+    ]
+    record["left_out"] = [*dict.fromkeys(captured.left_out(name, loaded.journal))]
+    for rule in record["excluded"]:
+        report.add("libraries", "note", f"{name}: in part switched off by the policy: {rule}")
+    for what in record["left_out"]:
+        report.add("libraries", "note", f"{name}: in one of the last runs: {what}")
+    if in_full and record["installed"] and known is not None:
+        record.update(words=known.words, operations=known.operations, oddities=list(known.oddities))
+        for line in captured.in_full(name):
+            report.add("libraries", "note", line)
+
+
+def _is_about(rule: Any, name: str, known: Any) -> bool:
+    """Whether a rule leaves operations of a library out."""
+    if known is None:
+        return False
+    operations = [one for names in known.operations.values() for one in names]
+    every = [f"{name}.{one}" for one in operations] or [f"{name}.x"]
+    return rule.operation is None or any(rule.operation.match(one) for one in every)
 
 
 def _disabled() -> frozenset[str]:

@@ -34,7 +34,7 @@ def identify(
     form: str,
     source: str | None,
 ) -> int:
-    """Print the id of each PATH, and that of the table in it.
+    """Print the id of each PATH, and those of the table in it and of its schema.
 
     The ids are computed from the content alone; no journal is asked. A file that was written
     while recording also carries the id and the trace of what wrote it: verified if that id is
@@ -133,7 +133,13 @@ def _identify(path: str) -> dict[str, Any]:
         "bytes": whole.bytes,
         "coverage": whole.coverage,
         "reason": whole.reason,
-        "table": table and {"id": table.id, "rows": table.rows, "columns": table.columns},
+        "table": table
+        and {
+            "id": table.id,
+            "rows": table.rows,
+            "columns": table.columns,
+            "schema": table.schema_id,
+        },
         "carried": carried
         and {
             "id": carried.artifact_id,
@@ -154,6 +160,8 @@ def _print(found: list[dict[str, Any]]) -> None:
         table = one["table"]
         if table:
             click.echo(f"{table['id']}  {path}".encode())
+            if table["schema"]:
+                click.echo(f"{table['schema']}  {path}".encode())
         carried = one["carried"]
         if carried:
             click.echo(

@@ -55,12 +55,17 @@ def lineage(
     \b
       otelprov lineage out/report.csv
       otelprov lineage file:3f2a91c0 --downstream --format json
+      otelprov lineage 'out/report.csv#total'
       otelprov lineage out/report.csv --format dot | dot -Tsvg > report.svg
       otelprov lineage out/report.csv --source jaeger+http://localhost:16686
       grep 'rows lost' pipeline.log | otelprov lineage --log -
 
     In the tree a column is a chain: each line was made from the line below it. What could not
     be followed is marked and told at the end.
+
+    TARGET#COLUMN follows a column of a table or file (TARGET#a,b several) through the
+    operations: which columns its values come from, and how. "opaque" is where they may come
+    from any of those named, because nobody can see into an operation.
 
     A log line (--log) names its span. Where an operation was running, its lineage is shown.
     Where the script itself has logged, that of the data that the line names; or, where it
@@ -71,10 +76,15 @@ def lineage(
     """
     if (target is None) == (log is None):
         raise click.UsageError("give a TARGET, or a log line with --log")
+    from otelprov.cli.targets import with_columns
+
+    target, names = with_columns(target) if target else (target, [])
     with opened(source, target or "") as place:
         answer = _asked(target, direction, depth, place) if target else _logged(log, depth, place)
         code = warn(place)
-    if form == "tree":
+    if names:
+        _print_columns(answer, names, target or "", form)
+    elif form == "tree":
         from otelprov.render.tree import print_tree
 
         print_tree(answer, console())
@@ -88,6 +98,27 @@ def lineage(
         draw = diagrams.to_mermaid if form == "mermaid" else diagrams.to_dot
         click.echo(draw(answer).encode(), nl=False)
     return code
+
+
+def _print_columns(answer: Lineage, names: list[str], target: str, form: str) -> None:
+    from otelprov.lineage.column_walk import NoSuchColumn, columns
+    from otelprov.render import columns as rendering
+
+    if answer.target not in {one.id for one in answer.artifacts}:
+        raise click.UsageError(f"{target} is no piece of data: only those have columns")
+    try:
+        found = columns(answer, names)
+    except NoSuchColumn as error:
+        raise click.ClickException(f"{target}: {error}") from None
+    if form == "tree":
+        rendering.print_tree(found, console())
+    else:
+        forms = {
+            "json": rendering.to_json,
+            "mermaid": rendering.to_mermaid,
+            "dot": rendering.to_dot,
+        }
+        click.echo(forms[form](found).encode(), nl=False)
 
 
 def _asked(target: str, direction: Direction, depth: int | None, place: Source) -> Lineage:
@@ -116,7 +147,7 @@ def _asked(target: str, direction: Direction, depth: int | None, place: Source) 
             answer = walk.downstream(place, start, depth=depth)
         else:
             answer = walk.upstream(place, start, depth=depth, maker=found.maker)
-    return replace(answer, gaps=(*found.gaps, *answer.gaps))
+    return walk.checked(place, replace(answer, gaps=(*found.gaps, *answer.gaps)))
 
 
 def _logged(log: TextIO | None, depth: int | None, place: Source) -> Lineage:

@@ -86,6 +86,8 @@ def _known(artifact: Artifact) -> Fields:
         ("kind", artifact.kind),
         ("name", clean(artifact.name or "")),
         ("place", clean(artifact.uri or "")),
+        ("version", clean(artifact.version or "")),
+        ("schema", clean(artifact.schema_id or "")),
         ("rows", "" if artifact.rows is None else f"{artifact.rows:,}"),
         ("columns", "" if artifact.columns is None else f"{artifact.columns:,}"),
         (
@@ -101,7 +103,7 @@ def _known(artifact: Artifact) -> Fields:
 
 
 def _operation(operation: Operation, source: Source) -> Fields:
-    from otelprov.render.words import clean, duration, iso, run_name
+    from otelprov.render.words import clean, duration, iso, outcome, run_name
 
     known = None
     unknown = operation.status == "unknown"
@@ -114,6 +116,7 @@ def _operation(operation: Operation, source: Source) -> Fields:
         ("kind", operation.kind),
         ("status", operation.status),
         ("error", clean(operation.error or "")),
+        ("check", outcome(operation.check) if operation.check is not None else ""),
         ("start", iso(operation.start)),
         ("end", "not recorded" if unknown else iso(operation.end)),
         ("duration", "" if unknown else duration(operation.end - operation.start)),
@@ -190,6 +193,7 @@ def _usage(usage: Usage) -> str:
         name if artifact.name or artifact.uri else "",
         shape(artifact),
         "" if artifact.bytes is None else size(artifact.bytes),
+        f"version {clean(artifact.version)}" if artifact.version else "",
         f"content {artifact.content_id}" if artifact.content_id else "",
         rests_on(artifact),
         clean(artifact.reason or ""),
@@ -199,8 +203,10 @@ def _usage(usage: Usage) -> str:
 
 
 def _line(operation: Operation) -> str:
-    from otelprov.render.words import clean, iso, location
+    from otelprov.render.words import clean, iso, location, outcome
 
     failed = {"error": "failed", "unknown": "began, end not recorded"}.get(operation.status, "")
+    if operation.check is not None:
+        failed = outcome(operation.check)
     parts = [operation.id, clean(operation.name), location(operation), iso(operation.start), failed]
     return "  ".join(part for part in parts if part)

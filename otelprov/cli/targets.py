@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from pathlib import Path
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _OPERATION = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
-_FORMS = "an existing path, an artifact id or its beginning, trace:<id>, or an operation's id"
+_FORMS = (
+    "an existing path, an artifact id or its beginning, a URI, trace:<id>, or an operation's id"
+)
 _LISTED = 20
 
 
@@ -53,10 +56,26 @@ def resolve(text: str, source: Source) -> Target:
         return _operation(match[1], match[2], source)
     if beginning := id_beginning(lowered):
         return Target(artifact=_artifact(*beginning, source))
+    if "://" in text:
+        known = source.at([text])
+        if known:
+            return Target(artifact=known[0])
     raise click.ClickException(
         f"there is no file {clean(text)}, and it is no id either; TARGET is {_FORMS}"
         + _known_place(text, source)
     )
+
+
+def with_columns(text: str) -> tuple[str, list[str]]:
+    """The target of ``TARGET#column,column``, and the columns; none where it names none.
+
+    What is an existing path, ``#`` and all, is one.
+    """
+    if os.path.lexists(text) or "#" not in text:
+        return text, []
+    target, _, names = text.rpartition("#")
+    listed = next(csv.reader([names]), [])
+    return (target, listed) if target and all(listed) else (text, [])
 
 
 def _operation(trace_id: str, span_id: str, source: Source) -> Target:

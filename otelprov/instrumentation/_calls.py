@@ -11,14 +11,17 @@ from typing import Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.names import names_of
+from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
 from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
+from otelprov.model import Names
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
+from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import Execution, Explained, Plan, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
@@ -29,6 +32,7 @@ Function = Callable[..., Any]
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
 _OPEN = (
+    "pandera.decorators",
     "numpy.core.fromnumeric",
     "numpy._core.fromnumeric",
     "joblib.externals",
@@ -310,6 +314,10 @@ class Observed:
         data = self._data()
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = observation.look_at(operation, data)
+        if operation.content is not None and (names := names_of(data)) is not None:
+            if self.parameters.get("index") is False:
+                names = Names(names.columns)
+            operation.content = with_(operation.content, names=names)
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:
             operation.wrote(known.artifact)
@@ -349,12 +357,24 @@ class Observed:
         entry = self.site.entry
         if entry.result is not None:
             result = entry.result(result)
+        if entry.columns is not None:
+            self._come_from(entry.columns)
         observation.outputs(
             self.operation,
             result,
             by_content=entry.by_content or entry.hands_over,
             elsewhere=entry.by_content,
         )
+
+    def _come_from(self, columns: Callable[[Mapping[str, Any]], ColumnSources | None]) -> None:
+        """Say where the columns of the result come from: of ``self`` alone, where that is all."""
+        used = self.operation.used_so_far()
+        if len(used) == 1 and self.operation.used_tables_only:
+            with faults.contained(f"where the columns of {self.site.name} come from is not known"):
+                found = columns({**self.parameters, "self": self.target})
+                if found is not None:
+                    found.used.append(used)
+                    self.operation.come_from(found)
 
 
 def _is_in_place(parameters: Mapping[str, Any]) -> bool:
@@ -435,13 +455,38 @@ def pass_on(
         for item in known:
             item.settle()
     detail = digest_value([plain, named]) if plain or named else _no_parameters()
-    identity = derive(site.step, known, detail, parameters)
+    identity = derive(site.step, known, detail, parameters, _picked(site, arguments, known))
     if identity is None:
         return
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+_PICKING = frozenset({"__getitem__", "get_column"})
+
+
+def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Taken | None:
+    """The columns that a step takes of a table: ``df["a"]``, ``df[["a", "b"]]``; and of what stands
+    for a table that it still does."""
+    if len(known) != 1 or not known[0].is_selection:
+        return None
+    before = known[0].columns[0] if known[0].columns else WHOLE
+    if site.entry.carries_parameters:
+        return before
+    if site.attribute not in _PICKING or len(arguments) != 2:
+        return None
+    table, key = arguments
+    if observation.stands_in(table):
+        return before
+    if type(table).__name__ != "DataFrame":
+        return None
+    if type(key) is str:
+        return (None, key)
+    if type(key) is list and all(type(name) is str for name in key):
+        return (None, *key)
+    return None
 
 
 def plan_or_pass_on(

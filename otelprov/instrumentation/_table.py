@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from otelprov.model import OperationKind
+from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import Explained, Plan
 
@@ -104,6 +105,8 @@ class Entry(NamedTuple):
     among the parameters."""
     prepare: Callable[[Any, Arguments, Keywords], tuple[Arguments, Keywords]] | None = None
     """May change the arguments of a write, so that the file carries its id."""
+    columns: Callable[[Mapping[str, Any]], ColumnSources | None] | None = None
+    """Where the columns of the result come from, as the arguments say; ``self`` is among them."""
     shows: tuple[str, ...] | None = None
     """The parameters that are recorded, where the others may be data or secrets; None for all."""
     observed: Callable[..., Any] | None = None

@@ -19,6 +19,7 @@ import os
 import sys
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any
@@ -494,6 +495,46 @@ def iterating(original: Function) -> Function:
         return pieces
 
     return wrapper
+
+
+def chunking(original: Function) -> Function:
+    """For generators that a recorded call gives to the program: each piece comes from it."""
+    step = Step(original.__module__.partition(".")[0], "chunk")
+    missing = "the chunks of a generator are not known"
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        pieces = original(*args, **kwargs)
+        if not run.active:
+            return pieces
+        itself: list[weakref.ref[Any]] = []
+        chunks = _chunks(step, pieces, itself, missing)
+        itself.append(weakref.ref(chunks))
+        return chunks
+
+    return wrapper
+
+
+def _chunks(step: Step, pieces: Any, itself: list[weakref.ref[Any]], missing: str) -> Iterator[Any]:
+    number = 0
+    try:
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration:
+                return
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            with faults.contained(missing):
+                identity = registry.lookup(itself[0]())
+                found = derive(step, [identity], digest_value(number)) if identity else None
+                if found is not None:
+                    registry.assign(piece, found)
+            number += 1
+            yield piece
+    finally:
+        pieces.close()
 
 
 def _identified(

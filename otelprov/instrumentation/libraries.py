@@ -25,6 +25,7 @@ class Library(NamedTuple):
 LIBRARIES: Final = (
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("deltalake", (1,), ("deltalake",)),
     Library("duckdb", (1, 4), ("duckdb",)),
     Library(
         "fsspec",
@@ -37,12 +38,34 @@ LIBRARIES: Final = (
         ),
     ),
     Library("httpx", (0, 24), ("httpx",)),
+    Library(
+        "great_expectations",
+        (1, 6),
+        (
+            "great_expectations.datasource.fluent.interfaces",
+            "great_expectations.core.validation_definition",
+            "great_expectations.checkpoint.checkpoint",
+        ),
+    ),
     Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
     Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
+    Library(
+        "pandera",
+        (0, 24),
+        (
+            "pandera.api.pandas.container",
+            "pandera.api.pandas.array",
+            "pandera.api.pandas.model",
+            "pandera.api.polars.container",
+            "pandera.api.dataframe.model",
+            "pandera.api.polars.model",
+        ),
+    ),
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
+    Library("psycopg", (3, 1), ("psycopg",)),
     Library(
         "pyarrow",
         (14,),
@@ -57,6 +80,7 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
@@ -91,6 +115,8 @@ LIBRARIES: Final = (
         ),
         ("scikit-learn",),
     ),
+    Library("sqlalchemy", (2,), ("sqlalchemy",)),
+    Library("sqlite3", (), ("sqlite3",), ("python",)),
     Library(
         "torch",
         (2, 9),

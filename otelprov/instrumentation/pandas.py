@@ -14,9 +14,14 @@ from typing import Any
 
 from otelprov.artifacts.registry import Step, derive, registry
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._sql import query_place, table_place
+from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import Entry, each, read, step, transform, write
-from otelprov.instrumentation._wrapping import finding_stack_level, followed, iterating
+from otelprov.instrumentation._wrapping import (
+    chunking,
+    finding_stack_level,
+    followed,
+    iterating,
+)
 from otelprov.recording.recorder import in_closed_operation, note_read
 
 BOTH = ("DataFrame", "Series")
@@ -87,9 +92,8 @@ def _reads() -> Iterable[Entry]:
     yield read("read_stata", source="filepath_or_buffer")
     yield read("read_sas", source="filepath_or_buffer")
     yield read("read_spss", source="path")
-    yield read("read_sql", source="sql", places=query_place, client=True)
-    yield read("read_sql_query", source="sql", places=query_place, client=True)
-    yield read("read_sql_table", source="table_name", places=query_place, client=True)
+    for name in ("read_sql", "read_sql_query", "read_sql_table"):
+        yield read(name, observed=Queried, client=True)
     yield read("read_iceberg", source="table_identifier", places=_iceberg_place, client=True)
     yield read(
         "read_gbq",
@@ -125,7 +129,7 @@ def _writes() -> Iterable[Entry]:
     yield from each(
         write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
     )
-    yield from each(write("to_sql", target="name", places=table_place, client=True), *BOTH)
+    yield from each(write("to_sql", observed=Stored, client=True), *BOTH)
     yield from each(write("to_latex", target="buf"), *BOTH)
     yield from each(write("to_markdown", target="buf"), *BOTH)
     yield from each(write("to_string", target="buf"), *BOTH)
@@ -279,6 +283,8 @@ def _steps() -> Iterable[Entry]:
     yield step("core.generic.NDFrame.__getstate__", around=pickling)
     yield step("core.generic.NDFrame.__setstate__", around=unpickling)
     yield from each(step("__iter__", around=iterating), *GROUPBY)
+    for database in ("SQLDatabase", "SQLiteDatabase", "SQLTable"):
+        yield step(f"io.sql.{database}._query_iterator", around=chunking)
     yield step("core.computation.scope.Scope.resolve", around=_resolving)
     yield step("util._exceptions.find_stack_level", around=finding_stack_level)
 

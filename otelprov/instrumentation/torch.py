@@ -29,9 +29,8 @@ from otelprov.recording.recorder import Call, in_closed_operation
 from otelprov.recording.run import run
 
 RECORDS: Final = (
-    "**read**: `torch.load`; **write**: `torch.save`; **train** or **read**: `torch.DataLoader`, "
-    "one pass over it; **predict**: a call of a network, `torch.<class>.forward`, in evaluation "
-    "mode or without gradients"
+    "**read**: `torch.load`<br>**train** or **read**: one pass over a `DataLoader`<br>**predict**: "
+    "calls of a network outside of training<br>**write**: `torch.save`"
 )
 ODDITIES: Final = (
     "What PyTorch computes is written in C and is not seen: what `a + b`, `t.float()`, "

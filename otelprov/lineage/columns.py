@@ -10,7 +10,7 @@ sqlglot parses and says which name means which input; it is loaded when it is fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from otelprov._record import record
@@ -32,6 +32,9 @@ class Origin:
     table: Name
     column: str | None
     """None: any of its columns."""
+    how: str = field(default="identity", compare=False)
+    """``identity``, ``transformation`` or ``aggregation``; of rows ``filter``, ``join``,
+    ``group_by`` or ``sort``."""
 
 
 @record
@@ -55,6 +58,11 @@ class Columns:
     """The table that they are written to."""
     opaque: str = ""
     """Why nothing more is known; empty where the columns are all."""
+    rows: tuple[Origin, ...] = ()
+    """The columns that decide which rows there are, and in which order: of conditions, joins,
+    groupings and orders, also of the queries inside."""
+    rows_opaque: str = ""
+    """Why these may not be all."""
 
     def get(self, name: str) -> Column | None:
         """The column of a name, which does not depend on its case."""
@@ -96,6 +104,8 @@ class _Statement:
     def __init__(self, schema: Schema, dialect: str) -> None:
         self._schema = schema
         self._dialect = dialect
+        self._rows: tuple[Origin, ...] = ()
+        self._rows_opaque = ""
 
     def columns(self, tree: Any) -> Columns:
         """Of any statement.
@@ -106,25 +116,33 @@ class _Statement:
         from sqlglot import exp
 
         if isinstance(tree, exp.Query):
-            return Columns(tuple(self._query(tree)))
+            return self._of_query(tree)
         if isinstance(tree, exp.Create):
             if not isinstance(tree.expression, exp.Query):
-                raise _Opaque("it makes nothing of a query")
+                return _empty(tree)
             return self._written(tree, tree.expression)
+        if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values):
+            return self._values(tree)
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query):
             return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
         if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
             if isinstance(tree.this, exp.Subquery):
-                return Columns(tuple(self._query(tree.this.this)))
-            return Columns(tuple(self._query(exp.select("*").from_(tree.this.copy()))))
+                return self._of_query(tree.this.this)
+            return self._of_query(exp.select("*").from_(tree.this.copy()))
         if isinstance(tree, exp.Update):
             return self._update(tree)
         if isinstance(tree, exp.Merge):
             return self._merge(tree)
         raise _Opaque(f"{tree.key.upper()} has no columns that could be followed")
 
+    def _of_query(self, query: Any) -> Columns:
+        return Columns(tuple(self._query(query)), rows=self._rows, rows_opaque=self._rows_opaque)
+
     def _query(self, query: Any) -> list[Column]:
-        return _Query(query, self._schema, self._dialect).columns()
+        found = _Query(query, self._schema, self._dialect)
+        columns = found.columns()
+        self._rows, self._rows_opaque = found.rows()
+        return columns
 
     def _written(self, tree: Any, query: Any, *, by_name: bool = False) -> Columns:
         """``INSERT`` and ``CREATE … AS``: by position, where it has names of its own."""
@@ -142,20 +160,39 @@ class _Statement:
             query = query.copy()
             query.set("with_", with_.copy())
         found = self._query(query)
+        rows, unsure = self._rows, self._rows_opaque
         if names is None and isinstance(tree, exp.Insert) and not by_name:
             known = _lookup(self._schema, name)
             if known is None:
                 reason = "which columns of the table are written is not known"
-                return Columns(tuple(found), name, reason)
+                return Columns(tuple(found), name, reason, rows, unsure)
             names = list(known)
         if names is None or by_name:
-            return Columns(tuple(found), name)
+            return Columns(tuple(found), name, "", rows, unsure)
         if any(one.name == "*" for one in found):
             origins = _sorted(origin for one in found for origin in one.origins)
             reason = "the columns of an input are not known"
-            return Columns(tuple(Column(one, origins, reason) for one in names), name)
+            columns = tuple(Column(one, origins, reason) for one in names)
+            return Columns(columns, name, "", rows, unsure)
         renamed = [replace(one, name=to) for one, to in zip(found, names, strict=False)]
-        return Columns(tuple(renamed), name)
+        return Columns(tuple(renamed), name, "", rows, unsure)
+
+    def _values(self, tree: Any) -> Columns:
+        """``INSERT … VALUES``: what is computed from no column."""
+        from sqlglot import exp
+
+        target = tree.this
+        names: Sequence[str] | None = None
+        if isinstance(target, exp.Schema):
+            names = [one.name for one in target.expressions]
+            target = target.this
+        name = _name(target)
+        names = names or _lookup(self._schema, name)
+        if names is None:
+            raise _Opaque("which columns of the table are written is not known")
+        if next(tree.expression.find_all(exp.Query), None) is not None:
+            raise _Opaque("VALUES with a query inside")
+        return Columns(tuple(map(Column, names)), name)
 
     def _update(self, tree: Any) -> Columns:
         """``UPDATE``: the columns that are set; all others stay what they were."""
@@ -219,6 +256,16 @@ class _Statement:
         return (*changed, *others)
 
 
+def _empty(tree: Any) -> Columns:
+    """``CREATE TABLE`` with nothing but columns."""
+    from sqlglot import exp
+
+    if not isinstance(tree.this, exp.Schema) or str(tree.args.get("kind")).upper() != "TABLE":
+        raise _Opaque("it makes nothing of a query")
+    listed = [one for one in tree.this.expressions if isinstance(one, exp.ColumnDef)]
+    return Columns(tuple(Column(one.name) for one in listed), _name(tree.this.this))
+
+
 class _Query:
     """One query."""
 
@@ -262,6 +309,28 @@ class _Query:
             found.append(self._at(self._scope, index, name))
         return found
 
+    def rows(self) -> tuple[tuple[Origin, ...], str]:
+        """What decides which rows it gives, and why that may not be all."""
+        from sqlglot import exp
+
+        parts: list[Column] = []
+        for scope in self._scopes.values():
+            if not isinstance(scope.expression, exp.Select):
+                continue
+            for why, nodes in _clauses(scope.expression):
+                for node in nodes:
+                    if isinstance(node.unnest(), (exp.Placeholder, exp.Star)):
+                        parts.append(Column("", opaque=f"{why.upper()} by a position, or by all"))
+                    found = self._of(node, scope, "")
+                    parts.append(
+                        replace(found, origins=tuple(replace(o, how=why) for o in found.origins))
+                    )
+        origins = dict.fromkeys(
+            (one.table, one.column, one.how) for part in parts for one in part.origins
+        )
+        reason = next((one.opaque for one in parts if one.opaque), "")
+        return tuple(Origin(*one) for one in origins), reason
+
     def _at(self, scope: Any, index: int, name: str) -> Column:
         """The column of a query at a position."""
         from sqlglot import exp
@@ -297,6 +366,8 @@ class _Query:
         from sqlglot import exp
         from sqlglot.optimizer.scope import find_all_in_scope
 
+        if _is_star(node) and any(_pivots(scope, one) for one in scope.selected_sources):
+            return Column("*", opaque="the input is pivoted")
         if _is_star(node):
             inputs = [_label(one) for one in scope.sources.values() if isinstance(one, exp.Table)]
             origins = _sorted(Origin(one, None) for one in inputs)
@@ -305,7 +376,7 @@ class _Query:
             return Column("*", opaque="COLUMNS chooses columns by a pattern")
         nodes = [node, *_windows(node, scope.expression)]
         parts = [
-            self._column(column, scope)
+            _turned(self._column(column, scope), _how(column, one))
             for one in nodes
             for column in find_all_in_scope(one, exp.Column)
         ]
@@ -313,7 +384,8 @@ class _Query:
         for sub in scope.subquery_scopes:
             if id(sub.expression) in inside:
                 selects = range(len(sub.expression.selects))
-                parts += [self._at(sub, index, name) for index in selects]
+                how = "identity" if node.unalias() is sub.expression.parent else "transformation"
+                parts += [_turned(self._at(sub, index, name), how) for index in selects]
         return _all(name, parts)
 
     def _column(self, column: Any, scope: Any) -> Column:
@@ -321,16 +393,41 @@ class _Query:
         name, table = column.name, column.table
         place = scope
         while place is not None and table and table not in place.sources:
+            behind = _pivots(place, table)
+            if behind is not None:
+                return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
             place = place.parent  # of the query around it
         if place is None:
             return Column(name, opaque=f"what {table or name} is, is not known")
         if not table:
-            if len(place.sources) != 1:
+            if len(place.selected_sources) != 1:
                 return Column(name, opaque=f"{name} may be a column of several inputs")
-            table = next(iter(place.sources))
-        if _is_pivoted(place, table):
-            return Column(name, opaque="the input is pivoted")
+            table = next(iter(place.selected_sources))
+        behind = _pivots(place, table)
+        if behind is not None:
+            return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
         return self._in(place.sources[table], name)
+
+    def _behind(self, node: Any, place: Any) -> Any:
+        """What is pivoted: a table, or a query."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Subquery):
+            return self._scopes.get(id(node.this), node)
+        return node if node.db else place.cte_sources.get(node.name, node)
+
+    def _pivoted(self, pivots: list[Any], source: Any, name: str) -> Column:
+        """A column of an input behind PIVOT and UNPIVOT, of which each takes what the one before
+        gives."""
+        if not pivots:
+            return self._in(source, name)
+        *before, pivot = pivots
+        found = _through(pivot, name)
+        if found is None:
+            return Column(name, opaque="the input is pivoted")
+        names, how = found
+        parts = [self._pivoted(before, source, one) for one in names]
+        return _turned(_all(name, parts), how)
 
     def _in(self, source: Any, name: str) -> Column:
         """A column of an input: of a table, or of a query."""
@@ -353,8 +450,23 @@ class _Query:
             inputs = list(source.sources.values())
             if isinstance(expression, exp.Select) and len(inputs) == 1:
                 return self._in(inputs[0], name)  # `SELECT *` of one input hands it on
+            if isinstance(expression, exp.SetOperation):
+                return self._of_stars(source, name)
             return Column(name, opaque=f"{name} may be a column of several inputs")
         return Column(name, opaque=f"{name} is no column of the query that it is taken from")
+
+    def _of_stars(self, scope: Any, name: str) -> Column:
+        """A column of a UNION of stars: the first part says the names, the others have as many."""
+        from sqlglot import exp
+
+        first, *others = scope.set_operation_scopes
+        tables = [
+            Column(name, (Origin(_label(table), None),))
+            for other in others
+            for table in other.expression.find_all(exp.Table)
+        ]
+        found = _all(name, [self._in(first, name), *tables])
+        return replace(found, opaque="a UNION of columns that are not known, by position")
 
     def _made_of(self, scope: Any, name: str) -> Column:
         """A column of VALUES, UNNEST and their like: all the columns that stand in there."""
@@ -382,7 +494,38 @@ def _both(one: Column, other: Column) -> Column:
 
 
 def _sorted(origins: Iterable[Origin]) -> tuple[Origin, ...]:
-    return tuple(sorted(set(origins), key=lambda one: (one.table, one.column or "")))
+    """Each once: what comes in both as it is and computed is computed."""
+    found: dict[Origin, Origin] = {}
+    for one in origins:
+        before = found.get(one)
+        if before is None or _RANK.get(one.how, 0) > _RANK.get(before.how, 0):
+            found[one] = one
+    return tuple(sorted(found.values(), key=lambda one: (one.table, one.column or "")))
+
+
+_RANK: Final = {"identity": 0, "transformation": 1, "aggregation": 2}
+
+
+def _turned(column: Column, how: str) -> Column:
+    """What is computed of a column: of an aggregation it stays one."""
+    if how == "identity":
+        return column
+    origins = (one if one.how == "aggregation" else replace(one, how=how) for one in column.origins)
+    return replace(column, origins=tuple(origins))
+
+
+def _how(column: Any, node: Any) -> str:
+    """What an expression makes of a column in it."""
+    from sqlglot import exp
+
+    how, place = "identity", column
+    while place is not node:
+        place = place.parent
+        if isinstance(place, exp.AggFunc):
+            return "aggregation"
+        if not isinstance(place, (exp.Alias, exp.Paren)):
+            how = "transformation"
+    return how
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -407,9 +550,77 @@ def _windows(node: Any, select: Any) -> Iterator[Any]:
             yield named[name.name.lower()]
 
 
-def _is_pivoted(scope: Any, table: str) -> bool:
-    node, _ = scope.selected_sources.get(table, (None, None))
-    return bool(node is not None and node.args.get("pivots"))
+def _clauses(select: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The parts of a query that choose, pair, group and order rows, each with what it does."""
+    get = select.args.get
+    for name, why in (("where", "filter"), ("having", "filter"), ("qualify", "filter")):
+        if get(name) is not None:
+            yield why, [get(name).this]
+    for join in get("joins") or ():
+        if join.args.get("on") is not None:
+            yield "join", [join.args["on"]]
+    if get("group") is not None:
+        yield "group_by", list(get("group").expressions)
+    if get("order") is not None:
+        yield "sort", [one.this for one in get("order").expressions]
+
+
+def _through(pivot: Any, name: str) -> tuple[list[str], str] | None:
+    """The columns from which PIVOT or UNPIVOT makes one of this name; None where that is not
+    known: its columns have other names, by position, or are those of no list."""
+    from sqlglot import exp
+
+    fields = pivot.args.get("fields") or []
+    if pivot.alias_column_names or not fields or not all(isinstance(f, exp.In) for f in fields):
+        return None
+    folded = name.lower()
+    if pivot.args.get("unpivot"):
+        if len(fields) != 1:
+            return None
+        (field,) = fields
+        rows = [_named(one) for one in field.expressions]  # the columns behind each new row
+        values = [one for node in pivot.expressions for one in _named(node)]
+        if any(len(one) != len(values) for one in rows):
+            return None
+        for number, value in enumerate(values):
+            if value.lower() == folded:
+                return [one[number] for one in rows], "transformation"
+        if field.this.name.lower() == folded:
+            return [one for row in rows for one in row], "transformation"
+        if any(one.lower() == folded for row in rows for one in row):
+            return None
+        return [name], "identity"
+    figures = pivot.expressions
+    made = [one.name for one in pivot.args.get("columns") or ()]
+    if not made or not figures or len(made) % len(figures):
+        return None
+    if folded in [one.lower() for one in made]:
+        figure = figures[[one.lower() for one in made].index(folded) % len(figures)]
+        return [one.name for one in figure.find_all(exp.Column)], "aggregation"
+    used = [one.name for node in (*figures, *fields) for one in node.find_all(exp.Column)]
+    return None if folded in [one.lower() for one in used] else ([name], "identity")
+
+
+def _named(node: Any) -> list[str]:
+    """The columns that an entry of a list names: one, or several in brackets."""
+    from sqlglot import exp
+
+    node = node.this if isinstance(node, (exp.PivotAlias, exp.Alias)) else node
+    if isinstance(node, exp.Tuple):
+        return [one for part in node.expressions for one in _named(part)]
+    return [node.name]
+
+
+def _pivots(scope: Any, table: str) -> Any:
+    """The input of a query that has this name and is pivoted; None where it is not."""
+    get = scope.expression.args.get
+    source = get("from_")
+    nodes = [source.this] if source is not None else []
+    for node in [*nodes, *(join.this for join in get("joins") or ())]:
+        pivots = node.args.get("pivots")
+        if pivots and table in (node.alias_or_name, *(one.alias for one in pivots)):
+            return node
+    return None
 
 
 def _name(table: Any) -> Name:

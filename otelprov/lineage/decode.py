@@ -14,12 +14,15 @@ from otelprov.model import (
     Artifact,
     ArtifactKind,
     CarrierState,
+    Check,
     Code,
     Coverage,
     Link,
+    Names,
     Operation,
     OperationKind,
     ParameterValue,
+    Passage,
     Run,
     Status,
     Usage,
@@ -53,6 +56,8 @@ _ARTIFACT: Mapping[str, tuple[str, type]] = {
     semconv.ARTIFACT_BYTES: ("bytes", int),
     semconv.ARTIFACT_COVERAGE: ("coverage", str),
     semconv.ARTIFACT_CONTENT_ID: ("content_id", str),
+    semconv.ARTIFACT_SCHEMA: ("schema_id", str),
+    semconv.ARTIFACT_VERSION: ("version", str),
     semconv.ARTIFACT_REASON: ("reason", str),
     semconv.ARTIFACT_MAKER: ("maker", str),
     semconv.ARTIFACT_CARRIER: ("carrier", str),
@@ -104,7 +109,19 @@ def operation(span: Span) -> Operation:
         + (_number(attributes, semconv.DROPPED_GENERATED) or 0),
         _number(attributes, semconv.REPEATED_COUNT) or 1,
         span.pending or 0,
+        "".join(_texts(attributes, semconv.QUERY_PIECES))
+        or _text(attributes, semconv.DB_QUERY_TEXT),
+        _inputs(attributes),
+        _check(attributes),
     )
+
+
+def _check(attributes: Attributes) -> Check | None:
+    outcome = _text(attributes, semconv.CHECK_OUTCOME)
+    if outcome not in ("passed", "failed"):
+        return None
+    number = _number(attributes, semconv.CHECK_FAILURES) or 0
+    return Check(outcome == "passed", number, _texts(attributes, semconv.CHECK_FAILED))
 
 
 def run(span: Span, operations: int) -> Run:
@@ -194,7 +211,7 @@ def _usages(span: Span) -> tuple[tuple[Usage, ...], tuple[Usage, ...]]:
             continue
         if id_ and isinstance(id_, str):
             role = _text(attributes, semconv.ARTIFACT_ROLE) or ""
-            found.append(Usage(role, _artifact(id_, attributes)))
+            found.append(Usage(role, _artifact(id_, attributes), _passage(attributes)))
     return tuple(used), tuple(generated)
 
 
@@ -230,7 +247,74 @@ def _artifact(id_: str, attributes: Attributes) -> Artifact:
         "unknown" if origin == "unknown" else None,
         get("maker"),
         carrier if carrier in _CARRIER_STATES else None,
+        schema_id=get("schema_id"),
+        version=get("version"),
+        names=_names(attributes) if semconv.ARTIFACT_COLUMN_NAMES in attributes else None,
     )
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+_PASSAGE = frozenset(
+    {semconv.ARTIFACT_UNCHANGED, semconv.ARTIFACT_COLUMN_SOURCES, semconv.ARTIFACT_NAMED}
+)
+
+
+def _passage(attributes: Attributes) -> Passage | None:
+    """What is said of the columns of an artifact; None where nothing is: nearly always."""
+    if _PASSAGE.isdisjoint(attributes):
+        return None
+    unchanged: dict[str, dict[str, str]] = {}
+    said = _json(attributes, semconv.ARTIFACT_UNCHANGED)
+    for id_, pairs in said.items() if isinstance(said, dict) else ():
+        if isinstance(pairs, dict):
+            unchanged[id_] = {here: there for here, there in pairs.items() if type(there) is str}
+    named = _json(attributes, semconv.ARTIFACT_NAMED)
+    return Passage(
+        unchanged,
+        _texts(attributes, semconv.ARTIFACT_COLUMN_SOURCES),
+        tuple(one for one in named if type(one) is str) if isinstance(named, list) else (),
+    )
+
+
+def _names(attributes: Attributes) -> Names | None:
+    columns = _json(attributes, semconv.ARTIFACT_COLUMN_NAMES)
+    index = _json(attributes, semconv.ARTIFACT_INDEX_NAMES)
+    if not isinstance(columns, list):
+        return None
+    complete = columns[-1:] != [None]
+    return Names(
+        tuple(one for one in columns if isinstance(one, str)),
+        tuple(one if isinstance(one, str) else None for one in index)
+        if isinstance(index, list)
+        else (),
+        complete,
+    )
+
+
+def _inputs(attributes: Attributes) -> dict[str, dict[str, tuple[str | None, ...] | None]]:
+    said = _json(attributes, semconv.OPERATION_INPUTS)
+    found: dict[str, dict[str, tuple[str | None, ...] | None]] = {}
+    for role, taken in said.items() if isinstance(said, dict) else ():
+        if isinstance(taken, dict):
+            found[role] = {
+                id_: tuple(one if isinstance(one, str) else None for one in columns)
+                if isinstance(columns, list)
+                else None
+                for id_, columns in taken.items()
+            }
+    return found
+
+
+def _json(attributes: Attributes, key: str) -> Any:
+    """What a text says in JSON; None where it is none."""
+    text = attributes.get(key)
+    if not isinstance(text, str):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _text(attributes: Attributes, key: str) -> str | None:

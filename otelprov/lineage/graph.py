@@ -77,6 +77,8 @@ class Lineage:
     """
     others: Mapping[str, int] = field(default_factory=dict)
     """By artifact: how many operations made the same content and are not part of this."""
+    checks: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
+    """By artifact: the checks that looked at it and are not part of this, oldest first."""
 
 
 @dataclass(slots=True)
@@ -170,7 +172,7 @@ def _told_gaps(artifacts: Iterable[Artifact], operations: Iterable[Operation]) -
             gaps.append(
                 Gap(f"known by name only, its content was not looked at{why}", artifact=artifact.id)
             )
-        elif artifact.coverage in RESTS_ON:
+        elif artifact.coverage in RESTS_ON and artifact.version is None:
             why = f": {artifact.reason}" if artifact.reason else ""
             rests_on = RESTS_ON[artifact.coverage]
             gaps.append(Gap(f"known by {rests_on}, not by all it holds{why}", artifact=artifact.id))

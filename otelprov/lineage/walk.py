@@ -287,6 +287,22 @@ class _Walk:
         return replace(lineage, others=others, runs=runs, gaps=(*lineage.gaps, *fewer))
 
 
+MAX_CHECKED = 200
+"""Artifacts of which it is asked who checked them: a source may be asked for each."""
+
+
+def checked(source: Source, lineage: Lineage) -> Lineage:
+    """A lineage, with the checks that looked at its artifacts and led nowhere."""
+    own = {one.id for one in lineage.operations}
+    ids = [one.id for one in lineage.artifacts[-MAX_CHECKED:]]
+    found = {}
+    for id_, consumers in source.consumers(ids).items():
+        checks = [one for one in consumers if one.kind == "check" and one.id not in own]
+        if checks:
+            found[id_] = tuple(sorted(checks, key=lambda one: (one.start, one.id)))
+    return replace(lineage, checks={id_: found[id_] for id_ in ids if id_ in found})
+
+
 def _fewer(lineage: Lineage, runs: dict[str, Run], name: str) -> list[Gap]:
     """The runs of which a source has fewer operations than they say that they carried out."""
     gaps = []

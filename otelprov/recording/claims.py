@@ -67,9 +67,11 @@ class Claimed:
         return (now.st_size, now.st_mtime_ns) == (self.status.st_size, self.status.st_mtime_ns)
 
 
-def look(artifact: Artifact, path: str, how: Reading) -> Claimed | None:
-    """What a file says of itself; None if it says nothing. Never raises."""
-    said = tuple(claim.carrier for claim in carrier.claims(path))
+def look(
+    artifact: Artifact, path: str, how: Reading, claims: Iterable[carrier.Claim]
+) -> Claimed | None:
+    """What a file says of itself, ``claims``; None if it says nothing. Never raises."""
+    said = tuple(claim.carrier for claim in claims)
     if not said:
         return None
     try:

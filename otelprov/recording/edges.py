@@ -21,7 +21,7 @@ from otelprov.recording.policy import shorten
 from otelprov.redaction import redact, redact_uri
 
 if TYPE_CHECKING:
-    from otelprov.model import Artifact
+    from otelprov.model import Artifact, Names
 
 MAX_TEXT: Final = 512
 _KEPT: Final = 1024
@@ -78,10 +78,21 @@ def used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         found[semconv.ARTIFACT_MAKER] = artifact.maker
     if artifact.carrier:
         found[semconv.ARTIFACT_CARRIER] = artifact.carrier
+    if artifact.names is not None and (not artifact.maker or artifact.coverage == "none"):
+        found.update(_named(artifact.names))
     return found
 
 
-def listed(names: Sequence[str]) -> str:
+@lru_cache(maxsize=1024)
+def _named(names: Names) -> Mapping[str, str]:
+    """The attributes that name columns; of the tables of a pipeline many have the same."""
+    found = {semconv.ARTIFACT_COLUMN_NAMES: listed(names.columns)}
+    if names.index:
+        found[semconv.ARTIFACT_INDEX_NAMES] = listed(names.index)
+    return found
+
+
+def listed(names: Sequence[str | None]) -> str:
     """Names as a JSON list; the last of very many are left out, and then it ends in ``null``."""
     text = orjson.dumps(names)
     while len(text) > MAX_LIST:
@@ -96,7 +107,10 @@ MAX_LIST: Final = 1_900
 
 def generated_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     """Who made it is the operation."""
-    return {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
+    found = {semconv.GENERATED_ID: artifact.id, **_artifact(role, artifact)}
+    if artifact.names is not None:
+        found.update(_named(artifact.names))
+    return found
 
 
 def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
@@ -117,6 +131,10 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     found[semconv.ARTIFACT_COVERAGE] = artifact.coverage
     if artifact.content_id is not None:
         found[semconv.ARTIFACT_CONTENT_ID] = artifact.content_id
+    if artifact.schema_id is not None:
+        found[semconv.ARTIFACT_SCHEMA] = artifact.schema_id
+    if artifact.version is not None:
+        found[semconv.ARTIFACT_VERSION] = artifact.version
     if artifact.origin is not None:
         found[semconv.ARTIFACT_ORIGIN] = artifact.origin
     if artifact.reason:
@@ -132,7 +150,14 @@ _events: dict[tuple[str, int], tuple[Artifact, bytes]] = {}
 
 
 def _encode(used: bool, role: str, artifact: Artifact) -> bytes:
-    if artifact.name or artifact.uri or artifact.reason or artifact.origin or artifact.carrier:
+    if (
+        artifact.name
+        or artifact.uri
+        or artifact.reason
+        or artifact.origin
+        or artifact.carrier
+        or artifact.version
+    ):
         describe = used_attributes if used else generated_attributes
         return encoded_attributes(describe(role, artifact))
     # What is left are numbers, and texts of our own without anything to escape: put together by
@@ -155,10 +180,23 @@ def _encode(used: bool, role: str, artifact: Artifact) -> bytes:
     if artifact.content_id is not None:
         id_ = artifact.content_id
         text += f',{{"key":"{semconv.ARTIFACT_CONTENT_ID}","value":{{"stringValue":"{id_}"}}}}'
+    if artifact.schema_id is not None:
+        id_ = artifact.schema_id
+        text += f',{{"key":"{semconv.ARTIFACT_SCHEMA}","value":{{"stringValue":"{id_}"}}}}'
     if used and artifact.maker:
         maker = artifact.maker
         text += f',{{"key":"{semconv.ARTIFACT_MAKER}","value":{{"stringValue":"{maker}"}}}}'
+    elif artifact.names is not None:
+        text += _named_text(artifact.names)
     return text.encode()
+
+
+@lru_cache(maxsize=1024)
+def _named_text(names: Names) -> str:
+    texts = {name: encoded_text(value).decode() for name, value in _named(names).items()}
+    return "".join(
+        f',{{"key":"{name}","value":{{"stringValue":{text}}}}}' for name, text in texts.items()
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,9 @@ logger = logging.getLogger("otelprov")
 
 count = 0
 """Faults of this process."""
+MAX_NAMED = 10
+named: list[str] = []
+"""What they left out, each once: at most ten, for the span of the run."""
 raise_faults = False
 """Set by the tests, so that no fault hides."""
 
@@ -56,6 +59,8 @@ def tell(what: str, error: Exception) -> None:
     global count
     _pass_on(error)
     count += 1
+    if len(named) < MAX_NAMED and what not in named:
+        named.append(what)
     if raise_faults:
         raise error
     # Logging runs code of the program's (filters, handlers), and an error's text may be one's own.

@@ -11,6 +11,7 @@ from typing import Any
 from otelprov.artifacts import columns, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
@@ -231,7 +232,9 @@ def unseen(value: object) -> Source:
             unidentified(), kind, coverage="none", reason=over(limit), origin="unknown"
         )  # fmt: skip
     artifact = identify(value)
-    return registry.content(artifact.id, value) or replace(artifact, origin="unknown")
+    return registry.content(artifact.id, value) or replace(
+        artifact, origin="unknown", names=names_of(value)
+    )
 
 
 def known_inputs(values: Iterable[object]) -> list[Identity]:
@@ -372,13 +375,16 @@ def output(
             operation.use_artifact("inside", known)
     artifact: Source
     if elsewhere:
-        content = identify(item)
+        content = replace(identify(item), names=names_of(item))
         registry.remember(replace(content, maker=operation.id))
         artifact = content
     elif by_content:
         if operation.call.fills and operation.tier == "full":
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)
+        names = names_of(item)
+        if names is not None:
+            artifact = with_(artifact, names=names)
     else:
         artifact = derived(operation, item, found)
         if operation.tier == "full":
@@ -438,7 +444,10 @@ def _too_large(operation: OpenOperation, item: object) -> Source:
 def derived(operation: OpenOperation, item: object, kind: ArtifactKind | None = None) -> Source:
     """The artifact of an output that is known by how it was made."""
     rows, columns = shape(item)
-    return operation.derived(kind or data_kind(item) or "object", rows=rows, columns=columns)
+    names = names_of(item) if columns is not None else None
+    return operation.derived(
+        kind or data_kind(item) or "object", rows=rows, columns=columns, names=names
+    )
 
 
 def _results(value: object, role: str, depth: int) -> Iterator[tuple[str, object]]:

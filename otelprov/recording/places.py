@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source, with_
@@ -15,7 +16,7 @@ from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
-from otelprov.model import Artifact
+from otelprov.model import Artifact, Names
 from otelprov.recording import claims, stores, written
 from otelprov.recording.bounds import (
     WHOLE,
@@ -90,8 +91,8 @@ def read_from(
             artifact, files = what_was_read(found, how, operation.budget)
             if how is MOVED and artifact.coverage != "full":  # large
                 artifact = written.known(found) or artifact
-            seen = [artifact]
-            _ask(operation, artifact, files, how)
+            names = _ask(operation, artifact, files, how)
+            seen = [artifact if names is None else replace(artifact, names=Names(names))]
         elif how.succeeded:
             seen = [_gone(item, found)]
         else:
@@ -158,13 +159,19 @@ def _mark(operation: OpenOperation, path: str, artifact: Artifact) -> None:
         carrier.attach(path, own)
 
 
-def _ask(operation: OpenOperation, artifact: Artifact, files: Sequence[str], how: Reading) -> None:
-    """Note what a file, or the first files of a directory, say of themselves."""
+def _ask(
+    operation: OpenOperation, artifact: Artifact, files: Sequence[str], how: Reading
+) -> tuple[str, ...] | None:
+    """Note what a file, or the first files of a directory, say of themselves; what the columns of
+    a single file are called, where it says it."""
+    names = None
     for path in files[:MAX_CARRIERS]:
-        claimed = claims.look(artifact, path, how)
+        said, names = carrier.said(path)
+        claimed = claims.look(artifact, path, how, said)
         if claimed is not None:
             operation.claims = (*operation.claims, claimed)
     operation.files_not_asked += max(0, len(files) - MAX_CARRIERS)
+    return names if len(files) == 1 else None
 
 
 def _each(place: object) -> Iterator[object]:

@@ -18,10 +18,13 @@ from typing import Any, Final, TypeAlias
 
 from otelprov._record import record
 from otelprov.artifacts import digest_value
-from otelprov.artifacts.deferred import Pending, pending
+from otelprov.artifacts.deferred import Pending, Source, pending, settled
+from otelprov.artifacts.locations import name_and_uri
 from otelprov.artifacts.registry import Identity, Step
+from otelprov.model import Artifact
 from otelprov.recording import places
 from otelprov.recording.bounds import FAILED, WHOLE, Reading
+from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.recorder import OpenOperation
 
 MAX_ITEMS: Final = 10_000
@@ -258,12 +261,16 @@ class Explained:
 
     text: str
     taken: tuple[Taken, ...] = ()
+    columns: ColumnSources | None = None
+    """Where the columns of the result come from; of several results None."""
+    leaves: tuple[Taken, ...] = ()
+    """By number of a source in ``columns``: its files, or the columns of a table in memory."""
 
 
 class Execution:
     """One operation that executes plans: it used their sources."""
 
-    __slots__ = ("_operation", "_paths", "_scans", "_tables", "_taken", "_targets")
+    __slots__ = ("_explained", "_operation", "_paths", "_scans", "_tables", "_taken", "_targets")
 
     def __init__(
         self,
@@ -278,6 +285,7 @@ class Execution:
         self._tables: list[Given] = []
         self._targets: list[Target] = []
         self._taken = explained.taken if explained is not None else ()
+        self._explained = explained
         seen: set[_Key] = set()
         for name, plan in found:
             self._paths.append((name, plan.path))
@@ -321,6 +329,58 @@ class Execution:
         self._tables_taken([taken for taken in self._taken if not taken.files])
         for written in self._targets:
             places.written_to(operation, written.role, written.place)
+        if self._explained is not None and self._explained.columns is not None:
+            self._come_from(self._explained.columns, self._explained.leaves)
+
+    def _come_from(self, columns: ColumnSources, leaves: Sequence[Taken]) -> None:
+        """Say where the columns come from: of which of the artifacts that were used."""
+        tables = [one for one in leaves if not one.files]
+        unclear: set[int] = set()
+        for number, leaf in enumerate(leaves):
+            if leaf.files:
+                found = self._read_as(leaf.files)
+            else:
+                found, is_it = self._given_as(leaf.all_columns, len(tables))
+                if not is_it:
+                    unclear.add(number)
+            columns.used.append(found)
+        if unclear:
+            columns.opaque |= {
+                name
+                for name, origins in columns.columns.items()
+                if any(one.source in unclear for one in origins)
+            }
+        self._operation.come_from(columns)
+
+    def _read_as(self, files: Sequence[str]) -> list[Source]:
+        """The artifacts that files, read as one table, were."""
+        uris = {one if "://" in one else name_and_uri(one)[1] for one in files}
+        found: list[Source] = []
+        for source in map(settled, self._operation.used_so_far()):
+            if not isinstance(source, Artifact) or not source.uri:
+                continue
+            inside = source.uri.rstrip("/") + "/"
+            if source.uri in uris or (
+                source.kind == "directory" and any(uri.startswith(inside) for uri in uris)
+            ):
+                found.append(source)
+        return found
+
+    def _given_as(self, names: tuple[str, ...], number: int) -> tuple[list[Source], bool]:
+        """The tables in memory that one of these columns may be, and whether it is just that: the
+        engine does not say which, and a table may have been computed of others."""
+        every = [table.identity for table in self._tables]
+        known = [
+            identity
+            for identity in every
+            if not isinstance(source := identity.artifact, Artifact)
+            or source.names is None
+            or source.names.columns == names
+        ]
+        if len(every) == number == 1:
+            known = every
+        sources = [source for identity in known for source in identity.sources]
+        return sources, len(known) == 1 and known[0].is_table
 
     def failed(self) -> None:
         """It has raised: what it would have read may have been read, in any part."""

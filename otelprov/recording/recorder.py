@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
@@ -46,10 +46,11 @@ from otelprov.artifacts.deferred import (
 from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.journal.lines import Part
-from otelprov.model import Artifact, ArtifactKind, OperationKind, ParameterValue
+from otelprov.model import Artifact, ArtifactKind, Names, OperationKind, ParameterValue
 from otelprov.recording import claims, faults
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
+from otelprov.recording.column_sources import ColumnSources, inputs_text
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
     MAX_TEXT,
@@ -62,7 +63,7 @@ from otelprov.recording.edges import (
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.parameters import Defaults, digest_of, show
-from otelprov.recording.policy import ELLIPSIS, plan_text, shorten
+from otelprov.recording.policy import ELLIPSIS, MAX_LISTED, plan_text, shorten
 from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
@@ -74,6 +75,8 @@ from otelprov.redaction import redact, redact_again
 MAX_USED = 60
 MAX_GENERATED = 60
 MAX_LINKS = 60
+MAX_CHECK = 200
+"""Characters of the name of a check."""
 MAX_STARTED = 10
 """Used artifacts that a record of the start names; the span names more."""
 
@@ -159,6 +162,7 @@ class OpenOperation:
         "_assigned",
         "_begun",
         "_budget",
+        "_column_sources",
         "_context",
         "_error",
         "_forks",
@@ -166,6 +170,7 @@ class OpenOperation:
         "_generated",
         "_id",
         "_inputs",
+        "_named",
         "_outer",
         "_outer_context",
         "_outputs",
@@ -177,6 +182,7 @@ class OpenOperation:
         "claims",
         "closed",
         "content",
+        "discreet",
         "end_time",
         "ended",
         "files_not_asked",
@@ -184,7 +190,9 @@ class OpenOperation:
         "record",
         "ruling",
         "sensitive",
+        "transaction",
         "used",
+        "waits",
     )
 
     def __init__(
@@ -208,11 +216,18 @@ class OpenOperation:
         """When the call was over; what it made is looked at after that."""
         self.content: Source | None = None
         """The table that a write is writing, by its content."""
+        self.transaction: object | None = None
+        """The transaction of a database that its end waits for."""
+        self.waits = False
+        """Whether it has ended but for that."""
         self._budget: Budget | None = None
         self.ahead: tuple[Pending[Artifact], ...] = ()
         """Digests of files that are taken while the call reads them."""
         self.claims: tuple[claims.Claim, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
+        self.discreet = False
+        """Whether an exception's message is not written, unless messages are to be written in full:
+        it is made of data."""
         self.closed = False
         """Whether no code of the program's can run inside the call."""
         self.files_not_asked = 0
@@ -220,6 +235,8 @@ class OpenOperation:
         self.used: dict[object, tuple[str, Source]] = {}
         """What the call has read until now, with its role, in the order in which it was noted."""
         self._taken: list[tuple[Source, tuple[str, ...]]] = []
+        self._named: list[tuple[Source, tuple[str, ...]]] = []
+        self._column_sources: ColumnSources | None = None
         self._generated: dict[object, tuple[str, Source]] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
@@ -389,19 +406,52 @@ class OpenOperation:
             text = plan if self.ruling is None else self.ruling.policy.text(plan)
             self.record.describe(Part({semconv.PLAN: plan_text(text)}))
 
-    def state(self, attributes: Mapping[str, str | int]) -> None:
+    def state(self, attributes: Mapping[str, str | int | list[str]]) -> None:
         """What else its span says: texts, as far as the policy allows, and numbers."""
         if self.record.wanted:
+            self.record.describe(
+                Part({name: self._allowed(one) for name, one in attributes.items()})
+            )
+
+    def _allowed(self, said: str | int | list[str]) -> str | int | list[str]:
+        if self.ruling is None or isinstance(said, int):
+            return said
+        text = self.ruling.policy.text
+        return text(said) if isinstance(said, str) else [text(one) for one in said]
+
+    def conclude(self, failed: Sequence[str]) -> None:
+        """It was a check, and these of its checks failed: their names, which quote no data."""
+        if not self.record.wanted:
+            return
+        found: dict[str, AttributeValue] = {
+            semconv.CHECK_OUTCOME: "failed" if failed else "passed",
+            semconv.CHECK_FAILURES: len(failed),
+        }
+        names = list(islice(dict.fromkeys(failed), MAX_LISTED))
+        if names:
             ruling = self.ruling
-            said = {
-                name: text if ruling is None or isinstance(text, int) else ruling.policy.text(text)
-                for name, text in attributes.items()
-            }
-            self.record.describe(Part(said))
+            found[semconv.CHECK_FAILED] = [
+                shorten(redact(one if ruling is None else ruling.policy.text(one)), MAX_CHECK)
+                for one in names
+            ]
+        self.record.describe(Part(found))
 
     def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
         """Of this used artifact the call takes these columns."""
         self._taken.append((artifact, columns))
+
+    def call_it(self, artifact: Source, *names: str) -> None:
+        """The statement that the call runs names this used artifact so."""
+        self._named.append((artifact, names))
+
+    def come_from(self, sources: ColumnSources) -> None:
+        """Where the columns of what the call makes come from, as the engine says."""
+        self._column_sources = sources
+
+    @property
+    def used_tables_only(self) -> bool:
+        """Whether nothing of what it used was computed of an artifact by steps between."""
+        return all(identity.is_selection for _, identity in self._inputs)
 
     def used_so_far(self) -> list[Source]:
         """The artifacts that the call has read until now."""
@@ -445,6 +495,7 @@ class OpenOperation:
         name: str | None = None,
         rows: int | None = None,
         columns: int | None = None,
+        names: Names | None = None,
     ) -> Source:
         """A new artifact known by how it was made: the next output of this operation."""
         call, output, maker = self.call, self._outputs, self.id
@@ -465,7 +516,7 @@ class OpenOperation:
                 origins,
                 output,
             )
-            return _made(id_, kind, name, rows, columns, maker)
+            return _made(id_, kind, name, rows, columns, maker, names)
         inputs, plain, functions = tuple(self._inputs), self._plain, self._functions
 
         def artifact() -> Artifact:
@@ -478,7 +529,7 @@ class OpenOperation:
                 [(role, identity.origin_parts()) for role, identity in inputs],
                 output,
             )
-            return _made(id_, kind, name, rows, columns, maker)
+            return _made(id_, kind, name, rows, columns, maker, names)
 
         waiting: list[Pending[Any]] = []
         for _, identity in inputs:
@@ -496,6 +547,12 @@ class OpenOperation:
             self.leave()
         if self._forks != run.forks:
             self._of_this_process()
+        if self.transaction is not None and error is None:
+            # What it made is known when that is over; until then the journal says what is known.
+            self.waits = True
+            with faults.contained(f"the end of {self.call.name} is in the journal later only"):
+                self.record.returned(self.end_time or now(), self._known_by_now())
+            return
         self.ended = True
         end_time = self.end_time or now()
         if error is not None:
@@ -517,6 +574,13 @@ class OpenOperation:
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time, plain)
+
+    def settled(self) -> None:
+        """The transaction that it wrote in is over."""
+        self.transaction = None
+        if self.waits:
+            self.waits = False
+            self.end()
 
     def _is_plain(self) -> bool:
         """Whether nothing that was used or made had to be waited for: nearly always."""
@@ -658,13 +722,18 @@ class OpenOperation:
                     record.point(_remote(maker), {semconv.USED_ID: artifact_id})
         left_out = [0, 0]
         selected = {resolve(one).id: names for one, names in self._taken}
+        named: dict[str, list[str]] = {}
+        for one, names in self._named:
+            named.setdefault(resolve(one).id, []).extend(names)
         for role, artifact in islice(used.values(), MAX_USED):
-            if self.ruling is None and artifact.id not in selected:
+            if self.ruling is None and artifact.id not in selected and artifact.id not in named:
                 record.say(semconv.USED, Used(role, artifact), end_time)
                 continue
             attributes = used_attributes(role, artifact)
             if artifact.id in selected:
                 attributes[semconv.ARTIFACT_SELECTED] = listed(selected[artifact.id])
+            if artifact.id in named:
+                attributes[semconv.ARTIFACT_NAMED] = listed(list(dict.fromkeys(named[artifact.id])))
             if (ruled := self._said(attributes)) is not None:
                 record.say(semconv.USED, ruled, end_time)
             else:
@@ -683,7 +752,12 @@ class OpenOperation:
                 if same is not None:
                     said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
                 unnamed += more
+            if self._column_sources is not None:
+                texts = self._column_sources.texts()
+                said = Part({**said.attributes, semconv.ARTIFACT_COLUMN_SOURCES: texts})
             record.say(semconv.GENERATED, said, end_time)
+        if made_of := inputs_text(self._inputs):
+            record.describe(Part({semconv.OPERATION_INPUTS: made_of}))
         if self.ruling is not None:
             self._settle_rules([*(one for _, one in used.values()), *(one for _, one in generated)])
         if (
@@ -735,6 +809,8 @@ class OpenOperation:
 
     def _fail(self, error: BaseException, name: str, end_time: int) -> None:
         form = run.settings.exceptions
+        if self.discreet and form == "masked":
+            form = "type"
         message, stack = message_of(error, form), stack_of(error, form)
         if self.ruling is not None:
             message, stack = self.ruling.policy.text(message), self.ruling.policy.text(stack)
@@ -846,7 +922,13 @@ def with_content(artifact: Source, content: Source | None) -> Source:
     if isinstance(artifact, Artifact) and isinstance(content, Artifact):
         if content.coverage != "full":
             return artifact
-        return replace(artifact, content_id=content.id, schema=content.schema)
+        return replace(
+            artifact,
+            content_id=content.id,
+            schema=content.schema,
+            schema_id=artifact.schema_id or content.schema_id,
+            names=artifact.names or content.names,
+        )
 
     def both() -> Artifact:
         found = with_content(resolve(artifact), resolve(content))
@@ -872,9 +954,10 @@ def _made(
     rows: int | None,
     columns: int | None,
     maker: str,
+    names: Names | None,
 ) -> Artifact:
     return Artifact(
-        id_, kind, name, None, rows, columns, coverage="derivation", maker=maker
+        id_, kind, name, None, rows, columns, coverage="derivation", maker=maker, names=names
     )  # fmt: skip
 
 

@@ -369,6 +369,8 @@ class Run:
                 span.fail(shorten(f"{name}: {message}" if message else name, 512))
             if self.excluded:
                 span.describe(Part({semconv.DROPPED_OPERATIONS: self.excluded}))
+            if faults.named:
+                span.describe(Part({semconv.RUN_FAULTS: [*faults.named]}))
             # A run that goes on in other traces is counted trace by trace in backends: not said.
             if not traces.continued:
                 number = next(self.carried_out) + repeats.spans

@@ -20,6 +20,7 @@ from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import without_credentials
 from otelprov.model import Artifact
+from otelprov.recording.versioned import Versioned
 
 
 @record
@@ -37,6 +38,8 @@ def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
     """
     if isinstance(place, Artifact):
         return place
+    if isinstance(place, Versioned):
+        return place.artifact()
     if isinstance(place, Within):
         place, filesystem = place.name, place.filesystem
     if filesystem is not None and isinstance(place, (str, os.PathLike)):

@@ -15,11 +15,11 @@ def to_mermaid(lineage: Lineage) -> str:
     lines = ["flowchart LR"]
     for number, artifact in enumerate(lineage.artifacts):
         names[artifact.id] = f"a{number}"
-        text = "<br/>".join(_mermaid(line) for line in _artifact(artifact))
+        text = "<br/>".join(mermaid_text(line) for line in _artifact(artifact))
         lines.append(f'  a{number}[("{text}")]')
     for number, operation in enumerate(lineage.operations):
         names[operation.id] = f"o{number}"
-        text = "<br/>".join(_mermaid(line) for line in _operation(operation))
+        text = "<br/>".join(mermaid_text(line) for line in _operation(operation))
         lines.append(f'  o{number}["{text}"]')
     for edge in lineage.edges:
         lines.append(f"  {names[edge.source]} -->|{edge.relation}| {names[edge.target]}")
@@ -42,12 +42,12 @@ def to_dot(lineage: Lineage) -> str:
         *((one.id, _operation(one), "box") for one in lineage.operations),
     ]
     for id_, text, shape in nodes:
-        label = "\\n".join(_dot(line) for line in text)
+        label = "\\n".join(dot_text(line) for line in text)
         style = ", style=dashed" if id_ in gaps else ""
         width = ", penwidth=3" if id_ == lineage.target else ""
-        lines.append(f'  "{_dot(id_)}" [shape={shape}, label="{label}"{style}{width}];')
+        lines.append(f'  "{dot_text(id_)}" [shape={shape}, label="{label}"{style}{width}];')
     for edge in lineage.edges:
-        ends = f'"{_dot(edge.source)}" -> "{_dot(edge.target)}"'
+        ends = f'"{dot_text(edge.source)}" -> "{dot_text(edge.target)}"'
         lines.append(f'  {ends} [label="{edge.relation}"];')
     lines.append("}")
     return "\n".join(lines) + "\n"
@@ -65,7 +65,8 @@ def _operation(operation: Operation) -> list[str]:
     return [line for line in (words.clean(operation.name), failed, where) if line]
 
 
-def _mermaid(text: str) -> str:
+def mermaid_text(text: str) -> str:
+    """A text within a quoted label of Mermaid."""
     # Inside a quoted label Mermaid reads entities, Markdown and HTML: everything but plain
     # characters is written as a numeric entity, which in Mermaid begins with # alone.
     return "".join(
@@ -73,6 +74,7 @@ def _mermaid(text: str) -> str:
     )
 
 
-def _dot(text: str) -> str:
+def dot_text(text: str) -> str:
+    """A text within a quoted string of DOT."""
     # In a quoted string \" is the only escape of the language, but labels read \n, \l, \N ...
     return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -7,7 +7,7 @@ import math
 from typing import Any, Final
 
 from otelprov.lineage.graph import Gap, Lineage
-from otelprov.model import Artifact, Operation, ParameterValue
+from otelprov.model import Artifact, Check, Operation, ParameterValue
 from otelprov.render.words import iso
 
 SCHEMA: Final = "otelprov.lineage/1"
@@ -37,6 +37,11 @@ def to_dict(lineage: Lineage) -> dict[str, Any]:
             for edge in lineage.edges
         ],
         "gaps": [_gap(one) for one in lineage.gaps],
+        "checks": [
+            {"artifact": id_, "operation": operation_dict(one)}
+            for id_, several in lineage.checks.items()
+            for one in several
+        ],
     }
 
 
@@ -50,6 +55,8 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "columns": artifact.columns,
         "bytes": artifact.bytes,
         "coverage": artifact.coverage,
+        "version": artifact.version,
+        "schema": artifact.schema_id,
     }
 
 
@@ -67,6 +74,7 @@ def operation_dict(operation: Operation) -> dict[str, Any]:
         "run": operation.run,
         "service": operation.service,
         **several,
+        **({"check": _check(operation.check)} if operation.check is not None else {}),
         "code": {
             "revision": code.revision,
             "branch": code.branch,
@@ -76,6 +84,14 @@ def operation_dict(operation: Operation) -> dict[str, Any]:
             "line": code.line,
         },
         "parameters": {name: _value(value) for name, value in sorted(operation.parameters.items())},
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "outcome": "passed" if check.passed else "failed",
+        "failures": check.failures,
+        "failed": list(check.failed),
     }
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _ASCII = str.maketrans(
     {"◆": "*", "●": "o", "▶": ">", "┄": "~", "├": "|", "╰": "`", "│": "|", "─": "-", "×": "x",
-     "→": ">", "…": "~", "↑": "^", "↓": "v", "⚠": "!", "µ": "u", "·": "-", "✗": "X"}
+     "→": ">", "…": "~", "↑": "^", "↓": "v", "⚠": "!", "µ": "u", "·": "-", "✗": "X",
+     "✓": "+"}
 )  # fmt: skip
 _SHORTEST = 8  # characters of a parameter's value, before whole parameters are left out
 
@@ -105,7 +106,9 @@ class _Tree:
         from rich.cells import cell_len
         from rich.text import Text
 
-        failed = operation.status == "error"
+        failed = operation.status == "error" or (
+            operation.check is not None and not operation.check.passed
+        )
         unknown = operation.status == "unknown"
         text = Text("● ", style="red" if failed else "yellow" if unknown else "green")
         text.append(words.clean(operation.name), style="bold red" if failed else "bold")
@@ -128,6 +131,9 @@ class _Tree:
         return text
 
     def _result(self, operation: Operation) -> str:
+        if operation.check is not None:
+            sign = "✓" if operation.check.passed else "✗"
+            return f"{sign} {_shorten(words.outcome(operation.check), max(20, self.width // 3))}"
         if operation.status == "error":
             error = words.clean(operation.error or "failed")
             return f"✗ {_shorten(error, max(20, self.width // 3))}"
@@ -189,7 +195,39 @@ class _Tree:
         for id_, number in self.lineage.others.items():
             others = "another operation" if number == 1 else f"{number} other operations"
             notes.append(f"{self._named(id_)} was also made by {others}")
+        notes += [
+            f"{self._named(made.id)} has another schema than {self._named(used.id)}"
+            for used, made in self._new_schemas()
+        ]
+        for id_, several in self.lineage.checks.items():
+            for one in several:
+                said = words.outcome(one.check) if one.check is not None else "not carried out"
+                where = words.location(one)
+                by = f"{words.clean(one.name)} ({where})" if where else words.clean(one.name)
+                notes.append(f"{self._named(id_)} was checked by {by}: {said}")
         return self._list("", notes, "bright_black") if notes else []
+
+    def _new_schemas(self) -> list[tuple[Artifact, Artifact]]:
+        """The versions of a table that were made of another, and have another schema."""
+        found = []
+        for operation in self.lineage.operations:
+            ids = [
+                [one.artifact.id for one in side] for side in (operation.used, operation.generated)
+            ]
+            used, made = (
+                [self.artifacts[id_] for id_ in side if id_ in self.artifacts] for side in ids
+            )
+            found += [
+                (one, other)
+                for one in used
+                for other in made
+                if one.version
+                and one.uri == other.uri
+                and one.schema_id
+                and other.schema_id
+                and one.schema_id != other.schema_id
+            ]
+        return found
 
     def _gaps(self) -> list[Text]:
         gaps = [

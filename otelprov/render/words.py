@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from urllib.parse import unquote
 
 from otelprov.lineage.graph import RESTS_ON
-from otelprov.model import Artifact, Operation, ParameterValue, Run
+from otelprov.model import Artifact, Check, Operation, ParameterValue, Run
 
 IN_MEMORY = ("table", "array", "model", "object", "stream")
 """Kinds of artifacts that live in a process; the others have a place of their own."""
@@ -54,6 +54,8 @@ def place(uri: str) -> str:
 
 def label(artifact: Artifact) -> str:
     """What people call an artifact: its place, its name, or its short id."""
+    if artifact.uri and artifact.version:
+        return f"{place(artifact.uri)}@{clean(artifact.version)}"
     if artifact.uri and artifact.kind not in IN_MEMORY:
         return place(artifact.uri)
     if artifact.name:
@@ -77,6 +79,15 @@ def rests_on(artifact: Artifact) -> str:
     if artifact.coverage in ("full", "derivation"):
         return ""
     return f"identified by {RESTS_ON.get(artifact.coverage, 'its name only')}"
+
+
+def outcome(check: Check) -> str:
+    """``passed``, ``2 checks failed: amount: greater_than, …``."""
+    if check.passed:
+        return "passed"
+    names = ", ".join(map(clean, check.failed))
+    number = f"{check.failures} check{'' if check.failures == 1 else 's'} failed"
+    return f"{number}: {names}" if names else number
 
 
 def size(number: int) -> str:

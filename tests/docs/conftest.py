@@ -68,6 +68,25 @@ ONE_OF_EVERYTHING = """
     import duckdb
 
     duckdb.connect("rates.db").execute("CREATE TABLE rates AS FROM 'rates.csv'")
+    named = ", ".join(f"rate AS a_long_name_{number}" for number in range(100))
+    duckdb.sql(f"SELECT {named} FROM rates").df()
+
+    from otelprov.recording import faults
+
+    try:
+        with faults.contained("something is not recorded"):
+            raise ValueError("an error of otelprov's own")
+    except ValueError:
+        pass
+
+    import sqlite3
+
+    with sqlite3.connect("prices.db") as prices:
+        prices.execute("CREATE TABLE prices (price REAL)")
+        prices.executemany("INSERT INTO prices VALUES (?)", [(1.0,), (2.0,)])
+        prices.commit()
+        prices.execute("DELETE FROM prices")
+        prices.rollback()
 
     import http.server, threading, urllib.request
 

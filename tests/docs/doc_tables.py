@@ -9,6 +9,7 @@ which are not, with exit code 1. A page holds a table between two comments that 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from otelprov.instrumentation.libraries import LIBRARIES
 from otelprov.recording import observation, parameters, places, policy, recorder
 
 ROOT = Path(__file__).parent.parent.parent
+FACTS = "otelprov/libraries.json"
 PAGES = ("README.md", "docs/conventions.md", "docs/libraries.md", "docs/settings.md")
 
 _PLACES = {"run": "run span", "log": "log record", "line": "log line"}
@@ -138,6 +140,25 @@ def setting_names() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
+def library_facts() -> str:
+    """What ``otelprov doctor`` says of each library, in JSON."""
+    found: dict[str, Any] = {}
+    for name, minimum, modules in (
+        ("files", (), ()),
+        *((one.name, one.minimum, one.modules) for one in LIBRARIES),
+    ):
+        words, kinds = _of_library(name, modules)
+        found[name] = {
+            "from": ".".join(map(str, minimum)) or "Python 3.10",
+            "words": words,
+            "operations": {kind: sorted(kinds[kind]) for kind in KINDS if kind in kinds},
+            "oddities": list(
+                getattr(import_module(f"otelprov.instrumentation.{name}"), "ODDITIES", ())
+            ),
+        }
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
 def library_names() -> str:
     """Each library, from which version on, and the operations that are recorded of it."""
     rows = [("`files`", "Python 3.10", _recorded_of("files", ()))]
@@ -158,6 +179,12 @@ def oddities() -> str:
 
 def _recorded_of(name: str, modules: tuple[str, ...]) -> str:
     """The spans of a library by their kind; or in words, where its table does not say them."""
+    words, kinds = _of_library(name, modules)
+    listed = [f"**{kind}**: {', '.join(sorted(kinds[kind]))}" for kind in KINDS if kind in kinds]
+    return "<br>".join([*([words] if words else []), *listed])
+
+
+def _of_library(name: str, modules: tuple[str, ...]) -> tuple[str | None, dict[str, set[str]]]:
     room = import_module(f"otelprov.instrumentation.{name}")
     words: str | None = getattr(room, "RECORDS", None)
     entries: list[Any] = list(getattr(room, "METHODS", {}).values())
@@ -169,8 +196,7 @@ def _recorded_of(name: str, modules: tuple[str, ...]) -> str:
     for entry in entries:
         if entry.kind not in ("step", "plan"):
             kinds.setdefault(entry.kind, set()).add(entry.name)
-    listed = [f"**{kind}**: {', '.join(sorted(kinds[kind]))}" for kind in KINDS if kind in kinds]
-    return "<br>".join([*([words] if words else []), *listed])
+    return words, kinds
 
 
 KINDS = ("read", "query", "transform", "train", "predict", "write")
@@ -236,10 +262,10 @@ def main(arguments: list[str]) -> int:
         print("usage: python tests/docs/doc_tables.py [--write]", file=sys.stderr)
         return 2
     different = []
-    for name in PAGES:
+    for name in (*PAGES, FACTS):
         page = ROOT / name
-        before = page.read_text(encoding="utf-8")
-        after = filled_in(before)
+        before = page.read_text(encoding="utf-8") if page.exists() else ""
+        after = library_facts() if name == FACTS else filled_in(before)
         if before != after:
             different.append(name)
             if arguments:

@@ -13,12 +13,16 @@ import support
 from unit.journal_read.test_derivations import once
 from unit.lineage.recorded import Journal
 
+from otelprov.artifacts import identify_path
 from otelprov.cli import difference
 from otelprov.cli.explain import explain
 from otelprov.journal.derivations import Scope
 from otelprov.lineage import determinism
+from otelprov.lineage.column_walk import columns
 from otelprov.lineage.sources.journal import JournalSource
+from otelprov.lineage.walk import upstream
 from otelprov.render import determinism as render
+from otelprov.render.columns import to_dict
 
 
 def page(name: str) -> tuple[str, dict[str, set[str]]]:
@@ -68,3 +72,24 @@ def test_the_page_on_checks_names_every_key(tmp_path: Path) -> None:
     content = found["findings"][0]["contents"][0]
     assert set(content) == tables["Contents"]
     assert all(f"`{key}`" in text for key in content["first"][0])
+
+
+def test_the_page_on_columns_names_every_key(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "program.py").write_text(
+        "import pandas as pd\n"
+        "t = pd.read_csv('in.csv')\n"
+        "t[t['b'] > 2].assign(c=lambda d: d.a + d.b).to_csv('out.csv')\n"
+    )
+    journal = tmp_path / "journal"
+    support.instrumented("program.py", journal_directory=journal, cwd=tmp_path)
+    lineage = upstream(JournalSource(journal), identify_path(tmp_path / "out.csv").id)
+    found: dict[str, Any] = to_dict(columns(lineage, ["c"]))
+    text, tables = page("columns-json.md")
+    assert f"`{found['schema']}`" in text
+    assert set(found) == tables["The whole"]
+    assert set(found["targets"][0]) == tables["Columns"]
+    kinds = {"IDENTITY", "TRANSFORMATION", "AGGREGATION", "null"}
+    assert {*found["edges"][0], *kinds} == tables["Edges"]
+    assert set(found["rows"][0]) == tables["Rows"]
+    assert set(found["opaque"][0]) == tables["Opaque"]

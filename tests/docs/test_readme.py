@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def line_of(text: str) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def tree() -> tuple[str, list[str]]:
     """The command and the lines of the tree in the README."""
-    (block,) = [text for text in blocks("") if text.startswith("$ otelprov lineage")]
+    (block,) = [text for text in blocks("") if text.startswith("$ otelprov lineage examples")]
     command, *lines = block.splitlines()
     return command, lines
 
@@ -374,7 +375,7 @@ def test_the_commands_answer(quick_start: str, work: Path) -> None:
     # A pipeline that ran once has nothing to compare.
     codes = {"otelprov check determinism report.csv": (0, 2)}
     answers = {
-        command: call(work, *command.split()[1:], code=codes.get(command, 0)).stdout
+        command: call(work, *shlex.split(command)[1:], code=codes.get(command, 0)).stdout
         for command in commands
     }
     assert "compared" in answers["otelprov check determinism report.csv"]
@@ -383,7 +384,12 @@ def test_the_commands_answer(quick_start: str, work: Path) -> None:
     assert answers["otelprov lineage report.csv --format mermaid"].startswith("flowchart")
     assert call(work, "lineage", "report.csv", "--format", "dot").stdout.startswith("digraph")
     assert answers["otelprov show report.csv"].startswith("artifact")
-    assert len(re.findall(r"^file:[0-9a-f]{64}  ", answers[commands[4]], re.MULTILINE)) >= 2
+    printed = answers["otelprov id report.csv orders.csv"]
+    assert len(re.findall(r"^file:[0-9a-f]{64}  ", printed, re.MULTILINE)) >= 2
+    (shown,) = [text for text in blocks("") if "report.csv#amount" in text]
+    ids = re.compile(r"file:[0-9a-f]{12}")
+    told = ids.sub("file:", answers["otelprov lineage 'report.csv#amount'"])
+    assert told == ids.sub("file:", shown).partition("\n")[2]
     assert "pipeline.py" in answers["otelprov runs --limit 5"]
 
 

@@ -534,3 +534,12 @@ def test_a_lazy_frame_of_polars_is_read_through(here: Path, spans: Spans) -> Non
         step("execute", "a.csv", "stream"),
         step("fetchall", "stream", "object"),
     ]
+
+
+def test_the_modules_own_connection_stays_one_where_nobody_holds_it(spans: Spans) -> None:
+    duckdb.execute("CREATE OR REPLACE TABLE held_by_nobody AS SELECT 1 AS a")
+    duckdb.execute("SELECT a FROM held_by_nobody").fetchall()
+    duckdb.execute("DROP TABLE held_by_nobody")
+
+    made, read = [span for span in spans.all() if span.name == "duckdb.execute"][:2]
+    assert made.generated_ids == read.used_ids

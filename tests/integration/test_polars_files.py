@@ -196,7 +196,7 @@ def test_a_database_is_named_without_credentials(spans: Spans, tmp_path: Path) -
         connection.execute("CREATE TABLE t AS SELECT 1 AS a")
         frame = pl.read_database("SELECT * FROM t WHERE a = 1", connection)
     span = spans.one("polars.read_database")
-    assert span.used[0]["otelprov.artifact.uri"].endswith("store.db")
+    assert span.used[0]["otelprov.artifact.uri"].endswith("store.db#t")
     assert span.generated_ids == {identity(frame)}
     assert "1" not in span.parameter("query").partition("WHERE")[2]
 

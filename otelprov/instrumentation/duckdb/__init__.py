@@ -15,6 +15,7 @@ from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation.duckdb.calls import (
     appending,
     asking,
+    choosing,
     connecting,
     duplicating,
     executing,
@@ -118,6 +119,7 @@ def _statements_and_fetches() -> Iterable[Entry]:
 def table() -> Iterable[Entry]:
     """The module, its connections and its relations."""
     yield step("connect", around=connecting)
+    yield step("set_default_connection", around=choosing)
     yield from _statements_and_fetches()
     yield step("df", around=fetching("df", method=False))
     yield step("arrow", around=fetching("arrow", method=False))

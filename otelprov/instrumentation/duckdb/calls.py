@@ -11,6 +11,11 @@ from typing import Any, Final
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._statements import (
+    Statement,
+    name_of,
+    statements,
+)
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.duckdb.names import (
     Connection,
@@ -20,6 +25,7 @@ from otelprov.instrumentation.duckdb.names import (
     another,
     connection_of,
     connections,
+    default_chosen,
     merged,
     opened,
 )
@@ -36,11 +42,6 @@ from otelprov.instrumentation.duckdb.operations import (
     outputs,
     resolver_of,
     rows_of,
-)
-from otelprov.instrumentation.duckdb.statements import (
-    Statement,
-    name_of,
-    statements,
 )
 from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
@@ -135,6 +136,7 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     lower = (full[0].lower(), full[1].lower(), full[2].lower())
     connection.database.views.pop(lower, None)
     names.tables.pop(lower, None)
+    names.columns.pop(lower, None)
     if statement.is_view:
         names.views[lower] = statement
     else:
@@ -290,7 +292,7 @@ def fetching(name: str, *, method: bool) -> Callable[[Any], Any]:
 
 def registering(name: str, *, method: bool) -> Callable[[Any], Any]:
     def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
-        if not run.active or is_internal(frame):
+        if not run.active:
             return None
         resolver = resolver_of(arguments, keywords, frame, method=method)
         at = int(method)
@@ -335,6 +337,14 @@ def connecting(original: Any) -> Any:
 def _connected(frame: FrameType, made: Any, database: Any = ":memory:", *_: Any, **__: Any) -> None:
     if not is_internal(frame):
         opened(made, database)
+
+
+def choosing(original: Any) -> Any:
+    return followed(original, _chosen, "the default connection is not known")
+
+
+def _chosen(frame: FrameType, _: Any, connection: Any) -> None:
+    default_chosen(connection)
 
 
 def duplicating(*, method: bool) -> Callable[[Any], Any]:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from otelprov._record import record
 from otelprov.artifacts.registry import Identity
-from otelprov.instrumentation.duckdb.statements import Name, Statement, is_columnar, statements
+from otelprov.instrumentation._statements import Name, Statement, is_columnar, statements
 from otelprov.recording import faults
 from otelprov.statements import later
 
@@ -35,6 +35,8 @@ class Table:
 
     uri: str
     name: str
+    columns: tuple[str, ...] | None = field(default=None, compare=False)
+    """The names of its columns, where the database has said them."""
 
 
 @record(eq=False)
@@ -117,6 +119,8 @@ class Names:
     """By name of a database: the first part of the URI of its tables."""
     tables: dict[Name, Name] = field(default_factory=dict)
     """By database, schema and name in lower case: as they are spelled."""
+    columns: dict[Name, tuple[str, ...]] = field(default_factory=dict)
+    """Of tables, by the same key."""
     views: dict[Name, str | Statement] = field(default_factory=dict)
     """Their statements."""
     own: set[str] = field(default_factory=set)
@@ -132,6 +136,10 @@ _DATABASES: Final = "SELECT database_name, path, type FROM duckdb_databases() WH
 _HELD: Final = (
     "SELECT database_name, schema_name, table_name, NULL, false FROM duckdb_tables()"
     " UNION ALL SELECT database_name, schema_name, view_name, sql, internal FROM duckdb_views()"
+)
+_COLUMNS: Final = (
+    "SELECT database_name, schema_name, table_name, list(column_name ORDER BY column_index)"
+    " FROM duckdb_columns() WHERE NOT internal GROUP BY ALL LIMIT 2000"
 )
 _STANDS: Final = "SELECT current_database(), current_schema()"
 _SETTINGS: Final = (
@@ -188,6 +196,10 @@ class Database:
                         names.tables[key] = (database, schema, name)
                     else:
                         names.views[key] = sql
+                if names.tables:
+                    for *full, columns in cursor.execute(_COLUMNS).fetchall():
+                        key = (full[0].lower(), full[1].lower(), full[2].lower())
+                        names.columns[key] = tuple(columns)
         finally:
             cursor.close()
         return names
@@ -388,7 +400,8 @@ class Resolver:
         database, schema, name = full
         uri = names.paths.get(database.lower()) or f"{self.connection.database.uri}/{database}"
         named = name if uri.startswith("sqlite:") else f"{schema}.{name}"
-        return Table(f"{uri}#{named}", name)
+        key = (database.lower(), schema.lower(), name.lower())
+        return Table(f"{uri}#{named}", name, names.columns.get(key))
 
     def exists(self, table: Table) -> bool:
         """Whether the database has a table."""
@@ -521,6 +534,22 @@ def opened(handle: Any, database: Any) -> None:
         found = _databases.setdefault(f"duckdb:///{os.path.abspath(name)}", Database())
         found.names = None  # another process may have had it in between
         connections.keep(handle, Connection(found))
+
+
+_default: Final[list[Connection]] = []
+
+
+def default(handle: Any) -> None:
+    """``handle`` is the connection of the module's own functions. DuckDB gives another object for
+    it once nobody holds the last: what is known of the connection is not to be gone with that."""
+    if connections.get(handle) is None and _default:
+        connections.keep(handle, _default[0])
+    _default[:] = [connection_of(handle)]
+
+
+def default_chosen(handle: Any) -> None:
+    """The program has chosen the connection of the module's own functions."""
+    _default[:] = [connection_of(handle)]
 
 
 def another(handle: Any, made: Any) -> None:

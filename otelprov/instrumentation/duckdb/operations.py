@@ -5,15 +5,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Final
 
 from otelprov import semconv
-from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.deferred import Source, settled, with_
 from otelprov.artifacts.digest import unidentified
-from otelprov.artifacts.locations import named
+from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched, in_callers_place
 from otelprov.instrumentation.duckdb.names import (
@@ -26,16 +26,17 @@ from otelprov.instrumentation.duckdb.names import (
     Table,
     Unknown,
     connection_of,
+    default,
     plans,
 )
-from otelprov.model import Artifact, OperationKind
+from otelprov.model import Artifact, Names, OperationKind
 from otelprov.recording import observation, places
 from otelprov.recording import plans as recording_plans
 from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
-from otelprov.statements import later, mask_literals
+from otelprov.statements import later, masked
 
 MAX_ROWS: Final = 2_000
 """Rows of a list that are looked at for an id."""
@@ -69,7 +70,7 @@ class Work:
 class Running(Watched):
     """A call that runs something in DuckDB, as an operation."""
 
-    __slots__ = ("database", "execution", "operation", "resolver", "work")
+    __slots__ = ("database", "execution", "literals", "operation", "resolver", "work")
 
     def __init__(self, frame: FrameType, work: Work, resolver: Resolver) -> None:
         super().__init__()
@@ -77,10 +78,11 @@ class Running(Watched):
         self.resolver = resolver
         self.database = resolver.connection.database
         text = _bounded(_steady(work.text))
+        shown, self.literals = masked(text) if text else ("", [])
         parameters = {**work.parameters, "query": text} if text else dict(work.parameters)
         call = Call("duckdb", work.name, work.kind, _version())
         self.operation = OpenOperation(call, frame, parameters, list(parameters))
-        self.operation.state(self._facts(text))
+        self.operation.state(self._facts(shown))
         self.execution = Execution(self.operation, self._lazy())
         for one in work.reads:
             if isinstance(one, Held):
@@ -107,13 +109,16 @@ class Running(Watched):
             and (plan := recording_plans.plans.lookup(one.value)) is not None
         ]
 
-    def _facts(self, text: str) -> dict[str, str]:
-        facts = {semconv.DB_SYSTEM: "duckdb"}
+    def _facts(self, text: str) -> dict[str, str | list[str]]:
+        """``text`` is the statement without its literals."""
+        facts: dict[str, str | list[str]] = {semconv.DB_SYSTEM: "duckdb"}
         names = self.database.names
         if names is not None and names.database:
             facts[semconv.DB_NAMESPACE] = names.database
         if text:
-            facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(text), MAX_STATEMENT)
+            facts[semconv.DB_QUERY_TEXT] = shorten(text, MAX_STATEMENT)
+            if facts[semconv.DB_QUERY_TEXT] != text:
+                facts[semconv.QUERY_PIECES] = _pieces(text)
         if self.work.operation:
             facts[semconv.DB_OPERATION] = self.work.operation
         tables = [*self.work.writes, *(one for one in self.work.reads if isinstance(one, Table))]
@@ -123,7 +128,8 @@ class Running(Watched):
 
     def _artifact(self, table: Table) -> Artifact:
         """The table, with the last operation that wrote it here."""
-        return replace(_named(table), maker=self.database.makers.get(table.uri))
+        names = None if table.columns is None else Names(table.columns)
+        return replace(_named(table), maker=self.database.makers.get(table.uri), names=names)
 
     def returned(self, result: Any) -> None:
         """The call has returned: say what was read, written and made."""
@@ -157,6 +163,8 @@ class Running(Watched):
         found, _ = observation.inputs({held.name: held.value})
         for role, identity in found:
             self.operation.use(role, identity)
+            if identity.is_selection:
+                self.operation.call_it(identity.sources[0], held.name)
         if not found:
             # A query, a stream, something of the program's own: it may give its rows but once.
             kind = type(held.value)
@@ -177,9 +185,34 @@ class Running(Watched):
                 if not succeeded:
                     partial_ = "the operation failed"
                 how = Reading(partial=partial_, succeeded=succeeded)
-                places.read_from(self.operation, "source", _expanded(one), how)
+                places.read_from(self.operation, "source", files := _expanded(one), how)
+                self._call(one, files)
             elif isinstance(one, Unknown) and succeeded:
                 self.operation.use_content("source", _unknown(one.reason))
+
+    def _call(self, place: Place, files: list[Any]) -> None:
+        """Say which question mark of the statement names these files."""
+        marks = [f"?{number}" for number in self._marks(place.pattern)]
+        uris = {
+            name if "://" in (name := os.fspath(one)) else name_and_uri(name)[1]
+            for one in files
+            if isinstance(one, (str, os.PathLike))
+        }
+        for source in self.operation.used_so_far() if marks else ():
+            source = settled(source)
+            if isinstance(source, Artifact) and source.uri in uris:
+                self.operation.call_it(source, *marks)
+
+    def _marks(self, pattern: Any) -> Iterator[int]:
+        given = self.resolver.parameters
+        own = 0
+        for number, literal in enumerate(self.literals, 1):
+            if literal is None:
+                if isinstance(given, (list, tuple)) and own < len(given) and given[own] == pattern:
+                    yield number
+                own += 1
+            elif literal[1:-1].replace(literal[0] * 2, literal[0]) == pattern:
+                yield number
 
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
@@ -219,6 +252,11 @@ def _expanded(place: Place) -> list[Any]:
     return [pattern]
 
 
+def _pieces(text: str) -> list[str]:
+    length = MAX_STATEMENT if text.isascii() else MAX_STATEMENT // 4
+    return [text[start : start + length] for start in range(0, len(text), length)]
+
+
 _CHANGING: Final = later(r"\b0x[0-9a-f]{6,16}\b|_[0-9a-f]{12,16}(?:_\d+)?\b")
 
 
@@ -252,6 +290,7 @@ def handle_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any], *, method
         given = duckdb.default_connection()
         if callable(given):  # before 1.1
             given = given()
+        default(given)
     return given
 
 

@@ -9,6 +9,13 @@ from typing import Any, Final
 
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._statements import (
+    Statement,
+    is_columnar,
+    name_of,
+    names_inside,
+    statements,
+)
 from otelprov.instrumentation.duckdb.calls import learn, learn_created, script
 from otelprov.instrumentation.duckdb.names import (
     Connection,
@@ -34,13 +41,6 @@ from otelprov.instrumentation.duckdb.operations import (
     outputs,
     resolver_of,
     rows_of,
-)
-from otelprov.instrumentation.duckdb.statements import (
-    Statement,
-    is_columnar,
-    name_of,
-    names_inside,
-    statements,
 )
 from otelprov.recording import faults
 from otelprov.recording.recorder import OpenOperation

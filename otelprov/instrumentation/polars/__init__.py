@@ -12,7 +12,9 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from otelprov.instrumentation import deltalake, pyiceberg
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import (
     Entry,
     each,
@@ -30,14 +32,12 @@ from otelprov.instrumentation.polars.arguments import (
     cleaning,
     dataset,
     file,
-    iceberg,
     is_foreign,
     of_data,
-    queried,
     selects_rows,
     source,
-    stored,
 )
+from otelprov.instrumentation.polars.eager import said_by
 from otelprov.instrumentation.polars.engine import explain, explain_all
 from otelprov.instrumentation.polars.passages import (
     arriving,
@@ -59,8 +59,8 @@ BOTH = ("DataFrame", "Series")
 ODDITIES: tuple[str, ...] = (
     "A LazyFrame, an expression and an SQLContext carry their sources; collect, sink and what else "
     "executes them is one operation, with the optimised plan.",
-    "The plan of a query that holds functions of the program (map_batches, map_elements) is not "
-    "shown, because Polars may call them to show it.",
+    "The plan of a query that holds functions of the program (map_batches, map_elements), or reads "
+    "a Delta Lake or Iceberg table, is not shown, because Polars may call them to show it.",
     "A function that Polars calls in a thread of its own belongs to the query that runs; while "
     "several run, what it does is an operation of its own.",
     "sink_parquet does not put an id into the file, because the table is never in memory: its "
@@ -75,24 +75,27 @@ ODDITIES: tuple[str, ...] = (
 def _reads() -> Iterable[Entry]:
     for name in (
         "read_csv read_parquet read_ipc read_ipc_stream read_json read_ndjson read_avro read_excel "
-        "read_ods read_lines read_delta read_csv_batched"
+        "read_ods read_lines read_csv_batched"
     ).split():
         yield read(name, source="source", places=source)
-    yield read("read_iceberg", source="source", places=iceberg)
+    yield read("read_delta", source="source", places=deltalake.source)
+    yield read("read_iceberg", source="source", places=pyiceberg.source)
     yield read("DataFrame.deserialize", source="source")
-    yield read("read_database", source="query", places=queried, client=True)
-    yield read("read_database_uri", source="query", places=queried, client=True)
+    yield read("read_database", observed=Queried, client=True)
+    yield read("read_database_uri", observed=Queried, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
 
 
 def _scans() -> Iterable[Entry]:
-    for name in (
-        "scan_csv scan_parquet scan_ipc scan_ndjson scan_lines scan_delta scan_lance"
-    ).split():
+    for name in ("scan_csv scan_parquet scan_ipc scan_ndjson scan_lines scan_lance").split():
         yield plan(name, source="source")
-    yield plan("scan_iceberg", source="source", places=iceberg, runs_functions=True)
+    # Polars calls back to Python for its files, from a thread of its own: to look at the plan by
+    # LazyFrame.visit, which holds the interpreter meanwhile, would wait for ever (2.1).
+    yield plan("scan_delta", source="source", places=deltalake.source, runs_functions=True)
+    yield step("io.delta._dataset.DeltaDataset.__init__", around=deltalake.scanning)
+    yield plan("scan_iceberg", source="source", places=pyiceberg.source, runs_functions=True)
     yield plan("scan_pyarrow_dataset", source="source", places=dataset, runs_functions=True)
     yield plan("scan_arrow_c_stream", source="source", runs_functions=True)
     yield plan("defer", runs_functions=True)
@@ -111,9 +114,9 @@ def _writes() -> Iterable[Entry]:
         places=lambda p: p.get("workbook") or "dataframe.xlsx",
     )
     yield write("DataFrame.serialize", target="file")
-    yield write("DataFrame.write_delta", target="target")
-    yield write("DataFrame.write_iceberg", target="target", places=iceberg)
-    yield write("DataFrame.write_database", target="table_name", places=stored, client=True)
+    yield write("DataFrame.write_delta", observed=deltalake.Written, only_when=_at_once)
+    yield write("DataFrame.write_iceberg", observed=pyiceberg.Committed)
+    yield write("DataFrame.write_database", observed=Stored, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
     yield from each(write("to_dicts"), "DataFrame")
@@ -128,11 +131,17 @@ def _writes() -> Iterable[Entry]:
             only_when=at_once,
             explain=explain,
         )
-    yield write("LazyFrame.sink_delta", target="target", explain=explain, only_when=at_once)
+    yield write(
+        "LazyFrame.sink_delta",
+        data="",
+        observed=deltalake.Written,
+        explain=explain,
+        only_when=_at_once,
+    )
     yield write(
         "LazyFrame.sink_iceberg",
-        target="target",
-        places=iceberg,
+        data="",
+        observed=pyiceberg.Committed,
         explain=explain,
         only_when=at_once,
     )
@@ -160,15 +169,22 @@ def _queries() -> Iterable[Entry]:
     yield step("SQLContext.unregister", around=unregistering)
 
 
+def _at_once(parameters: Mapping[str, Any], _: object) -> bool:
+    """A merge is executed later, and recorded then."""
+    return parameters.get("mode") != "merge"
+
+
 def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
     return not parameters.get("background")
 
 
 def _transforms() -> Iterable[Entry]:
+    for name in ("with_columns", "with_columns_seq", "select", "select_seq", "filter", "sort"):
+        yield transform(f"DataFrame.{name}", columns=said_by(name))
     for name in (
-        "join join_asof join_where merge_sorted update with_columns with_columns_seq select "
-        "select_seq filter remove pivot unpivot melt sort unique explode unnest drop drop_nulls "
-        "drop_nans fill_null fill_nan rename cast transpose unstack upsample partition_by sample "
+        "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode "
+        "unnest drop drop_nulls drop_nans fill_null fill_nan rename cast transpose unstack "
+        "upsample partition_by sample "
         "top_k bottom_k describe with_row_index with_row_count to_dummies shift reverse "
         "interpolate gather gather_every head tail limit slice sql match_to_schema corr "
         "hstack vstack fold map_rows map_columns apply rolling_agg first last"
@@ -212,7 +228,9 @@ def _groups() -> Iterable[Entry]:
         yield step(f"DataFrame.{name}", carries_parameters=True)
     for owner in ("GroupBy", "DynamicGroupBy", "RollingGroupBy"):
         owner = f"dataframe.group_by.{owner}"
-        for name in ("agg", "map_groups", "apply"):
+        aggregated = said_by("agg") if owner.endswith(".GroupBy") else None
+        yield transform(f"{owner}.agg", name="group_by.agg", columns=aggregated)
+        for name in ("map_groups", "apply"):
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         for name in (
             "all count first head last len max mean median min n_unique quantile sum tail"

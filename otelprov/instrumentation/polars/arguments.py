@@ -11,7 +11,6 @@ from typing import Any
 
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
-from otelprov.instrumentation._sql import query_place, table_place
 from otelprov.instrumentation._table import Arguments, Keywords
 from otelprov.recording import faults, observation, places
 from otelprov.recording.plans import expanded
@@ -72,21 +71,6 @@ def file(parameters: Mapping[str, Any]) -> Any:
             return base
     inner = getattr(target, "_pl_partition_by", None) or getattr(target, "_py_partition_by", None)
     return getattr(inner, "base_path", target)
-
-
-def queried(parameters: Mapping[str, Any]) -> str:
-    connection = parameters.get("connection", parameters.get("uri"))
-    return query_place({"con": connection, "sql": parameters.get("query")})
-
-
-def stored(parameters: Mapping[str, Any]) -> str:
-    return table_place({"con": parameters["connection"], "name": parameters["table_name"]})
-
-
-def iceberg(parameters: Mapping[str, Any]) -> Any:
-    table = parameters.get("source", parameters.get("target"))
-    location = getattr(table, "metadata_location", None)
-    return location if isinstance(location, str) else table
 
 
 def dataset(parameters: Mapping[str, Any]) -> Any:

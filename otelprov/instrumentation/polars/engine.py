@@ -13,6 +13,9 @@ from typing import Any
 from otelprov.artifacts.digest import NoCanonicalForm
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.registration import register
+from otelprov.instrumentation.polars.column_sources import column_sources
+from otelprov.recording import faults
+from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.plans import Explained, Taken, plans
 
 
@@ -29,7 +32,8 @@ def explain(parameters: Mapping[str, Any]) -> Explained | None:
         return None
     try:
         with _unwarned():
-            return Explained(lazy.explain(), tuple(_taken(lazy._ldf)))
+            nodes = lazy._ldf.visit()
+            return Explained(lazy.explain(), tuple(_taken(nodes)), *_columns(nodes))
     except BaseException as error:
         # A panic in Rust is no Exception.
         if type(error).__name__ != "PanicException" and (
@@ -50,11 +54,19 @@ def explain_all(parameters: Mapping[str, Any]) -> Explained | None:
     )
 
 
-def _taken(lazy: Any) -> Iterable[Taken]:
+def _columns(nodes: Any) -> tuple[ColumnSources | None, tuple[Taken, ...]]:
+    """Where the columns come from. A plan that is of another form than is known says less."""
+    found = None
+    with faults.contained("where the columns of a query come from is not known"):
+        found = column_sources(nodes)
+    return (None, ()) if found is None else found
+
+
+def _taken(nodes: Any) -> Iterable[Taken]:
     """What the nodes of an optimised plan that read something say. What cuDF reads plans with:
     there since Polars 1.0, and not documented."""
-    nodes = lazy.visit()
-    todo, seen = [nodes.get_node()], set()
+    start = nodes.get_node()
+    todo, seen = [start], set()
     while todo:
         number = todo.pop()
         if number in seen:
@@ -80,6 +92,7 @@ def _taken(lazy: Any) -> Iterable[Taken]:
             names = tuple(node.df.columns())
             taken = names if node.projection is None else tuple(node.projection)
             yield Taken((), taken, all_columns=names, selects=taken != names)
+    nodes.set_node(start)
 
 
 class _Warnings:

@@ -156,8 +156,8 @@ def test_what_a_file_says_is_read_once_and_anew_when_it_changes(
     path = tmp_path / "data.parquet"
     pq.write_table(with_carrier(TABLE), path)
     looked: list[object] = []
-    look = formats.metadata
-    monkeypatch.setattr(formats, "metadata", lambda place: (looked.append(place), look(place))[1])
+    look = formats.head
+    monkeypatch.setattr(formats, "head", lambda place: (looked.append(place), look(place))[1])
     os.utime(path, (time.time() + 3600,) * 2)
     carrier.claims(path)
     carrier.claims(path)

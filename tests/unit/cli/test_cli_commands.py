@@ -331,10 +331,12 @@ def test_id_prints_the_ids_of_files_and_of_the_tables_in_them(parquet: Path) -> 
     assert result.stdout.splitlines() == [
         f"{identify_path(parquet).id}  out.parquet",
         f"{table.id}  out.parquet",
+        f"{table.schema_id}  out.parquet",
         f"{identify_path(text).id}  notes.txt",
     ]
     first, second = json.loads(call("id", "out.parquet", "notes.txt", "--format", "json").stdout)
-    assert first["table"] == {"id": table.id, "rows": 3, "columns": 1}
+    expected = {"id": table.id, "rows": 3, "columns": 1, "schema": table.schema_id}
+    assert first["table"] == expected
     assert (second["table"], second["carried"], second["bytes"]) == (None, None, 5)
 
 

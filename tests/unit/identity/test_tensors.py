@@ -1,4 +1,4 @@
-"""Ids of tensors, networks and optimizers of PyTorch (section 18); ``make torch`` runs this."""
+"""Ids of tensors, networks and optimizers of PyTorch (section 19); ``make torch`` runs this."""
 
 from __future__ import annotations
 

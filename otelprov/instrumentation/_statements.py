@@ -1,4 +1,4 @@
-"""What a statement in DuckDB's dialect reads and writes: taken from its parse, never guessed.
+"""What a statement reads and writes: taken from its parse, never guessed.
 
 sqlglot parses; it is loaded when the first statement comes that has to be parsed, because to import
 it takes as long as to import DuckDB itself (0.1 s). Settings, transactions and rows inserted by
@@ -93,11 +93,17 @@ _WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTAL
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
 _CONTROL: Final = frozenset(
     "BEGIN START COMMIT END ROLLBACK ABORT SET RESET PRAGMA EXPLAIN DEALLOCATE ATTACH DETACH USE "
-    "LOAD INSTALL FORCE UPDATE_EXTENSIONS VACUUM ANALYZE CHECKPOINT DROP COMMENT SHOW".split()
+    "LOAD INSTALL FORCE UPDATE_EXTENSIONS VACUUM ANALYZE CHECKPOINT DROP COMMENT SHOW SAVEPOINT "
+    "RELEASE LISTEN UNLISTEN NOTIFY LOCK CLOSE MOVE DISCARD GRANT REVOKE REINDEX CLUSTER".split()
 )
 _ROWS: Final = later(
     r"\s*INSERT\s+INTO\s+((?:[A-Za-z_]\w*\.){0,2}[A-Za-z_]\w*)\s*(?:\([^()']*\)\s*)?VALUES\s*\("
     r"(?:[^';()]|'[^']*')*\)(?:\s*,\s*\((?:[^';()]|'[^']*')*\))*\s*;?\s*\Z",
+    re.IGNORECASE,
+)
+_MANY_ROWS: Final = later(
+    r'\s*INSERT\s+INTO\s+(?P<name>(?:(?:[A-Za-z_]\w*|"[^"]+")\.){0,2}(?:[A-Za-z_]\w*|"[^"]+"))'
+    r"\s*(?:\([^()]*\))?\s*(?:VALUES\s*\(|(?P<selects>SELECT)\s)",
     re.IGNORECASE,
 )
 _EXPLAIN_ANALYZE: Final = later(r"\s*EXPLAIN\s+ANALYZE\s+(.*)", re.IGNORECASE | re.DOTALL)
@@ -115,18 +121,18 @@ MAX_PARSED: Final = 50_000
 """Characters of a text that is parsed: 0.1 s at the most."""
 
 
-def statements(text: str) -> tuple[Statement, ...]:
-    """The statements of a text, in their order."""
-    return _kept(text) if len(text) <= MAX_KEPT else _statements(text)
+def statements(text: str, dialect: str = "duckdb") -> tuple[Statement, ...]:
+    """The statements of a text, in their order. ``dialect`` is one of sqlglot's."""
+    return _kept(text, dialect) if len(text) <= MAX_KEPT else _statements(text, dialect)
 
 
-def _statements(text: str) -> tuple[Statement, ...]:
+def _statements(text: str, dialect: str) -> tuple[Statement, ...]:
     if len(text) > MAX_PARSED:
-        rows = _inserted(text)
+        rows = _inserted(text, dialect) or _inserted_much(text, dialect)
         return (rows or Statement("", is_query=True, unknown="the statement is too long"),)
     if ";" not in text.rstrip().rstrip(";"):
-        return (_statement(text),)
-    return tuple(_statement(part) for part in _split(text)) or (Statement(""),)
+        return (_statement(text, dialect),)
+    return tuple(_statement(part, dialect) for part in _split(text, dialect)) or (Statement(""),)
 
 
 _kept = lru_cache(maxsize=512)(_statements)
@@ -153,23 +159,24 @@ def name_of(text: str) -> Name:
     )
 
 
-def _statement(text: str) -> Statement:
+def _statement(text: str, dialect: str) -> Statement:
     word = _WORD.match(text)
     first = word[1].upper() if word is not None else ""
     if first == "INSERT":
-        rows = _inserted(text)
+        rows = _inserted(text, dialect)
         if rows is not None:
             return rows
     if first == "EXPLAIN":
         analysed = _EXPLAIN_ANALYZE.match(text)
         if analysed is not None:
-            return replace(_statement(analysed[1]), is_query=True)
+            return replace(_statement(analysed[1], dialect), is_query=True)
         return Statement("EXPLAIN")
     if first == "PREPARE":
         prepared = _PREPARE.match(text)
         if prepared is None:
             return Statement("PREPARE")
-        return Statement("PREPARE", subject=name_of(prepared[1]), inner=(_statement(prepared[2]),))
+        inner = _statement(prepared[2], dialect)
+        return Statement("PREPARE", subject=name_of(prepared[1]), inner=(inner,))
     if first == "EXECUTE":
         executed = _EXECUTE.match(text)
         return Statement("EXECUTE", subject=name_of(executed[1]) if executed is not None else None)
@@ -179,15 +186,70 @@ def _statement(text: str) -> Statement:
         return _control(first, text)
     if not first and not text.strip(" ;\n\t("):
         return Statement("")
-    return _parsed(text, first)
+    if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
+        text = _REPLACE.sub("INSERT", text, 1)
+    elif first == "REFRESH":
+        refreshed = _REFRESH.match(text)
+        target = name_of(refreshed[1]) if refreshed is not None else None
+        return Statement(
+            first, target=target, replaces=True, unknown="the query of the view was not looked up"
+        )
+    elif first == "COPY" and dialect == "postgres":
+        return _copied(text, dialect)
+    return _parsed(text, first, dialect)
 
 
-def _inserted(text: str) -> Statement | None:
+_REPLACE: Final = later(r"\bREPLACE\b", re.IGNORECASE)
+_REFRESH: Final = later(
+    r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?([^\s;]+)", re.IGNORECASE
+)
+_COPIED: Final = later(
+    r"\s*COPY\s+(?:(?P<query>\(.*\))|(?P<table>[^\s(]+)\s*(?:\([^)]*\))?)\s*(?P<way>FROM|TO)\s",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _copied(text: str, dialect: str) -> Statement:
+    """PostgreSQL's ``COPY``, whose files are the server's, or a stream to or from the program."""
+    found = _COPIED.match(text)
+    if found is None:
+        return Statement("COPY", is_query=True, unknown="the statement could not be parsed")
+    if found["query"]:
+        return replace(_parsed(found["query"], "SELECT", dialect), operation="COPY")
+    name = tuple(
+        part if f'"{part}"' in found["table"] else part.lower() for part in name_of(found["table"])
+    )
+    if found["way"].upper() == "FROM":
+        return Statement("COPY", target=name)
+    return Statement("COPY", reads=(name,), is_query=True, whole=True)
+
+
+def _inserted(text: str, dialect: str) -> Statement | None:
     """``INSERT INTO … VALUES`` with nothing but values."""
     rows = _ROWS.match(text)
     if rows is None or _SUBQUERY.search(text):
         return None
-    return Statement("INSERT", target=tuple(rows[1].split(".")))
+    name = rows[1].lower() if dialect == "postgres" else rows[1]
+    return Statement("INSERT", target=tuple(name.split(".")))
+
+
+def _inserted_much(text: str, dialect: str) -> Statement | None:
+    """The same where it is too long to be parsed, with parameters only: SQLAlchemy's bulk inserts.
+
+    Those of PostgreSQL select from their own values.
+    """
+    rows = _MANY_ROWS.match(text)
+    if rows is None or "'" in text:
+        return None
+    values = text[rows.end() :]
+    asked = len(_SUBQUERY.findall(values))
+    if asked != (1 if rows["selects"] and values.upper().count("FROM (VALUES") == 1 else 0):
+        return None
+    name = tuple(
+        part if dialect != "postgres" or f'"{part}"' in rows["name"] else part.lower()
+        for part in name_of(rows["name"])
+    )
+    return Statement("INSERT", target=name, is_query="RETURNING" in text[-2000:].upper())
 
 
 def _control(first: str, text: str) -> Statement:
@@ -214,7 +276,7 @@ class _Quiet(logging.Filter):
 _quiet: Final = _Quiet()
 
 
-def _sqlglot(text: str) -> list[Any]:
+def _sqlglot(text: str, dialect: str) -> list[Any]:
     """The trees of a text.
 
     Raises:
@@ -225,18 +287,18 @@ def _sqlglot(text: str) -> list[Any]:
     logging.getLogger("sqlglot").addFilter(_quiet)
     _quiet.here.parsing = True
     try:
-        return sqlglot.parse(text, dialect="duckdb")
+        return sqlglot.parse(text, dialect=dialect)
     finally:
         _quiet.here.parsing = False
 
 
-def _split(text: str) -> Iterator[str]:
+def _split(text: str, dialect: str) -> Iterator[str]:
     """Each statement of several."""
     import sqlglot
 
     start = 0
     try:
-        tokens = sqlglot.tokenize(text, read="duckdb")
+        tokens = sqlglot.tokenize(text, read=dialect)
     except sqlglot.errors.SqlglotError:
         yield text
         return
@@ -251,7 +313,7 @@ def _not_blank(text: str) -> Iterable[str]:
     return (text,) if text.strip() else ()
 
 
-def _parsed(text: str, first: str) -> Statement:
+def _parsed(text: str, first: str, dialect: str) -> Statement:
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
@@ -259,17 +321,28 @@ def _parsed(text: str, first: str) -> Statement:
         first or "UNKNOWN", is_query=True, unknown="the statement could not be parsed"
     )
     try:
-        trees = [tree for tree in _sqlglot(text) if tree is not None]
+        trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
     except (SqlglotError, RecursionError):
         return unknown
     if len(trees) != 1:
         return unknown
     (tree,) = trees
-    reader = _Reader()
+    if dialect == "postgres":
+        for identifier in tree.find_all(exp.Identifier):
+            identifier.meta["folds"] = True
+    reader = _Reader(dialect)
     if isinstance(tree, exp.Describe):
         return Statement("DESCRIBE")
     if isinstance(tree, (exp.Query, exp.Values, exp.Pivot, exp.Summarize)):
-        reader.read(tree)
+        into = tree.args.get("into")  # SELECT … INTO a new table
+        reader.read(tree, leave_out=into)
+        if into is not None:
+            return reader.statement(
+                "SELECT",
+                target=_table_name(into.this),
+                replaces=True,
+                temporary=bool(into.args.get("temporary")),
+            )
         return reader.statement("SELECT", is_query=True, whole=_is_whole(tree))
     if isinstance(tree, exp.Insert):
         return _insert(tree, reader)
@@ -307,6 +380,8 @@ def _create(tree: Any, reader: _Reader) -> Statement:
     from sqlglot import exp
 
     kind = str(tree.args.get("kind") or "").upper()
+    if kind == "VIEW" and tree.find(exp.MaterializedProperty) is not None:
+        kind = "TABLE"  # it is filled now
     if kind not in ("TABLE", "VIEW"):
         return Statement(f"CREATE {kind}")
     reader.read(tree, leave_out=tree.this)
@@ -314,7 +389,7 @@ def _create(tree: Any, reader: _Reader) -> Statement:
     listed = properties.expressions if properties is not None else ()
     no_data = any(isinstance(one, exp.WithDataProperty) and one.args.get("no") for one in listed)
     if no_data:
-        reader = _Reader()
+        reader = _Reader(reader.dialect)
     return reader.statement(
         f"CREATE {kind}",
         target=_table_name(tree.this),
@@ -368,12 +443,20 @@ def _table_name(node: Any) -> Name | None:
         node = node.this
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         return None
-    return tuple(part.name for part in node.parts)
+    return tuple(map(_part, node.parts))
+
+
+def _part(part: Any) -> str:
+    """A part of a name; PostgreSQL takes what is not quoted for lower case."""
+    if part.meta.get("folds") and not part.args.get("quoted"):
+        return str(part.name).lower()
+    return str(part.name)
 
 
 # Functions that make rows of nothing, or of what DuckDB knows of itself.
 _PURE: Final = later(
-    r"range|generate_series|generateseries|unnest|explode|repeat(_row)?|values|glob|duckdb_\w+|pragma_\w+|checkpoint"
+    r"range|(exploding_)?generate_series|generateseries|unnest|explode|regexp_split_to_table|regexp_matches"
+    r"|jsonb?_array_elements(_text)?|jsonb?_each(_text)?|jsonb?_to_record(set)?|string_to_table|repeat(_row)?|values|glob|duckdb_\w+|pragma_\w+|checkpoint"
     r"|test_all_types|which_secret|json_each|json_tree|seq_scan|sql_auto_complete|summary",
     re.IGNORECASE,
 )
@@ -389,7 +472,8 @@ _DATABASES: Final = {"sqlite_scan": "sqlite"}
 class _Reader:
     """Goes through a tree and notes what it reads, with the names of WITH where they hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
         self.names: dict[Name, None] = {}
         self.files: dict[Files, None] = {}
         self.unknown = ""
@@ -430,10 +514,14 @@ class _Reader:
             recursive = bool(with_.args.get("recursive"))
             for cte in with_.expressions:
                 own = frozenset((cte.alias.lower(),))
+                if isinstance(cte.this, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
+                    self.unknown = "what a statement inside WITH writes is not followed"
                 self._walk(cte.this, known | own if recursive else known, leave_out)
                 known |= own
         if isinstance(node, exp.Table):
             self._table(node, known)
+        elif isinstance(node, exp.Reference):
+            return  # of a foreign key
         for name, value in node.args.items():
             if name in ("with_", "with"):
                 continue
@@ -448,7 +536,7 @@ class _Reader:
 
         this = node.this
         if isinstance(this, exp.Identifier):
-            parts = tuple(part.name for part in node.parts)
+            parts = tuple(map(_part, node.parts))
             if len(parts) > 1 or parts[0].lower() not in known:
                 self.names[parts] = None
             return
@@ -460,7 +548,7 @@ class _Reader:
             for one in (this.args.get("this"), *this.expressions)
             if isinstance(one, exp.Expression)
         ]
-        if _READERS.fullmatch(name) and arguments:
+        if self.dialect == "duckdb" and _READERS.fullmatch(name) and arguments:
             listed = (
                 arguments[0].expressions if isinstance(arguments[0], exp.Array) else arguments[:1]
             )

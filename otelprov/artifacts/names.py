@@ -1,0 +1,98 @@
+"""What the columns of a table in memory are called, asked without a look at what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any, Final
+
+from otelprov.model import Names
+
+MAX_NAMES: Final = 1_000
+"""Columns that are named; a table of more has its number of columns only."""
+_KEPT: Final = 256
+_labels: dict[int, tuple[Any, tuple[str, ...] | None]] = {}
+
+
+def names_of(value: Any) -> Names | None:
+    """The names of the columns, as they stand in a digest; None where they are not known.
+
+    A Series has one column. Labels of pandas that have no one text are not named.
+    """
+    class_: Any = type(value)
+    kind = _kind(class_)
+    if kind == "DataFrame":
+        return _frame(value.columns, value.index)
+    if kind == "Series":
+        name = _text(value.name)
+        return None if name is None else _known((name,), _levels(value.index))
+    if kind == "polars":
+        return None if value.width > MAX_NAMES else _known(tuple(value.columns), ())
+    if kind == "pyarrow":
+        return None if value.num_columns > MAX_NAMES else _known(tuple(value.schema.names), ())
+    if kind == "polars.Series":
+        return _known((value.name,), ())
+    return None
+
+
+@lru_cache(maxsize=256)
+def _kind(class_: Hashable) -> str | None:
+    for base in getattr(class_, "__mro__", ()):
+        library, name = base.__module__.partition(".")[0], base.__name__
+        if library == "pandas" and name in ("DataFrame", "Series"):
+            return str(name)
+        if library == "polars" and name in ("DataFrame", "Series"):
+            return "polars" if name == "DataFrame" else "polars.Series"
+        if library == "pyarrow" and name in ("Table", "RecordBatch"):
+            return "pyarrow"
+    return None
+
+
+def _frame(columns: Any, index: Any) -> Names | None:
+    # Many tables of a pipeline share the very object that holds their labels, which never changes:
+    # it is held, so that its number stays its own.
+    found = _labels.get(id(columns))
+    if found is None:
+        if len(columns) > MAX_NAMES:
+            return None
+        texts = [label if type(label) is str else _text(label) for label in columns.tolist()]
+        known = None if None in texts else tuple(text for text in texts if text is not None)
+        if len(_labels) >= _KEPT:
+            _labels.clear()
+        found = _labels[id(columns)] = (columns, known)
+    return None if found[1] is None else _known(found[1], _levels(index))
+
+
+@lru_cache(maxsize=1024)
+def _known(columns: tuple[str, ...], index: tuple[str | None, ...]) -> Names:
+    """One object for the same names: what is written of them is encoded once."""
+    return Names(columns, index)
+
+
+def _levels(index: Any) -> tuple[str | None, ...]:
+    if index.nlevels == 1:
+        return () if index.name is None else (_text(index.name),)
+    names = index.names
+    if all(name is None for name in names):
+        return ()
+    return tuple(None if name is None else _text(name) for name in names)
+
+
+def _text(label: Any) -> str | None:
+    """As ``tables`` names a column; None for a label of a class whose text could be anything."""
+    kind = type(label)
+    if kind is str:
+        return str(label)
+    if label is None:
+        return ""
+    if kind is tuple:
+        parts = [None if part is None or part != part else _text(part) for part in label]
+        return str(tuple(parts))
+    if kind in (bool, int, float) or kind.__module__.partition(".")[0] in (
+        "datetime",
+        "decimal",
+        "numpy",
+        "pandas",
+    ):
+        return str(label)
+    return None

@@ -1,0 +1,503 @@
+"""Databases that are asked in SQL: where a table is, and what a connection knows of its names.
+
+A table is known by its name: the database, its schema and the table. No database that is recorded
+here gives its tables versions, so what a table holds is not part of its id. Which table a name
+stands for is looked up where PostgreSQL's search path decides it, and known from the statements
+that were seen where a table is temporary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from otelprov import semconv
+from otelprov._record import record
+from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import named, without_credentials
+from otelprov.instrumentation._statements import (
+    MAX_KEPT,
+    Name,
+    Statement,
+    name_of,
+    statements,
+)
+from otelprov.model import Artifact
+from otelprov.recording import faults
+from otelprov.recording.policy import shorten
+from otelprov.recording.transactions import Transaction
+from otelprov.statements import later, mask_literals
+
+Ask = Callable[[str], list[Any]]
+"""Asks the database a question of ours, and gives the rows of the answer."""
+
+MAX_VIEWS: Final = 20
+"""Views that read views."""
+MAX_PLANS: Final = 256
+"""Texts of which a connection keeps what they read and write."""
+MAX_SHOWN: Final = 8_000
+"""Characters of a statement that are looked at for what is in them."""
+MAX_STATEMENT: Final = 1_900
+"""Characters of a statement that a span shows."""
+
+_SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
+"""SQLAlchemy's names of databases as OpenTelemetry has them, where they are others."""
+_DIALECTS: Final = {
+    "mssql": "tsql", "mariadb": "mysql", "postgresql": "postgres", "mysql": "mysql",
+    "sqlite": "sqlite", "oracle": "oracle", "snowflake": "snowflake", "bigquery": "bigquery",
+    "redshift": "redshift", "trino": "trino", "clickhouse": "clickhouse", "duckdb": "duckdb",
+    "databricks": "databricks", "hive": "hive", "presto": "presto",
+}  # fmt: skip
+"""And sqlglot's names of their dialects."""
+_OWN_TABLES: Final = frozenset(
+    "sqlite_master sqlite_schema sqlite_temp_master sqlite_temp_schema sqlite_sequence".split()
+)
+_OWN_SCHEMAS: Final = frozenset(("pg_catalog", "information_schema", "pg_toast"))
+
+
+@record
+class Place:
+    """A database."""
+
+    system: str
+    """As ``db.system.name`` has it."""
+    uri: str
+    """Without credentials; the first part of the URIs of its tables."""
+    namespace: str = ""
+    dialect: str = ""
+    """As sqlglot names it."""
+
+
+@record
+class Table:
+    """A table of a database."""
+
+    uri: str
+    name: str
+
+    def artifact(self, maker: str | None = None) -> Artifact:
+        """The table, by its name; with the operation that was seen to write it last."""
+        return _artifact(self.uri, self.name, maker)
+
+
+@lru_cache(maxsize=4096)
+def _artifact(uri: str, name: str, maker: str | None) -> Artifact:
+    found = named(uri, "identified by name only", name)
+    return replace(found, maker=maker) if maker is not None else found
+
+
+Read = Table | str
+"""What is read: a table, or why it is not known."""
+
+
+def unknown(reason: str) -> Artifact:
+    """Something of which nobody knows what it is."""
+    return Artifact(unidentified(), "object", coverage="none", reason=reason, origin="unknown")
+
+
+# --- where a database is --------------------------------------------------------------------------
+
+
+def sqlite_place(path: str | None) -> Place:
+    """Of a database of SQLite's: its file, or memory that nobody else has."""
+    if not path:
+        return Place("sqlite", f"sqlite:///:memory:/{uuid.uuid4().hex[:16]}", dialect="sqlite")
+    return Place("sqlite", f"sqlite:///{path}", os.path.basename(path), "sqlite")
+
+
+def server_place(kind: str, host: str | None, port: Any, database: str | None) -> Place:
+    """Of a database of a server, as the connection names that."""
+    system = _SYSTEMS.get(kind, kind)
+    authority = quote(host or "localhost", safe=":[]") + (f":{port}" if port else "")
+    uri = f"{system}://{authority}/{quote(database or '', safe='')}"
+    return Place(system, uri, database or "", _DIALECTS.get(kind, ""))
+
+
+def place_of_url(url: Any) -> Place:
+    """Of one of SQLAlchemy's URLs."""
+    kind = str(url.get_backend_name())
+    if kind == "sqlite":
+        return sqlite_place(sqlite_path(url.database))
+    return server_place(kind, url.host, url.port, url.database)
+
+
+def sqlite_path(name: str | None) -> str | None:
+    """The file that SQLite opens for a name or a ``file:`` URI; None for memory."""
+    if not name or name == ":memory:":
+        return None
+    if name.startswith("file:"):
+        parts = urlsplit(name)
+        if "mode=memory" in parts.query or parts.path in ("", ":memory:"):
+            return None
+        name = parts.path
+    return os.path.realpath(name)
+
+
+def place_of_driver(driver: Any) -> Place | None:
+    """Of a connection of psycopg's, by what libpq knows of it."""
+    info = getattr(driver, "info", None)
+    if info is None or not hasattr(info, "dbname"):
+        return None
+    return server_place("postgresql", info.host, info.port, info.dbname)
+
+
+def place_of_text(name: str) -> Place:
+    """Of the text of a URL, for a connection that nothing else is known of."""
+    uri = name if "://" in name else f"database://{name}"
+    scheme, _, rest = without_credentials(uri).partition("://")
+    kind = scheme.partition("+")[0]
+    if kind == "sqlite":
+        return sqlite_place(sqlite_path(rest.partition("?")[0].removeprefix("/")))
+    kind = "postgresql" if kind == "postgres" else kind
+    uri = f"{_SYSTEMS.get(kind, kind)}://{rest.partition('?')[0]}"
+    return Place(_SYSTEMS.get(kind, kind), uri, uri.rpartition("/")[2], _DIALECTS.get(kind, ""))
+
+
+# --- what is known of it --------------------------------------------------------------------------
+
+
+@record(eq=False)
+class Plan:
+    """What a text of statements reads and writes, as the names on a connection are now."""
+
+    reads: list[Read]
+    writes: list[tuple[Table, Statement]]
+    facts: dict[str, str]
+    """What a span says of it."""
+    changes: int
+    """``_Known.changes`` at that time."""
+
+
+class _Known:
+    """What the connections of this process have shown of one database."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        """How often its names have changed here."""
+        self.makers: dict[str, str] = {}
+        """By URI of a table: the last operation that wrote it here."""
+        self.views: dict[str, Statement] = {}
+        """By URI: views that were made here."""
+
+
+_databases: Final[dict[str, _Known]] = {}
+
+
+class Connection:
+    """What is known of one connection to a database."""
+
+    def __init__(
+        self, place: Place, *, asks: bool = False, default_schema: str | None = None
+    ) -> None:
+        """``asks`` where PostgreSQL can be asked what a name stands for."""
+        self.place = place
+        self.known = _databases.setdefault(place.uri, _Known())
+        self.transaction = Transaction()
+        self.asks = asks
+        self.default_schema = default_schema
+        self.last: Any = None
+        """The last write of the open transaction: one more of the same text may be part of it."""
+        self._token = uuid.uuid4().hex[:16]
+        self._temporary: set[str] = set()
+        self._attached = False
+        self._schema_is_known = True
+        self._names: dict[Name, Table | None] = {}
+        self._plans: dict[str, Plan] = {}
+        self._created_in: str | None = None
+
+    # --- names ---
+
+    def plan(self, text: str, found: tuple[Statement, ...]) -> Plan:
+        """What the statements ``found`` of a text read and write."""
+        plan = self._plans.get(text)
+        if plan is None or plan.changes != self.known.changes:
+            if len(self._plans) >= MAX_PLANS or plan is not None:
+                self._plans.clear()
+            plan = self._planned(text, [one for one in found if one.is_operation])
+            if len(text) <= MAX_KEPT:
+                self._plans[text] = plan
+        return plan
+
+    def _planned(self, text: str, operations: list[Statement]) -> Plan:
+        reads: list[Read] = []
+        writes: list[tuple[Table, Statement]] = []
+        for one in operations:
+            if one.only_new and self.had(one.target) is not False:
+                # Where the table was there, nothing is done.
+                if one.reads and not self.had(one.target):
+                    reads.append("whether IF NOT EXISTS did anything is not known")
+                continue
+            reads += self.reads(one)
+            target = self.target(one)
+            if target is not None:
+                writes.append((target, one))
+        facts = {semconv.DB_SYSTEM: self.place.system}
+        if self.place.namespace:
+            facts[semconv.DB_NAMESPACE] = self.place.namespace
+        facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(bounded(text)), MAX_STATEMENT)
+        if len(operations) == 1:
+            facts[semconv.DB_OPERATION] = operations[0].operation
+        tables = {one.uri: one for one in reads if isinstance(one, Table)}
+        tables |= {table.uri: table for table, _ in writes}
+        if len(tables) == 1:
+            (table,) = tables.values()
+            facts[semconv.DB_COLLECTION] = table.name
+        return Plan(reads, writes, facts, self.known.changes)
+
+    def reads(self, statement: Statement, depth: int = 0) -> list[Read]:
+        """What a statement reads."""
+        if depth > MAX_VIEWS:
+            return ["views that read views"]
+        found: list[Read] = []
+        for name in statement.reads:
+            table = self.table(name)
+            view = self.known.views.get(table.uri) if isinstance(table, Table) else None
+            if view is not None:
+                found += self.reads(view, depth + 1)
+            elif table is not None:
+                found.append(table)
+        if statement.unknown:
+            found.append(statement.unknown)
+        return found
+
+    def table(self, name: Name) -> Read | None:
+        """The table that a name stands for; None for what the database keeps for itself."""
+        *outer, last = name
+        schema = outer[-1].lower() if outer else ""
+        if schema in _OWN_SCHEMAS or last.lower() in _OWN_TABLES:
+            return None
+        if (not outer or schema in ("temp", "pg_temp")) and last.lower() in self._temporary:
+            return self._temporary_table(last)
+        system = self.place.system
+        if system == "sqlite":
+            if not outer and self._attached:
+                return "it may be a table of an attached database"
+            full = last if schema in ("", "main") else f"{outer[-1]}.{last}"
+            return Table(f"{self.place.uri}#{full.lower()}", last)
+        if system in ("mysql", "mariadb"):  # a schema is a database there
+            base = self.place.uri.rpartition("/")[0]
+            uri = f"{base}/{quote(outer[-1], safe='')}" if outer else self.place.uri
+            return Table(f"{uri}#{last}", last)
+        if outer:
+            return Table(f"{self.place.uri}#{'.'.join(outer[-2:])}.{last}", last)
+        if self.asks:
+            return self._looked_up(name)
+        if not self._schema_is_known:
+            return "the schema of a table is not known"
+        full = f"{self.default_schema}.{last}" if self.default_schema else last
+        return Table(f"{self.place.uri}#{full}", last)
+
+    def target(self, statement: Statement) -> Table | None:
+        """The table that a statement writes, where that is known."""
+        if statement.target is None:
+            return None
+        if statement.temporary:
+            return self._temporary_table(statement.target[-1])
+        found = self.table(statement.target)
+        return found if isinstance(found, Table) else None
+
+    def had(self, name: Name | None) -> bool | None:
+        """Whether a table was there before a statement; None where nobody was asked."""
+        if not self.asks or name is None or name not in self._names:
+            return None
+        return self._names[name] is not None
+
+    def _temporary_table(self, name: str) -> Table:
+        return Table(f"{self.place.system}:///:temp:/{self._token}#{name}", name)
+
+    # PostgreSQL's search path may be set for a role or a database, and nobody sees that.
+
+    def questions(self, found: Iterable[Statement]) -> str | None:
+        """What has to be asked before the names of these statements are known."""
+        wanted: dict[Name, None] = {}
+        for one in found:
+            for name in (*one.reads, *((one.target,) if one.target is not None else ())):
+                known = name in self._names or name[0].lower() in self._temporary
+                if len(name) == 1 and not known:
+                    wanted[name] = None
+        if not wanted:
+            return None
+        rows = ", ".join(f"({_literal(name[0])}, {_literal(_quoted(name[0]))})" for name in wanted)
+        # Nothing in it fails for a name that is not there.
+        return (
+            "SELECT v.name, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
+            "pg_catalog.current_schema()"
+            f" FROM (VALUES {rows}) AS v (name, quoted)"
+            " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
+            " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        )
+
+    def answered(self, rows: Iterable[Any]) -> None:
+        """What the database said."""
+        for name, schema, table, persistence, current in rows:
+            self._created_in = current
+            if table is None:
+                self._names[(name,)] = None
+            elif persistence == "t":
+                self._names[(name,)] = self._temporary_table(table)
+            else:
+                self._names[(name,)] = Table(f"{self.place.uri}#{schema}.{table}", table)
+
+    def look_up(self, found: Iterable[Statement], ask: Ask) -> None:
+        """Ask, where something has to be asked."""
+        if self.asks and (question := self.questions(found)) is not None:
+            self.answered(ask(question))
+
+    def _looked_up(self, name: Name) -> Read | None:
+        found = self._names.get(name)
+        if found is not None:
+            if urlsplit(found.uri).fragment.partition(".")[0] in _OWN_SCHEMAS:
+                return None
+            return found
+        if name in self._names and self._created_in:
+            folded = name[0]
+            return Table(f"{self.place.uri}#{self._created_in}.{folded}", folded)
+        return "the schema of a table is not known"
+
+    def learn(self, found: Iterable[Statement], text: str) -> None:
+        """What its names mean after these statements."""
+        for one in found:
+            if not one.changes_names:
+                continue
+            self._forget()
+            if one.operation in ("CREATE TABLE", "SELECT") and one.temporary and one.target:
+                self._temporary.add(one.target[-1].lower())
+            elif one.operation == "CREATE VIEW" and one.target:
+                if one.temporary:
+                    self._temporary.add(one.target[-1].lower())
+                view = self.table(one.target)
+                if isinstance(view, Table):
+                    self.known.views[view.uri] = one
+            elif one.operation == "CREATE TABLE" and one.target:
+                table = self.table(one.target)
+                if isinstance(table, Table):
+                    self.known.views.pop(table.uri, None)
+            elif one.operation == "DROP":
+                dropped = _DROPPED.match(text)
+                if dropped is not None:
+                    name = name_of(dropped[1])
+                    view = self.table(name)
+                    if isinstance(view, Table):
+                        self.known.views.pop(view.uri, None)
+                    self._temporary.discard(name[-1].lower())
+            elif one.operation == "ATTACH":
+                self._attached = True
+            elif one.operation == "SET" and _SEARCH_PATH.search(text):
+                self._schema_is_known = False
+
+    def _forget(self) -> None:
+        """Names may mean something else now."""
+        self._names.clear()
+        self.known.changes += 1
+
+    # --- transactions ---
+
+    def control(self, found: Iterable[Statement], text: str, *, still_open: bool) -> None:
+        """What statements about transactions have done; ``still_open`` is what the driver says."""
+        for one in found:
+            word = one.operation
+            if word in ("COMMIT", "END", "ROLLBACK", "ABORT"):
+                back = _BACK_TO.match(text)
+                if word == "ROLLBACK" and back is not None:
+                    self.back_to(_plain_name(back[1]))
+                elif word in ("ROLLBACK", "ABORT"):
+                    self.ended(undone=True)
+                else:
+                    self.ended()
+            elif word in ("SAVEPOINT", "RELEASE"):
+                named_ = _SAVEPOINT.match(text)
+                if named_ is not None and word == "SAVEPOINT":
+                    self.savepoint(_plain_name(named_[1]))
+                elif named_ is not None:
+                    self.release(_plain_name(named_[1]))
+        if not still_open and self.transaction:
+            self.ended()
+
+    def savepoint(self, name: str) -> None:
+        """What is written from now on may be taken back by itself."""
+        self.last = None
+        self.transaction.savepoint(name)
+
+    def release(self, name: str) -> None:
+        """A savepoint is over."""
+        self.last = None
+        self.transaction.release(name)
+
+    def back_to(self, name: str) -> None:
+        """What was written since a savepoint is taken back."""
+        self.last = None
+        self._forget()
+        self.transaction.back_to(name)
+
+    def ended(self, *, undone: bool = False) -> None:
+        """Its transaction is over."""
+        self.last = None
+        if undone:
+            self._forget()
+            self.transaction.undone()
+        else:
+            self.transaction.committed()
+
+
+_DROPPED: Final = later(
+    r"\s*DROP\s+(?:TEMP(?:ORARY)?\s+)?\w+\s+(?:IF\s+EXISTS\s+)?"
+    r"((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
+    re.IGNORECASE,
+)
+_SEARCH_PATH: Final = later(r"\b(?:search_path|schema)\b", re.IGNORECASE)
+_BACK_TO: Final = later(
+    r"\s*ROLLBACK\s+(?:TRANSACTION\s+|WORK\s+)?TO\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)",
+    re.IGNORECASE,
+)
+_SAVEPOINT: Final = later(
+    r"\s*(?:SAVEPOINT|RELEASE)\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE
+)
+
+
+def _plain_name(text: str) -> str:
+    return text.strip('"').lower()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    """A text of standard SQL; a backslash in it means itself only with ``E`` in front."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
+
+
+def bounded(text: str) -> str:
+    """A long statement by its beginning and its digest."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
+
+
+_control: Final = frozenset(("COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"))
+_changes: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "SET", "RESET"))
+
+
+@lru_cache(maxsize=512)
+def is_idle(text: str, dialect: str) -> bool:
+    """Whether a text has nothing to do with tables, names and the end of transactions."""
+    return not any(
+        one.is_operation or one.operation in _control or one.operation.partition(" ")[0] in _changes
+        for one in statements(text, dialect)
+    )
+
+
+def parsed(connection: Connection, text: str) -> tuple[Statement, ...]:
+    """The statements of a text that is sent to a database."""
+    with faults.contained("a statement was not parsed"):
+        return statements(text, connection.place.dialect)
+    return (Statement("", is_query=True, unknown="the statement could not be parsed"),)

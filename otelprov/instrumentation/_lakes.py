@@ -1,0 +1,67 @@
+"""Tables with versions of their own: what is the same for Delta Lake and Iceberg."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otelprov.artifacts.arrow import arrow_form
+from otelprov.artifacts.digest import NoCanonicalForm, schema_id
+from otelprov.artifacts.evidence import table_version
+from otelprov.artifacts.locations import name_and_uri, without_credentials
+from otelprov.instrumentation._calls import Observed
+from otelprov.model import Artifact
+from otelprov.recording import faults
+from otelprov.recording.streams import local_path
+
+
+def version_at(
+    location: str, facts: Mapping[str, str], version: str, schema: Callable[[], Any] | None = None
+) -> Artifact:
+    """A version of the table at ``location``; ``schema`` gives its Arrow schema."""
+    name, uri = table_place(location)
+    found, columns = _schema(schema) if schema is not None else (None, None)
+    return table_version(uri, facts, name=name, version=version, schema=found, columns=columns)
+
+
+def table_place(location: str) -> tuple[str, str]:
+    """The name and the URI of a table, the same for all ways to write it."""
+    path = local_path(location)
+    if path is not None:
+        return name_and_uri(path)
+    uri = without_credentials(location).rstrip("/")
+    if uri.startswith("s3a://"):
+        uri = f"s3://{uri[6:]}"
+    return uri.rpartition("/")[2], uri
+
+
+def _schema(schema: Callable[[], Any]) -> tuple[str | None, int | None]:
+    """Its id, and how many columns it has. pyarrow is not imported for it."""
+    pyarrow: Any = sys.modules.get("pyarrow")
+    if pyarrow is None:
+        return None, None
+    try:
+        fields = list(pyarrow.schema(schema()))
+        named = [(field.name, arrow_form(field.name, field).label) for field in fields]
+        return schema_id(named), len(fields)
+    except NoCanonicalForm:
+        return None, None
+    except Exception as error:
+        if faults.is_of_the_program(error):
+            raise
+        return None, None  # of types that pyarrow has not
+
+
+class OfTable(Observed):
+    """A call about a table whose version is known to the library's own object."""
+
+    __slots__ = ()
+
+    def failed(self, error: BaseException) -> None:
+        """It used what it used, and made nothing."""
+        with faults.contained(self.site.end_not_recorded):
+            try:
+                self.operation.leave()
+            finally:
+                self.close(error)

@@ -1,0 +1,371 @@
+"""Statements that a program has a database carry out: what is recorded of each.
+
+A statement that the program itself sends is an operation. One that a library sends for it (pandas
+for ``read_sql``, SQLAlchemy's driver for SQLAlchemy) belongs to the operation of that library: the
+tables that it reads and writes are what that operation used and generated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from otelprov import semconv
+from otelprov.artifacts import digest_value
+from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.registry import Identity, registry
+from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._databases import (
+    Ask,
+    Connection,
+    Place,
+    Table,
+    bounded,
+    parsed,
+    unknown,
+)
+from otelprov.instrumentation._programs import owner
+from otelprov.instrumentation._statements import Statement
+from otelprov.recording import faults
+from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
+from otelprov.recording.run import now, run
+from otelprov.recording.transactions import Outcome
+
+MAX_PARAMETERS: Final = 1_000
+"""Values that are digested for the derivation id of what a query gives."""
+
+Caller = FrameType | OpenOperation | None
+"""The program's frame; the operation of a library that asks for it; None: it is not recorded."""
+
+
+def caller_of(frame: FrameType | None, own: frozenset[str]) -> Caller:
+    """Who has a statement carried out, seen from a frame in the packages ``own``."""
+    place, hopped, operation = frame, False, None
+    while True:
+        if place is None:
+            # SQLAlchemy's async engines: the program waits in the coroutine that has started this.
+            greenlet = sys.modules.get("greenlet")
+            outer = greenlet.getcurrent().parent if greenlet is not None and not hopped else None
+            place, hopped = getattr(outer, "gr_frame", None), True
+            if place is None:
+                return None
+        root = str(place.f_globals.get("__name__")).partition(".")[0]
+        if root not in own and root != "otelprov":
+            if is_internal(place):
+                # SQLAlchemy tells itself of what it sends.
+                operation = current_operation() if root != "sqlalchemy" else None
+                if operation is None or operation.call.library == root:
+                    return operation
+            elif owner(place) != "standard":
+                return place if operation is None else None
+        place = place.f_back
+
+
+class Inside:
+    """What the statements of one operation of another library's have shown."""
+
+    __slots__ = ("appends", "committed", "found", "place", "tables", "texts", "writes")
+
+    def __init__(self) -> None:
+        self.found = False
+        """Whether a statement was seen that reads or writes a table."""
+        self.place: Place | None = None
+        self.texts: dict[str, None] = {}
+        """The statements that read a table, or write one."""
+        self.tables: dict[str, str] = {}
+        """Names of tables by their URI."""
+        self.writes: list[Table] = []
+        self.appends = True
+        """Whether what was in the tables before still is."""
+        self.committed: list[Table] = []
+
+    def settle(self, operation: OpenOperation) -> None:
+        """What was written was committed, now that it is known what was put there."""
+        for table in self.committed:
+            operation.generate("target", self.written(operation, table))
+
+    def written(self, operation: OpenOperation, table: Table) -> Source:
+        """A table that was written."""
+        artifact = table.artifact()
+        if operation.content is None or self.appends:
+            return artifact
+        return with_content(artifact, operation.content)
+
+
+inside: Final[WeakKeyDictionary[OpenOperation, Inside]] = WeakKeyDictionary()
+
+
+class Executing:
+    """One statement, or several in one text, while the database carries them out."""
+
+    __slots__ = (
+        "_call", "_code", "_line", "_makers", "_mine", "_nested", "_reads", "_text", "_writes",
+        "calls", "connection", "group", "operation", "stream", "touches",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        call: Callable[[], Call],
+        caller: FrameType | OpenOperation,
+        text: str,
+        found: tuple[Statement, ...],
+        group: object,
+    ) -> None:
+        self.connection = connection
+        self.group = group
+        self.calls = 0
+        self.stream: Source | None = None
+        """The rows that it gives."""
+        self._text = text
+        plan = connection.plan(text, found)
+        self._reads = plan.reads
+        self._writes = plan.writes
+        self._makers: list[tuple[str, str | None]] = []
+        self._mine = isinstance(caller, FrameType)
+        self._nested: Inside | None = None
+        self._code: object = None
+        self._line = 0
+        self.operation: OpenOperation
+        self.touches = bool(self._reads or self._writes)
+        """Whether it reads or writes tables."""
+        if not self.touches:
+            return
+        if isinstance(caller, FrameType):
+            self._code, self._line = caller.f_code, caller.f_lineno
+            self.operation = OpenOperation(call(), caller, {"query": bounded(text)}, ["query"])
+            self.operation.state(plan.facts)
+        else:
+            self.operation = caller
+            self._nested = inside.setdefault(caller, Inside())
+        self._call = call
+        self._use()
+
+    def _use(self) -> None:
+        operation, makers, nested = self.operation, self.connection.known.makers, self._nested
+        made = {table.uri for table, _ in self._writes}
+        there = {table.uri for table in nested.writes} if nested is not None else set()
+        for read in self._reads:
+            if not isinstance(read, Table):
+                operation.use_content("table", unknown(read))
+            elif read.uri not in made and read.uri not in there:
+                operation.use_content("table", read.artifact(makers.get(read.uri)))
+        for table, statement in self._writes:
+            if not statement.replaces and table.uri not in there:
+                # It holds afterwards what it held before.
+                operation.use_content("target", table.artifact(makers.get(table.uri)))
+            elif statement.replaces and nested is not None:
+                nested.appends = False
+            there.add(table.uri)
+        if nested is not None:
+            nested.found = True
+            nested.place = self.connection.place
+            if len(nested.texts) < 2:
+                nested.texts[self._text] = None
+            for one in (*self._reads, *(table for table, _ in self._writes)):
+                if isinstance(one, Table):
+                    nested.tables[one.uri] = one.name
+
+    def given(self, rows: object) -> None:
+        """The rows that the program has given for it: a list that may be known."""
+        artifact = registry.container(rows)
+        if artifact is not None:
+            self.operation.use_artifact("parameters", artifact)
+
+    def with_parameters(self, parameters: object) -> None:
+        """Its parameters play a part in what it gives, and are not shown."""
+        if self._mine and parameters:
+            size = len(parameters) if hasattr(parameters, "__len__") else MAX_PARAMETERS + 1
+            digest = digest_value(parameters) if size <= MAX_PARAMETERS else None
+            self.operation.follow("parameters", digest or b"")
+
+    def repeats(self, text: str, frame: Caller, group: object) -> bool:
+        """Whether the same is done once more: then it is a part of this."""
+        if not (self._mine and self._writes and self.operation.waits):
+            return False
+        if self._reads or (text is not self._text and text != self._text):
+            return group is not None and group is self.group
+        return (
+            isinstance(frame, FrameType)
+            and frame.f_code is self._code
+            and frame.f_lineno == self._line
+        )
+
+    def enter(self) -> None:
+        """The database begins."""
+        if self._mine:
+            self.operation.enter()
+
+    def returned(
+        self, found: tuple[Statement, ...], *, still_open: bool, calls: int, text: str
+    ) -> Identity | None:
+        """It is done; what the rows are that it gives. ``calls`` is how often it was carried out,
+        ``still_open`` whether a transaction goes on."""
+        connection, operation = self.connection, self.operation
+        if self._mine:
+            operation.leave()
+        self.calls += calls
+        identity = None
+        if self._mine and any(one.is_query for one in found):
+            self.stream = operation.derived("stream")
+            operation.generate("return", self.stream)
+            identity = Identity((self.stream,))
+        if self._writes:
+            known = connection.known.makers
+            for table, _ in self._writes:
+                self._makers.append((table.uri, known.get(table.uri)))
+                known[table.uri] = operation.id
+                if self._nested is not None and table not in self._nested.writes:
+                    self._nested.writes.append(table)
+            connection.transaction.wrote(self)
+            connection.last = self
+        connection.learn(found, text)
+        connection.control(found, text, still_open=still_open)
+        if self._mine:
+            operation.end()
+        return identity
+
+    def again(self, calls: int) -> None:
+        """The same was done once more."""
+        self.calls += calls
+        self.operation.end_time = now()
+
+    def failed(self, error: BaseException) -> None:
+        """The database, or the driver, has refused it."""
+        if self._mine:
+            self.operation.leave()
+            self.operation.end(error)
+
+    def failed_again(self, error: BaseException) -> None:
+        """The same was tried once more, and refused."""
+        operation = OpenOperation(self._call(), None, {"query": bounded(self._text)}, ["query"])
+        operation.end(error)
+
+    # --- when the transaction is over ---
+
+    def committed(self) -> None:
+        """The tables are written."""
+        operation, nested = self.operation, self._nested
+        if operation.ended:
+            return
+        for table, _ in self._writes:
+            if nested is None:
+                operation.generate("target", table.artifact())
+            elif operation.waits:
+                operation.generate("target", nested.written(operation, table))
+            elif table not in nested.committed:
+                nested.committed.append(table)  # what is put there is looked at when it returns
+        self._count()
+
+    def undone(self, outcome: Outcome) -> None:
+        """They are not."""
+        makers = self.connection.known.makers
+        for uri, before in reversed(self._makers):
+            if before is None:
+                makers.pop(uri, None)
+            else:
+                makers[uri] = before
+        if not self.operation.ended:
+            self.operation.state({semconv.TRANSACTION: outcome})
+            self._count()
+
+    def _count(self) -> None:
+        if self._mine and self.calls > 1:
+            self.operation.state({semconv.DB_BATCH: self.calls})
+
+
+class Sent:
+    """A text of statements that a driver is about to send to its database."""
+
+    __slots__ = ("_again", "_connection", "_found", "_text", "executing")
+
+    def __init__(
+        self,
+        connection: Connection,
+        call: Callable[[], Call],
+        caller: Caller,
+        text: str,
+        *,
+        group: object = None,
+        parameters: object = None,
+        rows: object = None,
+        ask: Ask | None = None,
+    ) -> None:
+        """``parameters`` are those of one execution, ``rows`` those of many; what is sent for one
+        ``group`` again and again is one operation. ``ask`` asks the database what names stand for,
+        where that has not been done."""
+        self._connection = connection
+        self._text = text
+        self._found: tuple[Statement, ...] = ()
+        self.executing: Executing | None = None
+        last: Executing | None = connection.last
+        self._again = last if last is not None and last.repeats(text, caller, group) else None
+        if self._again is not None or (caller is None and not connection.transaction):
+            return
+        self._found = parsed(connection, text)
+        if caller is None or not any(one.is_operation for one in self._found):
+            return
+        if isinstance(caller, FrameType) and run.excludes(call().full_name):
+            return
+        if ask is not None:
+            connection.look_up(self._found, ask)
+        executing = Executing(connection, call, caller, text, self._found, group)
+        if executing.touches:
+            self.executing = executing
+            if rows is not None:
+                executing.given(rows)
+            elif parameters and any(one.is_query for one in self._found):
+                executing.with_parameters(parameters)
+            executing.enter()
+
+    def leave(self) -> None:
+        """What runs from now on until its end is the program's own."""
+        if self.executing is not None:
+            self.executing.operation.leave()
+
+    def returned(self, *, still_open: bool, calls: int = 1) -> Identity | None:
+        """The database has carried it out; what the rows are that it gives."""
+        if self._again is not None:
+            self._again.again(calls)
+            if not still_open and self._connection.transaction:
+                self._connection.ended()
+            return None
+        if self.executing is not None:
+            return self.executing.returned(
+                self._found, still_open=still_open, calls=calls, text=self._text
+            )
+        if self._found:
+            self._connection.learn(self._found, self._text)
+            self._connection.control(self._found, self._text, still_open=still_open)
+        return None
+
+    def failed(self, error: BaseException, *, still_open: bool) -> None:
+        """The database, or the driver, has refused it."""
+        if self.executing is not None:
+            self.executing.failed(error)
+        elif self._again is not None:
+            self._again.failed_again(error)
+        self._connection.last = None
+        if not still_open and self._connection.transaction:
+            self._connection.ended(undone=True)
+
+
+def commented(text: str, operation: OpenOperation) -> str:
+    """A statement with its traceparent at the end, as sqlcommenter writes it; unchanged where a
+    comment is in it already (https://google.github.io/sqlcommenter/spec)."""
+    if "--" in text or "/*" in text or ";" in text:
+        return text
+    context = operation.span.get_span_context()
+    flags = int(context.trace_flags)
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
+    return f"{text} /*traceparent='{parent}'*/"
+
+
+def told(missing: str, fault: BaseException) -> None:
+    """A fault of ours, told; Ctrl-C raised."""
+    if not isinstance(fault, Exception):
+        raise fault
+    faults.tell(missing, fault)

@@ -1,0 +1,377 @@
+"""Statements that cursors send, and what is fetched of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sized
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._queries import Sent, caller_of, commented, told
+from otelprov.instrumentation._wrapping import followed
+from otelprov.instrumentation.psycopg.connections import (
+    ask,
+    ask_async,
+    can_be_asked,
+    connections,
+    is_open,
+    known_of,
+    originals,
+    question_for,
+)
+from otelprov.recording import faults
+from otelprov.recording.recorder import Call
+from otelprov.recording.run import run
+
+OWN: Final = frozenset({"psycopg", "psycopg_binary", "psycopg_c", "psycopg_pool"})
+
+
+def _text(cursor: Any, query: Any) -> str | None:
+    if isinstance(query, str):
+        return query
+    if isinstance(query, bytes):
+        return query.decode("utf-8", "replace")
+    as_string = getattr(query, "as_string", None)
+    return str(as_string(cursor)) if as_string is not None else None
+
+
+class _Statement:
+    """One call of a cursor's that sends a statement."""
+
+    __slots__ = ("calls", "cursor", "known", "many", "name", "query", "sent", "text")
+
+    def __init__(self, name: str, cursor: Any, query: Any, many: object) -> None:
+        self.name = name
+        self.cursor = cursor
+        self.query = query
+        self.many = many
+        self.calls = 1
+        self.sent: Sent | None = None
+        self.known = known_of(cursor.connection)
+        self.text = _text(cursor, query)
+
+    @property
+    def question(self) -> str | None:
+        """What is to be asked first."""
+        if self.known is None or not can_be_asked(self.cursor.connection):
+            return None
+        return question_for(self.known, self.text)
+
+    def begin(self, caller: Any, parameters: object, *, prepared: bool) -> Any:
+        """It is to be sent: in which form."""
+        if self.known is None or self.text is None:
+            return self.query
+        many = self.many
+        self.sent = Sent(
+            self.known,
+            _CALLS[self.name],
+            caller,
+            self.text,
+            parameters=parameters if many is None else None,
+            rows=many if isinstance(many, list) else None,
+        )
+        if isinstance(many, Sized):
+            self.calls = len(many)
+        executing = self.sent.executing
+        if (
+            run.settings.sql_comment
+            and executing is not None
+            and self.name in ("execute", "stream")
+            and isinstance(self.query, str)
+            and not prepared
+        ):
+            return commented(self.query, executing.operation)
+        return self.query
+
+    def returned(self) -> None:
+        """It was carried out."""
+        sent, cursor = self.sent, self.cursor
+        if sent is None:
+            return
+        with faults.contained("the end of a statement was not recorded"):
+            calls = self.calls
+            if self.name == "executemany" and not isinstance(self.many, Sized):
+                calls = max(int(cursor.rowcount), 1)
+            identity = sent.returned(still_open=is_open(cursor.connection), calls=calls)
+            if identity is not None:
+                registry.assign(cursor, identity)
+            else:
+                registry.forget(cursor)
+
+    def failed(self, error: BaseException) -> None:
+        """It was refused."""
+        if self.sent is not None:
+            with faults.contained("the end of a statement was not recorded"):
+                self.sent.failed(error, still_open=is_open(self.cursor.connection))
+
+
+def _prepares(cursor: Any, keywords: dict[str, Any]) -> bool:
+    """Whether the program asks for a prepared statement, whose text has to stay the same."""
+    return bool(keywords.get("prepare")) or type(cursor).__name__.startswith("Raw")
+
+
+def _given(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    return arguments[0] if arguments else keywords.get("params", keywords.get("params_seq"))
+
+
+def _started(
+    name: str, cursor: Any, query: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> _Statement:
+    many = _given(arguments, keywords) if name == "executemany" else None
+    return _Statement(name, cursor, query, many)
+
+
+def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    if name == "execute" and "execute" not in originals:
+        originals["execute"] = original
+
+    def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
+        statement = None
+        if run.active:
+            try:
+                caller = caller_of(sys._getframe(1), OWN)
+                if caller is not None or connections.get(self.connection) is not None:
+                    statement = _started(name, self, query, args, kwargs)
+                    question = statement.question if caller is not None else None
+                    if question is not None and statement.known is not None:
+                        ask(originals["execute"], self.connection, statement.known, question)
+                    prepared = _prepares(self, kwargs)
+                    query = statement.begin(caller, _given(args, kwargs), prepared=prepared)
+            except BaseException as fault:
+                told("a statement was not recorded", fault)
+        try:
+            result = original(self, query, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if statement is not None:
+                statement.failed(error)
+            raise
+        if statement is not None:
+            statement.returned()
+        return result
+
+    return wrapper
+
+
+def executing_async(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    if name == "execute" and "execute, async" not in originals:
+        originals["execute, async"] = original
+
+    async def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
+        statement = None
+        if run.active:
+            try:
+                caller = caller_of(sys._getframe(1), OWN)
+                if caller is not None or connections.get(self.connection) is not None:
+                    statement = _started(name, self, query, args, kwargs)
+                    question = statement.question if caller is not None else None
+                    if question is not None and statement.known is not None:
+                        execute = originals["execute, async"]
+                        await ask_async(execute, self.connection, statement.known, question)
+                    prepared = _prepares(self, kwargs)
+                    query = statement.begin(caller, _given(args, kwargs), prepared=prepared)
+            except BaseException as fault:
+                told("a statement was not recorded", fault)
+        try:
+            result = await original(self, query, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if statement is not None:
+                statement.failed(error)
+            raise
+        if statement is not None:
+            statement.returned()
+        return result
+
+    return wrapper
+
+
+def _begun(name: str, cursor: Any, query: Any, caller: Any, parameters: Any) -> Any:
+    """A statement of ``stream`` or ``copy``, or None; and the form in which it is sent."""
+    statement = None
+    try:
+        if run.active and caller is not None:
+            statement = _Statement(name, cursor, query, None)
+            query = statement.begin(caller, parameters, prepared=False)
+    except BaseException as fault:
+        told("a statement was not recorded", fault)
+    return statement, query
+
+
+def _asked(cursor: Any, query: Any, caller: Any) -> None:
+    """Ask what the names of a statement stand for."""
+    if not run.active or caller is None:
+        return
+    with faults.contained("the tables of a statement are not known"):
+        statement = _Statement("execute", cursor, query, None)
+        question = statement.question
+        if question is not None and statement.known is not None:
+            ask(originals["execute"], cursor.connection, statement.known, question)
+
+
+async def _asked_async(cursor: Any, query: Any, caller: Any) -> None:
+    if not run.active or caller is None:
+        return
+    with faults.contained("the tables of a statement are not known"):
+        statement = _Statement("execute", cursor, query, None)
+        question = statement.question
+        if question is not None and statement.known is not None:
+            execute = originals["execute, async"]
+            await ask_async(execute, cursor.connection, statement.known, question)
+
+
+def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
+        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        _asked(self, query, caller)
+        statement, query = _begun("stream", self, query, caller, _given(args, kwargs))
+        if statement is not None and statement.sent is not None:
+            statement.sent.leave()  # the program's own code runs between two rows
+        try:
+            yield from original(self, query, *args, **kwargs)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if statement is not None:
+                statement.failed(error)
+                statement = None
+            raise
+        finally:
+            if statement is not None:
+                statement.returned()
+
+    return wrapper
+
+
+def streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
+        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        await _asked_async(self, query, caller)
+        statement, query = _begun("stream", self, query, caller, _given(args, kwargs))
+        if statement is not None and statement.sent is not None:
+            statement.sent.leave()
+        rows = original(self, query, *args, **kwargs)
+        try:
+            async for row in rows:
+                yield row
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if statement is not None:
+                statement.failed(error)
+                statement = None
+            raise
+        finally:
+            await rows.aclose()
+            if statement is not None:
+                statement.returned()
+
+    return wrapper
+
+
+def copying(original: Any) -> Callable[..., Any]:
+    generator = original.__wrapped__  # what contextlib has made a context manager of
+
+    def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
+        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        _asked(self, statement, caller)
+        begun, _ = _begun("copy", self, statement, caller, None)
+        if begun is not None and begun.sent is not None:
+            begun.sent.leave()
+        try:
+            yield from generator(self, statement, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if begun is not None:
+                begun.failed(error)
+            raise
+        if begun is not None:
+            begun.returned()
+
+    return contextmanager(wrapper)
+
+
+_ENTERED: Final = frozenset({"__aenter__", "__aexit__"})
+
+
+def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
+        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        await _asked_async(self, statement, caller)
+        begun, _ = _begun("copy", self, statement, caller, None)
+        if begun is not None and begun.sent is not None:
+            begun.sent.leave()
+        try:
+            async with original(self, statement, *args, **kwargs) as copy:
+                yield copy
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+                inner = error.__traceback__
+                if inner is not None and inner.tb_frame.f_code.co_name in _ENTERED:
+                    error.__traceback__ = inner.tb_next  # contextlib's, once more
+            if begun is not None:
+                begun.failed(error)
+            raise
+        if begun is not None:
+            begun.returned()
+
+    return asynccontextmanager(wrapper)
+
+
+# --- what is fetched ------------------------------------------------------------------------------
+
+
+def _note(cursor: Any, rows: Any) -> None:
+    with faults.contained("the rows of a statement are not known"):
+        identity = registry.lookup(cursor)
+        if identity is not None and identity.artifact is not None and type(rows) is list and rows:
+            registry.fetched(rows, identity.artifact)
+
+
+def fetching(original: Callable[..., Any]) -> Callable[..., Any]:
+    if original.__name__ == "fetchall":
+        originals.setdefault("fetchall", original)
+
+    def after(_: Any, rows: Any, cursor: Any, *__: Any, **___: Any) -> None:
+        _note(cursor, rows)
+
+    return followed(original, after, "the rows of a statement are not known")
+
+
+def fetching_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    if original.__name__ == "fetchall":
+        originals.setdefault("fetchall, async", original)
+
+    async def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            rows = await original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            _note(self, rows)
+        return rows
+
+    return wrapper
+
+
+def _call(name: str) -> Callable[[], Call]:
+    def call() -> Call:
+        import psycopg
+
+        return Call("psycopg", name, "query", psycopg.__version__, client=True)
+
+    return call
+
+
+_CALLS: Final = {name: _call(name) for name in ("execute", "executemany", "stream", "copy")}

@@ -1,0 +1,352 @@
+"""SQLAlchemy: the statements that engines, connections and sessions send, through its own events.
+
+``before_cursor_execute``, ``after_cursor_execute`` and ``handle_error`` are told of each statement
+in the form in which the driver gets it, whatever it was made of. The event ``commit`` comes before
+the commit, so the dialect's ``do_commit`` is looked at, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._databases import (
+    Connection,
+    place_of_driver,
+    place_of_url,
+)
+from otelprov.instrumentation._queries import Sent, caller_of, commented, told
+from otelprov.instrumentation._table import Entry, step
+from otelprov.instrumentation._wrapping import followed
+from otelprov.recording import faults
+from otelprov.recording.recorder import Call
+from otelprov.recording.run import run
+
+RECORDS: Final = (
+    "**query**: each statement that an engine, a connection or a session sends, of Core, the ORM "
+    "and asyncio, with the tables that it reads and writes, when its transaction is committed"
+)
+ODDITIES: Final = (
+    "The list that `all()`, `fetchall()` or `fetchmany()` of a result give is followed, and so is "
+    "that of `mappings()`; objects of the ORM, rows that are taken one by one, and a result that "
+    "is handed on as it is are not.",
+    "A statement that names no table makes no operation, nor does one that asks the database for "
+    "its catalogue.",
+)
+OWN: Final = frozenset({"sqlalchemy", "greenlet"})
+
+
+class _Key:
+    """Under which a pooled connection keeps what is known of it, in its ``info``."""
+
+    def __repr__(self) -> str:
+        return "<otelprov>"
+
+
+_KEY: Final = _Key()
+
+
+class _State:
+    """What is known of a connection of a driver's."""
+
+    __slots__ = ("committing", "known", "rows", "sent")
+
+    def __init__(self, known: Connection) -> None:
+        self.known = known
+        self.sent: Sent | None = None
+        """What is being carried out."""
+        self.rows: object = None
+        """The list that the program gave for the next statement."""
+        self.committing = False
+        """Whether it was told to commit, and nobody has seen that it did."""
+
+
+def table() -> Iterable[Entry]:
+    """The whole library, which its package loads."""
+    listening = _Listening()
+    yield step(
+        "engine.default.DefaultDialect.do_commit", around=listening.begin, undo=listening.end
+    )
+    for owner, names in (
+        ("Result", ("all", "fetchall", "fetchmany")),
+        ("MappingResult", ("all", "fetchall", "fetchmany")),
+    ):
+        for name in names:
+            yield step(f"engine.result.{owner}.{name}", around=_listing)
+
+
+class _Listening:
+    """The events that are listened to."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], None]] = []
+
+    def begin(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Listen to all engines, and stand in for ``do_commit``."""
+        from sqlalchemy import Engine, event
+
+        for name, function, keywords in (
+            ("before_execute", _before_execute, {}),
+            ("before_cursor_execute", _before, {"retval": True}),
+            ("after_cursor_execute", _after, {}),
+            ("handle_error", _failed, {}),
+            ("begin", _begun, {}),
+            ("commit", _committing, {}),
+            ("rollback", _rolled_back, {}),
+            ("savepoint", _savepoint, {}),
+            ("rollback_savepoint", _back_to, {}),
+            ("release_savepoint", _released, {}),
+            ("commit_twophase", _committed_twophase, {}),
+            ("rollback_twophase", _rolled_back_twophase, {}),
+        ):
+            event.listen(Engine, name, function, **keywords)
+            self._undo.append(partial(event.remove, Engine, name, function))
+        return followed(original, _committed, "the end of a transaction was not recorded")
+
+    def end(self) -> None:
+        """Listen no more."""
+        while self._undo:
+            with faults.contained("an event of SQLAlchemy's is still listened to"):
+                self._undo.pop()()
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+def _state(connection: Any) -> _State | None:
+    """Of one of SQLAlchemy's connections."""
+    pooled = connection.connection
+    found = pooled.info.get(_KEY)
+    if found is None:
+        place = place_of_url(connection.engine.url)
+        driver = getattr(pooled, "driver_connection", None)
+        if place.system == "postgresql":
+            place = place_of_driver(driver) or place
+        schema = getattr(connection.dialect, "default_schema_name", None)
+        asks = place.system == "postgresql" and _is_postgres(driver)
+        found = pooled.info[_KEY] = _State(Connection(place, asks=asks, default_schema=schema))
+    return found if isinstance(found, _State) else None
+
+
+def _existing(connection: Any) -> _State | None:
+    """The same, where something is known already."""
+    try:
+        pooled = connection.connection
+    except Exception:  # it is closed or invalid
+        return None
+    found = pooled.info.get(_KEY)
+    return found if isinstance(found, _State) else None
+
+
+def _is_postgres(driver: Any) -> bool:
+    """Whether a driver's connection is to PostgreSQL itself: others speak its protocol."""
+    info = getattr(driver, "info", None)
+    ask = getattr(info, "parameter_status", None)
+    if info is None or ask is None:
+        return False
+    return int(info.server_version) >= 90600 and ask("crdb_version") is None
+
+
+def _ask(connection: Any, question: str) -> list[Any]:
+    pooled = connection.connection
+    cursor = pooled.cursor()
+    try:
+        cursor.execute(question)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+def _still_open(connection: Any) -> bool:
+    """Whether the transaction goes on after a statement, by what the driver says."""
+    pooled = connection.connection
+    driver = getattr(pooled, "driver_connection", None)
+    inside = getattr(driver, "in_transaction", None)
+    if isinstance(inside, bool):  # sqlite3, aiosqlite
+        return inside
+    status = getattr(getattr(driver, "info", None), "transaction_status", None)
+    if status is not None:  # psycopg
+        return int(status) != 0
+    return getattr(pooled.dbapi_connection, "autocommit", False) is not True
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+def _before_execute(connection: Any, _: Any, many: Any, __: Any, ___: Any) -> None:
+    if run.active and isinstance(many, list) and many:
+        with faults.contained("the rows that are written are not known"):
+            state = _state(connection)
+            if state is not None:
+                state.rows = many
+
+
+def _before(
+    connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+) -> tuple[str, Any]:
+    if run.active:
+        try:
+            state = _state(connection)
+            if state is not None:
+                statement = _begin(state, connection, statement, parameters, context, many)
+        except BaseException as fault:
+            told("a statement was not recorded", fault)
+    return statement, parameters
+
+
+def _begin(
+    state: _State, connection: Any, statement: str, parameters: Any, context: Any, many: bool
+) -> str:
+    _seen_to_commit(state)
+    caller = caller_of(sys._getframe(2), OWN)
+    rows, state.rows = state.rows, None
+    sent = state.sent = Sent(
+        state.known,
+        _call,
+        caller,
+        statement,
+        group=context if many else None,
+        parameters=None if many else parameters,
+        rows=rows,
+        ask=partial(_ask, connection),
+    )
+    executing = sent.executing
+    if (
+        run.settings.sql_comment
+        and executing is not None
+        and not many
+        and state.known.place.system != "sqlite"
+    ):
+        return commented(statement, executing.operation)
+    return statement
+
+
+def _after(connection: Any, _: Any, __: str, parameters: Any, context: Any, many: bool) -> None:
+    state = _existing(connection) if run.active else None
+    if state is None or state.sent is None:
+        return
+    with faults.contained("the end of a statement was not recorded"):
+        sent, state.sent = state.sent, None
+        calls = len(parameters) if many and isinstance(parameters, (list, tuple)) else 1
+        identity = sent.returned(still_open=_still_open(connection), calls=calls)
+        if identity is not None and context is not None:
+            registry.assign(context, identity)
+
+
+def _failed(said: Any) -> None:
+    connection = said.connection
+    state = _existing(connection) if connection is not None else None
+    if state is None:
+        return
+    with faults.contained("the end of a statement was not recorded"):
+        error = said.original_exception
+        lost = bool(said.is_disconnect)
+        still_open = not lost and _still_open(connection)
+        if state.sent is not None:
+            sent, state.sent = state.sent, None
+            sent.failed(error, still_open=still_open)
+        elif state.committing and not still_open:
+            state.known.transaction.undone("unknown" if lost else "rolled back")
+        state.committing = False
+
+
+def _seen_to_commit(state: _State) -> None:
+    """Something comes after a commit of a dialect of its own, so that has succeeded."""
+    if state.committing:
+        state.committing = False
+        state.known.ended()
+
+
+def _of(function: Callable[..., None]) -> Callable[..., None]:
+    """An event about a transaction, where anything is known of its connection."""
+
+    def told_of(connection: Any, *arguments: Any) -> None:
+        with faults.contained("the end of a transaction was not recorded"):
+            state = _existing(connection) if run.active else None
+            if state is not None:
+                function(state, *arguments)
+
+    return told_of
+
+
+def _state_begun(state: _State) -> None:
+    _seen_to_commit(state)
+    state.known.transaction.undone("unknown")  # nobody has seen how the one before has ended
+
+
+def _state_committing(state: _State) -> None:
+    state.committing = True
+
+
+def _state_rolled_back(state: _State) -> None:
+    _seen_to_commit(state)
+    state.known.ended(undone=True)
+
+
+def _state_savepoint(state: _State, name: str) -> None:
+    state.known.savepoint(name)
+
+
+def _state_back_to(state: _State, name: str, _: Any) -> None:
+    state.known.back_to(name)
+
+
+def _state_released(state: _State, name: str, _: Any) -> None:
+    state.known.release(name)
+
+
+def _state_committed_twophase(state: _State, _: Any, __: bool) -> None:
+    state.committing = True
+
+
+def _state_rolled_back_twophase(state: _State, _: Any, __: bool) -> None:
+    state.known.ended(undone=True)
+
+
+_begun = _of(_state_begun)
+_committing = _of(_state_committing)
+_rolled_back = _of(_state_rolled_back)
+_savepoint = _of(_state_savepoint)
+_back_to = _of(_state_back_to)
+_released = _of(_state_released)
+_committed_twophase = _of(_state_committed_twophase)
+_rolled_back_twophase = _of(_state_rolled_back_twophase)
+
+
+def _committed(_: Any, __: object, ___: Any, pooled: Any) -> None:
+    """``do_commit`` has returned."""
+    found = getattr(pooled, "info", {}).get(_KEY)
+    if isinstance(found, _State):
+        _seen_to_commit(found)
+
+
+# --- what is fetched ------------------------------------------------------------------------------
+
+
+def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
+    return followed(original, _listed, "the rows of a statement are not known")
+
+
+def _listed(_: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
+    if type(rows) is not list or not rows:
+        return
+    for _number in range(4):
+        context = getattr(result, "context", None)
+        if context is not None:
+            identity = registry.lookup(context)
+            if identity is not None and identity.artifact is not None:
+                registry.fetched(rows, identity.artifact)
+            return
+        result = getattr(result, "_real_result", None) or getattr(result, "raw", None)
+
+
+def _call() -> Call:
+    import sqlalchemy
+
+    return Call("sqlalchemy", "execute", "query", sqlalchemy.__version__, client=True)
+
+
+TABLES = {"sqlalchemy": table}

@@ -1,0 +1,323 @@
+"""sqlite3: connections that the program opens, through a factory.
+
+Its classes are written in C and cannot be patched, so ``sqlite3.connect`` makes a connection of a
+subclass, which makes cursors of another: real ones, under the same names. A program's own factory
+is left alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._databases import Connection as Known
+from otelprov.instrumentation._databases import is_idle, sqlite_place
+from otelprov.instrumentation._programs import owner
+from otelprov.instrumentation._queries import Sent, caller_of, told
+from otelprov.instrumentation._table import Entry, step
+from otelprov.instrumentation._wrapping import disguise
+from otelprov.recording import faults
+from otelprov.recording.recorder import Call
+from otelprov.recording.run import run
+
+RECORDS: Final = (
+    "**query**: `execute`, `executemany` and `executescript` of connections and cursors, with the "
+    "tables that they read and write"
+)
+ODDITIES: Final = (
+    "Connections that the program opens are recorded, not those that packages open for themselves, "
+    "nor those of a factory of the program's own. `type(connection)` is a subclass of "
+    "`sqlite3.Connection`.",
+    "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
+)
+OWN: Final = frozenset({"sqlite3", "_sqlite3"})
+MAX_IDLE: Final = 500
+"""Characters of a statement that may be one to pass by."""
+
+
+def table() -> Iterable[Entry]:
+    """The module."""
+    yield step("connect", around=_connecting)
+
+
+def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        if run.active:
+            try:
+                own = len(args) > 5 or kwargs.get("factory") not in (None, sqlite3.Connection)
+                if not own and _is_the_programs(sys._getframe(1)):
+                    kwargs["factory"] = Connection
+            except Exception as fault:
+                faults.tell("a connection is not recorded", fault)
+        try:
+            return original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return wrapper
+
+
+def _is_the_programs(frame: FrameType) -> bool:
+    """Whether the program opens it: packages keep caches and histories in SQLite."""
+    place: FrameType | None = frame
+    while place is not None and owner(place) == "standard":
+        place = place.f_back
+    return place is not None and owner(place) == "program" and not is_internal(place)
+
+
+# --- what stands in -------------------------------------------------------------------------------
+#
+# Each method is one frame, which is taken out of tracebacks.
+
+
+class Connection(sqlite3.Connection):
+    """A connection whose statements are recorded."""
+
+    __slots__ = ("__weakref__", "_otelprov")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._otelprov: Known | None = None
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        with faults.contained("a connection is not recorded"):
+            # Nothing of the program's (a trace, an authorizer) is on it yet.
+            listed = super().execute("PRAGMA database_list").fetchall()
+            path = next((path for _, name, path in listed if name == "main"), None)
+            self._otelprov = Known(sqlite_place(path))
+
+
+class Cursor(sqlite3.Cursor):
+    """A cursor whose statements are recorded."""
+
+    __slots__ = ()
+
+
+def _making(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``cursor``."""
+
+    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        if not args and not kwargs and self._otelprov is not None:
+            args = (Cursor,)
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return method
+
+
+def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """``execute`` and its like, of a cursor."""
+
+    def method(self, *args):  # type: ignore[no-untyped-def]
+        sent = None
+        if run.active and _is_idle(args):
+            registry.forget(self)  # its rows are others now
+        elif run.active:
+            try:
+                sent = _sent(name, self, args, sys._getframe(1))
+            except BaseException as fault:
+                told("a statement was not recorded", fault)
+        try:
+            result = original(self, *args)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if sent is not None:
+                _failed(sent, self, error)
+            raise
+        if sent is not None:
+            _returned(name, sent, self, args)
+        return result
+
+    return method
+
+
+def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a connection, whose original makes the cursor and runs it in C."""
+    original = getattr(sqlite3.Cursor, name)
+    single = name == "execute"
+
+    def method(self, *args):  # type: ignore[no-untyped-def]
+        sent = cursor = again = None
+        known = self._otelprov
+        if run.active and known is not None and known.last is not None and single and args:
+            try:
+                # A loop over rows: as little as can be.
+                if known.last.repeats(args[0], sys._getframe(1), None):
+                    again = known.last
+            except BaseException as fault:
+                told("a statement was not recorded", fault)
+        if again is None and run.active and known is not None and not _is_idle(args):
+            try:
+                cursor = self.cursor()
+                sent = _sent(name, cursor, args, sys._getframe(1))
+            except BaseException as fault:
+                cursor = None
+                if not isinstance(fault, sqlite3.Error):  # the connection is closed, say
+                    told("a statement was not recorded", fault)
+        try:
+            result = own(self, *args) if cursor is None else original(cursor, *args)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if again is not None:
+                with faults.contained("the end of a statement was not recorded"):
+                    again.failed_again(error)
+                    known.last = None
+                    if known.transaction and not _still_open(self):
+                        known.ended(undone=True)
+            elif sent is not None:
+                _failed(sent, cursor, error)
+            raise
+        if again is not None:
+            again.again(1)
+            if not self.in_transaction:
+                known.ended()
+        elif sent is not None:
+            _returned(name, sent, cursor, args)
+        return result
+
+    return method
+
+
+def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """``commit`` and its like."""
+
+    def method(self, *args):  # type: ignore[no-untyped-def]
+        try:
+            result = original(self, *args)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        known = self._otelprov
+        if known is not None and known.transaction:
+            with faults.contained("the end of a transaction was not recorded"):
+                known.ended(undone=name != "commit" and not (args and args[0] is None))
+        return result
+
+    return method
+
+
+def _fetching(original: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            rows = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            with faults.contained("the rows of a statement are not known"):
+                identity = registry.lookup(self)
+                if identity is not None and identity.artifact is not None and type(rows) is list:
+                    registry.fetched(rows, identity.artifact)
+        return rows
+
+    return method
+
+
+def _is_idle(args: tuple[Any, ...]) -> bool:
+    """Whether a call needs no look at all."""
+    text = args[0] if args else None
+    return type(text) is not str or (len(text) <= MAX_IDLE and is_idle(text, "sqlite"))
+
+
+def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
+    known: Known | None = cursor.connection._otelprov
+    if known is None:
+        return None
+    given = args[1] if len(args) > 1 else None
+    many = name == "executemany"
+    if name == "executescript" and known.transaction:
+        known.ended()  # it commits what was open
+    return Sent(
+        known,
+        _CALLS[name],
+        caller_of(frame, OWN),
+        args[0],
+        parameters=None if many else given,
+        rows=given if many and isinstance(given, list) else None,
+    )
+
+
+def _returned(name: str, sent: Sent, cursor: Any, args: tuple[Any, ...]) -> None:
+    with faults.contained("the end of a statement was not recorded"):
+        calls = 1
+        if name == "executemany":
+            calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
+        identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
+        if identity is not None:
+            registry.assign(cursor, identity)
+        else:
+            registry.forget(cursor)
+
+
+def _failed(sent: Sent, cursor: Any, error: BaseException) -> None:
+    with faults.contained("the end of a statement was not recorded"):
+        sent.failed(error, still_open=_still_open(cursor.connection))
+
+
+def _still_open(connection: Any) -> bool:
+    try:
+        return bool(connection.in_transaction)
+    except sqlite3.Error:  # it is closed
+        return False
+
+
+def _equip(kind: Any, original: Any, methods: dict[str, Callable[[Any], Any]]) -> None:
+    """Give a class its methods, under the names and places of the originals."""
+    kind.__module__ = "sqlite3"  # in a repr, and for who asks which driver it is
+    for name, around in methods.items():
+        setattr(
+            kind,
+            name,
+            disguise(around(getattr(original, name)), getattr(original, name), "sqlite3"),
+        )
+
+
+_STATEMENTS: Final = ("execute", "executemany", "executescript")
+
+
+def _call(name: str) -> Callable[[], Call]:
+    call = Call("sqlite3", name, "query", sqlite3.sqlite_version)
+    return lambda: call
+
+
+_CALLS: Final = {name: _call(name) for name in _STATEMENTS}
+_equip(
+    Cursor,
+    sqlite3.Cursor,
+    {
+        **{name: partial(_executing, name) for name in _STATEMENTS},
+        "fetchall": _fetching,
+        "fetchmany": _fetching,
+    },
+)
+_equip(
+    Connection,
+    sqlite3.Connection,
+    {
+        "cursor": _making,
+        **{name: partial(_executing_at_once, name) for name in _STATEMENTS},
+        **{name: partial(_ending, name) for name in ("commit", "rollback", "close", "__exit__")},
+    },
+)
+
+
+TABLES = {"sqlite3": table}

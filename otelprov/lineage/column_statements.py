@@ -1,0 +1,232 @@
+"""Where the columns come from of what a statement made: its text, and what its names stood for.
+
+The text is recorded without its literals: the files in it are question marks, and what was used
+says which (``otelprov.artifact.named``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from otelprov.lineage.column_sources import From, Question, Sources
+from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
+
+_TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
+_RELATION: Final = re.compile(
+    r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
+)
+_LIST: Final = re.compile(r"\[\s*('otelprov:\d+'(?:\s*,\s*'otelprov:\d+')+)\s*\]")
+
+
+def sources(question: Question) -> Sources:
+    """As ``column_sources.sources_of``."""
+    operation = question.operation
+    text = operation.statement or ""
+    made = question.made.artifact
+    if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
+        return Sources(reason="the statement is not recorded")
+    bound = _bound(question)
+    if re.match(r"\s*delete\b", text, re.IGNORECASE) and made.kind == "resource":
+        return _deleted(question)
+    readable = _readable(text, bound)
+    schema = {
+        name: tuple(names)
+        for name, ids in bound.items()
+        if (names := _common(question, ids)) is not None
+    }
+    # What DuckDB calls the source of a relation has the columns of the variable.
+    schema |= {(f"otelprov {name[0]}",): names for name, names in schema.items() if len(name) == 1}
+    found = _resolved(readable, tuple(schema.items()), _dialect(question))
+    if found.opaque and not found.columns:
+        return Sources(reason=found.opaque)
+    answer = _Answer(question, bound, found).sources()
+    if re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
+        return _appended(question, answer)
+    return answer
+
+
+_DIALECTS: Final = {
+    "postgresql": "postgres", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql",
+    "oracle.db": "oracle", "microsoft.sql_server": "tsql",
+}  # fmt: skip
+"""By the scheme of a table's URI, as sqlglot names them."""
+
+
+def _dialect(question: Question) -> str:
+    """Of the statement; DuckDB reads tables of other databases in its own."""
+    if question.operation.name.startswith("duckdb."):
+        return "duckdb"
+    artifacts = (question.made.artifact, *(usage.artifact for usage in question.used))
+    schemes = {(artifact.uri or "").partition(":")[0] for artifact in artifacts}
+    return next((_DIALECTS[one] for one in sorted(schemes) if one in _DIALECTS), "")
+
+
+def _appended(question: Question, found: Sources) -> Sources:
+    """The rows that were there before come from the same column."""
+    id_ = question.made.artifact.id
+    if all(one.artifact.id != id_ for one in question.used):
+        return found
+    columns = {
+        name: tuple(dict.fromkeys((*origins, From(id_, name, "identity"))))
+        for name, origins in found.columns.items()
+    }
+    for name in question.names(id_) or ():
+        columns.setdefault(name, (From(id_, name, "identity"),))
+    return replace(found, columns=columns)
+
+
+@lru_cache(maxsize=256)
+def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...], dialect: str) -> Columns:
+    found = columns_of(_TYPED.sub(r"\1 '1'", text), dict(schema), dialect)
+    if found.opaque and "?" in text:
+        # Some literals may not be a parameter: of a type, of an option. By a number it can be read,
+        # but then GROUP BY ? would be a position.
+        again = columns_of(_TYPED.sub(r"\1 '1'", text).replace("?", "1"), dict(schema), dialect)
+        if not again.opaque:
+            return replace(again, rows=(), rows_opaque="the statement without its literals")
+    return found
+
+
+def _bound(question: Question) -> dict[Name, list[str]]:
+    """By name in the statement: the ids of what was used under it."""
+    bound: dict[Name, list[str]] = {}
+    for usage in question.used:
+        artifact, passage = usage.artifact, usage.passage
+        names: list[Name] = [
+            (f"otelprov:{name[1:]}" if name.startswith("?") else name,)
+            for name in (passage.named if passage is not None else ())
+        ]
+        if artifact.kind == "resource" and artifact.name and artifact.uri and "#" in artifact.uri:
+            names.append(tuple(artifact.uri.rpartition("#")[2].split(".")))
+        for one in names:
+            bound.setdefault(one, []).append(artifact.id)
+    return bound
+
+
+def _readable(text: str, bound: dict[Name, list[str]]) -> str:
+    """The statement with a name in quotes for each question mark that stands for files. Of a list
+    of files the first name stands for all."""
+    marks = {name[0].partition(":")[2] for name in bound if name[0].startswith("otelprov:")}
+    parts = text.split("?")
+    found = [parts[0]]
+    for number, part in enumerate(parts[1:], 1):
+        found.append(f"'otelprov:{number}'" if str(number) in marks else "?")
+        found.append(part)
+    # Of a relation of a variable DuckDB gives the name of the variable to a query around it.
+    text = _RELATION.sub(lambda m: f"{m[1]}{m[2]}{_inner(m[1], bound)}", "".join(found))
+    return _LIST.sub(lambda m: _first(m[1], bound), text)
+
+
+def _first(listed: str, bound: dict[Name, list[str]]) -> str:
+    names = [one.strip().strip("'") for one in listed.split(",")]
+    every = dict.fromkeys(id_ for name in names for id_ in bound.get((name,), ()))
+    bound[(names[0],)] = list(every)
+    return f"'{names[0]}'"
+
+
+def _inner(name: str, bound: Iterable[Name]) -> str:
+    plain = name.strip('"')
+    return f'"otelprov {plain}"' if (plain,) in set(bound) else '"__duckdb_source_"'
+
+
+def _common(question: Question, ids: Sequence[str]) -> list[str] | None:
+    """The names of the columns of what stands under one name: several files have the same."""
+    known = [question.names(id_) for id_ in ids]
+    return known[0] if known and all(one == known[0] for one in known) else None
+
+
+def _deleted(question: Question) -> Sources:
+    id_ = question.made.artifact.id
+    names = question.names(id_) or []
+    return Sources(
+        {name: (From(id_, name, "identity"),) for name in names},
+        rows_reason="rows were deleted",
+        reason="the columns of the table are not known",
+    )
+
+
+class _Answer:
+    def __init__(self, question: Question, bound: dict[Name, list[str]], found: Columns) -> None:
+        self._question = question
+        self._bound = bound
+        self._found = found
+
+    def sources(self) -> Sources:
+        """The columns of what was made, by their names."""
+        question, found = self._question, self._found
+        columns: dict[str, tuple[From, ...]] = {}
+        reasons: dict[str, str] = {}
+        stars = [one for one in found.columns if one.name == "*"]
+        for column, name in zip(found.columns, self._names(), strict=True):
+            if name == "*":
+                continue
+            columns[name], why = self._of(column)
+            if why:
+                reasons[name] = why
+        names = question.made_names()
+        same_as = ""
+        if len(stars) == 1 and len(stars[0].origins) == 1:
+            # All that is not named comes from the one input, under the same name.
+            ids = self._ids(stars[0].origins[0])
+            same_as = ids[0] if len(ids) == 1 else ""
+            for name in names.columns if names is not None and ids else ():
+                if name not in columns:
+                    columns[name] = tuple(From(id_, name, "identity") for id_ in ids)
+        rows: list[From] = []
+        unsure = found.rows_opaque
+        for origin in found.rows:
+            ids = self._ids(origin)
+            rows += [From(id_, origin.column, origin.how) for id_ in ids]
+            unsure = unsure or ("" if ids else f"what {_said(origin)} is, is not known")
+        reason = found.opaque or "the columns of an input are not known"
+        rows = list(dict.fromkeys(rows))
+        return Sources(columns, reasons, tuple(rows), unsure, reason, same_as=same_as)
+
+    def _names(self) -> list[str]:
+        """What the columns are called in the result: as that says it, where it is in hand."""
+        own = [one.name for one in self._found.columns]
+        names = self._question.made_names()
+        if names is None or "*" in own:
+            return own
+        if len(names.columns) == len(own):
+            return list(names.columns)
+        return own
+
+    def _of(self, column: Column) -> tuple[tuple[From, ...], str]:
+        found: dict[From, None] = {}
+        why = column.opaque
+        for origin in column.origins:
+            ids = self._ids(origin)
+            if not ids:
+                why = why or f"what {_said(origin)} is, is not known"
+            for id_ in ids:
+                if origin.column is None:
+                    found.update(dict.fromkeys(self._question.every([id_])))
+                else:
+                    found[From(id_, origin.column, origin.how)] = None
+        if why:
+            return tuple(dict.fromkeys((*found, *self._question.every()))), why
+        return tuple(found), ""
+
+    def _ids(self, origin: Origin) -> list[str]:
+        """What stood under the name of an input."""
+        name = tuple(part.lower() for part in origin.table)
+        if name[0].startswith("otelprov "):
+            name = (name[0].removeprefix("otelprov "),)
+        exact: list[str] = []
+        for known, ids in self._bound.items():
+            other = tuple(part.lower() for part in known)
+            length = min(len(name), len(other))
+            if name[-length:] == other[-length:]:
+                if exact and set(exact) != set(ids):
+                    return []  # two inputs may be meant
+                exact = ids
+        return exact
+
+
+def _said(origin: Origin) -> str:
+    return ".".join(origin.table)

@@ -1,0 +1,328 @@
+"""Walks a lineage by columns: from a column back to those that it comes from, or on from it.
+
+The lineage says which operation made what; ``column_sources`` says of one operation where the
+columns come from of what it made. A column is followed through what its values come from; what
+decided which rows there are is said, and not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from otelprov._record import record
+from otelprov.lineage.column_sources import Question, Sources, is_by_name, sources_of
+from otelprov.lineage.graph import Direction, Lineage
+from otelprov.model import Names, Operation, Usage
+
+
+class Column(NamedTuple):
+    """A column of an artifact; ``name`` is None for any of its columns."""
+
+    artifact: str
+    name: str | None
+
+
+class ColumnEdge(NamedTuple):
+    """A column comes from another, by an operation."""
+
+    source: Column
+    target: Column
+    operation: str
+    how: str
+    """``identity``, ``transformation``, ``aggregation``, ``opaque``."""
+
+
+class RowEdge(NamedTuple):
+    """A column decided which rows there are of what an operation made, or in which order."""
+
+    source: Column
+    artifact: str
+    operation: str
+    how: str
+    """``filter``, ``join``, ``group_by``, ``sort``, ``opaque``."""
+
+
+class Opaque(NamedTuple):
+    """Why a column may come from any of those that lead to it, and not only from one."""
+
+    column: Column
+    operation: str
+    reason: str
+
+
+@record
+class ColumnLineage:
+    """Where columns come from, or what came of them."""
+
+    targets: tuple[Column, ...]
+    direction: Direction
+    lineage: Lineage
+    """The operations and artifacts that a column passes, and no others."""
+    edges: tuple[ColumnEdge, ...]
+    rows: tuple[RowEdge, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+
+
+class NoSuchColumn(Exception):
+    """A table has no column of this name; the message says which it has."""
+
+
+def columns(lineage: Lineage, names: Iterable[str]) -> ColumnLineage:
+    """Follow columns of the target of a lineage, in its direction.
+
+    Raises:
+        NoSuchColumn: the target has columns, and none of this name.
+    """
+    walk = _Walk(lineage)
+    targets = tuple(Column(lineage.target, name) for name in dict.fromkeys(names))
+    walk.check(targets)
+    if lineage.direction == "upstream":
+        walk.back(targets)
+    else:
+        walk.on(targets)
+    return walk.finish(targets)
+
+
+@dataclass
+class _Walk:
+    lineage: Lineage
+    operations: dict[str, Operation] = field(init=False)
+    edges: dict[ColumnEdge, None] = field(default_factory=dict)
+    rows: dict[RowEdge, None] = field(default_factory=dict)
+    opaque: dict[Opaque, None] = field(default_factory=dict)
+    _sources: dict[tuple[str, str], Sources | None] = field(default_factory=dict)
+    _asked: set[tuple[str, str]] = field(default_factory=set)
+    _names: dict[str, Names] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.operations = {one.id: one for one in self.lineage.operations}
+        for operation in self.lineage.operations:
+            for usage in (*operation.generated, *operation.used):
+                artifact = usage.artifact
+                if artifact.names is not None and not is_by_name(artifact):
+                    self._names.setdefault(artifact.id, artifact.names)
+
+    # --- names ---
+
+    def check(self, targets: Iterable[Column]) -> None:
+        """Whether the columns are there, where it is known which there are."""
+        for target in targets:
+            names = self._names_at(target.artifact, self._maker("", target.artifact))
+            if names is not None and names.complete:
+                every = [*names.columns, *(one for one in names.index if one is not None)]
+                if target.name not in every:
+                    listed = ", ".join(every[:20]) + (", …" if len(every) > 20 else "")
+                    raise NoSuchColumn(f"it has no column {target.name}; it has: {listed}")
+
+    def _maker(self, consumer: str, artifact: str) -> Operation | None:
+        made = self.lineage.makers.get((consumer, artifact))
+        return self.operations.get(made) if made else None
+
+    def _names_at(self, artifact: str, maker: Operation | None) -> Names | None:
+        """The names of the columns of an artifact, as an operation made it."""
+        known = self._names.get(artifact)
+        if known is not None:
+            return known
+        if maker is None or (maker.id, artifact) in self._asked:
+            return None
+        sources = self.sources(maker, artifact)
+        if sources is None or not sources.columns:
+            return None
+        return Names(
+            tuple(name for name in sources.columns if name not in sources.index),
+            sources.index,
+            not sources.reason or bool(sources.columns),
+        )
+
+    def sources(self, operation: Operation, artifact: str) -> Sources | None:
+        """Where the columns come from of what an operation made; None where it did not make it."""
+        key = (operation.id, artifact)
+        if key not in self._sources:
+            made = next((one for one in operation.generated if one.artifact.id == artifact), None)
+            self._asked.add(key)
+            self._sources[key] = (
+                None if made is None else sources_of(self._question(operation, made))
+            )
+            self._asked.discard(key)
+        return self._sources[key]
+
+    def _question(self, operation: Operation, made: Usage) -> Question:
+        # What a file holds is known by the table that went into it, and the other way round.
+        if made.artifact.names is None:
+            known = self._names.get(made.artifact.id)
+            for other in operation.generated:
+                if known is None and other.role == "content":
+                    known = other.artifact.names
+            if known is not None:
+                made = replace(made, artifact=replace(made.artifact, names=known))
+        own = {one.artifact.id: one.artifact.names for one in operation.used}
+
+        def names_of(id_: str) -> Names | None:
+            names = own.get(id_) or self._names_at(id_, self._maker(operation.id, id_))
+            taken = {
+                columns
+                for one in operation.inputs.values()
+                for beginning, columns in one.items()
+                if id_.startswith(beginning)
+            }
+            if names is None or len(taken) != 1:
+                return names
+            (columns,) = taken
+            if columns is None or len(columns) < 2 or columns[0] is not None:
+                return names
+            # Some of its columns were taken before, and nothing else of it was used.
+            return Names(tuple(one for one in columns if one is not None), names.index)
+
+        return Question(operation, made, names_of)
+
+    # --- back ---
+
+    def back(self, targets: Iterable[Column]) -> None:
+        """Follow columns to what they come from."""
+        seen: set[tuple[Column, str]] = set()
+        todo = [(target, self._maker("", target.artifact)) for target in targets]
+        while todo:
+            column, maker = todo.pop()
+            if maker is None or (column, maker.id) in seen:
+                continue
+            seen.add((column, maker.id))
+            for edge in self._edges_to(maker, column):
+                if edge.source != edge.target:  # the same content, somewhere else
+                    self.edges[edge] = None
+                todo.append((edge.source, self._maker(maker.id, edge.source.artifact)))
+
+    def _edges_to(self, maker: Operation, column: Column) -> Iterator[ColumnEdge]:
+        sources = self.sources(maker, column.artifact)
+        if sources is None:
+            return
+        for row in sources.rows:
+            source = Column(row.artifact, row.column)
+            self.rows[RowEdge(source, column.artifact, maker.id, row.how)] = None
+        names: list[str | None] = [column.name]
+        if column.name is None and sources.columns:
+            names = list(sources.columns)
+        for name in names:
+            if name not in sources.columns and sources.same_as:
+                other = Column(sources.same_as, column.name)
+                yield ColumnEdge(other, column, maker.id, "identity")
+                continue
+            if name is None or name not in sources.columns:
+                question = self._question(
+                    maker, next(o for o in maker.generated if o.artifact.id == column.artifact)
+                )
+                self.opaque[Opaque(column, maker.id, sources.reason or "no more is known")] = None
+                for one in question.anything():
+                    yield ColumnEdge(Column(one.artifact, one.column), column, maker.id, "opaque")
+                continue
+            if name in sources.reasons:
+                self.opaque[Opaque(column, maker.id, sources.reasons[name])] = None
+            for one in sources.columns[name]:
+                how = "opaque" if name in sources.reasons or column.name is None else one.how
+                yield ColumnEdge(Column(one.artifact, one.column), column, maker.id, how)
+
+    # --- on ---
+
+    def on(self, targets: Iterable[Column]) -> None:
+        """Follow columns to what came of them."""
+        seen: set[tuple[Column, str]] = set()
+        todo = [(target, "") for target in targets]
+        while todo:
+            column, maker = todo.pop()
+            if (column, maker) in seen:
+                continue
+            seen.add((column, maker))
+            for operation in self.lineage.operations:
+                if self.lineage.makers.get((operation.id, column.artifact)) != maker and not (
+                    maker == "" and (operation.id, column.artifact) not in self.lineage.makers
+                    and any(one.artifact.id == column.artifact for one in operation.used)
+                ):  # fmt: skip
+                    continue
+                for edge in self._edges_from(operation, column):
+                    if edge.source != edge.target:
+                        self.edges[edge] = None
+                    todo.append((edge.target, operation.id))
+
+    def _edges_from(self, operation: Operation, column: Column) -> Iterator[ColumnEdge]:
+        for usage in operation.generated:
+            made = usage.artifact.id
+            sources = self.sources(operation, made)
+            if sources is None:
+                continue
+            for row in sources.rows:
+                if row.artifact == column.artifact and _meets(row.column, column.name):
+                    self.rows[RowEdge(column, made, operation.id, row.how)] = None
+            for name, origins in sources.columns.items():
+                for one in origins:
+                    if one.artifact == column.artifact and _meets(one.column, column.name):
+                        target = Column(made, name)
+                        how = "opaque" if name in sources.reasons else one.how
+                        if name in sources.reasons:
+                            told = Opaque(target, operation.id, sources.reasons[name])
+                            self.opaque[told] = None
+                        yield ColumnEdge(column, target, operation.id, how)
+            if sources.same_as == column.artifact and column.name not in sources.columns:
+                yield ColumnEdge(column, Column(made, column.name), operation.id, "identity")
+            elif not sources.columns and any(
+                one.artifact.id == column.artifact for one in operation.used
+            ):
+                target = Column(made, None)
+                reason = sources.reason or "no more is known"
+                self.opaque[Opaque(target, operation.id, reason)] = None
+                yield ColumnEdge(column, target, operation.id, "opaque")
+
+    # --- the answer ---
+
+    def finish(self, targets: tuple[Column, ...]) -> ColumnLineage:
+        """What was walked, and of the lineage what a column passed."""
+        place = {one.id: number for number, one in enumerate(self.lineage.artifacts)}
+        order = {one.id: number for number, one in enumerate(self.lineage.operations)}
+        passed = {edge.operation for edge in self.edges}
+        passed |= {one.operation for one in self.opaque} | {one.operation for one in self.rows}
+        met = {target.artifact for target in targets}
+        met |= {column.artifact for edge in self.edges for column in (edge.source, edge.target)}
+        met |= {row.source.artifact for row in self.rows} | {row.artifact for row in self.rows}
+        lineage = replace(
+            self.lineage,
+            artifacts=tuple(one for one in self.lineage.artifacts if one.id in met),
+            operations=tuple(one for one in self.lineage.operations if one.id in passed),
+            edges=tuple(
+                edge for edge in self.lineage.edges if {edge.source, edge.target} <= met | passed
+            ),
+            gaps=tuple(gap for gap in self.lineage.gaps if gap.place in met | passed),
+        )
+
+        def column_key(column: Column) -> tuple[int, str]:
+            return place.get(column.artifact, -1), column.name or ""
+
+        return ColumnLineage(
+            targets,
+            self.lineage.direction,
+            lineage,
+            tuple(
+                sorted(
+                    self.edges,
+                    key=lambda one: (
+                        order[one.operation],
+                        column_key(one.target),
+                        column_key(one.source),
+                        one.how,
+                    ),
+                )
+            ),
+            tuple(
+                sorted(
+                    self.rows,
+                    key=lambda one: (order[one.operation], column_key(one.source), one.how),
+                )
+            ),
+            tuple(
+                sorted(self.opaque, key=lambda one: (order[one.operation], column_key(one.column)))
+            ),
+        )
+
+
+def _meets(one: str | None, other: str | None) -> bool:
+    """Whether two columns may be one: None is any."""
+    return one is None or other is None or one == other

@@ -1,0 +1,40 @@
+"""A database to record: SQLite in a file, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres
+import pytest
+from collectors import servers
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL of the tests' own."""
+    required = os.environ.get("OTELPROV_REQUIRE_SERVERS") == "1"
+    try:
+        servers.built(postgres.POSTGRES)
+    except servers.StackError as error:
+        if required:
+            raise
+        pytest.skip(str(error))
+    with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture
+def dsn(server: postgres.Postgres) -> str:
+    """The URL of an empty database, for psycopg."""
+    return server.url(server.database())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, for SQLAlchemy."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'shop.db'}"
+    dsn: str = request.getfixturevalue("dsn")
+    return dsn.replace("postgresql:", "postgresql+psycopg:")

@@ -1,0 +1,172 @@
+"""A real PostgreSQL for tests: a temporary cluster on a free loopback port, ended by process id.
+
+The programs are those of Debian's package, installed or, where they are not, fetched by apt-get and
+unpacked into the cache: nothing is installed, and no service is started. PostgreSQL refuses to run
+as root, so then it runs as `nobody`, in a directory of its own.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import collectors
+from collectors import servers
+
+SECONDS = 60.0
+"""How long it may take to start or to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package(servers.Server):
+    """A server of Debian's whose programs lie together in a directory of their own."""
+
+    def binary(self) -> Path:
+        """That of the newest version that is installed, or of the package in the cache."""
+        installed = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"), key=_version)
+        if installed:
+            return Path(installed[-1])
+        directory = servers.cache_directory() / "servers" / f"{self.name}-{self.key()}"
+        return directory / self.name
+
+
+def _version(path: str) -> float:
+    return float(Path(path).parts[4])
+
+
+def unpack(work: Path, log: Path) -> None:
+    """PostgreSQL and the libraries that this machine lacks, out of Debian's packages."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise servers.StackError(
+            "there is no PostgreSQL here, and no apt-get to fetch it with: install postgresql"
+        )
+    archives = work / "archives"
+    (archives / "partial").mkdir(parents=True)
+    fetch = [
+        "apt-get", "-qq", "-y", "--no-install-recommends", "--download-only",
+        "-o", f"Dir::Cache::Archives={archives}", "-o", "Debug::NoLocking=1",
+        "-o", "APT::Sandbox::User=root", "install", "postgresql",
+    ]  # fmt: skip
+    with log.open("wb") as output:
+        if subprocess.run(fetch, stdout=output, stderr=output, check=False).returncode:
+            # The list of packages is missing, or older than what the archive holds now.
+            for command in (["apt-get", "-qq", "update"], fetch):
+                subprocess.run(command, stdout=output, stderr=output, check=False)
+        for package in sorted(archives.glob("*.deb")):
+            command = ["dpkg-deb", "--extract", str(package), str(work / "package")]
+            subprocess.run(command, stdout=output, stderr=output, check=True)
+    found = sorted((work / "package").glob("usr/lib/postgresql/*/bin/postgres"))
+    if not found:
+        raise servers.StackError(
+            f"apt-get cannot fetch PostgreSQL; the end of {log}:\n{servers.tail(log)}"
+        )
+    (work / "postgres").symlink_to(found[-1].relative_to(work))
+
+
+POSTGRES = Package("postgres", (), unpack, companions=("package",), minutes=1)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server, and who may ask it."""
+
+    port: int
+    password: str
+    host: str = "127.0.0.1"
+    user: str = "otelprov"
+
+    def url(self, database: str, driver: str = "") -> str:
+        """For SQLAlchemy with ``postgresql+psycopg``, for psycopg without a driver."""
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
+
+    def database(self) -> str:
+        """A new, empty database."""
+        import psycopg
+
+        name = f"shop_{secrets.token_hex(4)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return name
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """Make a cluster, start its server, and end it."""
+    binary = servers.built(POSTGRES).resolve()
+    directory = Path(tempfile.mkdtemp(prefix="otelprov-postgres-"))
+    try:
+        user = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            if not str(binary).startswith("/usr/"):  # a cache that only root can read
+                shutil.copytree(binary.parents[5], directory / "package", symlinks=True)
+                binary = directory / "package" / binary.relative_to(binary.parents[5])
+            os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        directory.chmod(0o755)
+        root = binary.parents[5]
+        libraries = [str(one) for one in root.glob("usr/lib/*-linux-gnu")] if root.name else []
+        environment = {"LC_ALL": "C", "PATH": os.environ["PATH"], "HOME": str(directory)}
+        if libraries:
+            environment["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+        password = secrets.token_hex(8)
+        (directory / "password").write_text(password)
+        data = directory / "data"
+        command = [
+            str(binary.with_name("initdb")), "--pgdata", str(data), "--username", "otelprov",
+            "--pwfile", str(directory / "password"), "--auth", "scram-sha-256",
+            "--encoding", "UTF8", "--no-locale", "--no-sync",
+        ]  # fmt: skip
+        made = subprocess.run(
+            command, env=environment, cwd=directory, capture_output=True, text=True, check=False,
+            **user,
+        )  # fmt: skip
+        if made.returncode:
+            raise servers.StackError(f"initdb failed:\n{made.stdout}{made.stderr}")
+        port = collectors.free_ports("postgres")["postgres"]
+        log = (directory / "log").open("wb")
+        with log:
+            process = subprocess.Popen(
+                [
+                    str(binary), "-D", str(data), "-p", str(port), "-c", "fsync=off",
+                    "-c", "listen_addresses=127.0.0.1",
+                    "-c", f"unix_socket_directories={directory}",
+                    "-c", "max_connections=50", "-c", "max_prepared_transactions=4",
+                ],
+                env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, **user,
+            )  # fmt: skip
+        try:
+            _wait(process, port, directory / "log")
+            yield Postgres(port, password)
+        finally:
+            process.terminate()  # it waits for clients
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.send_signal(2)  # it ends their sessions
+                process.wait(SECONDS)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            if b"ready to accept connections" in log.read_bytes():
+                return
+        time.sleep(0.05)
+    raise servers.StackError(f"PostgreSQL does not answer; the end of {log}:\n{servers.tail(log)}")

@@ -1,0 +1,86 @@
+"""What a statement of SQLite's or PostgreSQL's reads and writes, by its parse."""
+
+from __future__ import annotations
+
+import pytest
+
+from otelprov.instrumentation._statements import statements
+
+# The dialect; what it reads, what it writes, and whether rows come back.
+SAID: dict[tuple[str, str], tuple[str, str, bool]] = {
+    ("postgres", 'SELECT * FROM Orders o JOIN app."Other" USING (k)'): (
+        "orders app.Other",
+        "",
+        True,
+    ),
+    ("postgres", "INSERT INTO T (a) VALUES (%(a)s) RETURNING id"): ("", "t", True),
+    ("postgres", "INSERT INTO t SELECT * FROM u ON CONFLICT (a) DO UPDATE SET b = excluded.b"): (
+        "u",
+        "t",
+        False,
+    ),
+    ("postgres", "SELECT * INTO made FROM t"): ("t", "made", False),
+    ("postgres", "CREATE MATERIALIZED VIEW mv AS SELECT * FROM t"): ("t", "mv", False),
+    ("postgres", "CREATE TABLE t (k int REFERENCES other (id))"): ("", "t", False),
+    ("postgres", "COPY Orders (a, b) FROM STDIN (FORMAT csv, HEADER)"): ("", "orders", False),
+    ("postgres", "COPY app.orders TO STDOUT"): ("app.orders", "", True),
+    ("postgres", "COPY (SELECT a FROM t JOIN u USING (k)) TO STDOUT WITH BINARY"): (
+        "t u",
+        "",
+        True,
+    ),
+    ("postgres", "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE"): ("s", "t", False),
+    ("postgres", "DELETE FROM a USING b WHERE a.x = b.x"): ("b", "a", False),
+    ("postgres", "SELECT * FROM t, generate_series(1, 3) FOR UPDATE"): ("t", "", True),
+    ("sqlite", "REPLACE INTO t VALUES (?, :b, @c)"): ("", "t", False),
+    ("sqlite", "INSERT OR IGNORE INTO t SELECT * FROM u"): ("u", "t", False),
+    ("sqlite", "SELECT * FROM t, json_each(t.v) WHERE k = :k"): ("t", "", True),
+    ("mysql", "INSERT INTO `shop`.`t` SELECT * FROM `u`"): ("u", "shop.t", False),
+}
+
+
+@pytest.mark.parametrize(("dialect", "text"), SAID)
+def test_a_statement_reads_and_writes_what_it_names(dialect: str, text: str) -> None:
+    (found,) = statements(text, dialect)
+    names, target, gives = SAID[dialect, text]
+    assert {".".join(name) for name in found.reads} == set(names.split())
+    assert ".".join(found.target or ()) == target
+    assert found.is_query is gives
+    assert found.unknown == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WITH gone AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM gone",
+        "SELECT * FROM of_my_own(1)",
+        "REFRESH MATERIALIZED VIEW mv",
+        "DO $$ BEGIN END $$",
+    ],
+)
+def test_what_cannot_be_seen_in_a_statement_is_said(text: str) -> None:
+    (found,) = statements(text, "postgres")
+    assert found.unknown
+
+
+@pytest.mark.parametrize(
+    "word", ["SAVEPOINT a", "RELEASE a", "LISTEN x", "BEGIN", "COMMIT", "SHOW x"]
+)
+def test_statements_without_data_are_no_operations(word: str) -> None:
+    (found,) = statements(word, "postgres")
+    assert not found.is_operation
+
+
+def test_bulk_inserts_of_many_parameters_are_known_without_a_parse() -> None:
+    rows = ", ".join(f"(%(a__{n})s, %(b__{n})s)" for n in range(3000))
+    values = f'INSERT INTO app."T" (a, b) VALUES {rows} RETURNING id'
+    (found,) = statements(values, "postgres")
+    assert (found.target, found.is_query, found.unknown) == (("app", "T"), True, "")
+    selected = (
+        f"INSERT INTO t (a, b) SELECT p0::INTEGER, p1::FLOAT FROM (VALUES {rows}) "
+        "AS imp_sen(p0, p1, sen_counter) ORDER BY sen_counter RETURNING t.id"
+    )
+    (found,) = statements(selected, "postgres")
+    assert (found.target, found.reads, found.unknown) == (("t",), (), "")
+    (found,) = statements(f"INSERT INTO t (a, b) SELECT a, b FROM u WHERE (a, b) IN ({rows})")
+    assert found.unknown

@@ -22,6 +22,7 @@ from otelprov.cli.common import source_option, strict_settings
     metavar="N",
     help="With --explain: tell the first N rows that differ.  [default: 5]",
 )
+@click.option("--schema", is_flag=True, help="Print the id of the schema of each table, too.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -31,10 +32,11 @@ def identify(
     explain: bool,
     values: bool,
     rows: int | None,
+    schema: bool,
     form: str,
     source: str | None,
 ) -> int:
-    """Print the id of each PATH, and those of the table in it and of its schema.
+    """Print the id of each PATH, and that of the table in it.
 
     The ids are computed from the content alone; no journal is asked. A file that was written
     while recording also carries the id and the trace of what wrote it: verified if that id is
@@ -43,6 +45,7 @@ def identify(
     \b
       otelprov id out/report.parquet
       otelprov id data/*.csv --format json
+      otelprov id data/*.parquet --schema
 
     With --explain two are compared, A and B: Parquet and Arrow files as tables, directories of
     Parquet files too, other files by their bytes. It says which columns were added, removed,
@@ -83,7 +86,7 @@ def identify(
 
         click.echo(dump(found).encode(), nl=False)
     else:
-        _print(found)
+        _print(found, schema=schema)
     return int(failed)
 
 
@@ -149,7 +152,7 @@ def _identify(path: str) -> dict[str, Any]:
     }
 
 
-def _print(found: list[dict[str, Any]]) -> None:
+def _print(found: list[dict[str, Any]], *, schema: bool) -> None:
     from otelprov.render.words import clean
 
     for one in found:
@@ -160,7 +163,7 @@ def _print(found: list[dict[str, Any]]) -> None:
         table = one["table"]
         if table:
             click.echo(f"{table['id']}  {path}".encode())
-            if table["schema"]:
+            if schema and table["schema"]:
                 click.echo(f"{table['schema']}  {path}".encode())
         carried = one["carried"]
         if carried:

@@ -327,13 +327,15 @@ def test_id_prints_the_ids_of_files_and_of_the_tables_in_them(parquet: Path) -> 
     text.write_text("hello")
     table = table_in_file(parquet)
     assert table is not None
-    result = call("id", "out.parquet", "notes.txt")
+    result = call("id", "out.parquet", "notes.txt", "--schema")
     assert result.stdout.splitlines() == [
         f"{identify_path(parquet).id}  out.parquet",
         f"{table.id}  out.parquet",
         f"{table.schema_id}  out.parquet",
         f"{identify_path(text).id}  notes.txt",
     ]
+    shown = call("id", "out.parquet", "notes.txt").stdout.splitlines()
+    assert shown == [line for line in result.stdout.splitlines() if "schema:" not in line]
     first, second = json.loads(call("id", "out.parquet", "notes.txt", "--format", "json").stdout)
     expected = {"id": table.id, "rows": 3, "columns": 1, "schema": table.schema_id}
     assert first["table"] == expected

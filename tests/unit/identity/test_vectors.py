@@ -475,4 +475,4 @@ def _dtypes(dtype: Any) -> set[str]:
 def test_every_level_of_the_specification_is_reached() -> None:
     (levels,) = re.findall(r"The levels are ([^.]*)\.", section(2))
     read = {kind for _, vector in ALL for kind in vector}
-    assert set(re.findall(r"`(\w+)`", levels)) - read == {"block", "column"}
+    assert set(re.findall(r"`(\w+)`", levels)) - read == {"block", "column", "schema"}

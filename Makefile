@@ -89,6 +89,18 @@ harm: $(READY) ## the good part of the libraries' own suites, every fault, every
 test: lint types ## everything: lint, types, all tests
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal
 
+TORCH := .venv-torch
+
+.PHONY: torch
+torch: $(TORCH)/.ready ## the tests that need PyTorch, in an environment of their own (several GB)
+	$(TORCH)/bin/python -m pytest tests/integration/test_torch.py tests/unit/identity/test_tensors.py
+
+$(TORCH)/.ready: requirements/torch.lock pyproject.toml
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/torch.lock
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
 BENCHMARKS := .venv-benchmarks
 ZOO_PROCESSES ?= 2
 
@@ -132,3 +144,11 @@ lock-oldest: # the oldest versions that are supported
 	$(BIN)/uv pip compile requirements/contracts-oldest.in --no-deps --universal --python-version 3.10 \
 		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--quiet --output-file requirements/contracts-oldest.lock
+
+.PHONY: lock-torch
+lock: lock-torch
+lock-torch: # PyTorch and what its tests need
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml requirements/torch.in --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--prerelease if-necessary-or-explicit --quiet --output-file requirements/torch.lock

@@ -100,3 +100,9 @@ def masked(statement: str) -> tuple[str, list[str | None]]:
         if kind != "space":
             before = text
     return "".join(parts), literals
+
+
+def pieces(statement: str, length: int) -> list[str]:
+    """A long statement in pieces of at most ``length`` bytes."""
+    length = length if statement.isascii() else length // 4
+    return [statement[start : start + length] for start in range(0, len(statement), length)]

@@ -132,7 +132,7 @@ def _sparse(value: Any, name: str | None) -> Artifact:
 
 
 def _tensor(value: Any, name: str | None) -> Artifact:
-    shape = tuple(value.shape)
+    shape = tensors.shape(value)
     columns = shape[1] if len(shape) == 2 else None
     id_ = f"array:{tensors.digest(value).hex()}"
     return Artifact(

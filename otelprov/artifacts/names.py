@@ -49,18 +49,26 @@ def _kind(class_: Hashable) -> str | None:
 
 
 def _frame(columns: Any, index: Any) -> Names | None:
-    # Many tables of a pipeline share the very object that holds their labels, which never changes:
-    # it is held, so that its number stays its own.
-    found = _labels.get(id(columns))
+    # Each table has an index of its own for its labels; but the array in there, which never
+    # changes, is that of the table it was made of where that has the same (pandas 3.1). It is held,
+    # so that its number stays its own.
+    values = columns if columns.nlevels > 1 else getattr(columns, "_values", columns)
+    found = _labels.get(id(values))
     if found is None:
         if len(columns) > MAX_NAMES:
             return None
-        texts = [label if type(label) is str else _text(label) for label in columns.tolist()]
-        known = None if None in texts else tuple(text for text in texts if text is not None)
+        found = (values, _texts(values))
         if len(_labels) >= _KEPT:
             _labels.clear()
-        found = _labels[id(columns)] = (columns, known)
+        _labels[id(values)] = found
     return None if found[1] is None else _known(found[1], _levels(index))
+
+
+def _texts(values: Any) -> tuple[str, ...] | None:
+    arrow = getattr(values, "_pa_array", None)
+    labels = values.tolist() if arrow is None else arrow.to_pylist()  # 4 µs in place of 16
+    texts = [label if type(label) is str else _text(label) for label in labels]
+    return None if None in texts else tuple(text for text in texts if text is not None)
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""Networks and optimizers of PyTorch: what they hold, read without a call of theirs (section 18).
+"""Networks and optimizers of PyTorch: what they hold, read without a call of theirs (section 19).
 
 Not their ``state_dict()``: that runs hooks, and classes have their own.
 """

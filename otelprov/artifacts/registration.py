@@ -105,7 +105,8 @@ def description(kind: type) -> Description | None:
 
 def _find_awaited() -> None:
     with _lock:
-        for module in _awaited.keys() & sys.modules.keys():
+        # In the order in which they were described: a class may be awaited under two names.
+        for module in [name for name in _awaited if name in sys.modules]:
             names = _awaited[module]
             for name, found in tuple(names.items()):
                 class_ = classes.find(module, name)

@@ -1,4 +1,4 @@
-"""Tensors of PyTorch (section 18): the array that NumPy would make of one, without making it.
+"""Tensors of PyTorch (section 19): the array that NumPy would make of one, without making it.
 
 A tensor is read where its memory lies. Any call of PyTorch's own would be seen by what the program
 may have put in place around such calls: a mode that counts or replaces them, a profiler, autograd.
@@ -36,15 +36,34 @@ def is_tensor(value: object) -> bool:
     return torch is not None and type(value) in (torch.Tensor, torch.nn.Parameter)
 
 
+_torch: Any = None
+
+
 def loaded() -> Any:
     """PyTorch, where it is imported as a whole."""
-    torch = sys.modules.get("torch")
-    return torch if torch is not None and hasattr(torch, "compile") else None  # of its last lines
+    global _torch
+    if _torch is None:
+        torch = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "compile"):  # of its last lines
+            _torch = torch
+    return _torch
 
 
 def size(value: Any) -> int:
     """Bytes of a tensor's elements."""
-    return int(value.nelement()) * int(value.element_size())
+    with unseen():
+        return int(value.nelement()) * int(value.element_size())
+
+
+def unseen() -> Any:
+    """A block in which no mode or class of the program's is told of what is asked of tensors."""
+    return loaded()._C.DisableTorchFunction()
+
+
+def shape(tensor: Any) -> tuple[int, ...]:
+    """The size of each dimension."""
+    with unseen():
+        return tuple(tensor.shape)
 
 
 def digest(tensor: Any) -> bytes:
@@ -55,7 +74,7 @@ def digest(tensor: Any) -> bytes:
             numbers.
     """
     torch = loaded()
-    with torch._C.DisableTorchFunction():
+    with unseen():
         type_ = str(tensor.dtype).removeprefix("torch.")
         elements = _elements(torch, tensor, type_)
         shape = tuple(tensor.shape)

@@ -244,6 +244,11 @@ class Executing:
             self.operation.leave()
             self.operation.end(error)
 
+    def close(self, error: BaseException | None = None) -> None:
+        """It is over, whatever came between."""
+        if self._mine:
+            self.operation.end(error)
+
     def failed_again(self, error: BaseException) -> None:
         """The same was tried once more, and refused."""
         operation = OpenOperation(self._call(), None, {"query": bounded(self._text)}, ["query"])
@@ -320,11 +325,15 @@ class Sent:
         executing = Executing(connection, call, caller, text, self._found, group)
         if executing.touches:
             self.executing = executing
-            if rows is not None:
-                executing.given(rows)
-            elif parameters and any(one.is_query for one in self._found):
-                executing.with_parameters(parameters)
-            executing.enter()
+            try:
+                if rows is not None:
+                    executing.given(rows)
+                elif parameters and any(one.is_query for one in self._found):
+                    executing.with_parameters(parameters)
+                executing.enter()
+            except BaseException:
+                self.close()
+                raise
 
     def leave(self) -> None:
         """What runs from now on until its end is the program's own."""
@@ -347,6 +356,11 @@ class Sent:
             self._connection.control(self._found, self._text, still_open=still_open)
         return None
 
+    def close(self, error: BaseException | None = None) -> None:
+        """It is over, whatever came between: no operation stays the current one."""
+        if self.executing is not None:
+            self.executing.close(error)
+
     def failed(self, error: BaseException, *, still_open: bool) -> None:
         """The database, or the driver, has refused it."""
         if self.executing is not None:
@@ -367,6 +381,14 @@ def commented(text: str, operation: OpenOperation) -> str:
     flags = int(context.trace_flags)
     parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
     return f"{text} /*traceparent='{parent}'*/"
+
+
+def given_up(sent: Sent | None, fault: BaseException, error: BaseException | None = None) -> None:
+    """The end of a statement could not be recorded: no operation stays the current one for it."""
+    if sent is not None:
+        with faults.contained("the end of a statement was not recorded"):
+            sent.close(error)
+    told("the end of a statement was not recorded", fault)
 
 
 def told(missing: str, fault: BaseException) -> None:

@@ -504,12 +504,13 @@ def chunking(original: Function) -> Function:
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         pieces = original(*args, **kwargs)
-        if not run.active:
-            return pieces
-        itself: list[weakref.ref[Any]] = []
-        chunks = _chunks(step, pieces, itself, missing)
-        itself.append(weakref.ref(chunks))
-        return chunks
+        if run.active:
+            with faults.contained(missing):
+                itself: list[weakref.ref[Any]] = []
+                chunks = _chunks(step, pieces, itself, missing)
+                itself.append(weakref.ref(chunks))
+                return chunks
+        return pieces
 
     return wrapper
 

@@ -18,7 +18,7 @@ from otelprov.instrumentation._databases import (
     place_of_driver,
     place_of_url,
 )
-from otelprov.instrumentation._queries import Sent, caller_of, commented, told
+from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults
@@ -225,32 +225,37 @@ def _begin(
 
 
 def _after(connection: Any, _: Any, __: str, parameters: Any, context: Any, many: bool) -> None:
-    state = _existing(connection) if run.active else None
-    if state is None or state.sent is None:
-        return
-    with faults.contained("the end of a statement was not recorded"):
+    sent = None
+    try:
+        state = _existing(connection) if run.active else None
+        if state is None or state.sent is None:
+            return
         sent, state.sent = state.sent, None
         calls = len(parameters) if many and isinstance(parameters, (list, tuple)) else 1
         identity = sent.returned(still_open=_still_open(connection), calls=calls)
         if identity is not None and context is not None:
             registry.assign(context, identity)
+    except BaseException as fault:
+        given_up(sent, fault)
 
 
 def _failed(said: Any) -> None:
-    connection = said.connection
-    state = _existing(connection) if connection is not None else None
-    if state is None:
-        return
-    with faults.contained("the end of a statement was not recorded"):
-        error = said.original_exception
+    sent, error = None, said.original_exception
+    try:
+        connection = said.connection
+        state = _existing(connection) if connection is not None else None
+        if state is None:
+            return
+        sent, state.sent = state.sent, None
         lost = bool(said.is_disconnect)
         still_open = not lost and _still_open(connection)
-        if state.sent is not None:
-            sent, state.sent = state.sent, None
+        if sent is not None:
             sent.failed(error, still_open=still_open)
         elif state.committing and not still_open:
             state.known.transaction.undone("unknown" if lost else "rolled back")
         state.committing = False
+    except BaseException as fault:
+        given_up(sent, fault, error)
 
 
 def _seen_to_commit(state: _State) -> None:

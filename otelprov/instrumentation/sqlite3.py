@@ -19,7 +19,7 @@ from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import is_idle, sqlite_place
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, told
+from otelprov.instrumentation._queries import Sent, caller_of, given_up, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -48,21 +48,34 @@ def table() -> Iterable[Entry]:
 
 def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        ours = False
         if run.active:
             try:
                 own = len(args) > 5 or kwargs.get("factory") not in (None, sqlite3.Connection)
                 if not own and _is_the_programs(sys._getframe(1)):
                     kwargs["factory"] = Connection
+                    ours = True
             except Exception as fault:
                 faults.tell("a connection is not recorded", fault)
         try:
-            return original(*args, **kwargs)
+            connection = original(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
+        if ours:
+            with faults.contained("a connection is not recorded"):
+                _know(connection)
+        return connection
 
     return wrapper
+
+
+def _know(connection: Connection) -> None:
+    # Nothing of the program's (a trace, an authorizer) is on it yet.
+    listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
+    path = next((path for _, name, path in listed if name == "main"), None)
+    connection._otelprov = Known(sqlite_place(path))
 
 
 def _is_the_programs(frame: FrameType) -> bool:
@@ -83,19 +96,8 @@ class Connection(sqlite3.Connection):
 
     __slots__ = ("__weakref__", "_otelprov")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._otelprov: Known | None = None
-        try:
-            super().__init__(*args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        with faults.contained("a connection is not recorded"):
-            # Nothing of the program's (a trace, an authorizer) is on it yet.
-            listed = super().execute("PRAGMA database_list").fetchall()
-            path = next((path for _, name, path in listed if name == "main"), None)
-            self._otelprov = Known(sqlite_place(path))
+    _otelprov: Known | None
+    """What is known of it; not there where that failed."""
 
 
 class Cursor(sqlite3.Cursor):
@@ -108,7 +110,7 @@ def _making(original: Callable[..., Any]) -> Callable[..., Any]:
     """``cursor``."""
 
     def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        if not args and not kwargs and self._otelprov is not None:
+        if not args and not kwargs and getattr(self, "_otelprov", None) is not None:
             args = (Cursor,)
         try:
             return original(self, *args, **kwargs)
@@ -125,11 +127,12 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self, *args):  # type: ignore[no-untyped-def]
         sent = None
-        if run.active and _is_idle(args):
-            registry.forget(self)  # its rows are others now
-        elif run.active:
+        if run.active:
             try:
-                sent = _sent(name, self, args, sys._getframe(1))
+                if _is_idle(args):
+                    registry.forget(self)  # its rows are others now
+                else:
+                    sent = _sent(name, self, args, sys._getframe(1))
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -138,10 +141,16 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if sent is not None:
-                _failed(sent, self, error)
+                try:
+                    _failed(sent, self, error)
+                except BaseException as fault:
+                    given_up(sent, fault, error)
             raise
         if sent is not None:
-            _returned(name, sent, self, args)
+            try:
+                _returned(name, sent, self, args)
+            except BaseException as fault:
+                given_up(sent, fault)
         return result
 
     return method
@@ -154,18 +163,16 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
 
     def method(self, *args):  # type: ignore[no-untyped-def]
         sent = cursor = again = None
-        known = self._otelprov
-        if run.active and known is not None and known.last is not None and single and args:
+        known: Any = getattr(self, "_otelprov", None)
+        if run.active and known is not None:
             try:
                 # A loop over rows: as little as can be.
-                if known.last.repeats(args[0], sys._getframe(1), None):
-                    again = known.last
-            except BaseException as fault:
-                told("a statement was not recorded", fault)
-        if again is None and run.active and known is not None and not _is_idle(args):
-            try:
-                cursor = self.cursor()
-                sent = _sent(name, cursor, args, sys._getframe(1))
+                last = known.last if single and args else None
+                if last is not None and last.repeats(args[0], sys._getframe(1), None):
+                    again = last
+                elif not _is_idle(args):
+                    cursor = self.cursor()
+                    sent = _sent(name, cursor, args, sys._getframe(1))
             except BaseException as fault:
                 cursor = None
                 if not isinstance(fault, sqlite3.Error):  # the connection is closed, say
@@ -175,21 +182,26 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
-            if again is not None:
-                with faults.contained("the end of a statement was not recorded"):
+            try:
+                if again is not None:
                     again.failed_again(error)
                     known.last = None
                     if known.transaction and not _still_open(self):
                         known.ended(undone=True)
-            elif sent is not None:
-                _failed(sent, cursor, error)
+                elif sent is not None:
+                    _failed(sent, cursor, error)
+            except BaseException as fault:
+                given_up(sent, fault, error)
             raise
-        if again is not None:
-            again.again(1)
-            if not self.in_transaction:
-                known.ended()
-        elif sent is not None:
-            _returned(name, sent, cursor, args)
+        try:
+            if again is not None:
+                again.again(1)
+                if not self.in_transaction:
+                    known.ended()
+            elif sent is not None:
+                _returned(name, sent, cursor, args)
+        except BaseException as fault:
+            given_up(sent, fault)
         return result
 
     return method
@@ -205,9 +217,9 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        known = self._otelprov
-        if known is not None and known.transaction:
-            with faults.contained("the end of a transaction was not recorded"):
+        known = getattr(self, "_otelprov", None)
+        with faults.contained("the end of a transaction was not recorded"):
+            if known is not None and known.transaction:
                 known.ended(undone=name != "commit" and not (args and args[0] is None))
         return result
 
@@ -239,7 +251,7 @@ def _is_idle(args: tuple[Any, ...]) -> bool:
 
 
 def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
-    known: Known | None = cursor.connection._otelprov
+    known: Known | None = getattr(cursor.connection, "_otelprov", None)
     if known is None:
         return None
     given = args[1] if len(args) > 1 else None
@@ -257,20 +269,18 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
 
 
 def _returned(name: str, sent: Sent, cursor: Any, args: tuple[Any, ...]) -> None:
-    with faults.contained("the end of a statement was not recorded"):
-        calls = 1
-        if name == "executemany":
-            calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
-        identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
-        if identity is not None:
-            registry.assign(cursor, identity)
-        else:
-            registry.forget(cursor)
+    calls = 1
+    if name == "executemany":
+        calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
+    identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
+    if identity is not None:
+        registry.assign(cursor, identity)
+    else:
+        registry.forget(cursor)
 
 
 def _failed(sent: Sent, cursor: Any, error: BaseException) -> None:
-    with faults.contained("the end of a statement was not recorded"):
-        sent.failed(error, still_open=_still_open(cursor.connection))
+    sent.failed(error, still_open=_still_open(cursor.connection))
 
 
 def _still_open(connection: Any) -> bool:

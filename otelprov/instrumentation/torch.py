@@ -14,7 +14,7 @@ import types
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from otelprov.artifacts import classes, identify
 from otelprov.artifacts.deferred import Source, with_
@@ -28,11 +28,11 @@ from otelprov.recording.bounds import Reading, over
 from otelprov.recording.recorder import Call, in_closed_operation
 from otelprov.recording.run import run
 
-RECORDS = (
-    "**read**: `torch.load`<br>**train**: one pass over a `DataLoader`<br>**predict**: calls of a "
-    "network outside of training<br>**write**: `torch.save`"
+RECORDS: Final = (
+    "**read**: `torch.load`<br>**train** or **read**: one pass over a `DataLoader`<br>**predict**: "
+    "calls of a network outside of training<br>**write**: `torch.save`"
 )
-ODDITIES = (
+ODDITIES: Final = (
     "What PyTorch computes is written in C and is not seen: what `a + b`, `t.float()`, "
     "`torch.tensor(array)` or a loss makes is of unknown origin. A tensor that lies in the memory "
     "of a known one or of a known array is known: views, `torch.from_numpy`, `numpy()`, "
@@ -113,7 +113,8 @@ class Loaded(Observed):
         mapped = bool(self.parameters.get("mmap"))
         if mapped:
             how = Reading(partial="mapped", succeeded=True)
-            places.read_from(operation, entry.source or "", self.parameters.get("f"), how)
+            place = self.parameters.get(entry.source or "")
+            places.read_from(operation, entry.source or "", place, how)
         if not isinstance(result, (dict, list, tuple)) and not (
             mapped and next(tensors.inside(result), None) is not None
         ):
@@ -121,7 +122,7 @@ class Loaded(Observed):
             return
         if not mapped:
             how = Reading(succeeded=True)
-            places.read_from(operation, entry.source or "", self._place("f"), how)
+            places.read_from(operation, entry.source or "", self._place(entry.source or ""), how)
         size = tensors.size(result)
         kind = observation.data_kind(result) or "object"
         if mapped:

@@ -268,6 +268,22 @@ def _set(question: Question) -> Sources | None:
     return _with_one(question, question.given("key"), "value")
 
 
+def _set_cells(question: Question) -> Sources | None:
+    """``df.loc[rows, columns] = values``: each column holds what it did, or of the values."""
+    kept = _keeps(question, rows=_as(question.parameter_columns("key") or (), "filter"))
+    if kept is None:
+        return None
+    values = question.parameter_columns("value") or ()
+    columns = {
+        name: tuple(
+            From(one.artifact, one.column, "opaque") for one in dict.fromkeys((*origins, *values))
+        )
+        for name, origins in kept.columns.items()
+    }
+    why = "which columns were set is not known"
+    return Sources(columns, dict.fromkeys(columns, why), kept.rows, reason="it is new")
+
+
 def _inserted(question: Question) -> Sources | None:
     return _with_one(question, question.given("column"), "value")
 
@@ -664,6 +680,8 @@ _RULES: Final[dict[str, _Rule]] = {
     "pandas.rename_axis": _renamed,
     "pandas.setattr": _attribute,
     "pandas.setitem": _set,
+    "pandas.loc.setitem": _set_cells,
+    "pandas.iloc.setitem": _set_cells,
     "pandas.insert": _inserted,
     "pandas.assign": _assigned,
     "pandas.merge": _merged,

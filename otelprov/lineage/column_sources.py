@@ -196,8 +196,7 @@ def _same(question: Question, found: Sources) -> Sources:
     columns, reasons = dict(found.columns), dict(found.reasons)
     for id_, pairs in passage.unchanged.items() if passage is not None else ():
         for here, there in pairs.items():
-            known = columns.get(here, ())
-            if here in columns and here not in reasons and known:
+            if here in columns and here not in reasons:
                 continue  # a rule knows which of two equal columns it is
             columns[here] = (From(id_, there, "identity"),)
             reasons.pop(here, None)
@@ -212,7 +211,9 @@ def _completed(question: Question, found: Sources) -> Sources:
     columns, reasons = dict(found.columns), dict(found.reasons)
     levels = [one for one in names.index if one is not None]
     for name in (*names.columns, *levels):
-        if name not in columns:
+        if name not in columns and found.same_as:
+            columns[name] = (From(found.same_as, name, "identity"),)
+        elif name not in columns:
             columns[name] = question.anything()
             reasons[name] = found.reason or "it is not known how it was computed"
     if names.complete:
@@ -234,6 +235,7 @@ def _said(question: Question, texts: Iterable[str]) -> Sources:
     columns: dict[str, tuple[From, ...]] = {}
     reasons: dict[str, str] = {}
     rows: tuple[From, ...] = ()
+    same_as = ""
     for text in texts:
         try:
             said = json.loads(text)
@@ -241,7 +243,10 @@ def _said(question: Question, texts: Iterable[str]) -> Sources:
             continue
         if not isinstance(said, dict):
             continue
-        if "rows" in said:
+        if isinstance(said.get("others"), list):
+            ids = [id_ for one in said["others"] for id_ in question.used_by_beginning(str(one))]
+            same_as = ids[0] if len(ids) == 1 else ""
+        elif "rows" in said:
             rows = tuple(_origins(question, said["rows"]))
         elif isinstance(said.get("column"), str):
             origins = tuple(_origins(question, said.get("from")))
@@ -249,7 +254,7 @@ def _said(question: Question, texts: Iterable[str]) -> Sources:
             if said.get("opaque"):
                 reasons[said["column"]] = "the engine's plan does not say more"
     reason = "it is left out of what the engine's plan said, for a limit"
-    return Sources(columns, reasons, rows, reason=reason)
+    return Sources(columns, reasons, rows, reason=reason, same_as=same_as)
 
 
 def _origins(question: Question, said: object) -> Iterator[From]:

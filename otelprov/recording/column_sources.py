@@ -41,6 +41,8 @@ class ColumnSources:
     """The columns of which that is not all."""
     rows: tuple[Origin, ...] = ()
     """The columns that decided which rows there are, and in which order."""
+    others: int | None = None
+    """The source whose columns all others are, under the same names."""
     used: list[Sequence[Source]] = field(default_factory=list)
     """By number of a source: what was used of it. Several files that are read as one table have
     the same columns."""
@@ -55,6 +57,8 @@ class ColumnSources:
             else {"column": name, "from": _told(origins, ids)}
             for name, origins in self.columns.items()
         ]
+        if self.others is not None:
+            said.append({"others": ids[self.others]})
         if self.rows:
             said.append({"rows": _told(self.rows, ids)})
         found, left = [], MAX_TEXTS

@@ -17,12 +17,11 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from otelprov import semconv
 from otelprov.artifacts import classes
+from otelprov.artifacts import tensors as artifacts
 from otelprov.artifacts.deferred import with_
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, Step, derive, registry
-from otelprov.journal.lines import Part
 from otelprov.model import Artifact
 from otelprov.recording import faults, figures, models, observation, tensors
 from otelprov.recording.recorder import Call, OpenOperation
@@ -71,13 +70,13 @@ class Pass:
         self.batches += 1
         self.last = now()
         identity = self.batch
-        size = None
-        for tensor in _tensors(batch):
-            if size is None and tensor.ndim:
-                size = tensor.shape[0]
-            if identity is not None:
+        found = _tensors(batch)
+        if found:
+            sizes = artifacts.shape(found[0])
+            self.samples += sizes[0] if sizes else 0
+        if identity is not None:
+            for tensor in found:
                 registry.assign(tensor, identity)
-        self.samples += size or 0
 
     def look(self) -> None:
         """What has been trained since this was last asked is made by this pass from now on."""
@@ -93,8 +92,7 @@ class Pass:
         """It is over."""
         operation = self._operation
         self.look()
-        kind = "train" if self.trained else "read"
-        operation.record.describe(Part({semconv.OPERATION_KIND: kind}))
+        operation.turned_out("train" if self.trained else "read")
         found: dict[str, object] = {"batches": self.batches}
         if self.samples:
             found["samples"] = self.samples
@@ -131,7 +129,7 @@ _gone: deque[weakref.ref[Any]] = deque()
 
 def begin(loader: Any, iterator: Any, version: str, frame: types.FrameType | None) -> None:
     """A pass over ``loader`` begins; ``iterator`` gives its batches."""
-    settle()
+    _end_those_left()
     ended = _passes.pop(id(iterator), None)  # the workers go on with another pass
     if ended is not None and ended[0]() is iterator:
         ended[1].end()
@@ -161,6 +159,13 @@ def end(iterator: Any, error: BaseException | None = None) -> None:
 
 def settle() -> None:
     """End the passes that were left early, and look at what those that go on have trained."""
+    _end_those_left()
+    for _, one in list(_passes.values()):
+        if one.forks == run.forks:
+            one.look()
+
+
+def _end_those_left() -> None:
     while _gone:
         reference = _gone.popleft()
         for key, (known, one) in list(_passes.items()):
@@ -168,9 +173,6 @@ def settle() -> None:
                 del _passes[key]
                 if one.forks == run.forks:
                     one.end()
-    for _, one in list(_passes.values()):
-        if one.forks == run.forks:
-            one.look()
 
 
 def end_all() -> None:
@@ -217,18 +219,14 @@ def _marker(optimizer: Any) -> list[object]:
     counts its steps in a tensor.
     """
     found: list[object] = []
-    try:
-        for parameter in _parameters(optimizer):
-            found.append(parameter._version)
-        held: Any = classes.instance_dict(optimizer)
-        for kept in dict(held.get("state", {})).values():
-            for value in kept.values():
-                if tensors.is_tensor(value):
-                    found.append(value._version)
-                elif type(value) is int or type(value) is float:
-                    found.append(value)
-    except RuntimeError:  # a tensor of inference mode does not count
-        pass
+    found.extend(map(tensors.changed, _parameters(optimizer)))
+    held: Any = classes.instance_dict(optimizer)
+    for kept in dict(held.get("state", {})).values():
+        for value in kept.values():
+            if tensors.is_tensor(value):
+                found.append(tensors.changed(value))
+            elif type(value) is int or type(value) is float:
+                found.append(value)
     return found
 
 
@@ -286,14 +284,14 @@ def _array(name: str, value: Any) -> Identity:
 
 
 # What a tensor of unknown origin held when it was first read, and how often it had been changed.
-_read: dict[int, tuple[weakref.ref[Any], int, Identity]] = {}
+_read: dict[int, tuple[weakref.ref[Any], int | None, Identity]] = {}
 
 
 def _tensor(tensor: Any) -> Identity:
     found = tensors.lookup(tensor)
     if found is not None:
         return found
-    key, version = id(tensor), _version(tensor)
+    key, version = id(tensor), tensors.changed(tensor)
     entry = _read.get(key)
     if entry is not None and entry[0]() is tensor and entry[1] == version:
         return entry[2]
@@ -302,19 +300,13 @@ def _tensor(tensor: Any) -> Identity:
     return identity
 
 
-def _version(tensor: Any) -> int:
-    try:
-        return int(tensor._version)
-    except RuntimeError:  # as in _marker
-        return -1
-
-
 def _tensors(batch: Any) -> list[Any]:
     """The tensors of a batch, alone or in a list, tuple or dict."""
-    if tensors.is_tensor(batch):
+    kind = artifacts.loaded().Tensor
+    if isinstance(batch, kind):
         return [batch]
     if isinstance(batch, dict):
         batch = list(batch.values())
     if isinstance(batch, (list, tuple)):
-        return [one for one in batch[:MAX_BATCH] if tensors.is_tensor(one)]
+        return [one for one in batch[:MAX_BATCH] if isinstance(one, kind)]
     return []

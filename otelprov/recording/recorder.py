@@ -384,6 +384,14 @@ class OpenOperation:
         """The call reads this artifact, whose id is part of the derivation id."""
         self.use(role, Identity((artifact,)))
 
+    def turned_out(self, kind: OperationKind) -> None:
+        """It was of another kind than it seemed when it began."""
+        call = self.call
+        if kind != call.kind:
+            self.call = replace(call, kind=kind)
+            before, after = _facts(call.kind, call.version), _facts(kind, call.version)
+            self.record.exchange(before, after)
+
     def runs_unknown_code(self) -> None:
         """What it makes is made by code that nobody knows: no derivation id of it has an equal."""
         self._functions = _NOBODYS

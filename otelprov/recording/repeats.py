@@ -303,6 +303,11 @@ class Repeated:
         """Add attributes."""
         self.parts += parts
 
+    def exchange(self, before: Part, after: Part) -> None:
+        """Put other attributes of the same names in the place of some; in vain where the window has
+        begun with them."""
+        self.parts = [after if part is before else part for part in self.parts]
+
     def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""
         self.events.append((name, attributes, time))

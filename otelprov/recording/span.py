@@ -232,6 +232,10 @@ class OperationSpan(Journaled, Span):
         """Add attributes."""
         self._parts += parts
 
+    def exchange(self, before: Part, after: Part) -> None:
+        """Put other attributes of the same names in the place of some."""
+        self._parts = [after if part is before else part for part in self._parts]
+
     def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""
         part = attributes if isinstance(attributes, Part) else Part(attributes)
@@ -538,6 +542,10 @@ class ForeignSpan:
         """Add attributes."""
         for part in parts:
             self.visible.set_attributes(dict(part.attributes))
+
+    def exchange(self, before: Part, after: Part) -> None:
+        """Put other attributes of the same names in the place of some."""
+        self.describe(after)
 
     def say(self, name: str, attributes: Attributes | Part, time: int) -> None:
         """Add an event."""

@@ -8,6 +8,7 @@ NumPy's. A network, an optimizer and a dict of tensors come from what the tensor
 from __future__ import annotations
 
 import sys
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -24,9 +25,13 @@ MAX_TENSORS: Final = 100_000
 _VIEW = Step("torch", "view")
 _PART = Step("torch", "part")
 
-# By the address of the memory: the tensor in it that is known. Memory is freed and given out again,
-# so the tensor has to be alive, and to lie there still.
-_memory: dict[int, tuple[weakref.ref[Any], Identity]] = {}
+Layout = tuple[Any, ...]
+"""Type, shape, strides and place of a tensor in its memory."""
+
+# By id of the storage, which PyTorch keeps as one object as long as anything lies in it (2.9 to
+# 2.15): what is known of the tensor that was known in it last, and how that lay there. The tensor
+# itself may be gone: what `model(x).numpy()` gives lies in the memory of an object that nobody has.
+_memory: dict[int, tuple[weakref.ref[Any], Identity, Layout]] = {}
 
 
 def is_tensor(value: object) -> bool:
@@ -51,10 +56,10 @@ def come_from(values: Iterable[Any], identity: Identity) -> None:
     """These tensors come from there from now on."""
     for tensor in values:
         registry.assign(tensor, identity)
-        address = _address(tensor)
-        if address:
-            reference = weakref.ref(tensor, partial(_memory.pop, address))
-            _memory[address] = (reference, identity)
+        storage = _storage(tensor)
+        if storage is not None:
+            reference = weakref.ref(storage, partial(_memory.pop, id(storage)))
+            _memory[id(storage)] = (reference, identity, _layout(tensor))
 
 
 def lookup(tensor: Any) -> Identity | None:
@@ -62,16 +67,14 @@ def lookup(tensor: Any) -> Identity | None:
     found = registry.lookup(tensor)
     if found is not None:
         return found
-    address = _address(tensor)
-    if not address:
+    storage = _storage(tensor)
+    if storage is None:
         return None
-    entry = _memory.get(address)
-    if entry is not None:
-        known = entry[0]()
-        if known is not None and _address(known) == address:
-            whole = _layout(known) == _layout(tensor)
-            return entry[1] if whole else derive(_VIEW, [entry[1]], digest_value(_layout(tensor)))
-    return _of_array(tensor, address)
+    entry = _memory.get(id(storage))
+    if entry is not None and entry[0]() is storage:
+        layout = _layout(tensor)
+        return entry[1] if layout == entry[2] else derive(_VIEW, [entry[1]], digest_value(layout))
+    return _of_array(tensor, storage)
 
 
 def inside(value: object) -> Iterator[Any]:
@@ -95,9 +98,30 @@ def known(value: object) -> Identity | None:
     return derive(_PART, identities.values(), None)
 
 
+def changes(value: object) -> list[int]:
+    """Which tensors are in an object, and how often each was changed in place.
+
+    Those of inference mode are not counted: of them it is always another.
+    """
+    found: list[int] = []
+    for tensor in inside(value):
+        version = changed(tensor)
+        found += (id(tensor), time.monotonic_ns() if version is None else version)
+    return found
+
+
+def changed(tensor: Any) -> int | None:
+    """How often a tensor was changed in place; None for those of inference mode."""
+    try:
+        with tensors.unseen():
+            return int(tensor._version)
+    except RuntimeError:
+        return None
+
+
 def size(value: object) -> int:
     """Bytes of all tensors in an object."""
-    return sum(int(one.nelement()) * int(one.element_size()) for one in inside(value))
+    return sum(tensors.size(one) for one in inside(value))
 
 
 def _inside(value: object, depth: int) -> Iterator[Any]:
@@ -113,37 +137,39 @@ def _inside(value: object, depth: int) -> Iterator[Any]:
             yield from _inside(item, depth + 1)
 
 
-def _address(tensor: Any) -> int:
-    """Where the memory begins that a tensor lies in; 0 where there is none to be told."""
+def _storage(tensor: Any) -> Any:
+    """The memory that a tensor lies in; None where it is no plain block."""
     torch: Any = sys.modules["torch"]
-    if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
-        return 0
+    if type(tensor) is not torch.Tensor and type(tensor) is not torch.nn.Parameter:
+        return None
     try:
-        with torch._C.DisableTorchFunction():
+        with tensors.unseen():
             if tensor.layout is not torch.strided or tensor.device.type == "meta":
-                return 0
-            return int(tensor.untyped_storage().data_ptr())
+                return None
+            return tensor.untyped_storage()
     except (RuntimeError, NotImplementedError):  # of a transform of functorch's
-        return 0
+        return None
 
 
-def _layout(tensor: Any) -> list[object]:
-    return [
-        str(tensor.dtype), list(tensor.shape), list(tensor.stride()), tensor.storage_offset(),
-    ]  # fmt: skip
+def _layout(tensor: Any) -> Layout:
+    with tensors.unseen():
+        return (
+            str(tensor.dtype), tuple(tensor.shape), tensor.stride(), tensor.storage_offset(),
+        )  # fmt: skip
 
 
-def _of_array(tensor: Any, address: int) -> Identity | None:
+def _of_array(tensor: Any, storage: Any) -> Identity | None:
     """What is known of the array of NumPy's that a tensor was made of: it lies in its memory."""
     numpy: Any = sys.modules.get("numpy")
-    if numpy is None or tensor.device.type != "cpu":
+    if numpy is None or storage.device.type != "cpu":
         return None
+    address, bytes_ = storage.data_ptr(), storage.nbytes()
     value: Any
     for value, identity in registry.known():
         if (
             issubclass(type(value), numpy.ndarray)
             and value.__array_interface__["data"][0] == address
-            and value.nbytes == tensor.untyped_storage().nbytes()
+            and value.nbytes == bytes_
         ):
             return identity
     return None

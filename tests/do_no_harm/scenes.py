@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sqlite3
 from collections.abc import Callable, Iterator
 
 import pandas as pd
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.dataset
 import pyarrow.parquet
+import sqlalchemy
 
 import otelprov
 
@@ -128,6 +130,43 @@ def much_data() -> None:
     print(again.sort_values("a").tail(1), os.path.getsize("much.csv"))
 
 
+def databases() -> None:
+    connection = sqlite3.connect("shop.db")
+    connection.execute("CREATE TABLE orders (id INTEGER, kind TEXT, n REAL)")
+    for row in _orders().itertuples(index=False):
+        connection.execute("INSERT INTO orders VALUES (?, ?, ?)", tuple(row))
+    connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", [(5, "d", 1.0), (6, "e", 2.0)])
+    connection.commit()
+    connection.execute("DELETE FROM orders")
+    connection.rollback()
+    rows = connection.execute("SELECT kind, n FROM orders WHERE id < ?", (9,)).fetchall()
+    print(pd.DataFrame(rows, columns=["kind", "n"]))
+    try:
+        connection.execute("SELECT nothing FROM orders")
+    except sqlite3.OperationalError as error:
+        print(error)
+    connection.close()
+    engine = sqlalchemy.create_engine("sqlite:///shop.db")
+    with engine.begin() as one:
+        one.execute(sqlalchemy.text("CREATE TABLE more AS SELECT * FROM orders"))
+        print(one.execute(sqlalchemy.text("SELECT count(*) FROM more")).all())
+        try:
+            with one.begin_nested():
+                one.execute(sqlalchemy.text("DELETE FROM more"))
+                raise KeyError
+        except KeyError:
+            pass
+    try:
+        with engine.connect() as one:
+            one.execute(sqlalchemy.text("SELECT * FROM nowhere"))
+    except sqlalchemy.exc.OperationalError as error:
+        print(error.orig)
+    print(_orders().to_sql("frames", engine, index=False))
+    print(pd.read_sql("SELECT * FROM frames", engine).equals(_orders()))
+    print([len(one) for one in pd.read_sql("SELECT * FROM more", engine, chunksize=4)])
+    engine.dispose()
+
+
 SCENES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -137,5 +176,6 @@ SCENES: dict[str, Callable[[], None]] = {
         errors_of_the_program,
         tables_of_arrow,
         much_data,
+        databases,
     )
 }

@@ -229,6 +229,7 @@ def test_the_make_targets_are_those_of_the_project() -> None:
     assert named == {
         "demo",
         "test",
+        "torch",
         "stack",
         "stack-full",
         "demo-jaeger",

@@ -237,6 +237,47 @@ def test_on_from_a_raw_column_are_the_same_edges_as_back_to_it(shop: Path) -> No
     assert passed <= on
 
 
+def test_through_the_tables_of_a_database(shop: Path) -> None:
+    program(
+        shop,
+        """
+        import sqlite3
+        import pandas as pd
+
+        con = sqlite3.connect("shop.db")
+        pd.read_csv("orders.csv").to_sql("orders", con, index=False)
+        con.execute(
+            "CREATE TABLE sums AS SELECT customer, sum(price * quantity) AS total FROM orders "
+            "WHERE quantity > 0 GROUP BY customer"
+        )
+        con.commit()
+        report = pd.read_sql("SELECT customer, total * 2 AS twice FROM sums", con)
+        report.to_csv("report.csv", index=False)
+        """,
+    )
+    found = walked(shop, "report.csv#twice,customer")
+    assert edges(found) == expected(
+        """
+        report.csv.twice <- read_sql.twice
+        report.csv.customer <- read_sql.customer
+        read_sql.twice <~ sums.total
+        read_sql.customer <- sums.customer
+        sums.total <+ orders.price, orders.quantity
+        sums.customer <- orders.customer
+        orders.price <- read_csv.price
+        orders.quantity <- read_csv.quantity
+        orders.customer <- read_csv.customer
+        read_csv.price <- orders.csv.price
+        read_csv.quantity <- orders.csv.quantity
+        read_csv.customer <- orders.csv.customer
+        """
+    )
+    assert found["opaque"] == []
+    assert rows(found) == {("quantity", "filter"), ("customer", "group_by")}
+    address = next(one["uri"] for one in found["artifacts"] if one["name"] == "sums")
+    assert edges(walked(shop, f"{address}#total")) <= edges(found)
+
+
 # --- pandas ---------------------------------------------------------------------------------------
 
 PANDAS: dict[str, tuple[str, str, str]] = {
@@ -353,6 +394,11 @@ PANDAS: dict[str, tuple[str, str, str]] = {
         "o.apply(lambda row: row * 2, axis=1)",
         "price",
         "result.price <? o.order, o.customer, o.price, o.quantity",
+    ),
+    "cells that are set": (
+        "o\no.loc[o['price'] > 2, 'quantity'] = o['order']",
+        "quantity,price",
+        "result.quantity <? o.quantity, o.order\nresult.price <? o.price, o.order",
     ),
     "some cells": (
         "o.astype({'price': 'int64'})",

@@ -36,7 +36,7 @@ from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
-from otelprov.statements import later, masked
+from otelprov.statements import later, masked, pieces
 
 MAX_ROWS: Final = 2_000
 """Rows of a list that are looked at for an id."""
@@ -118,7 +118,7 @@ class Running(Watched):
         if text:
             facts[semconv.DB_QUERY_TEXT] = shorten(text, MAX_STATEMENT)
             if facts[semconv.DB_QUERY_TEXT] != text:
-                facts[semconv.QUERY_PIECES] = _pieces(text)
+                facts[semconv.QUERY_PIECES] = pieces(text, MAX_STATEMENT)
         if self.work.operation:
             facts[semconv.DB_OPERATION] = self.work.operation
         tables = [*self.work.writes, *(one for one in self.work.reads if isinstance(one, Table))]
@@ -250,11 +250,6 @@ def _expanded(place: Place) -> list[Any]:
         found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
         return [path for path in found if not os.path.isdir(path)] or [pattern]
     return [pattern]
-
-
-def _pieces(text: str) -> list[str]:
-    length = MAX_STATEMENT if text.isascii() else MAX_STATEMENT // 4
-    return [text[start : start + length] for start in range(0, len(text), length)]
 
 
 _CHANGING: Final = later(r"\b0x[0-9a-f]{6,16}\b|_[0-9a-f]{12,16}(?:_\d+)?\b")

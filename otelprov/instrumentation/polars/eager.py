@@ -39,19 +39,15 @@ def _come_from(name: str, parameters: Mapping[str, Any]) -> ColumnSources | None
         said = _given(parameters, "predicates", "constraints")
         if said is None or any(one.how == "constraint" for one in said):
             return None
-        return ColumnSources(_same(target), rows=_rows(said, "filter"))
+        return ColumnSources({}, rows=_rows(said, "filter"), others=0)
     if name == "sort":
         said = _all_said([*_flat([parameters["by"]]), *_flat(parameters.get("more_by", ()))])
-        return None if said is None else ColumnSources(_same(target), rows=_rows(said, "sort"))
+        return None if said is None else ColumnSources({}, rows=_rows(said, "sort"), others=0)
     said = _given(parameters, "exprs", "named_exprs")
     if said is None:
         return None
     made = {one.name: _origins(one) for one in said}
-    return ColumnSources(made if name.startswith("select") else _same(target) | made)
-
-
-def _same(target: Any) -> dict[str, tuple[Origin, ...]]:
-    return {name: (Origin(0, name, "identity"),) for name in target.columns}
+    return ColumnSources(made, others=None if name.startswith("select") else 0)
 
 
 def _origins(said: _Said, how: str | None = None) -> tuple[Origin, ...]:

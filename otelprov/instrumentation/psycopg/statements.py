@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sized
 from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._queries import Sent, caller_of, commented, told
+from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, told
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.psycopg.connections import (
     ask,
@@ -89,21 +90,19 @@ class _Statement:
         sent, cursor = self.sent, self.cursor
         if sent is None:
             return
-        with faults.contained("the end of a statement was not recorded"):
-            calls = self.calls
-            if self.name == "executemany" and not isinstance(self.many, Sized):
-                calls = max(int(cursor.rowcount), 1)
-            identity = sent.returned(still_open=is_open(cursor.connection), calls=calls)
-            if identity is not None:
-                registry.assign(cursor, identity)
-            else:
-                registry.forget(cursor)
+        calls = self.calls
+        if self.name == "executemany" and not isinstance(self.many, Sized):
+            calls = max(int(cursor.rowcount), 1)
+        identity = sent.returned(still_open=is_open(cursor.connection), calls=calls)
+        if identity is not None:
+            registry.assign(cursor, identity)
+        else:
+            registry.forget(cursor)
 
     def failed(self, error: BaseException) -> None:
         """It was refused."""
         if self.sent is not None:
-            with faults.contained("the end of a statement was not recorded"):
-                self.sent.failed(error, still_open=is_open(self.cursor.connection))
+            self.sent.failed(error, still_open=is_open(self.cursor.connection))
 
 
 def _prepares(cursor: Any, keywords: dict[str, Any]) -> bool:
@@ -146,10 +145,16 @@ def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if statement is not None:
-                statement.failed(error)
+                try:
+                    statement.failed(error)
+                except BaseException as fault:
+                    given_up(statement.sent, fault, error)
             raise
         if statement is not None:
-            statement.returned()
+            try:
+                statement.returned()
+            except BaseException as fault:
+                given_up(statement.sent, fault)
         return result
 
     return wrapper
@@ -180,13 +185,32 @@ def executing_async(name: str, original: Callable[..., Any]) -> Callable[..., An
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if statement is not None:
-                statement.failed(error)
+                try:
+                    statement.failed(error)
+                except BaseException as fault:
+                    given_up(statement.sent, fault, error)
             raise
         if statement is not None:
-            statement.returned()
+            try:
+                statement.returned()
+            except BaseException as fault:
+                given_up(statement.sent, fault)
         return result
 
     return wrapper
+
+
+def _leave(statement: _Statement | None) -> None:
+    with faults.contained("a statement was recorded in part"):
+        if statement is not None and statement.sent is not None:
+            statement.sent.leave()
+
+
+def _caller(frame: FrameType) -> Any:
+    """Who asks, or None."""
+    with faults.contained("a statement was not recorded"):
+        return caller_of(frame, OWN) if run.active else None
+    return None
 
 
 def _begun(name: str, cursor: Any, query: Any, caller: Any, parameters: Any) -> Any:
@@ -225,11 +249,10 @@ async def _asked_async(cursor: Any, query: Any, caller: Any) -> None:
 
 def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        caller = _caller(sys._getframe(1))
         _asked(self, query, caller)
         statement, query = _begun("stream", self, query, caller, _given(args, kwargs))
-        if statement is not None and statement.sent is not None:
-            statement.sent.leave()  # the program's own code runs between two rows
+        _leave(statement)  # the program's own code runs between two rows
         try:
             yield from original(self, query, *args, **kwargs)
         except GeneratorExit:
@@ -238,23 +261,28 @@ def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if statement is not None:
-                statement.failed(error)
+                try:
+                    statement.failed(error)
+                except BaseException as fault:
+                    given_up(statement.sent, fault, error)
                 statement = None
             raise
         finally:
             if statement is not None:
-                statement.returned()
+                try:
+                    statement.returned()
+                except BaseException as fault:
+                    given_up(statement.sent, fault)
 
     return wrapper
 
 
 def streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        caller = _caller(sys._getframe(1))
         await _asked_async(self, query, caller)
         statement, query = _begun("stream", self, query, caller, _given(args, kwargs))
-        if statement is not None and statement.sent is not None:
-            statement.sent.leave()
+        _leave(statement)
         rows = original(self, query, *args, **kwargs)
         try:
             async for row in rows:
@@ -265,13 +293,19 @@ def streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if statement is not None:
-                statement.failed(error)
+                try:
+                    statement.failed(error)
+                except BaseException as fault:
+                    given_up(statement.sent, fault, error)
                 statement = None
             raise
         finally:
             await rows.aclose()
             if statement is not None:
-                statement.returned()
+                try:
+                    statement.returned()
+                except BaseException as fault:
+                    given_up(statement.sent, fault)
 
     return wrapper
 
@@ -280,21 +314,26 @@ def copying(original: Any) -> Callable[..., Any]:
     generator = original.__wrapped__  # what contextlib has made a context manager of
 
     def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        caller = _caller(sys._getframe(1))
         _asked(self, statement, caller)
         begun, _ = _begun("copy", self, statement, caller, None)
-        if begun is not None and begun.sent is not None:
-            begun.sent.leave()
+        _leave(begun)
         try:
             yield from generator(self, statement, *args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             if begun is not None:
-                begun.failed(error)
+                try:
+                    begun.failed(error)
+                except BaseException as fault:
+                    given_up(begun.sent, fault, error)
             raise
         if begun is not None:
-            begun.returned()
+            try:
+                begun.returned()
+            except BaseException as fault:
+                given_up(begun.sent, fault)
 
     return contextmanager(wrapper)
 
@@ -304,11 +343,10 @@ _ENTERED: Final = frozenset({"__aenter__", "__aexit__"})
 
 def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = caller_of(sys._getframe(1), OWN) if run.active else None
+        caller = _caller(sys._getframe(1))
         await _asked_async(self, statement, caller)
         begun, _ = _begun("copy", self, statement, caller, None)
-        if begun is not None and begun.sent is not None:
-            begun.sent.leave()
+        _leave(begun)
         try:
             async with original(self, statement, *args, **kwargs) as copy:
                 yield copy
@@ -319,10 +357,16 @@ def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
                 if inner is not None and inner.tb_frame.f_code.co_name in _ENTERED:
                     error.__traceback__ = inner.tb_next  # contextlib's, once more
             if begun is not None:
-                begun.failed(error)
+                try:
+                    begun.failed(error)
+                except BaseException as fault:
+                    given_up(begun.sent, fault, error)
             raise
         if begun is not None:
-            begun.returned()
+            try:
+                begun.returned()
+            except BaseException as fault:
+                given_up(begun.sent, fault)
 
     return asynccontextmanager(wrapper)
 

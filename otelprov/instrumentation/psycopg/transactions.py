@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from otelprov.instrumentation._databases import Connection
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.psycopg.connections import (
     IDLE,
@@ -26,9 +27,12 @@ class _End:
     def __init__(self, name: str, connection: Any) -> None:
         self.name = name
         self.connection = connection
-        self.known = connections.get(connection) if run.active else None
-        # To commit a transaction in which a statement has failed is to roll it back.
-        self.in_error = self.known is not None and status(connection) == IN_ERROR
+        self.known: Connection | None = None
+        self.in_error = False
+        with faults.contained("the end of a transaction was not recorded"):
+            self.known = connections.get(connection) if run.active else None
+            # To commit a transaction in which a statement has failed is to roll it back.
+            self.in_error = self.known is not None and status(connection) == IN_ERROR
 
     def over(self) -> None:
         """The call has returned."""

@@ -88,7 +88,8 @@ def test_a_failed_check_says_its_name_and_no_data(spans: Spans, lazy: bool) -> N
     expected = pandera.errors.SchemaErrors if lazy else pandera.errors.SchemaError
     with pytest.raises(expected) as caught:
         SCHEMA.validate(WRONG, lazy=lazy)
-    assert "otelprov" not in str([entry.path for entry in caught.traceback])
+    places = str([str(entry.path) for entry in caught.traceback])
+    assert "<otelprov" not in places and "otelprov/instrumentation" not in places
     assert lazy is ("-2.0" in str(caught.value))
     names = ["order: series_contains_duplicates", "amount: greater_than"] if lazy else None
     found = said(spans, "pandera.validate")

@@ -15,7 +15,7 @@ from unit.lineage.recorded import art, digest, file, flights, hex_id
 from otelprov.lineage.graph import Edge, Gap, Lineage
 from otelprov.lineage.sources import open_source
 from otelprov.lineage.walk import upstream
-from otelprov.model import Artifact, Code, Operation, Usage
+from otelprov.model import Artifact, Check, Code, Operation, Usage
 from otelprov.render.diagrams import to_dot, to_mermaid
 from otelprov.render.json import SCHEMA, to_dict, to_json
 
@@ -31,7 +31,8 @@ def lineage(tmp_path: Path) -> Lineage:
 
 def test_the_json_form_is_the_contract(lineage: Lineage) -> None:
     content = json.loads(to_json(lineage))
-    assert list(content) == ["schema", "target", "artifacts", "operations", "edges", "gaps"]
+    keys = ["schema", "target", "artifacts", "operations", "edges", "gaps", "checks"]
+    assert list(content) == keys
     assert (content["schema"], content["target"]) == (SCHEMA, digest("all.csv", "file"))
     (merge,) = (one for one in content["operations"] if one["name"] == "pandas.merge")
     trace = hex_id("trace ingest.py", 32)
@@ -63,6 +64,8 @@ def test_the_json_form_is_the_contract(lineage: Lineage) -> None:
         "columns": None,
         "bytes": 1000,
         "coverage": "full",
+        "version": None,
+        "schema": None,
     }
     assert {"from": digest("flights", "table"), "to": merge["id"], "relation": "used"} in content[
         "edges"
@@ -72,7 +75,8 @@ def test_the_json_form_is_the_contract(lineage: Lineage) -> None:
 
 def test_the_documentation_names_every_key_and_no_other(lineage: Lineage) -> None:
     text = (ROOT / "docs" / "lineage-json.md").read_text()
-    several = replace(lineage.operations[0], calls=2)  # what only some of them have
+    # What only some of them have.
+    several = replace(lineage.operations[0], calls=2, check=Check(False, 1, ("a: not_null",)))
     content = to_dict(replace(lineage, operations=(several, *lineage.operations[1:])))
     for title, record in (
         ("The whole", content),

@@ -31,15 +31,8 @@ def lineage(tmp_path: Path) -> Lineage:
 
 def test_the_json_form_is_the_contract(lineage: Lineage) -> None:
     content = json.loads(to_json(lineage))
-    assert list(content) == [
-        "schema",
-        "target",
-        "artifacts",
-        "operations",
-        "edges",
-        "gaps",
-        "checks",
-    ]
+    keys = ["schema", "target", "artifacts", "operations", "edges", "gaps", "checks"]
+    assert list(content) == keys
     assert (content["schema"], content["target"]) == (SCHEMA, digest("all.csv", "file"))
     (merge,) = (one for one in content["operations"] if one["name"] == "pandas.merge")
     trace = hex_id("trace ingest.py", 32)
@@ -83,7 +76,7 @@ def test_the_json_form_is_the_contract(lineage: Lineage) -> None:
 def test_the_documentation_names_every_key_and_no_other(lineage: Lineage) -> None:
     text = (ROOT / "docs" / "lineage-json.md").read_text()
     # What only some of them have.
-    several = replace(lineage.operations[0], calls=2, check=Check(passed=True))
+    several = replace(lineage.operations[0], calls=2, check=Check(False, 1, ("a: not_null",)))
     content = to_dict(replace(lineage, operations=(several, *lineage.operations[1:])))
     for title, record in (
         ("The whole", content),

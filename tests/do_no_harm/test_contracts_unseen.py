@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -140,10 +141,14 @@ def test_a_program_says_and_does_the_same(tmp_path: Path, name: str) -> None:
     results = []
     for instrumented in (False, True):
         directory = tmp_path / str(instrumented)
-        directory.mkdir()
-        code, output, errors = test_unseen._run(
-            directory, PROGRAMS[name], instrumented=instrumented
-        )
+        for _ in range(3):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            code, output, errors = test_unseen._run(
+                directory, PROGRAMS[name], instrumented=instrumented
+            )
+            if "terminate called without an active exception" not in errors:
+                break  # as threads of deltalake's do now and then at the end, recorded or not
         texts = (str(code), output, errors)
         results.append(
             [examples.VARYING.sub("…", text.replace(str(directory), "")) for text in texts]

@@ -64,7 +64,7 @@ def test_arrays_and_files_have_none(tmp_path: Path) -> None:
 def test_the_id_command_prints_it(tmp_path: Path) -> None:
     path = tmp_path / "orders.parquet"
     pq.write_table(TABLE, path)
-    result = CliRunner().invoke(main, ["id", str(path)])
+    result = CliRunner().invoke(main, ["id", str(path), "--schema"])
     assert f"{identify(TABLE).schema_id}  {path}" in result.output
     result = CliRunner().invoke(main, ["id", str(path), "--format", "json"])
     assert json.loads(result.output)[0]["table"]["schema"] == identify(TABLE).schema_id

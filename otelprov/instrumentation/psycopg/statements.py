@@ -40,13 +40,14 @@ def _text(cursor: Any, query: Any) -> str | None:
 class _Statement:
     """One call of a cursor's that sends a statement."""
 
-    __slots__ = ("calls", "cursor", "known", "many", "name", "query", "sent", "text")
+    __slots__ = ("caller", "calls", "cursor", "known", "many", "name", "query", "sent", "text")
 
-    def __init__(self, name: str, cursor: Any, query: Any, many: object) -> None:
+    def __init__(self, name: str, cursor: Any, query: Any, many: object, caller: Any) -> None:
         self.name = name
         self.cursor = cursor
         self.query = query
         self.many = many
+        self.caller = caller
         self.calls = 1
         self.sent: Sent | None = None
         self.known = known_of(cursor.connection)
@@ -59,7 +60,7 @@ class _Statement:
             return None
         return question_for(self.known, self.text)
 
-    def begin(self, caller: Any, parameters: object, *, prepared: bool) -> Any:
+    def begin(self, parameters: object, *, prepared: bool) -> Any:
         """It is to be sent: in which form."""
         if self.known is None or self.text is None:
             return self.query
@@ -67,7 +68,7 @@ class _Statement:
         self.sent = Sent(
             self.known,
             _CALLS[self.name],
-            caller,
+            self.caller,
             self.text,
             parameters=parameters if many is None else None,
             rows=many if isinstance(many, list) else None,
@@ -115,10 +116,15 @@ def _given(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
 
 
 def _started(
-    name: str, cursor: Any, query: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    name: str,
+    cursor: Any,
+    query: Any,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    caller: Any,
 ) -> _Statement:
     many = _given(arguments, keywords) if name == "executemany" else None
-    return _Statement(name, cursor, query, many)
+    return _Statement(name, cursor, query, many, caller)
 
 
 def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,12 +137,12 @@ def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 caller = caller_of(sys._getframe(1), OWN)
                 if caller is not None or connections.get(self.connection) is not None:
-                    statement = _started(name, self, query, args, kwargs)
+                    statement = _started(name, self, query, args, kwargs, caller)
                     question = statement.question if caller is not None else None
                     if question is not None and statement.known is not None:
                         ask(originals["execute"], self.connection, statement.known, question)
                     prepared = _prepares(self, kwargs)
-                    query = statement.begin(caller, _given(args, kwargs), prepared=prepared)
+                    query = statement.begin(_given(args, kwargs), prepared=prepared)
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -170,13 +176,13 @@ def executing_async(name: str, original: Callable[..., Any]) -> Callable[..., An
             try:
                 caller = caller_of(sys._getframe(1), OWN)
                 if caller is not None or connections.get(self.connection) is not None:
-                    statement = _started(name, self, query, args, kwargs)
+                    statement = _started(name, self, query, args, kwargs, caller)
                     question = statement.question if caller is not None else None
                     if question is not None and statement.known is not None:
                         execute = originals["execute, async"]
                         await ask_async(execute, self.connection, statement.known, question)
                     prepared = _prepares(self, kwargs)
-                    query = statement.begin(caller, _given(args, kwargs), prepared=prepared)
+                    query = statement.begin(_given(args, kwargs), prepared=prepared)
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -206,52 +212,50 @@ def _leave(statement: _Statement | None) -> None:
             statement.sent.leave()
 
 
-def _caller(frame: FrameType) -> Any:
-    """Who asks, or None."""
+def _new(name: str, cursor: Any, query: Any, frame: FrameType) -> _Statement | None:
+    """A statement of ``stream`` or ``copy``; None where nobody is recorded who asks for it."""
     with faults.contained("a statement was not recorded"):
-        return caller_of(frame, OWN) if run.active else None
+        caller = caller_of(frame, OWN) if run.active else None
+        if caller is not None:
+            return _Statement(name, cursor, query, None, caller)
     return None
 
 
-def _begun(name: str, cursor: Any, query: Any, caller: Any, parameters: Any) -> Any:
-    """A statement of ``stream`` or ``copy``, or None; and the form in which it is sent."""
-    statement = None
-    try:
-        if run.active and caller is not None:
-            statement = _Statement(name, cursor, query, None)
-            query = statement.begin(caller, parameters, prepared=False)
-    except BaseException as fault:
-        told("a statement was not recorded", fault)
-    return statement, query
-
-
-def _asked(cursor: Any, query: Any, caller: Any) -> None:
-    """Ask what the names of a statement stand for."""
-    if not run.active or caller is None:
+def _asked(statement: _Statement | None) -> None:
+    """Ask what the names in it stand for."""
+    if statement is None:
         return
     with faults.contained("the tables of a statement are not known"):
-        statement = _Statement("execute", cursor, query, None)
         question = statement.question
         if question is not None and statement.known is not None:
-            ask(originals["execute"], cursor.connection, statement.known, question)
+            ask(originals["execute"], statement.cursor.connection, statement.known, question)
 
 
-async def _asked_async(cursor: Any, query: Any, caller: Any) -> None:
-    if not run.active or caller is None:
+async def _asked_async(statement: _Statement | None) -> None:
+    if statement is None:
         return
     with faults.contained("the tables of a statement are not known"):
-        statement = _Statement("execute", cursor, query, None)
         question = statement.question
         if question is not None and statement.known is not None:
             execute = originals["execute, async"]
-            await ask_async(execute, cursor.connection, statement.known, question)
+            await ask_async(execute, statement.cursor.connection, statement.known, question)
+
+
+def _begun(statement: _Statement | None, query: Any, parameters: Any) -> Any:
+    """The form in which a statement of ``stream`` or ``copy`` is sent."""
+    try:
+        if statement is not None:
+            query = statement.begin(parameters, prepared=False)
+    except BaseException as fault:
+        told("a statement was not recorded", fault)
+    return query
 
 
 def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = _caller(sys._getframe(1))
-        _asked(self, query, caller)
-        statement, query = _begun("stream", self, query, caller, _given(args, kwargs))
+        statement = _new("stream", self, query, sys._getframe(1))
+        _asked(statement)
+        query = _begun(statement, query, _given(args, kwargs))
         _leave(statement)  # the program's own code runs between two rows
         try:
             yield from original(self, query, *args, **kwargs)
@@ -279,9 +283,9 @@ def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = _caller(sys._getframe(1))
-        await _asked_async(self, query, caller)
-        statement, query = _begun("stream", self, query, caller, _given(args, kwargs))
+        statement = _new("stream", self, query, sys._getframe(1))
+        await _asked_async(statement)
+        query = _begun(statement, query, _given(args, kwargs))
         _leave(statement)
         rows = original(self, query, *args, **kwargs)
         try:
@@ -314,9 +318,9 @@ def copying(original: Any) -> Callable[..., Any]:
     generator = original.__wrapped__  # what contextlib has made a context manager of
 
     def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = _caller(sys._getframe(1))
-        _asked(self, statement, caller)
-        begun, _ = _begun("copy", self, statement, caller, None)
+        begun = _new("copy", self, statement, sys._getframe(1))
+        _asked(begun)
+        _begun(begun, statement, None)
         _leave(begun)
         try:
             yield from generator(self, statement, *args, **kwargs)
@@ -343,9 +347,9 @@ _ENTERED: Final = frozenset({"__aenter__", "__aexit__"})
 
 def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
-        caller = _caller(sys._getframe(1))
-        await _asked_async(self, statement, caller)
-        begun, _ = _begun("copy", self, statement, caller, None)
+        begun = _new("copy", self, statement, sys._getframe(1))
+        await _asked_async(begun)
+        _begun(begun, statement, None)
         _leave(begun)
         try:
             async with original(self, statement, *args, **kwargs) as copy:

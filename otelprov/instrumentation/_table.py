@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from importlib import import_module
+from typing import Any, Final, Literal, NamedTuple
 
 from otelprov.model import OperationKind
 from otelprov.recording.column_sources import ColumnSources
@@ -121,6 +122,21 @@ class Entry(NamedTuple):
     def operation_kind(self) -> OperationKind:
         """That of a span, where a small step has to make one."""
         return "transform" if self.kind == "step" or self.kind == "plan" else self.kind
+
+
+def when_called(module: str, name: str) -> Callable[..., Any]:
+    """For ``observed``: a class of a room of this package that is loaded for the first call."""
+
+    def observed(*arguments: Any) -> Any:
+        return getattr(import_module(f"{__package__}.{module}"), name)(*arguments)
+
+    return observed
+
+
+QUERIED: Final = when_called("_sql", "Queried")
+"""A call that reads the answer to a statement from a database."""
+STORED: Final = when_called("_sql", "Stored")
+"""A call that writes a table to a database."""
 
 
 def read(path: str, *, source: str | None = None, **facts: Any) -> Entry:

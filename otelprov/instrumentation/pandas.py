@@ -14,8 +14,16 @@ from typing import Any
 
 from otelprov.artifacts.registry import Step, derive, registry
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._sql import Queried, Stored
-from otelprov.instrumentation._table import Entry, each, read, step, transform, write
+from otelprov.instrumentation._table import (
+    QUERIED,
+    STORED,
+    Entry,
+    each,
+    read,
+    step,
+    transform,
+    write,
+)
 from otelprov.instrumentation._wrapping import (
     chunking,
     finding_stack_level,
@@ -93,7 +101,7 @@ def _reads() -> Iterable[Entry]:
     yield read("read_sas", source="filepath_or_buffer")
     yield read("read_spss", source="path")
     for name in ("read_sql", "read_sql_query", "read_sql_table"):
-        yield read(name, observed=Queried, client=True)
+        yield read(name, observed=QUERIED, client=True)
     yield read("read_iceberg", source="table_identifier", places=_iceberg_place, client=True)
     yield read(
         "read_gbq",
@@ -129,7 +137,7 @@ def _writes() -> Iterable[Entry]:
     yield from each(
         write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
     )
-    yield from each(write("to_sql", observed=Stored, client=True), *BOTH)
+    yield from each(write("to_sql", observed=STORED, client=True), *BOTH)
     yield from each(write("to_latex", target="buf"), *BOTH)
     yield from each(write("to_markdown", target="buf"), *BOTH)
     yield from each(write("to_string", target="buf"), *BOTH)

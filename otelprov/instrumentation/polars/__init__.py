@@ -14,8 +14,9 @@ from typing import Any
 
 from otelprov.instrumentation import deltalake, pyiceberg
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._sql import Queried, Stored
 from otelprov.instrumentation._table import (
+    QUERIED,
+    STORED,
     Entry,
     each,
     plan,
@@ -81,8 +82,8 @@ def _reads() -> Iterable[Entry]:
     yield read("read_delta", source="source", places=deltalake.source)
     yield read("read_iceberg", source="source", places=pyiceberg.source)
     yield read("DataFrame.deserialize", source="source")
-    yield read("read_database", observed=Queried, client=True)
-    yield read("read_database_uri", observed=Queried, client=True)
+    yield read("read_database", observed=QUERIED, client=True)
+    yield read("read_database_uri", observed=QUERIED, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)
     yield step("io.csv.batched_reader.BatchedCsvReader.next_batches")
@@ -116,7 +117,7 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.serialize", target="file")
     yield write("DataFrame.write_delta", observed=deltalake.Written, only_when=_at_once)
     yield write("DataFrame.write_iceberg", observed=pyiceberg.Committed)
-    yield write("DataFrame.write_database", observed=Stored, client=True)
+    yield write("DataFrame.write_database", observed=STORED, client=True)
     yield write("DataFrame.write_clipboard", target="separator", places=lambda _: "clipboard://")
     yield from each(write("to_dict"), "DataFrame")
     yield from each(write("to_dicts"), "DataFrame")

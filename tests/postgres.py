@@ -12,20 +12,19 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import collectors
+import processes
 from collectors import servers
 
 SECONDS = 60.0
-"""How long it may take to start or to end."""
+"""How long it may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,17 @@ def running() -> Iterator[Postgres]:
                 start_new_session=True, **user,
             )  # fmt: skip
         try:
-            _wait(process, port, directory / "log")
+            started = processes.Process(
+                process.pid, processes.birth(process.pid) or "", str(directory / "log")
+            )
+            processes.wait_until_it_answers(
+                "PostgreSQL",
+                started,
+                lambda: (
+                    processes.answers_tcp(port)
+                    and b"ready to accept connections" in (directory / "log").read_bytes()
+                ),
+            )
             yield Postgres(port, password)
         finally:
             process.terminate()  # it waits for clients
@@ -160,13 +169,3 @@ def running() -> Iterator[Postgres]:
                 process.wait(SECONDS)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            if b"ready to accept connections" in log.read_bytes():
-                return
-        time.sleep(0.05)
-    raise servers.StackError(f"PostgreSQL does not answer; the end of {log}:\n{servers.tail(log)}")

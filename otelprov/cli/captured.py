@@ -71,7 +71,7 @@ def in_full(name: str) -> Iterator[str]:
 
 def left_out(name: str, directory: Path | None) -> list[str]:
     """What the newest runs say that they could not record of a library."""
-    return [what for run, texts in _faults(directory) for what in texts if _is_of(name, what)]
+    return [what for what in _faults(directory) if _is_of(name, what)]
 
 
 def _is_of(name: str, what: str) -> bool:
@@ -80,20 +80,20 @@ def _is_of(name: str, what: str) -> bool:
 
 
 @cache
-def _faults(directory: Path | None) -> list[tuple[str, list[str]]]:
+def _faults(directory: Path | None) -> list[str]:
     from otelprov import semconv
     from otelprov.journal.index import JournalIndex
 
     if directory is None or not directory.is_dir():
         return []
-    found: list[tuple[str, list[str]]] = []
+    found: list[str] = []
     try:
         index = JournalIndex(directory)
         for entry in index.runs(RUNS):
             span = index.read(entry.place) if entry.place else None
             said: Any = None if span is None else span.attributes.get(semconv.RUN_FAULTS)
             if isinstance(said, list):
-                found.append((entry.run, [str(one) for one in said]))
+                found += [str(one) for one in said]
     except OSError:
         return []  # what is wrong with the journal is said where that is looked at
     return found
@@ -102,9 +102,4 @@ def _faults(directory: Path | None) -> list[tuple[str, list[str]]]:
 def faults_elsewhere(directory: Path | None) -> list[str]:
     """What else the newest runs could not record, of no library that has a name here."""
     names = captured()
-    return [
-        what
-        for _, texts in _faults(directory)
-        for what in texts
-        if not any(_is_of(name, what) for name in names)
-    ]
+    return [what for what in _faults(directory) if not any(_is_of(name, what) for name in names)]

@@ -13,6 +13,7 @@ from otelprov.render import words
 from otelprov.render.diagrams import dot_text, mermaid_text
 from otelprov.render.json import dump
 from otelprov.render.json import to_dict as lineage_dict
+from otelprov.render.tree import print_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,10 +81,7 @@ _ASCII: Final = str.maketrans(
 
 def print_tree(found: ColumnLineage, console: Console) -> None:
     """Print it within the console's width: each line comes from those below it, or went there."""
-    for line in _Tree(found, console.width).lines():
-        if console.options.ascii_only:
-            line.plain = line.plain.translate(_ASCII)
-        console.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
+    print_lines(_Tree(found, console.width).lines(), console, _ASCII)
 
 
 class _Tree:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -28,9 +28,14 @@ _SHORTEST = 8  # characters of a parameter's value, before whole parameters are 
 
 def print_tree(lineage: Lineage, console: Console) -> None:
     """Print a lineage within the console's width."""
-    for line in _Tree(lineage, console).lines():
+    print_lines(_Tree(lineage, console).lines(), console, _ASCII)
+
+
+def print_lines(lines: Iterable[Text], console: Console, ascii_only: Mapping[int, str]) -> None:
+    """Print lines as they are; ``ascii_only`` has the other signs for a console of ASCII."""
+    for line in lines:
         if console.options.ascii_only:
-            line.plain = line.plain.translate(_ASCII)
+            line.plain = line.plain.translate(ascii_only)
         console.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import support
+from collectors import eventually
 from flights import Pipeline, Servers
 
 
@@ -33,12 +33,12 @@ def test_jaeger_and_the_journal_have_the_same_columns(
     target = f"{flights_in_jaeger.output / 'enriched.parquet'}#age,late,airline"
     expected = walked(target, flights_in_jaeger.journal)
     assert expected["edges"]
-    deadline = time.monotonic() + 60
-    while True:
+
+    def in_jaeger() -> dict[str, Any] | None:
         found = walked(target, None, "--source", servers.source)
         same = all(found[key] == expected[key] for key in ("edges", "rows", "opaque"))
-        if same or time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
+        return found if same else None
+
+    found = eventually("Jaeger has the same columns", in_jaeger)
     for key in ("schema", "targets", "direction", "edges", "rows", "opaque"):
         assert found[key] == expected[key]

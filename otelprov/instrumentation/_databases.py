@@ -204,6 +204,8 @@ class Connection:
         self.default_schema = default_schema
         self.last: Any = None
         """The last write of the open transaction: one more of the same text may be part of it."""
+        self.lookups: dict[str, Any] = {}
+        """Queries that are asked again and again, by their text."""
         self._token = uuid.uuid4().hex[:16]
         self._temporary: set[str] = set()
         self._attached = False

@@ -263,7 +263,6 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
         _CALLS[name],
         caller_of(frame, OWN),
         args[0],
-        parameters=None if many else given,
         rows=given if many and isinstance(given, list) else None,
     )
 

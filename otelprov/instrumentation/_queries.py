@@ -182,9 +182,10 @@ class Executing:
 
     def with_parameters(self, parameters: object) -> None:
         """Its parameters play a part in what it gives, and are not shown."""
-        if self._mine and parameters:
-            size = len(parameters) if hasattr(parameters, "__len__") else MAX_PARAMETERS + 1
-            digest = digest_value(parameters) if size <= MAX_PARAMETERS else None
+        size = size_of(parameters)
+        if self._mine and parameters is not None and size != 0:
+            small = size is not None and size <= MAX_PARAMETERS
+            digest = digest_value(parameters) if small else None
             self.operation.follow("parameters", digest or b"")
 
     def repeats(self, text: str, frame: Caller, group: object) -> bool:
@@ -328,7 +329,7 @@ class Sent:
             try:
                 if rows is not None:
                     executing.given(rows)
-                elif parameters and any(one.is_query for one in self._found):
+                elif parameters is not None and any(one.is_query for one in self._found):
                     executing.with_parameters(parameters)
                 executing.enter()
             except BaseException:
@@ -370,6 +371,15 @@ class Sent:
         self._connection.last = None
         if not still_open and self._connection.transaction:
             self._connection.ended(undone=True)
+
+
+def size_of(given: object) -> int | None:
+    """How many there are in a list, tuple or dict; None for what only the program's own code, or
+    the call itself, can tell (sqlite3's tests give a sequence whose ``__len__`` raises)."""
+    for kind in (tuple, list, dict):
+        if issubclass(type(given), kind):
+            return kind.__len__(given)  # type: ignore[arg-type]
+    return None
 
 
 def commented(text: str, operation: OpenOperation) -> str:

@@ -388,6 +388,15 @@ class Sent:
             self._connection.ended(undone=True)
 
 
+def size_of(given: object) -> int | None:
+    """How many there are in a list, tuple or dict; None for what only the program's own code, or
+    the call itself, can tell (sqlite3's tests give a sequence whose ``__len__`` raises)."""
+    for kind in (tuple, list, dict):
+        if issubclass(type(given), kind):
+            return kind.__len__(given)  # type: ignore[arg-type]
+    return None
+
+
 def commented(text: str, operation: OpenOperation) -> str:
     """A statement with its traceparent at the end, as sqlcommenter writes it; unchanged where a
     comment is in it already (https://google.github.io/sqlcommenter/spec)."""

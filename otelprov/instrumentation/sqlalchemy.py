@@ -37,6 +37,11 @@ ODDITIES: Final = (
     "its catalogue.",
 )
 OWN: Final = frozenset({"sqlalchemy", "greenlet"})
+INNER: Final = frozenset(
+    f"sqlalchemy.{name}"
+    for name in ("engine.default", "orm.bulk_persistence", "orm.loading", "orm.persistence")
+)
+"""Modules that fetch rows for themselves: nobody else sees their lists."""
 
 
 class _Key:
@@ -327,8 +332,8 @@ def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _listed, "the rows of a statement are not known")
 
 
-def _listed(_: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
-    if type(rows) is not list or not rows:
+def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
+    if type(rows) is not list or not rows or frame.f_globals.get("__name__") in INNER:
         return
     for _number in range(4):
         context = getattr(result, "context", None)

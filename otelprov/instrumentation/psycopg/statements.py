@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, told
+from otelprov.instrumentation._queries import (
+    Sent,
+    caller_of,
+    commented,
+    given_up,
+    size_of,
+    told,
+)
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.psycopg.connections import (
     ask,
@@ -72,8 +79,9 @@ class _Statement:
             self.text,
             rows=many if isinstance(many, list) else None,
         )
-        if isinstance(many, Sized):
-            self.calls = len(many)
+        size = size_of(many)
+        if size is not None:
+            self.calls = size
         operation = self.sent.operation if run.settings.sql_comment else None
         if (
             operation is not None
@@ -90,7 +98,7 @@ class _Statement:
         if sent is None:
             return
         calls = self.calls
-        if self.name == "executemany" and not isinstance(self.many, Sized):
+        if self.name == "executemany" and size_of(self.many) is None:
             calls = max(int(cursor.rowcount), 1)
         identity = sent.returned(still_open=is_open(cursor.connection), calls=calls)
         if identity is not None:

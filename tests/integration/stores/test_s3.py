@@ -350,6 +350,21 @@ def test_objects_carry_their_id_where_that_is_asked_for(
     assert said["by"] == "ada"
 
 
+def test_an_answer_that_a_test_makes_up_is_the_one_it_gets(spans: Spans, s3: Any) -> None:
+    from botocore.stub import Stubber
+
+    body = io.BytesIO(CSV)
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": body})
+        stubber.add_response("head_object", {})
+        assert s3.get_object(Bucket="lake", Key="a.csv")["Body"] is body
+        s3.head_object(Bucket="lake", Key="a.csv")
+    frame = pd.read_csv(body)
+    got, read = spans.one("botocore.get_object"), spans.one("pandas.read_csv")
+    assert got.generated_ids <= read.used_ids
+    assert read.generated_ids == {otelprov.artifact(frame).id}
+
+
 def test_what_is_patched_pickles(s3: Any) -> None:
     import boto3.s3.inject
     import botocore.client

@@ -365,6 +365,31 @@ def test_an_answer_that_a_test_makes_up_is_the_one_it_gets(spans: Spans, s3: Any
     assert read.generated_ids == {otelprov.artifact(frame).id}
 
 
+def test_a_double_of_a_client_is_good_enough_for_a_test(
+    spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from boto3.s3 import inject
+
+    moved: list[str] = []
+
+    class Transfer:
+        def __init__(self, *_: Any) -> None: ...
+
+        def __enter__(self) -> Transfer:
+            return self
+
+        def __exit__(self, *_: Any) -> None: ...
+
+        def upload_file(self, filename: str, **_: Any) -> None:
+            moved.append(filename)
+
+    monkeypatch.setattr(inject, "S3Transfer", Transfer)
+    (tmp_path / "a.csv").write_bytes(CSV)
+    inject.upload_file(object(), str(tmp_path / "a.csv"), "lake", "a.csv")
+    assert moved == [str(tmp_path / "a.csv")]
+    assert spans.one("boto3.upload_file").used_ids == {edges.file_id(CSV)}
+
+
 def test_what_is_patched_pickles(s3: Any) -> None:
     import boto3.s3.inject
     import botocore.client

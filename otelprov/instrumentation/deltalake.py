@@ -17,9 +17,10 @@ from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import digest_value, identify_location
 from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.lakes import delta_facts, table_place
 from otelprov.artifacts.registry import Step, registry
 from otelprov.instrumentation._calls import Function, is_internal
-from otelprov.instrumentation._lakes import OfTable, table_place, version_at
+from otelprov.instrumentation._lakes import OfTable, version_at
 from otelprov.instrumentation._table import Binder, Entry, read, step, write
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
@@ -50,7 +51,7 @@ def version_of(table: Any, number: int | None = None) -> Artifact:
     raw = getattr(table, "_table", table)
     loaded = raw.version()
     version = loaded if number is None else number
-    facts = {"delta.table": str(raw.metadata().id), "delta.version": str(version)}
+    facts = delta_facts(str(raw.metadata().id), version)
     schema = (lambda: _arrow(raw.schema)) if version == loaded else None
     return version_at(raw.table_uri(), facts, str(version), schema)
 

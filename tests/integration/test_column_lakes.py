@@ -26,7 +26,8 @@ aliases = {"source_alias": "s", "target_alias": "t"}
 
 deltalake.write_deltalake("orders", raw)
 deltalake.write_deltalake("orders", news, mode="append")
-pl.read_csv("more.csv").write_delta("orders", mode="append", delta_write_options={"schema_mode": "merge"})
+merging = {"schema_mode": "merge"}
+pl.read_csv("more.csv").write_delta("orders", mode="append", delta_write_options=merging)
 deltalake.write_deltalake("updated", raw)
 updated = DeltaTable("updated")
 updated.update(predicate="id = 1", updates={"amount": "amount * pieces"})

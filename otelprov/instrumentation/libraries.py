@@ -76,6 +76,7 @@ LIBRARIES: Final = (
             "pyarrow.json",
             "pyarrow.orc",
             "pyarrow.dataset",
+            "pyarrow.fs",
             "pyarrow.pandas_compat",
             "pyarrow.acero",
         ),

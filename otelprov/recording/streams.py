@@ -92,6 +92,19 @@ def is_url(place: str) -> bool:
     return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
 
 
+_WITH_OPTIONS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://", "viewfs://")
+
+
+def without_options(place: Any) -> Any:
+    """A place, without the options of a file system that pyarrow takes out of a URI: they are no
+    part of the name of an object."""
+    if isinstance(place, list):
+        return [without_options(one) for one in place]
+    if isinstance(place, str) and place.startswith(_WITH_OPTIONS):
+        return place.partition("?")[0]
+    return place
+
+
 def _path_of_open(place: Any) -> str | None:
     """The path of an open file, if that file still stands there.
 
@@ -130,6 +143,7 @@ def _in_filesystem(system: Any, name: str) -> str | Artifact:
             break
     kind = getattr(system, "type_name", None) or getattr(system, "protocol", None) or "filesystem"
     kind = kind[0] if isinstance(kind, (list, tuple)) and kind else kind
+    kind = "gs" if kind == "gcs" else kind
     if kind in ("local", "file"):
         return os.path.abspath(name)
     location = name if is_url(name) else f"{kind}://{name}"

@@ -32,8 +32,8 @@ ODDITIES: Final = (
     "closed. Local files and files in memory that are opened are not.",
     "File systems with an implementation of their own of get, put, copy, move, cat or pipe are "
     "recorded where these are the local one's, the one's in memory, or asynchronous ones.",
-    "The version of an object is known for S3; elsewhere it is what the file system says of it "
-    "by itself.",
+    "The version of an object is known for S3 and Google Cloud Storage; elsewhere it is what the "
+    "file system says of it by itself.",
 )
 
 _OWN: Final = frozenset({"fsspec", "s3fs", "gcsfs", "adlfs", "ossfs"})
@@ -268,14 +268,15 @@ _METHODS: Final[dict[str, tuple[Callable[..., Entry], type[Observed]]]] = {
 }
 
 
-def _entry(name: str, owner: str) -> Entry:
+def entry(name: str, owner: str) -> Entry:
+    """One of the methods that carry files, of a class."""
     kind, observed = _METHODS[name]
     return kind(f"{owner}.{name}", name=name, shows=_SHOWN, observed=observed)
 
 
 def _spec() -> Iterable[Entry]:
     for name in _METHODS:
-        yield _entry(name, "AbstractFileSystem")
+        yield entry(name, "AbstractFileSystem")
     yield step("AbstractBufferedFile.read", around=_reading)
     yield step("AbstractBufferedFile.write", around=_writing)
     yield step("AbstractBufferedFile.close", around=_closing)
@@ -283,12 +284,12 @@ def _spec() -> Iterable[Entry]:
 
 def _local() -> Iterable[Entry]:
     for name in ("get_file", "put_file", "cp_file", "mv", "mv_file"):
-        yield _entry(name, "LocalFileSystem")
+        yield entry(name, "LocalFileSystem")
 
 
 def _memory() -> Iterable[Entry]:
     for name in ("pipe_file", "cp_file", "cat_file"):
-        yield _entry(name, "MemoryFileSystem")
+        yield entry(name, "MemoryFileSystem")
 
 
 def _asyn() -> Iterable[Entry]:
@@ -328,7 +329,7 @@ def _method(name: str, func: Any, synchronise: Callable[..., Any]) -> Callable[.
     like = getattr(func, "__func__", func)
     method.__doc__ = like.__doc__ or getattr(spec, name).__doc__
     version = getattr(sys.modules["fsspec"], "__version__", "")
-    return standing_in(_entry(name, "AsyncFileSystem"), "fsspec", version, method, like)
+    return standing_in(entry(name, "AsyncFileSystem"), "fsspec", version, method, like)
 
 
 # --- open files ----------------------------------------------------------------------------------

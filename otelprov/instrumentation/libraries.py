@@ -37,6 +37,7 @@ LIBRARIES: Final = (
             "fsspec.implementations.memory",
         ),
     ),
+    Library("gcsfs", (2023, 1), ("gcsfs.core", "gcsfs.extended_gcsfs")),
     Library("httpx", (0, 24), ("httpx",)),
     Library(
         "great_expectations",

@@ -67,6 +67,7 @@ LIBRARIES: Final = (
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
     Library("psycopg", (3, 1), ("psycopg",)),
+    Library("psycopg2", (2, 9), ("psycopg2",), ("psycopg2", "psycopg2-binary")),
     Library(
         "pyarrow",
         (14,),

@@ -190,6 +190,7 @@ class OpenOperation:
         "left",
         "record",
         "ruling",
+        "said",
         "sensitive",
         "transaction",
         "used",
@@ -226,6 +227,8 @@ class OpenOperation:
         """Digests of files that are taken while the call reads them."""
         self.claims: tuple[claims.Claim, ...] = ()
         """What used files say of themselves; settled when what was read is known."""
+        self.said: tuple[Carrier, ...] = ()
+        """What tables that the call has read say of themselves, wherever they were read from."""
         self.discreet = False
         """Whether an exception's message is not written, unless messages are to be written in full:
         it is made of data."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.directories import OpenDirectory
 from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
@@ -35,6 +36,8 @@ REREAD = Reading(succeeded=True)
 """Of a file that is read whole by the call."""
 MOVED = Reading(succeeded=True, partial="moved, not read")
 """Of a file that gets another name."""
+TICK = 10_000_000
+"""Nanoseconds by which the time of a file may lie behind the clock: a tick of the kernel's."""
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
@@ -88,11 +91,14 @@ def read_from(
         if isinstance(found, Artifact):
             seen = stores.read(found, operation.begun)
         elif _mode(found):
-            artifact, files = what_was_read(found, how, operation.budget)
+            artifact, directory = what_was_read(found, how, operation.budget)
             if how is MOVED and artifact.coverage != "full":  # large
                 artifact = written.known(found) or artifact
+            files = (found,) if directory is None else directory.files
             names = _ask(operation, artifact, files, how)
             seen = [artifact if names is None else replace(artifact, names=Names(names))]
+            if directory is not None:
+                _parts_read(operation, role, directory)
         elif how.succeeded:
             seen = [_gone(item, found)]
         else:
@@ -126,10 +132,13 @@ def written_to(
     added = None
     if (how.partial or stat.S_ISDIR(_mode(found))) and operation.content is not None:
         added = deferred.resolve(operation.content).bytes
-    artifacts = what_was_written(found, added, operation.budget)
+    target = opened(found)
+    artifacts = what_was_written(target, added, operation.budget)
     sources = [with_content(artifact, operation.content) for artifact in artifacts]
     for source in sources:
         operation.generate(role, source)
+    if isinstance(target, OpenDirectory):
+        _parts_written(operation, role, target)
     if artifacts[0].kind == "file" and artifacts[0].coverage == "full":
         if run.settings.carrier:
             _mark(operation, found, artifacts[0])
@@ -172,6 +181,34 @@ def _ask(
             operation.claims = (*operation.claims, claimed)
     operation.files_not_asked += max(0, len(files) - MAX_CARRIERS)
     return names if len(files) == 1 else None
+
+
+def _parts_read(operation: OpenOperation, role: str, directory: OpenDirectory) -> None:
+    """Name the files of a directory that were written while that was recorded.
+
+    They may have come there one by one, so that nobody has made the directory as it is.
+    """
+    claimed = {one.path for one in operation.claims if isinstance(one, claims.Claimed)}
+    for path, _, artifact in directory.parts():
+        known = written.known(path) or (artifact if path in claimed else None)
+        if known is not None:
+            operation.use_artifact(role, known)
+
+
+def _parts_written(operation: OpenOperation, role: str, directory: OpenDirectory) -> None:
+    """Name the files that the operation has put into a directory, which may be read one by one, and
+    those that were there before, which are a part of it as well."""
+    for path, status, artifact in directory.parts():
+        before = written.known(path)
+        if before is None and status.st_mtime_ns >= operation.begun - TICK:
+            made = [artifact] if artifact else []
+            if artifact is None or status.st_size > SMALL:
+                made = what_was_written(opened(path), None, operation.budget)
+            for one in made:
+                operation.generate(role, one)
+            written.keep(path, made[0])
+        elif (old := before or artifact) is not None:
+            operation.use_artifact(role, old)
 
 
 def _each(place: object) -> Iterator[object]:

@@ -70,6 +70,10 @@ class Recording:
         leaves = {f"{names[artifact]}#{column}" for artifact, column in origins - ends}
         return leaves | ({"opaque"} if found["opaque"] else set())
 
+    def operations(self, target: str) -> set[str]:
+        """The names of the operations that a file goes back through."""
+        return {one["name"] for one in self._lineage(target)["operations"]}
+
     def gaps(self, target: str) -> list[str]:
         return [one["reason"] for one in self._lineage(target)["gaps"]]
 

@@ -18,7 +18,7 @@ from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact, Names
-from otelprov.recording import claims, stores, written
+from otelprov.recording import claims, handles, stores, written
 from otelprov.recording.bounds import (
     WHOLE,
     Reading,
@@ -79,6 +79,8 @@ def read_from(
     What it read, but for objects that were known before.
     """
     read: list[Artifact] = []
+    if handles.left_open():
+        handles.settle()
     for digest in operation.ahead:
         digest.result()
     operation.ahead = ()
@@ -115,6 +117,13 @@ def written_to(
     """Say that the operation wrote ``place``; None when nothing can be said of it."""
     if place is None:
         return None
+    if handles.left_open():
+        handles.settle()
+    stream = handles.packer(place)
+    if stream is not None and handles.packs(
+        operation, role, stream, _part, lambda one, path: _put(one, role, path, None)
+    ):
+        return None
     if isinstance(place, io.TextIOWrapper) and isinstance(stream_behind(place), io.BytesIO):
         place.flush()  # into memory
     found = resolve(place, how.filesystem)
@@ -127,12 +136,24 @@ def written_to(
             # An open file of fsspec's is stored when it is closed: that comes from this.
             registry.assign(stream, Identity((with_(found, maker=operation.id),)))
         return stored[0]
-    if isinstance(place, io.IOBase) and not place.closed:
-        place.flush()  # what is still in the buffer of an open file is part of what was written
+    handles.flush(place)  # what is still in the buffer of an open file is part of what was written
+    earlier = handles.before(place)
     added = None
-    if (how.partial or stat.S_ISDIR(_mode(found))) and operation.content is not None:
-        added = deferred.resolve(operation.content).bytes
-    target = opened(found)
+    if how.partial or earlier is not None or stat.S_ISDIR(_mode(found)):
+        content = operation.content
+        added = deferred.resolve(content).bytes if content is not None else None
+    if earlier is not None and _begins_with(found, earlier):
+        operation.use_artifact(role, earlier)
+    artifact, source = _put(operation, role, found, added)
+    handles.after(place, artifact, operation)
+    return source
+
+
+def _put(
+    operation: OpenOperation, role: str, path: str, added: int | None
+) -> tuple[Artifact, Source]:
+    """Say what stands at a path now, after ``added`` bytes, or all of it, were written there."""
+    target = opened(path)
     artifacts = what_was_written(target, added, operation.budget)
     sources = [with_content(artifact, operation.content) for artifact in artifacts]
     for source in sources:
@@ -141,9 +162,30 @@ def written_to(
         _parts_written(operation, role, target)
     if artifacts[0].kind == "file" and artifacts[0].coverage == "full":
         if run.settings.carrier:
-            _mark(operation, found, artifacts[0])
-        written.keep(found, artifacts[0])
-    return sources[0]
+            _mark(operation, path, artifacts[0])
+        written.keep(path, artifacts[0])
+    return artifacts[0], sources[0]
+
+
+def _part(operation: OpenOperation) -> Source:
+    """What an operation has put into a stream that others wrote to as well."""
+    return operation.derived("stream")
+
+
+def _begins_with(path: str, earlier: Artifact) -> bool:
+    """Whether a file still begins with what it was, and has more now."""
+    size = earlier.bytes or 0
+    try:
+        if os.stat(path).st_size <= size:
+            return False
+        if size > SMALL or earlier.coverage != "full":
+            return True
+        with open(path, "rb") as file:
+            return identify(file.read(size)).id == earlier.id
+    except OSError as error:
+        if is_of_the_program(error):
+            raise
+        return False
 
 
 def carried(operation: OpenOperation, artifact_id: str, *, part: bool = False) -> carrier.Carrier:

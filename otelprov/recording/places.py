@@ -89,7 +89,7 @@ def read_from(
         if identity is not None:
             operation.use(role, identity)
             continue
-        found = resolve(item, how.filesystem)
+        found, directory = resolve(item, how.filesystem), None
         if isinstance(found, Artifact):
             seen = stores.read(found, operation.begun)
         elif _mode(found):
@@ -99,14 +99,14 @@ def read_from(
             files = (found,) if directory is None else directory.files
             names = _ask(operation, artifact, files, how)
             seen = [artifact if names is None else replace(artifact, names=Names(names))]
-            if directory is not None:
-                _parts_read(operation, role, directory)
         elif how.succeeded:
             seen = [_gone(item, found)]
         else:
             continue
         for artifact in seen:
             operation.use_content(role, artifact)
+        if directory is not None:
+            _parts_read(operation, role, directory)
         read += seen
     return read
 

@@ -116,3 +116,27 @@ def test_a_stream_that_packs_writes_the_same_bytes_when_it_is_recorded(tmp_path:
     found = programs.compared(tmp_path, WRITES, files=FILES, env={"OTELPROV_CARRIER": "off"})
     for name in (*RAW, "zip.zip"):
         assert (found.directory / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+PUBLISH = """
+    import os, shutil
+    import pandas as pd
+    os.makedirs("out")
+    for name in ("first", "second"):
+        pd.read_csv(f"{name}.csv").drop_duplicates().to_csv(f"out/{name}.csv")
+    shutil.copytree("out", "published")
+    pd.read_csv("published/first.csv").to_json("first.json")
+    both = [pd.read_csv(f"published/{name}.csv") for name in ("first", "second")]
+    pd.concat(both, ignore_index=True).to_json("both.json")
+"""
+
+
+def test_a_file_that_was_copied_with_others_does_not_come_from_these(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, PUBLISH)
+    assert recording.roots("first.json") == {"first.csv"}
+    assert recording.roots("published/second.csv") == {"second.csv"}
+    assert recording.roots("both.json") == {"first.csv", "second.csv"}

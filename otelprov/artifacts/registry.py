@@ -282,7 +282,8 @@ def _is_row(value: object) -> bool:
 def _plain(row: Any) -> object:
     """A row of sqlite3's, SQLAlchemy's or psycopg's."""
     if isinstance(row, dict) or type(row).__name__ == "RowMapping":
-        return dict(row)
+        # Of a table that SQLAlchemy knows, the names are of a class of its own, a kind of str.
+        return {str(name): value for name, value in row.items()}
     return tuple(row)
 
 

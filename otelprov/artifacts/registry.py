@@ -260,15 +260,27 @@ def _sample(rows: list[Any]) -> bytes | None:
     return digest_value([len(rows), plain]) if len(plain) == len(some) else None
 
 
+# Of classes of the program's own that are tuples or dicts it is looked at what they hold: no method
+# of theirs is called.
+
+_ROWS: Final = frozenset(("Row", "RowMapping"))
+_DRIVERS: Final = frozenset(("sqlite3", "sqlalchemy"))
+
+
 def _is_row(value: object) -> bool:
-    return isinstance(value, (tuple, dict)) or type(value).__name__ in ("Row", "RowMapping")
+    kind = type(value)
+    if issubclass(kind, (tuple, dict)):
+        return True
+    return kind.__name__ in _ROWS and str(kind.__module__).partition(".")[0] in _DRIVERS
 
 
 def _plain(row: Any) -> object:
     """A row of sqlite3's, SQLAlchemy's or psycopg's."""
-    if isinstance(row, dict) or type(row).__name__ == "RowMapping":
-        return dict(row)
-    return tuple(row)
+    if issubclass(type(row), dict):
+        return dict(dict.items(row))
+    if issubclass(type(row), tuple):
+        return tuple(tuple.__iter__(row))
+    return dict(row) if type(row).__name__ == "RowMapping" else tuple(row)
 
 
 def _is_light(value: dict[object, object] | list[object]) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import support
 from support import Spans
 
+from otelprov.artifacts.registry import registry
 from otelprov.instrumentation import _databases
 
 
@@ -62,6 +63,29 @@ def test_parameters_of_a_programs_own_class_are_looked_at_by_the_driver_only(
     connection.execute("SELECT k FROM t WHERE k = ?", recorded).fetchall()
     assert len(spans.all()) == before + 1
     assert recorded.asked == plain.asked
+    connection.close()
+
+
+def test_rows_of_a_programs_own_class_are_known_without_asking_them(spans: Spans) -> None:
+    class Watched(tuple[Any, ...]):
+        def __iter__(self) -> Any:
+            raise AssertionError("looked at")
+
+    class Named(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise AssertionError("looked at")
+
+        keys = items = __iter__
+
+    connection = sqlite3.connect(":memory:")
+    connection.executescript("CREATE TABLE t (k INTEGER); INSERT INTO t VALUES (1), (2)")
+    for made in (lambda _, row: Watched(row), lambda _, row: Named(k=row[0])):
+        connection.row_factory = made
+        rows = connection.execute("SELECT k FROM t").fetchall()
+        assert len(rows) == 2
+        artifact = registry.container(rows)
+        assert artifact is not None
+        assert getattr(artifact, "kind", None) == "stream"
     connection.close()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import psycopg.sql
 import pytest
 import support
 from support import Spans
@@ -110,6 +111,14 @@ def test_a_statement_on_a_closed_connection_is_no_fault_of_ours(dsn: str, spans:
     connection.close()
     with pytest.raises(psycopg.OperationalError, match="closed"):
         cursor.execute("SELECT k FROM t")
+    assert spans.all() == []
+
+
+def test_a_literal_that_cannot_be_sent_is_no_fault_of_ours(dsn: str, spans: Spans) -> None:
+    with psycopg.connect(dsn) as connection:
+        query = psycopg.sql.SQL("SELECT k FROM t WHERE v = {}").format("\0")
+        with pytest.raises(psycopg.DataError, match="NUL"):
+            connection.execute(query)
     assert spans.all() == []
 
 

@@ -297,7 +297,9 @@ class Observed:
         if entry.source is not None:
             opens = not observation.holds_data(returned)
             how = reading(self.site.call.library, self.parameters, opens=opens)
-            places.read_from(self.operation, entry.source, self._place(entry.source), how)
+            seen = places.read_from(self.operation, entry.source, self._place(entry.source), how)
+            if self.operation.said:
+                places.claimed(self.operation, seen, how)
         found = observation.outputs(self.operation, returned, by_content=True)
         if not found and returned is not None:
             # Something to read from later: a reader of chunks, an open workbook, a data set.

@@ -322,8 +322,8 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                     raise
             raise
         try:
-            if clean is not None and not internal:
-                result = _cleaned(clean, result)
+            if clean is not None:
+                result = _cleaned(clean, result, internal)
             if observed is True:
                 pass_on(site, args, kwargs, result)
             elif observed is not False:
@@ -398,9 +398,9 @@ def given_up(
     faults.tell(site.end_not_recorded, fault)
 
 
-def _cleaned(clean: Function, result: Any) -> Any:
+def _cleaned(clean: Function, result: Any, internal: bool) -> Any:
     try:
-        return clean(result)
+        return clean(result, internal)
     except Exception as error:
         faults.tell("what a file carries is seen by the program", error)
         return result

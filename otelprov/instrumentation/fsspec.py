@@ -34,8 +34,8 @@ ODDITIES: Final = (
     "closed. Local files and files in memory that are opened are not.",
     "File systems with an implementation of their own of get, put, copy, move, cat or pipe are "
     "recorded where these are the local one's, the one's in memory, or asynchronous ones.",
-    "The version of an object is known for S3; elsewhere it is what the file system says of it "
-    "by itself.",
+    "The version of an object is known for S3 and Google Cloud Storage; elsewhere it is what the "
+    "file system says of it by itself.",
 )
 
 _OWN: Final = frozenset({"fsspec", "s3fs", "gcsfs", "adlfs", "ossfs"})
@@ -278,14 +278,15 @@ _METHODS: Final[dict[str, tuple[Callable[..., Entry], type[Observed]]]] = {
 }
 
 
-def _entry(name: str, owner: str) -> Entry:
+def entry(name: str, owner: str) -> Entry:
+    """One of the methods that carry files, of a class."""
     kind, observed = _METHODS[name]
     return kind(f"{owner}.{name}", name=name, shows=_SHOWN, observed=observed)
 
 
 def _spec() -> Iterable[Entry]:
     for name in _METHODS:
-        yield _entry(name, "AbstractFileSystem")
+        yield entry(name, "AbstractFileSystem")
     yield step("AbstractBufferedFile.read", around=_reading)
     yield step("AbstractBufferedFile.write", around=_writing)
     yield step("AbstractBufferedFile.close", around=_closing)
@@ -293,12 +294,12 @@ def _spec() -> Iterable[Entry]:
 
 def _local() -> Iterable[Entry]:
     for name in ("get_file", "put_file", "cp_file", "mv", "mv_file"):
-        yield _entry(name, "LocalFileSystem")
+        yield entry(name, "LocalFileSystem")
 
 
 def _memory() -> Iterable[Entry]:
     for name in ("pipe_file", "cp_file", "cat_file"):
-        yield _entry(name, "MemoryFileSystem")
+        yield entry(name, "MemoryFileSystem")
 
 
 def _asyn() -> Iterable[Entry]:
@@ -311,9 +312,7 @@ def _synchronising(original: Callable[..., Any]) -> Callable[..., Any]:
     def site(name: str, like: Any) -> Site:
         version = getattr(sys.modules["fsspec"], "__version__", "")
         method = _method(name, original)
-        return site_of(
-            _entry(name, "AsyncFileSystem"), "fsspec", version, method, like, method=True
-        )
+        return site_of(entry(name, "AsyncFileSystem"), "fsspec", version, method, like, method=True)
 
     def wrapper(func, obj=None):  # type: ignore[no-untyped-def]
         plain = original(func, obj)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 from otelprov.artifacts import identify, identify_location
-from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._calls import Observed, Site, begin, outside
 from otelprov.instrumentation._objects import put_content, read_file, stored_as
-from otelprov.instrumentation._table import Entry, read, write
+from otelprov.instrumentation._table import Entry, read, step, write
+from otelprov.instrumentation._wrapping import site_of
 from otelprov.model import Artifact
-from otelprov.recording import copies, places, stores
+from otelprov.recording import copies, faults, places, stores
+from otelprov.recording.run import run
 from otelprov.recording.streams import version_of
 
 ODDITIES: Final = (
-    "get, put, copy, rename and get_range are recorded, their asynchronous forms, open_reader and "
-    "open_writer are not.",
+    "get, put, copy, rename and get_range are recorded, also in their asynchronous forms: from the "
+    "call until the store has answered. open_reader and open_writer are not.",
     "What get gives is read in Rust: the object is used in the version that the store names, and "
     "the bytes that come of it are of unknown origin.",
 )
@@ -158,6 +163,65 @@ class _Renamed(_Copied):
     moved = True
 
 
+# --- asynchronous forms ---------------------------------------------------------------------------
+#
+# They return futures that are at work already, and the program gets these very objects.
+
+_OWN: Final = frozenset({"obstore"})
+
+
+def _in_future(kind: Callable[..., Entry], name: str, observed: type[Observed]) -> Any:
+    """For a function that returns a future."""
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        entry = kind(name, name=name, shows=_SHOWN, observed=observed, client=True)
+        version = getattr(sys.modules["obstore"], "__version__", "")
+        site = site_of(entry, "obstore", version, original, original, method=False)
+
+        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+            begun = None
+            if run.active:
+                with faults.contained(f"{site.name} was not recorded"):
+                    begun = _begun(site, args, kwargs, sys._getframe(1))
+            try:
+                future = original(*args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                if begun is not None:
+                    with faults.contained(f"the end of {site.name} was not recorded"):
+                        begun.failed(error)
+                raise
+            if begun is not None:
+                with faults.contained(f"the end of {site.name} was not recorded"):
+                    future.add_done_callback(partial(_done, begun))
+            return future
+
+        return wrapper
+
+    return around
+
+
+def _begun(site: Site, args: Any, kwargs: Any, frame: FrameType) -> Observed | None:
+    place = outside(frame, _OWN)
+    found = begin(site, args, kwargs, place) if place is not None else None
+    if not isinstance(found, Observed):
+        return None
+    found.operation.announce()
+    return found
+
+
+def _done(begun: Observed, future: Any) -> None:
+    """The store has answered. ``exception()`` would count as the program's having looked at it."""
+    with faults.contained(f"the end of {begun.site.name} was not recorded"):
+        if future.cancelled():
+            begun.failed(sys.modules["asyncio"].CancelledError())
+        elif future._exception is not None:
+            begun.failed(future._exception)
+        else:
+            begun.returned(future.result())
+
+
 _SHOWN: Final = ("path", "from_", "to", "start", "end", "length")
 
 
@@ -172,6 +236,8 @@ def _functions() -> Iterable[Entry]:
             ("rename", write, _Renamed),
         ):
             yield kind(f"{owner}{name}", name=name, shows=_SHOWN, observed=observed, client=True)
+            if not owner:  # the methods call the functions
+                yield step(f"{name}_async", around=_in_future(kind, name, observed))
 
 
 TABLES = {"obstore": _functions}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.server
 import io
 import pickle
@@ -62,6 +64,65 @@ def test_what_obstore_puts_boto3_gets(spans: Spans, store: Any, s3: Any, tmp_pat
         name-of-c -> obstore.get_range   -> part
         """,
     )
+
+
+def test_what_goes_on_at_once_is_recorded_as_it_ends(spans: Spans, store: Any) -> None:
+    async def program() -> bytes:
+        puts = [obstore.put_async(store, f"{name}.csv", CSV) for name in "ab"]
+        assert all(isinstance(one, asyncio.Future) for one in puts)
+        await asyncio.gather(*puts, store.put_async("c.csv", CSV))
+        got = await asyncio.create_task(store.get_async("b.csv"))
+        part = await obstore.get_range_async(store, "c.csv", start=0, end=3)
+        await store.copy_async("a.csv", "d.csv")
+        with pytest.raises(FileNotFoundError):
+            await store.get_async("nowhere")
+        assert bytes(await got.bytes_async()) == CSV
+        return bytes(part)
+
+    assert asyncio.run(program()) == CSV[:3]
+    *spans_, failed = sorted(spans.all(), key=lambda one: one.status.get("code", 0))
+    assert edges.found(
+        spans_,
+        {
+            "file": edges.file_id(CSV),
+            "part": edges.file_id(CSV[:3]),
+            **{name: edges.object_id(f"s3://lake/{name}.csv", CSV) for name in "abc"},
+            "name-of-a": edges.name_id("s3://lake/a.csv"),
+            "name-of-c": edges.name_id("s3://lake/c.csv"),
+            "name-of-d": edges.name_id("s3://lake/d.csv"),
+        },
+    ) == edges.expected(
+        """
+        file      -> obstore.put       -> file a
+        file      -> obstore.put       -> file b
+        file      -> obstore.put       -> file c
+        b         -> obstore.get       ->
+        name-of-c -> obstore.get_range -> part
+        name-of-a -> obstore.copy      -> name-of-d
+        """
+    )
+    assert failed.name == "obstore.get" and failed.status["code"] == 2
+    assert {span.attributes["code.function.name"] for span in spans_} >= {
+        f"{__name__}.test_what_goes_on_at_once_is_recorded_as_it_ends.<locals>.program"
+    }
+
+
+def test_a_future_that_nobody_looks_at_says_so_as_before(spans: Spans, store: Any) -> None:
+    said: list[str] = []
+
+    async def program() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: said.append(context["message"])
+        )
+        future = obstore.get_async(store, "nowhere")
+        while not future.done():
+            await asyncio.sleep(0.01)
+        del future
+        gc.collect()
+
+    asyncio.run(program())
+    assert said == ["Future exception was never retrieved"]
+    assert spans.one("obstore.get").status["code"] == 2
 
 
 def test_files_of_this_machine_keep_their_story(spans: Spans, tmp_path: Path) -> None:

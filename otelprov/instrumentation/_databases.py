@@ -14,6 +14,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -41,6 +42,10 @@ Ask = Callable[[str], list[Any]]
 
 MAX_VIEWS: Final = 20
 """Views that read views."""
+MAX_TABLES: Final = 4_096
+"""Tables whose artifacts are at hand."""
+MAX_DATABASES: Final = 1_024
+"""Databases of which it is kept what was seen of them when nothing is connected to them."""
 MAX_PLANS: Final = 256
 """Texts of which a connection keeps what they read and write."""
 MAX_SHOWN: Final = 8_000
@@ -57,6 +62,7 @@ _DIALECTS: Final = {
     "databricks": "databricks", "hive": "hive", "presto": "presto",
 }  # fmt: skip
 """And sqlglot's names of their dialects."""
+_MEMORY: Final = "sqlite:///:memory:/"
 _OWN_TABLES: Final = frozenset(
     "sqlite_master sqlite_schema sqlite_temp_master sqlite_temp_schema sqlite_sequence".split()
 )
@@ -85,13 +91,25 @@ class Table:
 
     def artifact(self, maker: str | None = None) -> Artifact:
         """The table, by its name; with the operation that was seen to write it last."""
-        return _artifact(self.uri, self.name, maker)
+        found = _artifact(self.uri, self.name)
+        if maker is None:
+            return found
+        # Nobody asks for an earlier write again: a program that writes on and on keeps one of each.
+        last = _written.get(found.id)
+        if last is None or last.maker != maker or last.name != found.name:
+            if len(_written) >= MAX_TABLES:
+                _written.clear()
+            last = _written[found.id] = replace(found, maker=maker)
+        return last
 
 
-@lru_cache(maxsize=4096)
-def _artifact(uri: str, name: str, maker: str | None) -> Artifact:
-    found = named(uri, "identified by name only", name)
-    return replace(found, maker=maker) if maker is not None else found
+_written: Final[dict[str, Artifact]] = {}
+"""Tables as their last write has left them, by id."""
+
+
+@lru_cache(maxsize=MAX_TABLES)
+def _artifact(uri: str, name: str) -> Artifact:
+    return named(uri, "identified by name only", name)
 
 
 Read = Table | str
@@ -109,7 +127,7 @@ def unknown(reason: str) -> Artifact:
 def sqlite_place(path: str | None) -> Place:
     """Of a database of SQLite's: its file, or memory that nobody else has."""
     if not path:
-        return Place("sqlite", f"sqlite:///:memory:/{uuid.uuid4().hex[:16]}", dialect="sqlite")
+        return Place("sqlite", f"{_MEMORY}{uuid.uuid4().hex[:16]}", dialect="sqlite")
     return Place("sqlite", f"sqlite:///{path}", os.path.basename(path), "sqlite")
 
 
@@ -191,6 +209,18 @@ class _Known:
 _databases: Final[dict[str, _Known]] = {}
 
 
+def _known_of(place: Place) -> _Known:
+    if place.uri.startswith(_MEMORY):
+        return _Known()  # no other connection has it
+    found = _databases.get(place.uri)
+    if found is None:
+        if len(_databases) >= MAX_DATABASES:
+            with suppress(KeyError, RuntimeError):  # another thread does so, too
+                del _databases[next(iter(_databases))]
+        found = _databases.setdefault(place.uri, _Known())
+    return found
+
+
 class Connection:
     """What is known of one connection to a database."""
 
@@ -199,12 +229,14 @@ class Connection:
     ) -> None:
         """``asks`` where PostgreSQL can be asked what a name stands for."""
         self.place = place
-        self.known = _databases.setdefault(place.uri, _Known())
+        self.known = _known_of(place)
         self.transaction = Transaction()
         self.asks = asks
         self.default_schema = default_schema
         self.last: Any = None
         """The last write of the open transaction: one more of the same text may be part of it."""
+        self.lookups: dict[str, Any] = {}
+        """Queries that are asked again and again, by their text."""
         self._token = uuid.uuid4().hex[:16]
         self._temporary: set[str] = set()
         self._attached = False

@@ -111,6 +111,13 @@ def read_from(
     return read
 
 
+def claimed(operation: OpenOperation, read: Sequence[Artifact], how: Reading) -> None:
+    """Note what the table that a call has read from a place out of reach says of itself."""
+    if len(read) == 1 and read[0].uri and not read[0].uri.startswith("file:"):
+        said = claims.Remote(read[0], tuple(dict.fromkeys(operation.said)), how)
+        operation.claims = (*operation.claims, said)
+
+
 def written_to(
     operation: OpenOperation, role: str, place: object, how: Reading = WHOLE
 ) -> Source | None:

@@ -269,6 +269,12 @@ class Connection:
                 if one.reads and not self.had(one.target):
                     reads.append("whether IF NOT EXISTS did anything is not known")
                 continue
+            if (
+                one.operation == "ALTER"
+                and one.reads
+                and one.reads[0][-1].lower() in self._temporary
+            ):
+                continue  # a temporary table gets another name
             reads += self.reads(one)
             for writing in (*one.inside, one):
                 target = self.target(writing)

@@ -389,10 +389,20 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
         renamed = [
             one for one in tree.args.get("actions") or () if isinstance(one, exp.AlterRename)
         ]
-        if kind != "TABLE" or renamed:
+        if kind != "TABLE":
             return Statement("ALTER")
+        if renamed:
+            return _renamed(_table_name(tree.this), _table_name(renamed[0].this))
         return Statement("ALTER", target=_table_name(tree.this))
     return unknown
+
+
+def _renamed(before: Name | None, after: Name | None) -> Statement:
+    """A table gets another name: what it holds is there under that."""
+    if before is None or after is None:
+        return Statement("ALTER")
+    full = (*before[:-1], after[-1])
+    return Statement("ALTER", reads=(before,), target=full, replaces=True, whole=True)
 
 
 def _insert(tree: Any, reader: _Reader) -> Statement:

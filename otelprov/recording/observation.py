@@ -312,6 +312,8 @@ def is_small(value: Any, kind: ArtifactKind) -> bool:
         return False
     if tensors.is_tensor(value):
         return bool(value.nelement() <= MAX_LISTED)
+    if type(value).__module__.partition(".")[0] == "scipy":
+        return False  # a sparse matrix is not shown
     return getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED
 
 

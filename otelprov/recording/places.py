@@ -28,7 +28,7 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import resolve, stream_behind
+from otelprov.recording.streams import archive_of, resolve, stream_behind
 
 STILL = 2_000_000_000
 """Nanoseconds since a file was written."""
@@ -85,6 +85,11 @@ def read_from(
         digest.result()
     operation.ahead = ()
     for item in _each(place):
+        archive = archive_of(item)
+        if archive is not None:
+            part = Reading(partial="a member of it was read", succeeded=how.succeeded)
+            read += read_from(operation, role, archive, part)
+            continue
         identity = registry.lookup(item) or registry.lookup(stream_behind(item))
         if identity is not None:
             operation.use(role, identity)

@@ -64,7 +64,10 @@ class Recording:
     def columns(self, target: str) -> set[str]:
         """The columns of raw data that a column goes back to; ``opaque`` if not all is known."""
         found = self._lineage(target)
-        names = {one["id"]: self._place_of(one["uri"]) or one["name"] for one in found["artifacts"]}
+        names = {
+            one["id"]: self._place_of(one["uri"]) or one["name"] or "memory"
+            for one in found["artifacts"]
+        }
         ends = {(edge["to"]["artifact"], edge["to"]["column"]) for edge in found["edges"]}
         origins = {(one["from"]["artifact"], one["from"]["column"]) for one in found["edges"]}
         leaves = {f"{names[artifact]}#{column}" for artifact, column in origins - ends}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from pathlib import Path
 
 import programs
@@ -140,3 +142,72 @@ def test_a_file_that_was_copied_with_others_does_not_come_from_these(tmp_path: P
     assert recording.roots("first.json") == {"first.csv"}
     assert recording.roots("published/second.csv") == {"second.csv"}
     assert recording.roots("both.json") == {"first.csv", "second.csv"}
+
+
+ARCHIVES = """
+    import tarfile, zipfile
+    import pandas as pd
+    with zipfile.ZipFile("in.zip") as archive:
+        with archive.open("first.csv") as member:
+            pd.read_csv(member).to_json("member.json")  # @member
+        archive.extractall("out")  # @extract
+    pd.read_csv("out/second.csv").to_json("extracted.json")  # @extracted
+    with tarfile.open("in.tar.gz") as archive:
+        pd.read_csv(archive.extractfile("first.csv")).to_json("tar.json")  # @tar
+    with zipfile.ZipFile("packed.zip", "w") as archive:
+        archive.write("extracted.json")  # @pack
+"""
+UNPACKED = """
+    pandas.read_csv@member: in.zip -> return
+    pandas.to_json@member: pandas.read_csv@member -> member.json
+    shutil.copyfileobj@extract: in.zip -> out/first.csv
+    shutil.copyfileobj@extract: in.zip -> out/second.csv
+    pandas.read_csv@extracted: out/second.csv -> return
+    pandas.to_json@extracted: pandas.read_csv@extracted -> extracted.json
+    pandas.read_csv@tar: in.tar.gz -> return
+    pandas.to_json@tar: pandas.read_csv@tar -> tar.json
+    shutil.copyfileobj@pack: extracted.json -> packed.zip
+"""
+
+
+def test_a_member_of_an_archive_comes_from_the_archive(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    with zipfile.ZipFile(directory / "in.zip", "w") as archive:
+        for name, text in FILES.items():
+            archive.writestr(name, text)
+    (tmp_path / "first.csv").write_text(FILES["first.csv"])
+    with tarfile.open(directory / "in.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "first.csv", "first.csv")
+    recording = strangers.record(directory, ARCHIVES)
+    assert recording.graph() == strangers.drawn(UNPACKED)
+    assert recording.roots("extracted.json") == {"in.zip"}
+
+
+OPENED = """
+    import gzip
+    from pathlib import Path
+    text = Path("first.csv").read_text()  # @read
+    Path("copy.csv").write_text(text.upper())  # @write
+    with Path("more.csv").open("w") as file:  # @more
+        file.write(text)
+    with gzip.open("packed.gz", "wt") as file:  # @gzip
+        file.write(text)
+    del file
+"""
+OPENINGS = """
+    builtins.open@read: first.csv ->
+    builtins.open@write: -> copy.csv
+    builtins.open@more: -> more.csv
+    builtins.open@gzip: -> packed.gz
+"""
+
+
+def test_files_that_are_opened_through_pathlib_and_gzip_are_recorded_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "first.csv").write_text(FILES["first.csv"])
+    recording = strangers.record(directory, OPENED, OTELPROV_RECORD_OPEN="on")
+    assert recording.graph() == strangers.drawn(OPENINGS)

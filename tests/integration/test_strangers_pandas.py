@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import strangers
 
@@ -54,3 +56,35 @@ def test_whatever_a_table_is_derived_by_its_file_goes_back_to_the_raw_data(
     derived: strangers.Recording, name: str
 ) -> None:
     assert derived.roots(f"{name}.csv") == {"a.csv"}
+
+
+COLUMNS = """
+    import pandas as pd
+    df = pd.read_csv("a.csv")
+    other = pd.read_csv("b.csv")
+    df[["p", "q"]] = df[["a", "b"]] * 2
+    df[["r"]] = other[["c"]]
+    df[["s", "t"]] = 0
+    df["both"] = df["a"] + other["c"]
+    df = df.eval("u = both + b\\nv = u * 2")
+    df.to_csv("out.csv", index=False)
+"""
+
+
+def test_columns_that_are_set_together_or_by_an_expression_are_followed(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("a,b,g\n1,4,x\n2,5,y\n")
+    (directory / "b.csv").write_text("a,c\n1,7\n2,8\n")
+    recording = strangers.record(directory, COLUMNS)
+    found = {name: recording.columns(f"out.csv#{name}") for name in "gpqrstuv"}
+    assert found == {
+        "g": {"a.csv#g"},
+        "p": {"a.csv#a", "a.csv#b", "opaque"},
+        "q": {"a.csv#a", "a.csv#b", "opaque"},
+        "r": {"b.csv#c", "opaque"},
+        "s": {"memory#s"},
+        "t": {"memory#t"},
+        "u": {"a.csv#a", "a.csv#b", "b.csv#c"},
+        "v": {"a.csv#a", "a.csv#b", "b.csv#c"},
+    }

@@ -114,3 +114,63 @@ def test_a_trigger_is_no_operation_and_its_end_commits_nothing(tmp_path: Path) -
     directory.mkdir()
     recording = strangers.record(directory, TRIGGER)
     assert recording.graph() == strangers.drawn(TRIGGER_DRAWN)
+
+
+SWAP = """
+    import duckdb, os, psycopg, sqlite3
+    import pandas as pd
+    with duckdb.connect("w.duckdb") as connection:
+        connection.execute("CREATE TABLE t AS FROM 'a.csv'")  # @duck
+        connection.execute("CREATE TABLE t_new AS FROM 'b.csv'")  # @duck
+        connection.execute("BEGIN")
+        connection.execute("DROP TABLE t")
+        connection.execute("ALTER TABLE t_new RENAME TO t")  # @duck
+        connection.execute("COMMIT")
+        connection.sql("SELECT v * 2 AS w FROM t").write_csv("duckdb.csv")  # @duck
+    connection = sqlite3.connect("w.db")
+    pd.read_csv("a.csv").to_sql("t", connection, index=False)  # @lite
+    pd.read_csv("b.csv").to_sql("t_new", connection, index=False)  # @lite
+    connection.execute("DROP TABLE t")
+    connection.execute("ALTER TABLE t_new RENAME TO t")  # @lite
+    pd.read_sql("SELECT v * 2 AS w FROM t", connection).to_csv("sqlite.csv", index=False)  # @lite
+    with psycopg.connect(os.environ["DSN"]) as connection:
+        connection.execute("CREATE SCHEMA s")
+        connection.execute("CREATE TABLE s.t AS SELECT 1 AS v")  # @pg
+        connection.execute("CREATE TABLE raw (v int)")  # @pg
+        connection.execute("CREATE TABLE s.t_new AS SELECT * FROM raw")  # @pg
+        connection.execute("DROP TABLE s.t")
+        connection.execute("ALTER TABLE s.t_new RENAME TO t")  # @pg
+        connection.execute("SELECT v * 2 AS w FROM s.t").fetchall()  # @pg
+"""
+SWAPPED = """
+    duckdb.execute@duck: a.csv -> #main.t
+    duckdb.execute@duck: b.csv -> #main.t_new
+    duckdb.execute@duck: #main.t_new -> #main.t
+    duckdb.write_csv@duck: #main.t -> duckdb.csv
+    pandas.read_csv@lite: a.csv -> return
+    pandas.to_sql@lite: pandas.read_csv@lite -> #t
+    pandas.read_csv@lite: b.csv -> return
+    pandas.to_sql@lite: pandas.read_csv@lite -> #t_new
+    sqlite3.execute@lite: #t_new -> #t
+    pandas.read_sql@lite: #t -> return
+    pandas.to_csv@lite: pandas.read_sql@lite -> sqlite.csv
+    psycopg.execute@pg: -> #s.t
+    psycopg.execute@pg: -> #public.raw
+    psycopg.execute@pg: #public.raw -> #s.t_new
+    psycopg.execute@pg: #s.t_new -> #s.t
+    psycopg.execute@pg: #s.t -> return
+"""
+
+
+def test_a_table_that_takes_the_place_of_another_keeps_its_own_story(
+    tmp_path: Path, dsn: str
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,v\n1,2.5\n")
+    (directory / "b.csv").write_text("id,v\n1,3.5\n")
+    recording = strangers.record(directory, SWAP, DSN=dsn)
+    assert recording.graph() == strangers.drawn(SWAPPED)
+    for name in ("duckdb.csv", "sqlite.csv"):
+        assert recording.roots(name) == {"b.csv"}
+        assert recording.columns(f"{name}#w") == {"b.csv#v"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otelprov import semconv
@@ -29,6 +29,7 @@ from otelprov.instrumentation._databases import (
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
+from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
 from otelprov.recording.run import now, run
@@ -406,6 +407,18 @@ def commented(text: str, operation: OpenOperation) -> str:
     flags = int(context.trace_flags)
     parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
     return f"{text} /*traceparent='{parent}'*/"
+
+
+def listing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``fetchall`` or ``fetchmany`` of a cursor: the list comes from what that has executed."""
+    return followed(original, listed, "the rows of a statement are not known")
+
+
+def listed(_: object, rows: object, cursor: object, *__: object, **___: object) -> None:
+    """A cursor has given a list of rows."""
+    identity = registry.lookup(cursor)
+    if identity is not None and identity.artifact is not None and type(rows) is list:
+        registry.fetched(rows, identity.artifact)
 
 
 def given_up(sent: Sent | None, fault: BaseException, error: BaseException | None = None) -> None:

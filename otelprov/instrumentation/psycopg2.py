@@ -23,7 +23,15 @@ from otelprov.instrumentation._calls import add_library, is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import is_idle, place_of_driver
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, size_of, told
+from otelprov.instrumentation._queries import (
+    Sent,
+    caller_of,
+    commented,
+    given_up,
+    listing,
+    size_of,
+    told,
+)
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -214,24 +222,6 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _fetching(original: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            rows = original(self, *args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("the rows of a statement are not known"):
-                identity = registry.lookup(self)
-                if identity is not None and identity.artifact is not None and type(rows) is list:
-                    registry.fetched(rows, identity.artifact)
-        return rows
-
-    return method
-
-
 # --- statements -----------------------------------------------------------------------------------
 
 
@@ -343,7 +333,7 @@ def _of_cursors(base: Any) -> Any:
     """The class that stands in for a class of cursors."""
     if getattr(base, "_otelprov", False):
         return base
-    methods: dict[str, Callable[[Any], Any]] = dict.fromkeys(("fetchall", "fetchmany"), _fetching)
+    methods: dict[str, Callable[[Any], Any]] = dict.fromkeys(("fetchall", "fetchmany"), listing)
     methods.update({name: partial(_executing, name) for name in _STATEMENTS})
     return _like(base, methods)
 

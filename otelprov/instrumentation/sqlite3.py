@@ -20,7 +20,7 @@ from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import is_idle, sqlite_place
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, given_up, size_of, told
+from otelprov.instrumentation._queries import Sent, caller_of, given_up, listing, size_of, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -233,24 +233,6 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _fetching(original: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            rows = original(self, *args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("the rows of a statement are not known"):
-                identity = registry.lookup(self)
-                if identity is not None and identity.artifact is not None and type(rows) is list:
-                    registry.fetched(rows, identity.artifact)
-        return rows
-
-    return method
-
-
 def _is_idle(args: tuple[Any, ...]) -> bool:
     """Whether a call needs no look at all."""
     text = args[0] if args else None
@@ -322,8 +304,8 @@ _equip(
     sqlite3.Cursor,
     {
         **{name: partial(_executing, name) for name in _STATEMENTS},
-        "fetchall": _fetching,
-        "fetchmany": _fetching,
+        "fetchall": listing,
+        "fetchmany": listing,
     },
 )
 _equip(

@@ -14,10 +14,11 @@ from otelprov.instrumentation._queries import (
     caller_of,
     commented,
     given_up,
+    listed,
+    listing,
     size_of,
     told,
 )
-from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.psycopg.connections import (
     ask,
     ask_async,
@@ -389,21 +390,11 @@ def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
 # --- what is fetched ------------------------------------------------------------------------------
 
 
-def _note(cursor: Any, rows: Any) -> None:
-    with faults.contained("the rows of a statement are not known"):
-        identity = registry.lookup(cursor)
-        if identity is not None and identity.artifact is not None and type(rows) is list and rows:
-            registry.fetched(rows, identity.artifact)
-
-
 def fetching(original: Callable[..., Any]) -> Callable[..., Any]:
     if original.__name__ == "fetchall":
         originals.setdefault("fetchall", original)
 
-    def after(_: Any, rows: Any, cursor: Any, *__: Any, **___: Any) -> None:
-        _note(cursor, rows)
-
-    return followed(original, after, "the rows of a statement are not known")
+    return listing(original)
 
 
 def fetching_async(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -418,7 +409,8 @@ def fetching_async(original: Callable[..., Any]) -> Callable[..., Any]:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
         if run.active:
-            _note(self, rows)
+            with faults.contained("the rows of a statement are not known"):
+                listed(None, rows, self)
         return rows
 
     return wrapper

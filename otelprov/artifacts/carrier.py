@@ -87,6 +87,11 @@ def without_own(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in metadata.items() if name.lower() not in own}
 
 
+def from_arrow(metadata: Mapping[bytes, bytes] | None) -> Carrier | None:
+    """The carrier in the metadata of an Arrow schema, or None."""
+    return _parse(metadata) if metadata else None
+
+
 def read(path: str | os.PathLike[str]) -> Carrier | None:
     """The carrier of a file, or None. Never raises.
 

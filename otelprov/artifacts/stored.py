@@ -18,6 +18,7 @@ from otelprov.artifacts.arrow import arrow_column
 from otelprov.artifacts.compare import Rows
 from otelprov.artifacts.digest import BLOCK_ROWS, TableDigest, table_digest
 from otelprov.artifacts.formats import detect
+from otelprov.artifacts.lakes import lake_in
 
 Progress = Callable[[int], object]
 """Told how many more rows were read."""
@@ -70,6 +71,11 @@ def _open(path: Path, stack: ExitStack) -> StoredTable:
 
     try:
         if path.is_dir():
+            lake = lake_in(path)
+            if lake is not None:
+                raise Unreadable(
+                    f"{path} is a table of {lake.format}: its files are those of all its versions"
+                )
             return _open_dataset(path)
         kind = detect(path)
         if kind is None:

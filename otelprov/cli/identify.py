@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from otelprov.cli.common import source_option, strict_settings
+
+if TYPE_CHECKING:
+    from otelprov.artifacts.lakes import Lake
 
 
 @click.command("id", short_help="Print the ids of files and of the tables in them, or compare two.")
@@ -42,10 +46,14 @@ def identify(
     while recording also carries the id and the trace of what wrote it: verified if that id is
     still the one of its content, stale if not, unverified if that cannot be known.
 
+    The directory of a Delta Lake or Iceberg table also has the id of the version that it is at,
+    as its log and metadata files say; PATH@VERSION is that of another.
+
     \b
       otelprov id out/report.parquet
       otelprov id data/*.csv --format json
       otelprov id data/*.parquet --schema
+      otelprov id lake/orders lake/orders@6
 
     With --explain two are compared, A and B: Parquet and Arrow files as tables, directories of
     Parquet files too, other files by their bytes. It says which columns were added, removed,
@@ -76,8 +84,7 @@ def identify(
     failed = False
     for path in paths:
         try:
-            Path(path).stat()
-            found.append(_identify(path))
+            found.append(_version(path) or _identify(path))
         except OSError as error:
             click.echo(f"otelprov: cannot read {path}: {error.strerror or error}", err=True)
             failed = True
@@ -106,9 +113,44 @@ def _explain(
     return 0 if found.equal else 1
 
 
+def _version(text: str) -> dict[str, Any] | None:
+    """What ``PATH@VERSION`` is; None for texts of another form."""
+    from otelprov.cli import lakes
+
+    place, version = lakes.with_version(text)
+    lake = None if not version or os.path.lexists(text) else lakes.lake_at(place)
+    if lake is None:
+        return None
+    found = _in_lake(lake, place, version)
+    if found is None:
+        raise OSError(f"the table has no version {version}")
+    return {
+        "path": text,
+        "id": found["id"],
+        "kind": "table",
+        "bytes": None,
+        "coverage": "version",
+        "reason": None,
+        "table": None,
+        "carried": None,
+        "version": found,
+    }
+
+
+def _in_lake(lake: Lake, place: str, version: str | None = None) -> dict[str, Any] | None:
+    from otelprov.cli import lakes
+
+    for one in lakes.version_of(lake, place, version):
+        return {"id": one.id, "version": one.version, "format": lake.format}
+    return None
+
+
 def _identify(path: str) -> dict[str, Any]:
     from otelprov.artifacts import carrier, identify_path, table_in_file
+    from otelprov.cli import lakes
 
+    Path(path).stat()
+    lake = lakes.lake_at(path)
     whole = identify_path(Path(path))
     inside = Path(path).is_file()
     table = table_in_file(Path(path)) if inside else None
@@ -149,6 +191,7 @@ def _identify(path: str) -> dict[str, Any]:
             "traceparent": f"00-{carried.trace_id}-{carried.span_id}-01",
             "state": state,
         },
+        "version": lake and _in_lake(lake, path),
     }
 
 
@@ -160,6 +203,10 @@ def _print(found: list[dict[str, Any]], *, schema: bool) -> None:
         reason = f": {clean(one['reason'])}" if one["reason"] else ""
         coverage = "" if one["coverage"] == "full" else f"  (coverage {one['coverage']}{reason})"
         click.echo(f"{one['id']}  {path}{coverage}".encode())
+        version = one["version"]
+        if version and version["id"] != one["id"]:
+            at = f"{clean(version['version'])} of {version['format']}"
+            click.echo(f"{version['id']}  {path}  (version {at})".encode())
         table = one["table"]
         if table:
             click.echo(f"{table['id']}  {path}".encode())

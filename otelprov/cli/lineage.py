@@ -50,12 +50,14 @@ def lineage(
 
     TARGET is a path, an artifact id or a unique beginning of one (4 digits and more),
     trace:<id> for a whole trace, or an operation's id. A path is found by its content: it
-    may have been moved or renamed.
+    may have been moved or renamed. The directory of a Delta Lake or Iceberg table is the version
+    that it is at, and PATH@VERSION (a number, the id of a snapshot) another; so is URI@VERSION.
 
     \b
       otelprov lineage out/report.csv
       otelprov lineage file:3f2a91c0 --downstream --format json
       otelprov lineage 'out/report.csv#total'
+      otelprov lineage lake/orders@6
       otelprov lineage out/report.csv --format dot | dot -Tsvg > report.svg
       otelprov lineage out/report.csv --source jaeger+http://localhost:16686
       grep 'rows lost' pipeline.log | otelprov lineage --log -

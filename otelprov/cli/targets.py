@@ -1,4 +1,4 @@
-"""What TARGET means: a path, an artifact id or its beginning, an operation, or a trace."""
+"""What TARGET means: a path, a version of a table, an artifact id, an operation, or a trace."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from otelprov._record import record
+from otelprov.cli import lakes
 from otelprov.lineage.graph import Gap
 from otelprov.lineage.makers import latest
-from otelprov.model import Artifact, Operation, Run, id_beginning
+from otelprov.model import Artifact, Operation, Run, id_beginning, id_prefix
 from otelprov.render.words import clean, place
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _OPERATION = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 _FORMS = (
-    "an existing path, an artifact id or its beginning, a URI, trace:<id>, or an operation's id"
+    "an existing path, PATH@VERSION of a table, an artifact id or its beginning, a URI, "
+    "trace:<id>, or an operation's id"
 )
 _LISTED = 20
 
@@ -59,11 +61,42 @@ def resolve(text: str, source: Source) -> Target:
     if "://" in text:
         known = source.at([text])
         if known:
-            return Target(artifact=known[0])
+            return _at_uri(text, known, source)
+    place_, version = lakes.with_version(text)
+    if version:
+        return _version(place_, version, source)
     raise click.ClickException(
         f"there is no file {clean(text)}, and it is no id either; TARGET is {_FORMS}"
         + _known_place(text, source)
     )
+
+
+def _at_uri(uri: str, known: list[str], source: Source) -> Target:
+    """What was there last; of a table with versions that which was made last, and it says so."""
+    versions = lakes.recorded([uri], source) if id_prefix(known[0]) == "version" else []
+    if not versions:
+        return Target(artifact=known[0])
+    last = versions[0]
+    at = f"{clean(uri)}@{clean(last.version or '')}"
+    reason = f"{at} is the last version that {source.name} knows; the table may have others since"
+    return Target(artifact=last.id, gaps=(Gap(reason, artifact=last.id),))
+
+
+def _version(text: str, version: str, source: Source) -> Target:
+    uris = _uris(text)
+    known = lakes.at_version(text, version, uris, source)
+    shown = f"{clean(text)}@{clean(version)}"
+    if not known:
+        hint = lakes.told(text, uris, source)
+        raise click.ClickException(f"{source.name} knows no version {shown}{hint}")
+    return _only(known, shown)
+
+
+def _only(known: list[str], shown: str) -> Target:
+    if len(known) > 1:
+        listed = "\n  ".join(known)
+        raise click.ClickException(f"{shown} is ambiguous; it may be\n  {listed}")
+    return Target(artifact=known[0])
 
 
 def with_columns(text: str) -> tuple[str, list[str]]:
@@ -118,6 +151,11 @@ def _path(text: str, source: Source) -> Target:
 
     path = Path(text)
     shown = place(os.path.abspath(path))
+    lake = lakes.lake_at(path)
+    versions = lakes.version_of(lake, text) if lake else []
+    recorded = [one.id for one in versions if _known(one.id, source)]
+    if recorded:
+        return _only(recorded, shown)
     try:
         file = identify_path(path)
         if _known(file.id, source):
@@ -133,6 +171,12 @@ def _path(text: str, source: Source) -> Target:
     writer = source.operation(carried.trace_id, carried.span_id) if carried else None
     if carried and writer:
         return _carried(carried.artifact_id, writer, path, shown)
+    if lake:
+        at = clean(", ".join(dict.fromkeys(str(one.version) for one in versions)) or lake.version)
+        hint = lakes.told(text, _uris(text), source)
+        raise click.ClickException(
+            f"{shown} is at version {at} ({lake.format}), which is not in {source.name}{hint}"
+        )
     hint = f" ({clean(file.reason)})" if file.coverage == "none" and file.reason else ""
     hint += _known_place(text, source)
     if carried:

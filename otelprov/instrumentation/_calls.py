@@ -44,6 +44,8 @@ _OPEN = (
 ``delayed(read)(path)`` a call of ``read``."""
 
 
+_SUITES = frozenset({"test", "tests"})
+"""Packages inside of a library that hold its tests: ``pandas.tests``, ``joblib.test``."""
 _ADAPTERS = frozenset({"narwhals"})
 """Packages through which a library, or the program, calls the methods of a table."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
@@ -79,7 +81,7 @@ def is_internal(frame: types.FrameType) -> bool:
             return caller is not None and is_internal(caller)
         found = (
             root in _libraries
-            and ".tests." not in f"{text}."
+            and _SUITES.isdisjoint(text.split("."))
             and not any(f"{text}.".startswith(f"{name}.") for name in _OPEN)
         )
         if isinstance(name, str):
@@ -295,7 +297,9 @@ class Observed:
         if entry.source is not None:
             opens = not observation.holds_data(returned)
             how = reading(self.site.call.library, self.parameters, opens=opens)
-            places.read_from(self.operation, entry.source, self._place(entry.source), how)
+            seen = places.read_from(self.operation, entry.source, self._place(entry.source), how)
+            if self.operation.said:
+                places.claimed(self.operation, seen, how)
         found = observation.outputs(self.operation, returned, by_content=True)
         if not found and returned is not None:
             # Something to read from later: a reader of chunks, an open workbook, a data set.

@@ -9,6 +9,7 @@ that were seen where a table is temporary.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import uuid
@@ -234,11 +235,15 @@ class Connection:
         self.default_schema = default_schema
         self.last: Any = None
         """The last write of the open transaction: one more of the same text may be part of it."""
+        self.lookups: dict[str, Any] = {}
+        """Queries that are asked again and again, by their text."""
         self._token = uuid.uuid4().hex[:16]
         self._temporary: set[str] = set()
         self._attached = False
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
+        self._views: dict[Name, list[Read]] = {}
+        self._asked: list[Name] = []
         self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
@@ -265,9 +270,10 @@ class Connection:
                     reads.append("whether IF NOT EXISTS did anything is not known")
                 continue
             reads += self.reads(one)
-            target = self.target(one)
-            if target is not None:
-                writes.append((target, one))
+            for writing in (*one.inside, one):
+                target = self.target(writing)
+                if target is not None and all(table != target for table, _ in writes):
+                    writes.append((target, writing))
         facts = {semconv.DB_SYSTEM: self.place.system}
         if self.place.namespace:
             facts[semconv.DB_NAMESPACE] = self.place.namespace
@@ -287,6 +293,9 @@ class Connection:
             return ["views that read views"]
         found: list[Read] = []
         for name in statement.reads:
+            if name in self._views:
+                found += self._views[name]
+                continue
             table = self.table(name)
             view = self.known.views.get(table.uri) if isinstance(table, Table) else None
             if view is not None:
@@ -348,32 +357,46 @@ class Connection:
         """What has to be asked before the names of these statements are known."""
         wanted: dict[Name, None] = {}
         for one in found:
-            for name in (*one.reads, *((one.target,) if one.target is not None else ())):
-                known = name in self._names or name[0].lower() in self._temporary
-                if len(name) == 1 and not known:
+            targets = [each.target for each in (*one.inside, one) if each.target is not None]
+            for name in (*one.reads, *targets):
+                known = name in self._names or name[-1].lower() in self._temporary
+                if len(name) < 3 and not known:
                     wanted[name] = None
         if not wanted:
             return None
-        rows = ", ".join(f"({_literal(name[0])}, {_literal(_quoted(name[0]))})" for name in wanted)
+        self._asked = list(wanted)
+        rows = ", ".join(
+            f"({number}, {_literal('.'.join(map(_quoted, name)))})"
+            for number, name in enumerate(self._asked)
+        )
         # Nothing in it fails for a name that is not there.
         return (
-            "SELECT v.name, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
-            "pg_catalog.current_schema()"
-            f" FROM (VALUES {rows}) AS v (name, quoted)"
+            "SELECT v.number, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
+            f"pg_catalog.current_schema(), {_BELOW_A_VIEW}"
+            f" FROM (VALUES {rows}) AS v (number, quoted)"
             " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         )
 
     def answered(self, rows: Iterable[Any]) -> None:
         """What the database said."""
-        for name, schema, table, persistence, current in rows:
+        for number, schema, table, persistence, current, below in rows:
+            name = self._asked[number]
             self._created_in = current
             if table is None:
-                self._names[(name,)] = None
+                self._names[name] = None
             elif persistence == "t":
-                self._names[(name,)] = self._temporary_table(table)
+                self._names[name] = self._temporary_table(table)
             else:
-                self._names[(name,)] = Table(f"{self.place.uri}#{schema}.{table}", table)
+                self._names[name] = Table(f"{self.place.uri}#{schema}.{table}", table)
+            if below is not None:
+                self._views[name] = [
+                    self._temporary_table(last)
+                    if temporary
+                    else Table(f"{self.place.uri}#{outer}.{last}", last)
+                    for outer, last, temporary in json.loads(below)
+                    if outer not in _OWN_SCHEMAS
+                ]
 
     def look_up(self, found: Iterable[Statement], ask: Ask) -> None:
         """Ask, where something has to be asked."""
@@ -425,6 +448,7 @@ class Connection:
     def _forget(self) -> None:
         """Names may mean something else now."""
         self._names.clear()
+        self._views.clear()
         self.known.changes += 1
 
     # --- transactions ---
@@ -476,6 +500,20 @@ class Connection:
             self.transaction.committed()
 
 
+# The tables that a view of PostgreSQL's reads, also through other views, as JSON.
+_BELOW_A_VIEW: Final = (
+    "CASE c.relkind WHEN 'v' THEN (WITH RECURSIVE below (oid, kind) AS (SELECT c.oid, c.relkind"
+    " UNION SELECT t.oid, t.relkind FROM below"
+    " JOIN pg_catalog.pg_rewrite r ON r.ev_class = below.oid AND below.kind = 'v'"
+    " JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
+    " AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+    " AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+    " JOIN pg_catalog.pg_class t ON t.oid = d.refobjid)"
+    " SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.nspname, k.relname,"
+    " k.relpersistence = 't') ORDER BY m.nspname, k.relname), '[]')::text"
+    " FROM below JOIN pg_catalog.pg_class k ON k.oid = below.oid"
+    " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace WHERE below.kind <> 'v') END"
+)
 _DROPPED: Final = later(
     r"\s*DROP\s+(?:TEMP(?:ORARY)?\s+)?\w+\s+(?:IF\s+EXISTS\s+)?"
     r"((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",

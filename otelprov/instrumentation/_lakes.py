@@ -6,34 +6,21 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otelprov.artifacts import lakes
 from otelprov.artifacts.arrow import arrow_form
 from otelprov.artifacts.digest import NoCanonicalForm, schema_id
-from otelprov.artifacts.evidence import table_version
-from otelprov.artifacts.locations import name_and_uri, without_credentials
+from otelprov.artifacts.lakes import table_place
 from otelprov.instrumentation._calls import Observed
 from otelprov.model import Artifact
 from otelprov.recording import faults
-from otelprov.recording.streams import local_path
 
 
 def version_at(
     location: str, facts: Mapping[str, str], version: str, schema: Callable[[], Any] | None = None
 ) -> Artifact:
     """A version of the table at ``location``; ``schema`` gives its Arrow schema."""
-    name, uri = table_place(location)
     found, columns = _schema(schema) if schema is not None else (None, None)
-    return table_version(uri, facts, name=name, version=version, schema=found, columns=columns)
-
-
-def table_place(location: str) -> tuple[str, str]:
-    """The name and the URI of a table, the same for all ways to write it."""
-    path = local_path(location)
-    if path is not None:
-        return name_and_uri(path)
-    uri = without_credentials(location).rstrip("/")
-    if uri.startswith("s3a://"):
-        uri = f"s3://{uri[6:]}"
-    return uri.rpartition("/")[2], uri
+    return lakes.version_at(table_place(location), facts, version, found, columns)
 
 
 def _schema(schema: Callable[[], Any]) -> tuple[str | None, int | None]:

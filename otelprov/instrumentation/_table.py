@@ -97,8 +97,9 @@ class Entry(NamedTuple):
     object that the caller gets."""
     result: Callable[[Any], object] | None = None
     """The data in what is returned, where that is packed in something else."""
-    clean: Callable[[Any], Any] | None = None
-    """Takes out of what a read returns what otelprov itself had put into the file."""
+    clean: Callable[[Any, bool], Any] | None = None
+    """Takes out of what a read returns what otelprov itself had put into the file; is told whether
+    the library itself has called, which sees what it would see."""
     around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     """Makes the function that stands in, for the odd place that no other fact describes."""
     places: Callable[[Mapping[str, Any]], Any] | None = None

@@ -185,17 +185,6 @@ def site_of(
     return Site(entry, library, None, entry.name, function, function, method, binder, call)
 
 
-def standing_in(
-    entry: Entry, library: str, version: str, function: Function, like: Function
-) -> Function:
-    """``function``, recorded, for a library that itself puts it in place as a method of objects;
-    it looks like ``like``."""
-    site = site_of(entry, library, version, function, like, method=True)
-    found = disguise(_spanning(site), like, library)
-    found.__doc__ = function.__doc__
-    return found
-
-
 def _put(site: Site) -> None:
     chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:
@@ -333,8 +322,8 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                     raise
             raise
         try:
-            if clean is not None and not internal:
-                result = _cleaned(clean, result)
+            if clean is not None:
+                result = _cleaned(clean, result, internal)
             if observed is True:
                 pass_on(site, args, kwargs, result)
             elif observed is not False:
@@ -409,9 +398,9 @@ def given_up(
     faults.tell(site.end_not_recorded, fault)
 
 
-def _cleaned(clean: Function, result: Any) -> Any:
+def _cleaned(clean: Function, result: Any, internal: bool) -> Any:
     try:
-        return clean(result)
+        return clean(result, internal)
     except Exception as error:
         faults.tell("what a file carries is seen by the program", error)
         return result

@@ -17,10 +17,19 @@ from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import digest_value, identify_location
 from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.lakes import delta_facts, table_place
 from otelprov.artifacts.registry import Step, registry
 from otelprov.instrumentation._calls import Function, is_internal
-from otelprov.instrumentation._lakes import OfTable, table_place, version_at
-from otelprov.instrumentation._table import Binder, Entry, read, step, write
+from otelprov.instrumentation._lakes import OfTable, version_at
+from otelprov.instrumentation._table import (
+    Binder,
+    Entry,
+    query,
+    read,
+    step,
+    when_called,
+    write,
+)
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import faults, observation, places
@@ -35,8 +44,11 @@ ODDITIES: Final = (
     "A commit uses the version before, but for one that replaces all of the table, and for "
     "restore, which uses the version that it restores.",
     "merge is recorded when it is executed, with its predicate and its clauses.",
-    "load_cdf, QueryBuilder and what pyarrow itself reads of the data set of to_pyarrow_dataset "
-    "are not followed.",
+    "load_cdf uses the versions whose changes it gives (of more than 50 the last; by times of day, "
+    "the table by its place), QueryBuilder.execute the versions of the tables that its statement "
+    "names.",
+    "What scan, load_cdf and QueryBuilder give is read in Rust: who reads on from it makes data of "
+    "unknown origin. So does pyarrow with the data set of to_pyarrow_dataset.",
     "Where several programs create a table at once, it is known by its place only which of the "
     "first versions is whose.",
 )
@@ -50,9 +62,19 @@ def version_of(table: Any, number: int | None = None) -> Artifact:
     raw = getattr(table, "_table", table)
     loaded = raw.version()
     version = loaded if number is None else number
-    facts = {"delta.table": str(raw.metadata().id), "delta.version": str(version)}
+    facts = delta_facts(str(raw.metadata().id), version)
     schema = (lambda: _arrow(raw.schema)) if version == loaded else None
     return version_at(raw.table_uri(), facts, str(version), schema)
+
+
+def _raw_of(owner: Any) -> Any:
+    """The object of Rust's behind a table, or behind ``table.optimize`` and the like."""
+    return getattr(getattr(owner, "table", owner), "_table", None)
+
+
+def _of_a_table(_: Mapping[str, Any], owner: object) -> bool:
+    """Whether there is a table: tests put others in its place, or leave it out."""
+    return type(_raw_of(owner)).__name__ == "RawDeltaTable"
 
 
 def _arrow(schema: Any) -> Any:
@@ -153,6 +175,53 @@ class _History(_Read):
         self.operation.generate_content("return", result)
 
 
+class _Changes(OfTable):
+    """What commits have changed, row by row."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        said = self.parameters
+        owner: Any = self.target
+        raw = owner._table
+        # Of a version and a time the version counts.
+        if any(
+            said.get(f"{end}_version") is None and said.get(f"{end}_timestamp") is not None
+            for end in ("starting", "ending")
+        ):
+            self.operation.use_content("self", identify_location(table_place(raw.table_uri())[1]))
+            return
+        last = raw.version()
+        if isinstance(said.get("ending_version"), int):
+            last = min(last, said["ending_version"])
+        first = said.get("starting_version") or 0
+        for number in range(max(first, last - MAX_CHANGES + 1), last + 1):
+            used = version_of(raw, number)
+            self.operation.use_content("self", used)
+            if isinstance(said.get("columns"), (list, tuple)):
+                self.operation.take(used, tuple(map(str, said["columns"])))
+
+
+MAX_CHANGES: Final = 50
+"""Versions that one read of changes names."""
+
+
+registered: WeakKeyDictionary[Any, dict[str, Artifact]] = WeakKeyDictionary()
+"""By builder of queries the versions of its tables, by their names in lower case."""
+
+
+def _registering(original: Function) -> Function:
+    binder = Binder(original, method=True)
+
+    def noted(_: FrameType, __: object, builder: Any, *args: Any, **keywords: Any) -> None:
+        parameters, _given = binder.bind(args, keywords)
+        name = str(parameters["table_name"]).lower()
+        registered.setdefault(builder, {})[name] = version_of(parameters["delta_table"])
+
+    return followed(original, noted, "which table a query reads is not known")
+
+
 # --- commits --------------------------------------------------------------------------------------
 
 
@@ -229,9 +298,7 @@ class _Committed(OfTable):
 
     @property
     def _raw(self) -> Any:
-        owner: Any = self.target
-        owner = getattr(owner, "table", owner)  # of table.optimize and table.alter
-        return owner._table
+        return _raw_of(self.target)
 
     def _written(self, result: object) -> None:
         raw = self._raw
@@ -294,7 +361,9 @@ class _Created(OfTable):
     __slots__ = ()
 
     def _written(self, result: object) -> None:
-        if self.parameters.get("mode") != "ignore":  # then it may have been there
+        if self.parameters.get("mode") == "ignore":  # then it may have been there
+            return
+        if _of_a_table({}, result):
             self.operation.generate("return", version_of(result))
 
 
@@ -384,34 +453,46 @@ _ALTERATIONS: Final = (
 def _table() -> Iterable[Entry]:
     yield step("DeltaTable.__init__", around=opening)
     for name in ("to_pandas", "to_pyarrow_table", "to_pyarrow_dataset", "scan"):
-        yield read(f"DeltaTable.{name}", observed=_Read, shows=_READ)
-    yield read("DeltaTable.history", observed=_History)
+        yield read(f"DeltaTable.{name}", observed=_Read, shows=_READ, only_when=_of_a_table)
+    yield read("DeltaTable.history", observed=_History, only_when=_of_a_table)
+    yield read("DeltaTable.load_cdf", observed=_Changes, shows=_CHANGES, only_when=_of_a_table)
+    yield step("QueryBuilder.register", around=_registering)
+    yield query(
+        "QueryBuilder.execute",
+        name="QueryBuilder.execute",
+        observed=when_called("_lake_queries", "Queried"),
+        shows=(),
+    )
     yield write("write_deltalake", data="data", observed=Written, shows=_WRITE)
     yield write("DeltaTable.create", data="", observed=_Created, shows=_WRITE)
     yield write("convert_to_deltalake", data="", observed=_Converted, shows=_WRITE)
     for name in ("delete", "update", "repair"):
-        yield write(f"DeltaTable.{name}", data="", observed=_Committed, shows=_CHANGE)
-    yield write("DeltaTable.create_write_transaction", data="", observed=_Committed, shows=_WRITE)
-    yield write("DeltaTable.vacuum", data="", observed=_Vacuumed, shows=_CHANGE)
-    yield write("DeltaTable.restore", data="", observed=_Restored, shows=("target",))
+        yield _change(f"DeltaTable.{name}", shows=_CHANGE)
+    yield _change("DeltaTable.create_write_transaction", shows=_WRITE)
+    yield _change("DeltaTable.vacuum", observed=_Vacuumed, shows=_CHANGE)
+    yield _change("DeltaTable.restore", observed=_Restored, shows=("target",))
     for name in ("compact", "z_order"):
-        yield write(
+        yield _change(
             f"table.TableOptimizer.{name}",
             name=f"optimize.{name}",
-            data="",
-            observed=_Committed,
             shows=("columns", "partition_filters", "target_size"),
         )
     for name in _ALTERATIONS.split():
-        yield write(
-            f"table.TableAlterer.{name}", name=f"alter.{name}", data="", observed=_Committed
-        )
+        yield _change(f"table.TableAlterer.{name}", name=f"alter.{name}")
     yield step("DeltaTable.merge", around=_merging)
     for name in _CLAUSES.split():
         yield step(f"table.TableMerger.{name}", around=_clause(name))
-    yield write("table.TableMerger.execute", name="merge", data="", observed=_Merged)
+    yield _change("table.TableMerger.execute", name="merge", observed=_Merged)
 
 
+def _change(path: str, *, observed: type[_Committed] = _Committed, **facts: Any) -> Entry:
+    return write(path, data="", observed=observed, only_when=_of_a_table, **facts)
+
+
+_CHANGES: Final = (
+    "starting_version", "ending_version", "starting_timestamp", "ending_timestamp", "columns",
+    "predicate",
+)  # fmt: skip
 _READ: Final = ("partitions", "columns", "filters", "predicate", "file_pruning_predicate")
 _CHANGE: Final = (
     "predicate", "updates", "new_values", "dry_run", "retention_hours", "full", "keep_versions",

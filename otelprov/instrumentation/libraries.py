@@ -37,6 +37,7 @@ LIBRARIES: Final = (
             "fsspec.implementations.memory",
         ),
     ),
+    Library("gcsfs", (2023, 1), ("gcsfs.core", "gcsfs.extended_gcsfs")),
     Library("httpx", (0, 24), ("httpx",)),
     Library(
         "great_expectations",
@@ -66,6 +67,7 @@ LIBRARIES: Final = (
     Library("pandas", (2, 2), ("pandas",)),
     Library("polars", (1,), ("polars",)),
     Library("psycopg", (3, 1), ("psycopg",)),
+    Library("psycopg2", (2, 9), ("psycopg2",), ("psycopg2", "psycopg2-binary")),
     Library(
         "pyarrow",
         (14,),
@@ -76,6 +78,7 @@ LIBRARIES: Final = (
             "pyarrow.json",
             "pyarrow.orc",
             "pyarrow.dataset",
+            "pyarrow.fs",
             "pyarrow.pandas_compat",
             "pyarrow.acero",
         ),

@@ -8,16 +8,26 @@ compute functions) is not seen: its result is data of unknown origin, known by i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._table import Arguments, Entry, Keywords, read, step, transform, write
+from otelprov.instrumentation._table import (
+    Arguments,
+    Entry,
+    Keywords,
+    read,
+    step,
+    transform,
+    when_called,
+    write,
+)
 from otelprov.instrumentation._wrapping import iterating
 from otelprov.recording import faults, observation, places
-from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.recorder import OpenOperation, current_operation
+from otelprov.recording.streams import without_options
 
 
 def _parquet() -> Iterable[Entry]:
@@ -34,12 +44,18 @@ def _parquet() -> Iterable[Entry]:
     yield step("ParquetFile.iter_batches", around=iterating)
     yield read("ParquetDataset.read", name="ParquetDataset.read", clean=_clean)
     yield write(
-        "write_table", name="parquet.write_table", target="where", typed=True, prepare=_carry
+        "write_table",
+        name="parquet.write_table",
+        target="where",
+        places=_target("where"),
+        typed=True,
+        prepare=_carry,
     )
     yield write(
         "write_to_dataset",
         name="parquet.write_to_dataset",
         target="root_path",
+        places=_target("root_path"),
         typed=True,
         prepare=_carry_part,
     )
@@ -76,12 +92,13 @@ def _orc() -> Iterable[Entry]:
 
 
 def _dataset() -> Iterable[Entry]:
-    yield read("dataset", name="dataset.dataset", source="source", places=_source)
+    yield read("dataset", name="dataset.dataset", source="source", places=_source, clean=_listen)
     yield read("parquet_dataset", name="dataset.parquet_dataset", source="metadata_path")
     yield write(
         "write_dataset",
         name="dataset.write_dataset",
         target="base_dir",
+        places=_target("base_dir"),
         typed=True,
         prepare=_carry_part,
     )
@@ -92,6 +109,10 @@ def _pandas_compat() -> Iterable[Entry]:
     yield transform(
         "dataframe_to_arrays", name="Table.from_pandas", by_content=True, result=_table_of_arrays
     )
+
+
+def _files() -> Iterable[Entry]:
+    yield write("copy_files", name="fs.copy_files", observed=when_called("_arrow_copies", "Copied"))
 
 
 def _acero() -> Iterable[Entry]:
@@ -105,13 +126,23 @@ def _acero() -> Iterable[Entry]:
 def _source(parameters: Mapping[str, Any]) -> Any:
     """What is read, by whichever name the function has for it."""
     names = ("source", "path_or_paths", "metadata_path")
-    return next((parameters[name] for name in names if parameters.get(name) is not None), None)
+    found = (parameters[name] for name in names if parameters.get(name) is not None)
+    return without_options(next(found, None))
+
+
+def _target(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """What is written, by the name of the parameter."""
+    return lambda parameters: without_options(parameters[name])
 
 
 def _opened(parameters: Mapping[str, Any]) -> Any:
     """The file of a ``ParquetWriter`` that something was written to."""
     writer = parameters["self"]
-    return getattr(writer, "where", None) if registry.lookup(writer) is not None else None
+    return (
+        without_options(getattr(writer, "where", None))
+        if registry.lookup(writer) is not None
+        else None
+    )
 
 
 def _carry_part(
@@ -151,12 +182,27 @@ def _carry(
     return arguments, {**keywords, next(iter(keywords)): marked}
 
 
-def _clean(table: Any) -> Any:
+def _clean(table: Any, internal: bool) -> Any:
     """The program sees the metadata that it wrote, and writes no stale id on."""
     metadata = table.schema.metadata
     if not metadata or carrier.ID_KEY not in metadata:
         return table
-    return table.replace_schema_metadata(_others(metadata) or None)
+    _heard(metadata)
+    return table if internal else table.replace_schema_metadata(_others(metadata) or None)
+
+
+def _listen(dataset: Any, internal: bool) -> Any:
+    """What a data set says of itself, which stays as it is."""
+    _heard(dataset.schema.metadata)
+    return dataset
+
+
+def _heard(metadata: Mapping[bytes, bytes] | None) -> None:
+    """What was read says of itself who made it: for a place that cannot be asked."""
+    operation = current_operation()
+    said = carrier.from_arrow(metadata)
+    if said is not None and operation is not None and operation.call.kind == "read":
+        operation.said = (*operation.said, said)
 
 
 def _others(metadata: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
@@ -172,6 +218,15 @@ def _table_of_arrays(result: Any) -> object:
     return pyarrow.Table.from_arrays(list(arrays), schema=schema)
 
 
+ODDITIES: Final = (
+    "A name in a file system of pyarrow's own (S3FileSystem, GcsFileSystem, also through "
+    "SubTreeFileSystem or an s3:// URI) is known by its location: it is C++ and tells no version. "
+    "Parquet and Feather files that were recorded when they were written say themselves which "
+    "table they hold, and who wrote it.",
+    "What is read from or written to a stream that such a file system has opened "
+    "(open_input_file, open_output_stream) is of unknown place: the stream has no name.",
+)
+
 # Each part is patched when the program imports it.
 TABLES = {
     "pyarrow.parquet": _parquet,
@@ -180,6 +235,7 @@ TABLES = {
     "pyarrow.json": _json,
     "pyarrow.orc": _orc,
     "pyarrow.dataset": _dataset,
+    "pyarrow.fs": _files,
     "pyarrow.pandas_compat": _pandas_compat,
     "pyarrow.acero": _acero,
 }

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.lakes import iceberg_facts, iceberg_version
 from otelprov.artifacts.registry import Identity, Step, registry
 from otelprov.instrumentation._calls import Function, is_internal
 from otelprov.instrumentation._lakes import OfTable, version_at
@@ -45,11 +46,7 @@ ODDITIES: Final = (
 def version_of(metadata: Any, snapshot_id: int | None, schema_id: int) -> Artifact:
     """A snapshot of the table with this metadata, as a schema shows it; None for a table that is
     empty."""
-    facts = {
-        "iceberg.table": str(metadata.table_uuid),
-        "iceberg.snapshot": "" if snapshot_id is None else str(snapshot_id),
-        "iceberg.schema": str(schema_id),
-    }
+    facts = iceberg_facts(str(metadata.table_uuid), snapshot_id, schema_id)
     version = "empty" if snapshot_id is None else str(snapshot_id)
     return version_at(metadata.location, facts, version, lambda: _arrow(metadata, schema_id))
 
@@ -139,20 +136,7 @@ def source(parameters: Mapping[str, Any]) -> Any:
 def _in_file(path: str, snapshot_id: int | None) -> Artifact:
     """The version that a metadata file describes: it never changes."""
     with open(path, encoding="utf-8") as file:
-        said = json.load(file)
-    current = said.get("current-snapshot-id")
-    schema = said.get("current-schema-id", 0)
-    if snapshot_id is not None:
-        of = {one["snapshot-id"]: one.get("schema-id") for one in said.get("snapshots", ())}
-        schema = schema if of.get(snapshot_id) is None else of[snapshot_id]
-    elif current not in (None, -1):
-        snapshot_id = int(current)
-    facts = {
-        "iceberg.table": str(said["table-uuid"]),
-        "iceberg.snapshot": "" if snapshot_id is None else str(snapshot_id),
-        "iceberg.schema": str(schema),
-    }
-    return version_at(said["location"], facts, str(snapshot_id or "empty"))
+        return iceberg_version(json.load(file), snapshot_id)
 
 
 # --- commits --------------------------------------------------------------------------------------

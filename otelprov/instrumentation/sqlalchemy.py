@@ -196,15 +196,13 @@ def _before(
         try:
             state = _state(connection)
             if state is not None:
-                statement = _begin(state, connection, statement, parameters, context, many)
+                statement = _begin(state, connection, statement, context, many)
         except BaseException as fault:
             told("a statement was not recorded", fault)
     return statement, parameters
 
 
-def _begin(
-    state: _State, connection: Any, statement: str, parameters: Any, context: Any, many: bool
-) -> str:
+def _begin(state: _State, connection: Any, statement: str, context: Any, many: bool) -> str:
     _seen_to_commit(state)
     caller = caller_of(sys._getframe(2), OWN)
     rows, state.rows = state.rows, None
@@ -214,18 +212,12 @@ def _begin(
         caller,
         statement,
         group=context if many else None,
-        parameters=None if many else parameters,
         rows=rows,
         ask=partial(_ask, connection),
     )
-    executing = sent.executing
-    if (
-        run.settings.sql_comment
-        and executing is not None
-        and not many
-        and state.known.place.system != "sqlite"
-    ):
-        return commented(statement, executing.operation)
+    operation = sent.operation if run.settings.sql_comment else None
+    if operation is not None and not many and state.known.place.system != "sqlite":
+        return commented(statement, operation)
     return statement
 
 

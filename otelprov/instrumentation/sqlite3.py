@@ -36,6 +36,8 @@ ODDITIES: Final = (
     "nor those of a factory of the program's own. `type(connection)` is a subclass of "
     "`sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
+    "What triggers write is not seen, nor what `backup()` copies. A view that was made by another "
+    "process is known by its own name.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
 MAX_IDLE: Final = 500
@@ -268,7 +270,6 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
         _CALLS[name],
         caller_of(frame, OWN),
         args[0],
-        parameters=None if many else given,
         rows=given if many and isinstance(given, list) else None,
     )
 

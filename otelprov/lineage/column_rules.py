@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from otelprov.lineage import column_lakes
 from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.model import Names
 
@@ -23,6 +24,8 @@ def sources(question: Question) -> Sources:
         if len(used) == 1 and len(operation.generated) == 1:
             return Sources(same_as=used.pop())
         return Sources(reason="several files were moved")
+    if column_lakes.is_commit(operation.name, operation.kind):
+        return column_lakes.sources(question)
     if operation.kind == "write":
         return _written(question)
     if operation.kind == "read" and library != "duckdb":

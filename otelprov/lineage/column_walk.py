@@ -133,7 +133,7 @@ class _Walk:
         return Names(
             tuple(name for name in sources.columns if name not in sources.index),
             sources.index,
-            not sources.reason or bool(sources.columns),
+            (not sources.reason or bool(sources.columns)) and not sources.same_as,
         )
 
     def sources(self, operation: Operation, artifact: str) -> Sources | None:

@@ -14,6 +14,7 @@ from dataclasses import field, replace
 from typing import Any, Final
 
 from otelprov._record import record
+from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -366,7 +367,7 @@ class _Query:
         from sqlglot import exp
         from sqlglot.optimizer.scope import find_all_in_scope
 
-        if _is_star(node) and any(_pivots(scope, one) for one in scope.selected_sources):
+        if _is_star(node) and any(pivoted(scope, one) for one in scope.selected_sources):
             return Column("*", opaque="the input is pivoted")
         if _is_star(node):
             inputs = [_label(one) for one in scope.sources.values() if isinstance(one, exp.Table)]
@@ -393,7 +394,7 @@ class _Query:
         name, table = column.name, column.table
         place = scope
         while place is not None and table and table not in place.sources:
-            behind = _pivots(place, table)
+            behind = pivoted(place, table)
             if behind is not None:
                 return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
             place = place.parent  # of the query around it
@@ -403,7 +404,7 @@ class _Query:
             if len(place.selected_sources) != 1:
                 return Column(name, opaque=f"{name} may be a column of several inputs")
             table = next(iter(place.selected_sources))
-        behind = _pivots(place, table)
+        behind = pivoted(place, table)
         if behind is not None:
             return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
         return self._in(place.sources[table], name)
@@ -422,12 +423,35 @@ class _Query:
         if not pivots:
             return self._in(source, name)
         *before, pivot = pivots
-        found = _through(pivot, name)
+        own: str | None = name
+        if pivot.alias_column_names:
+            own = before_renaming(pivot, self._names_of(before, source), name)
+        found = None if own is None else through(pivot, own)
         if found is None:
             return Column(name, opaque="the input is pivoted")
         names, how = found
         parts = [self._pivoted(before, source, one) for one in names]
         return _turned(_all(name, parts), how)
+
+    def _names_of(self, pivots: list[Any], source: Any) -> list[str] | None:
+        """What the columns of an input are called, behind PIVOT and UNPIVOT; None where that is not
+        known."""
+        from sqlglot import exp
+
+        if pivots:
+            *before, pivot = pivots
+            names = names_after(pivot, self._names_of(before, source))
+            given = pivot.alias_column_names
+            if names is None or (given and len(given) < len(names)):
+                return None
+            return given or names
+        if isinstance(source, exp.Table):
+            known = _lookup(self._schema, _label(source))
+            return None if known is None else list(known)
+        expression = getattr(source, "expression", None)
+        if not isinstance(expression, exp.Query) or any(map(_is_star, expression.selects)):
+            return None
+        return [one.alias_or_name for one in expression.selects]
 
     def _in(self, source: Any, name: str) -> Column:
         """A column of an input: of a table, or of a query."""
@@ -563,64 +587,6 @@ def _clauses(select: Any) -> Iterator[tuple[str, list[Any]]]:
         yield "group_by", list(get("group").expressions)
     if get("order") is not None:
         yield "sort", [one.this for one in get("order").expressions]
-
-
-def _through(pivot: Any, name: str) -> tuple[list[str], str] | None:
-    """The columns from which PIVOT or UNPIVOT makes one of this name; None where that is not
-    known: its columns have other names, by position, or are those of no list."""
-    from sqlglot import exp
-
-    fields = pivot.args.get("fields") or []
-    if pivot.alias_column_names or not fields or not all(isinstance(f, exp.In) for f in fields):
-        return None
-    folded = name.lower()
-    if pivot.args.get("unpivot"):
-        if len(fields) != 1:
-            return None
-        (field,) = fields
-        rows = [_named(one) for one in field.expressions]  # the columns behind each new row
-        values = [one for node in pivot.expressions for one in _named(node)]
-        if any(len(one) != len(values) for one in rows):
-            return None
-        for number, value in enumerate(values):
-            if value.lower() == folded:
-                return [one[number] for one in rows], "transformation"
-        if field.this.name.lower() == folded:
-            return [one for row in rows for one in row], "transformation"
-        if any(one.lower() == folded for row in rows for one in row):
-            return None
-        return [name], "identity"
-    figures = pivot.expressions
-    made = [one.name for one in pivot.args.get("columns") or ()]
-    if not made or not figures or len(made) % len(figures):
-        return None
-    if folded in [one.lower() for one in made]:
-        figure = figures[[one.lower() for one in made].index(folded) % len(figures)]
-        return [one.name for one in figure.find_all(exp.Column)], "aggregation"
-    used = [one.name for node in (*figures, *fields) for one in node.find_all(exp.Column)]
-    return None if folded in [one.lower() for one in used] else ([name], "identity")
-
-
-def _named(node: Any) -> list[str]:
-    """The columns that an entry of a list names: one, or several in brackets."""
-    from sqlglot import exp
-
-    node = node.this if isinstance(node, (exp.PivotAlias, exp.Alias)) else node
-    if isinstance(node, exp.Tuple):
-        return [one for part in node.expressions for one in _named(part)]
-    return [node.name]
-
-
-def _pivots(scope: Any, table: str) -> Any:
-    """The input of a query that has this name and is pivoted; None where it is not."""
-    get = scope.expression.args.get
-    source = get("from_")
-    nodes = [source.this] if source is not None else []
-    for node in [*nodes, *(join.this for join in get("joins") or ())]:
-        pivots = node.args.get("pivots")
-        if pivots and table in (node.alias_or_name, *(one.alias for one in pivots)):
-            return node
-    return None
 
 
 def _name(table: Any) -> Name:

@@ -67,6 +67,23 @@ class Claimed:
         return (now.st_size, now.st_mtime_ns) == (self.status.st_size, self.status.st_mtime_ns)
 
 
+@record
+class Remote:
+    """What a table says of itself that was read from a place out of reach."""
+
+    artifact: Artifact
+    carriers: tuple[Carrier, ...]
+    how: Reading
+
+    def state(self, said: Carrier, known: Set[str]) -> CarrierState:
+        """Whether it is true, if ``known`` are the ids of what the operation made of it."""
+        if said.artifact_id in known:
+            return "verified"
+        if said.part or is_later_version(said.artifact_id):
+            return "unverified"
+        return "stale" if self.how.whole and self.how.exact else "unverified"
+
+
 def look(
     artifact: Artifact, path: str, how: Reading, claims: Iterable[carrier.Claim]
 ) -> Claimed | None:

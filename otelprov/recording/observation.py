@@ -67,6 +67,7 @@ _LAZY = {
 # Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
 _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "GroupBy"): "obj",
+    ("pandas", "Resampler"): "obj",
     ("pandas", "BaseWindow"): "obj",
     ("pandas", "NDFrameIndexerBase"): "obj",
     ("pandas", "StringMethods"): "_orig",

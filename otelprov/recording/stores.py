@@ -76,22 +76,28 @@ def versions(uri: str, details: Mapping[str, Any], *, written: bool = False) -> 
     return found
 
 
-def answered(uri: str, etag: str | None) -> Mapping[str, Any] | None:
-    """What the store said of an object when it had this ETag."""
+def answered(uri: str, content: str | None) -> Mapping[str, Any] | None:
+    """What the store said of an object when it had this ETag, or MD5."""
     answers: list[Answer] = _answers.get(uri, [])
     for answer in answers[::-1]:
-        if etag is not None and answer.details.get("ETag") == etag:
+        if content is not None and _content(answer) == content:
             return answer.details
     return None
 
 
+def _content(answer: Answer) -> str | None:
+    """What a copy of an object has as well: of S3 the ETag, of Google the MD5."""
+    found = answer.details.get("md5Hash") or answer.details.get("ETag")
+    return found if isinstance(found, str) else None
+
+
 def copied(source: Artifact, target: Artifact, since: int) -> list[Artifact]:
-    """What was read where a store itself has copied one object to another: a copy has the ETag of
-    its source, unless it was made in another way."""
+    """What was read where a store itself has copied one object to another: a copy has the ETag, or
+    the MD5, of its source, unless it was made in another way."""
     read = _seen(source, since, written=False)
     if not read and source.uri and target.uri:
         new: list[Answer] = _answers.get(target.uri, [])
-        tags = [one.details.get("ETag") for one in new if one.written and one.time >= since]
+        tags = [_content(one) for one in new if one.written and one.time >= since]
         known = answered(source.uri, tags[-1]) if tags else None
         read = versions(source.uri, known) if known else []
     return read or [source]

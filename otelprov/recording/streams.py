@@ -92,6 +92,19 @@ def is_url(place: str) -> bool:
     return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
 
 
+_WITH_OPTIONS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://", "viewfs://")
+
+
+def without_options(place: Any) -> Any:
+    """A place, without the options of a file system that pyarrow takes out of a URI: they are no
+    part of the name of an object."""
+    if isinstance(place, list):
+        return [without_options(one) for one in place]
+    if isinstance(place, str) and place.startswith(_WITH_OPTIONS):
+        return place.partition("?")[0]
+    return place
+
+
 def _path_of_open(place: Any) -> str | None:
     """The path of an open file, if that file still stands there.
 
@@ -130,6 +143,7 @@ def _in_filesystem(system: Any, name: str) -> str | Artifact:
             break
     kind = getattr(system, "type_name", None) or getattr(system, "protocol", None) or "filesystem"
     kind = kind[0] if isinstance(kind, (list, tuple)) and kind else kind
+    kind = "gs" if kind == "gcs" else kind
     if kind in ("local", "file"):
         return os.path.abspath(name)
     location = name if is_url(name) else f"{kind}://{name}"
@@ -151,7 +165,9 @@ def _in_memory(uri: str) -> Artifact:
 
 def _stream(place: Any) -> Artifact:
     if isinstance(place, str):
-        return _in_memory(place) if place.startswith("memory://") else identify_location(place)
+        return (
+            _in_memory(place) if place.startswith("memory://") else identify_location(_one(place))
+        )
     while isinstance(place, io.TextIOWrapper):
         place = place.buffer
     if type(place) in (io.BytesIO, io.StringIO) and not place.closed:
@@ -182,6 +198,14 @@ def _fsspec(place: Any, system: Any, path: str) -> Artifact:
     return version_of(uri, details) if isinstance(details, dict) else identify_location(uri)
 
 
+def _one(uri: str) -> str:
+    """The one name of an object that has several."""
+    for other, scheme in (("gcs://", "gs://"), ("s3a://", "s3://"), ("s3n://", "s3://")):
+        if uri.startswith(other):
+            return scheme + uri.removeprefix(other)
+    return uri
+
+
 # What stores and servers say of the version of an object, by the names that they give it.
 _VERSIONS = frozenset(
     {
@@ -205,6 +229,9 @@ def version_of(uri: str, details: Mapping[str, Any]) -> Artifact:
         and value != "null"  # the version id in a bucket without versions
         and not str(value).startswith("W/")  # a weak ETag: another encoding
     }
+    if uri.startswith("gs://") and "generation" in versions:
+        # New with every write, and in every answer; of the rest each answer has another part.
+        versions = {"generation": versions["generation"]}
     times = {name: str(value) for name, value in found.items() if name in _TIMES}
     kind: evidence.Kind = "version"
     facts, reason = versions, "by what its store says of the version"

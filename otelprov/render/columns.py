@@ -109,7 +109,7 @@ class _Tree:
                 yield self._text("")
             maker = self._found.lineage.makers.get(("", target.artifact), "")
             yield self._head(target, "")
-            yield from self._below(target, maker if self._back else "", "")
+            yield from self._below(target, self._handed(target, maker) if self._back else "", "")
         yield from self._notes()
 
     def _below(self, column: Column, maker: str, gutter: str) -> Iterator[Text]:
@@ -145,7 +145,16 @@ class _Tree:
             yield from self._below(other, following, f"{gutter}│ ")
 
     def _maker(self, edge: ColumnEdge) -> str:
-        return self._found.lineage.makers.get((edge.operation, edge.source.artifact), "")
+        makers = self._found.lineage.makers
+        return self._handed(edge.source, makers.get((edge.operation, edge.source.artifact), ""))
+
+    def _handed(self, column: Column, maker: str) -> str:
+        """The operation that made a column, behind those that only handed on the same content."""
+        passed: set[str] = set()
+        while maker and maker not in passed and not self._goes_on(column, maker):
+            passed.add(maker)
+            maker = self._found.lineage.makers.get((maker, column.artifact), "")
+        return maker
 
     def _goes_on(self, column: Column, maker: str) -> bool:
         return (column.artifact, column.name, maker) in self._next

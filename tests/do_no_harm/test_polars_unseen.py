@@ -199,6 +199,22 @@ def test_a_program_says_and_does_the_same(tmp_path: Path, name: str) -> None:
     assert support.journal(tmp_path / "True" / "journal"), "nothing was recorded"
 
 
+def test_what_the_optimiser_logs_is_logged_as_often(tmp_path: Path) -> None:
+    program = """
+        import polars as pl
+        pl.Config.set_verbose(True)
+        df = pl.DataFrame({"a": [1, 2], "b": [2, 3]}).lazy()
+        df.join(df, on="a").filter(pl.col("b") * 2 > 1).collect()
+    """
+    counts = []
+    for instrumented in (False, True):
+        directory = tmp_path / str(instrumented)
+        directory.mkdir()
+        _, _, errors = test_unseen._run(directory, program, instrumented=instrumented)
+        counts.append(errors.count("comm_subplan_elim"))
+    assert counts[0] == counts[1] > 0
+
+
 def test_every_patched_callable_pickles_and_every_original_comes_back(tmp_path: Path) -> None:
     script = tmp_path / "program.py"
     code = re.sub(r"(?m)^NAMES = .*$", 'NAMES = ("polars",)', test_unseen.PICKLING)

@@ -25,6 +25,7 @@ from deltalake import DeltaTable
 from support import BIN, Recorded, Spans, environment, instrumented, journal_lines
 
 import otelprov
+from otelprov.artifacts import identify_location
 from otelprov.artifacts.evidence import of_version, versioned
 
 
@@ -148,6 +149,49 @@ def test_changes_make_one_version_after_the_other(spans: Spans, tmp_path: Path) 
     assert merge.parameter("when_not_matched_insert_all") is True
     kinds = {one.attributes["otelprov.operation.kind"] for one in spans.all() if one.generated}
     assert {"write", "read"} <= kinds
+
+
+def test_changes_and_statements_name_the_versions_that_they_read(
+    spans: Spans, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "orders", tmp_path / "other"
+    orders, later = ORDERS.copy(), LATER.copy()
+    feed = {"delta.enableChangeDataFeed": "true"}
+    write_deltalake(path, orders, configuration=feed)
+    write_deltalake(other, orders)
+    for _ in range(2):
+        write_deltalake(path, later, mode="append")
+    spans.clear()
+    table = DeltaTable(path)
+    assert pa.table(table.load_cdf(starting_version=1)).num_rows == 4
+    table.load_cdf(0, ending_version=1, columns=["order"])
+    table.load_cdf(ending_timestamp="2070-01-01T00:00:00Z", allow_out_of_range=True)
+    builder = deltalake.QueryBuilder().register("Orders", DeltaTable(path, version=0))
+    builder.register("other", DeltaTable(other)).register("unused", table)
+    result = builder.execute(
+        "SELECT sum(a.amount) FROM orders a JOIN other USING (\"order\") WHERE a.day = 'secret'"
+    )
+    assert pa.table(result).num_rows == 1
+    names = {
+        **named(path, 2),
+        "other": delta_id(other, 0),
+        "place": identify_location(path.as_uri()).id,
+    }
+    check(
+        spans.all(),
+        names,
+        """
+        v1 v2 -> deltalake.load_cdf ->
+        v0 v1 -> deltalake.load_cdf ->
+        place -> deltalake.load_cdf ->
+        v0 other -> deltalake.QueryBuilder.execute ->
+        """,
+    )
+    query = spans.one("deltalake.QueryBuilder.execute")
+    assert query.attributes["otelprov.operation.kind"] == "query"
+    assert query.attributes["db.query.text"].endswith("WHERE a.day = ?")
+    with pytest.raises(Exception, match="nothing"):
+        builder.execute("SELECT * FROM nothing")
 
 
 def test_what_changes_nothing_makes_nothing(spans: Spans, tmp_path: Path) -> None:
@@ -396,6 +440,25 @@ def test_a_table_of_the_same_name_made_anew_is_another(spans: Spans, tmp_path: P
     reads = [one for one in spans.all() if one.name == "deltalake.to_pandas"]
     assert [one.used_ids for one in reads] == [one.generated_ids for one in writes]
     assert writes[0].generated_ids != writes[1].generated_ids
+
+
+def test_what_stands_in_a_tables_place_in_a_test_is_none(
+    spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Double:
+        def vacuum(self, *arguments: Any) -> list[str]:
+            return ["a file"]
+
+    table = DeltaTable.__new__(DeltaTable)
+    with pytest.raises(AttributeError, match="'_table'"):
+        table.to_pandas()
+    table._table = Double()  # type: ignore[assignment]
+    assert table.vacuum() == ["a file"]
+    monkeypatch.setattr("deltalake.table._create_deltalake", lambda *_: None)
+    monkeypatch.setattr(DeltaTable, "__init__", lambda *_, **__: None)
+    DeltaTable.create(tmp_path / "t", schema=pa.schema({"order": pa.int64()}))
+    (create,) = spans.all()
+    assert create.name == "deltalake.create" and create.generated == []
 
 
 def test_an_empty_table_is_made_and_filled(spans: Spans, tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ ODDITIES: tuple[str, ...] = (
     "A LazyFrame, an expression and an SQLContext carry their sources; collect, sink and what else "
     "executes them is one operation, with the optimised plan.",
     "The plan of a query that holds functions of the program (map_batches, map_elements), or reads "
-    "a Delta Lake or Iceberg table, is not shown, because Polars may call them to show it.",
+    "a Delta Lake or Iceberg table, is not shown, because Polars may call them to show it. With "
+    "POLARS_VERBOSE none is, because Polars would write its log lines twice.",
     "A function that Polars calls in a thread of its own belongs to the query that runs; while "
     "several run, what it does is an operation of its own.",
     "sink_parquet does not put an id into the file, because the table is never in memory: its "

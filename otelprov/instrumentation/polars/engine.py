@@ -23,12 +23,14 @@ def explain(parameters: Mapping[str, Any]) -> Explained | None:
     """The optimised plan of a LazyFrame that is about to be executed, and what that takes.
 
     Polars optimises it once more for that, which reads no data: the heads of files that it looks at
-    are not looked at again. None where that would call functions of the program's own, and for a
-    plan that is wrong, as Polars will say itself.
+    are not looked at again. None where that would call functions of the program's own or be told to
+    the program in log lines, and for a plan that is wrong, as Polars will say itself.
     """
     lazy = parameters["self"]
     plan = plans.lookup(lazy)
     if plan is None or plan.runs_functions or not hasattr(lazy, "explain"):
+        return None
+    if os.environ.get("POLARS_VERBOSE", "0") not in ("", "0"):  # its optimiser writes to stderr
         return None
     try:
         with _unwarned():

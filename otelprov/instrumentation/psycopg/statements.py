@@ -72,7 +72,7 @@ class _Statement:
             return None
         return question_for(self.known, self.text)
 
-    def begin(self, parameters: object, *, prepared: bool) -> Any:
+    def begin(self, *, prepared: bool) -> Any:
         """It is to be sent: in which form."""
         if self.known is None or self.text is None:
             return self.query
@@ -82,21 +82,19 @@ class _Statement:
             _CALLS[self.name],
             self.caller,
             self.text,
-            parameters=parameters if many is None else None,
             rows=many if isinstance(many, list) else None,
         )
         size = size_of(many)
         if size is not None:
             self.calls = size
-        executing = self.sent.executing
+        operation = self.sent.operation if run.settings.sql_comment else None
         if (
-            run.settings.sql_comment
-            and executing is not None
+            operation is not None
             and self.name in ("execute", "stream")
             and isinstance(self.query, str)
             and not prepared
         ):
-            return commented(self.query, executing.operation)
+            return commented(self.query, operation)
         return self.query
 
     def returned(self) -> None:
@@ -155,7 +153,7 @@ def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
                     if question is not None and statement.known is not None:
                         ask(originals["execute"], self.connection, statement.known, question)
                     prepared = _prepares(self, kwargs)
-                    query = statement.begin(_given(args, kwargs), prepared=prepared)
+                    query = statement.begin(prepared=prepared)
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -195,7 +193,7 @@ def executing_async(name: str, original: Callable[..., Any]) -> Callable[..., An
                         execute = originals["execute, async"]
                         await ask_async(execute, self.connection, statement.known, question)
                     prepared = _prepares(self, kwargs)
-                    query = statement.begin(_given(args, kwargs), prepared=prepared)
+                    query = statement.begin(prepared=prepared)
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -254,11 +252,11 @@ async def _asked_async(statement: _Statement | None) -> None:
             await ask_async(execute, statement.cursor.connection, statement.known, question)
 
 
-def _begun(statement: _Statement | None, query: Any, parameters: Any) -> Any:
+def _begun(statement: _Statement | None, query: Any) -> Any:
     """The form in which a statement of ``stream`` or ``copy`` is sent."""
     try:
         if statement is not None:
-            query = statement.begin(parameters, prepared=False)
+            query = statement.begin(prepared=False)
     except BaseException as fault:
         told("a statement was not recorded", fault)
     return query
@@ -268,7 +266,7 @@ def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
         statement = _new("stream", self, query, sys._getframe(1))
         _asked(statement)
-        query = _begun(statement, query, _given(args, kwargs))
+        query = _begun(statement, query)
         _leave(statement)  # the program's own code runs between two rows
         try:
             yield from original(self, query, *args, **kwargs)
@@ -298,7 +296,7 @@ def streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
         statement = _new("stream", self, query, sys._getframe(1))
         await _asked_async(statement)
-        query = _begun(statement, query, _given(args, kwargs))
+        query = _begun(statement, query)
         _leave(statement)
         rows = original(self, query, *args, **kwargs)
         try:
@@ -333,7 +331,7 @@ def copying(original: Any) -> Callable[..., Any]:
     def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
         begun = _new("copy", self, statement, sys._getframe(1))
         _asked(begun)
-        _begun(begun, statement, None)
+        _begun(begun, statement)
         _leave(begun)
         try:
             yield from generator(self, statement, *args, **kwargs)
@@ -362,7 +360,7 @@ def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
         begun = _new("copy", self, statement, sys._getframe(1))
         await _asked_async(begun)
-        _begun(begun, statement, None)
+        _begun(begun, statement)
         _leave(begun)
         try:
             async with original(self, statement, *args, **kwargs) as copy:

@@ -291,14 +291,17 @@ def _is_row(value: object) -> bool:
 
 def _plain(row: Any) -> object:
     """A row of sqlite3's, SQLAlchemy's or psycopg's."""
-    if issubclass(type(row), dict):
-        return dict(dict.items(row))
-    if issubclass(type(row), tuple):
+    kind = type(row)
+    if issubclass(kind, tuple):
         return tuple(tuple.__iter__(row))
-    if type(row).__name__ == "RowMapping":
-        # Of a table that SQLAlchemy knows, the names are of a class of its own, a kind of str.
-        return {str(name): value for name, value in row.items()}
-    return tuple(row)
+    if issubclass(kind, dict):
+        return _named(dict.items(row))
+    return _named(row.items()) if kind.__name__ == "RowMapping" else tuple(row)
+
+
+def _named(items: Iterable[tuple[object, object]]) -> dict[object, object]:
+    # Of a table that SQLAlchemy knows, the names are of a class of its own, a kind of str.
+    return {str.__str__(name) if isinstance(name, str) else name: value for name, value in items}
 
 
 def _is_light(value: dict[object, object] | list[object]) -> bool:

@@ -148,6 +148,13 @@ def place_of_driver(driver: Any) -> Place | None:
     return server_place("postgresql", info.host, info.port, info.dbname)
 
 
+def can_answer(driver: Any) -> bool:
+    """Whether the server of a connection of psycopg's is a PostgreSQL that knows ``to_regclass``:
+    others speak the same protocol, Redshift as version 8."""
+    info = driver.info
+    return info.parameter_status("crdb_version") is None and int(info.server_version) >= 90600
+
+
 def place_of_text(name: str) -> Place:
     """Of the text of a URL, for a connection that nothing else is known of."""
     uri = name if "://" in name else f"database://{name}"
@@ -209,6 +216,10 @@ class Connection:
         self._attached = False
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
+        self._behind: dict[Name, list[Table]] = {}
+        """The tables that the views read that PostgreSQL has told of."""
+        self.views: Callable[[], Iterable[str]] | None = None
+        """Gives the statements of the views in the database, where they have not been asked for."""
         self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
@@ -256,16 +267,28 @@ class Connection:
         if depth > MAX_VIEWS:
             return ["views that read views"]
         found: list[Read] = []
+        if self.views is not None and statement.reads:
+            self._learn_views()
         for name in statement.reads:
             table = self.table(name)
             view = self.known.views.get(table.uri) if isinstance(table, Table) else None
             if view is not None:
                 found += self.reads(view, depth + 1)
+            elif name in self._behind and isinstance(table, Table):
+                found += self._behind[name] or [table]
             elif table is not None:
                 found.append(table)
         if statement.unknown:
             found.append(statement.unknown)
         return found
+
+    def _learn_views(self) -> None:
+        ask, self.views = self.views, None
+        for text in ask() if ask is not None else ():
+            for one in statements(text, self.place.dialect):
+                table = self.table(one.target) if one.target and one.is_view else None
+                if isinstance(table, Table):
+                    self.known.views.setdefault(table.uri, one)
 
     def table(self, name: Name) -> Read | None:
         """The table that a name stands for; None for what the database keeps for itself."""
@@ -328,7 +351,7 @@ class Connection:
         # Nothing in it fails for a name that is not there.
         return (
             "SELECT v.name, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
-            "pg_catalog.current_schema()"
+            f"pg_catalog.current_schema(), CASE WHEN c.relkind = 'v' THEN ({_BEHIND}) END"
             f" FROM (VALUES {rows}) AS v (name, quoted)"
             " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -336,8 +359,16 @@ class Connection:
 
     def answered(self, rows: Iterable[Any]) -> None:
         """What the database said."""
-        for name, schema, table, persistence, current in rows:
+        for name, schema, table, persistence, current, behind in rows:
             self._created_in = current
+            self._behind.pop((name,), None)
+            if behind is not None:
+                read = [name_of(one)[-2:] for one in behind.split("\n") if one]
+                self._behind[(name,)] = [
+                    Table(f"{self.place.uri}#{outer}.{last}", last)
+                    for outer, last in read
+                    if outer not in _OWN_SCHEMAS
+                ]
             if table is None:
                 self._names[(name,)] = None
             elif persistence == "t":
@@ -395,6 +426,7 @@ class Connection:
     def _forget(self) -> None:
         """Names may mean something else now."""
         self._names.clear()
+        self._behind.clear()
         self.known.changes += 1
 
     # --- transactions ---
@@ -444,6 +476,23 @@ class Connection:
             self.transaction.undone()
         else:
             self.transaction.committed()
+
+
+_READ_BY: Final = (
+    "pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
+    " AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+    " AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+)
+_BEHIND: Final = (
+    f"WITH RECURSIVE behind (oid) AS (SELECT d.refobjid FROM {_READ_BY}"  # noqa: S608 - constants
+    f" WHERE r.ev_class = c.oid UNION SELECT d.refobjid FROM {_READ_BY}"
+    " JOIN behind b ON b.oid = r.ev_class)"
+    " SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.nspname::text) || '.' ||"
+    " pg_catalog.quote_ident(t.relname::text), pg_catalog.chr(10)) FROM behind"
+    " JOIN pg_catalog.pg_class t ON t.oid = behind.oid AND t.relkind IN ('r', 'p', 'f', 'm')"
+    " AND t.relpersistence <> 't' JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace"
+)
+"""The tables that a view reads, also by other views: a line each."""
 
 
 _DROPPED: Final = later(

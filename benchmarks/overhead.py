@@ -434,11 +434,18 @@ def tables(folder: Path, scale: float) -> Path:
     return plain
 
 
-def pipeline(turns: int, folder: Path, scale: float) -> list[Figure]:
-    """TPC-H q1 to q8 in pandas, as a process: without otelprov, and in both tiers."""
+PIPELINES = {
+    "pipeline": "tpch.py",
+    "pipeline-polars": "tpch_polars.py",
+    "pipeline-duckdb": "tpch_duckdb.py",
+}
+
+
+def pipeline(part: str, turns: int, folder: Path, scale: float) -> list[Figure]:
+    """Queries of TPC-H as a process: without otelprov, and in both tiers."""
     data = tables(folder, scale)
     with tempfile.TemporaryDirectory() as answers:
-        program = [sys.executable, str(HERE / "tpch.py"), str(data), answers]
+        program = [sys.executable, str(HERE / PIPELINES[part]), str(data), answers]
         command = [str(BIN / "opentelemetry-instrument"), *program]
         journal = f"{answers}/journal"
         variants = {
@@ -457,7 +464,7 @@ def pipeline(turns: int, folder: Path, scale: float) -> list[Figure]:
     figures = []
     for which, unit in (("wall", "s"), ("cpu", "s"), ("mib", "MiB")):
         plain = statistics.median(getattr(one, which) for one in lives["plain"])
-        figures.append(Figure(f"pipeline without otelprov, {which}", plain, unit))
+        figures.append(Figure(f"{part} without otelprov, {which}", plain, unit))
         for name, target in (("essential", 1.02), ("full", 1.05)):
             pairs = zip(lives[name], lives["plain"], strict=True)
             ratio = statistics.median(getattr(a, which) / getattr(b, which) for a, b in pairs)
@@ -523,7 +530,7 @@ def leaving(turns: int) -> list[Figure]:
 
 # --- the program ----------------------------------------------------------------------------------
 
-PARTS = ("operation", "idle", "start", "memory", "pipeline", "leaving")
+PARTS = ("operation", "idle", "start", "memory", *PIPELINES, "leaving")
 
 
 def measured(part: str, options: argparse.Namespace) -> list[Figure]:
@@ -538,7 +545,7 @@ def measured(part: str, options: argparse.Namespace) -> list[Figure]:
         return memory(turns)
     if part == "leaving":
         return leaving(turns)
-    return pipeline(max(3, turns // 2), options.data, options.scale)
+    return pipeline(part, max(3, turns // 2), options.data, options.scale)
 
 
 def main() -> None:

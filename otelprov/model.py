@@ -14,6 +14,8 @@ from typing import Final, Literal, TypeVar
 from otelprov._record import record
 
 T = TypeVar("T")
+bytes_ = bytes
+"""Where ``bytes`` is the name of a field."""
 
 ArtifactKind = Literal[
     "table", "file", "directory", "array", "model", "object", "stream", "resource"
@@ -128,6 +130,8 @@ class Artifact:
     """Of a table: ``schema:<64 hex digits>``, the names and types of its columns in order."""
     version: str | None = None
     """Of a table with versions of its own: the version or snapshot, in the words of its format."""
+    encoded: dict[str, bytes_] | None = field(default=None, init=False, compare=False, repr=False)
+    """Of one that was used: its event by role, for who writes the next one (recording/edges.py)."""
 
 
 @record

@@ -12,7 +12,7 @@ from otelprov._record import record
 from otelprov.artifacts import contents, evidence
 from otelprov.artifacts.digest import NoCanonicalForm, hasher
 from otelprov.artifacts.interruptions import is_of_the_program
-from otelprov.artifacts.locations import named, shown
+from otelprov.artifacts.locations import name_and_uri, named, shown
 from otelprov.model import Artifact
 
 
@@ -22,7 +22,7 @@ class OpenDirectory:
     A file that is no longer what it was then makes ``artifact`` say so.
     """
 
-    __slots__ = ("_artifact", "_listed", "_lock", "bytes", "name", "uri")
+    __slots__ = ("_artifact", "_digests", "_listed", "_lock", "bytes", "name", "uri")
 
     def __init__(self, place: bytes, name: str, uri: str) -> None:
         """
@@ -31,6 +31,7 @@ class OpenDirectory:
             NoCanonicalForm: something in it is neither file, link nor directory.
         """
         self._artifact: Artifact | None = None
+        self._digests: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
         self.name = name
         self.uri = uri
@@ -57,7 +58,7 @@ class OpenDirectory:
             if self._artifact is None:
                 try:
                     digest = hasher("directory")
-                    digest.update(self._entries(_content))
+                    digest.update(self._entries(self._content))
                     self._artifact = Artifact(
                         f"directory:{digest.hexdigest()}",
                         "directory",
@@ -108,11 +109,30 @@ class OpenDirectory:
             parts.append(b"%s%s%s" % (entry.kind, _sized(entry.path), _sized(content)))
         return b"".join(parts)
 
+    def _content(self, place: bytes, status: os.stat_result) -> bytes:
+        found = self._digests[place] = _digest(place, status)
+        return found
+
+    def parts(self) -> list[tuple[str, os.stat_result, Artifact | None]]:
+        """The files in it with their status, as they were when it was listed; and what they are,
+        where ``artifact`` has read them."""
+        found = []
+        for entry in self._listed:
+            if entry.status is not None:
+                path, digest = os.fsdecode(entry.place), self._digests.get(entry.place)
+                artifact = None
+                if digest is not None:
+                    size = entry.status.st_size
+                    name, uri = name_and_uri(path)
+                    artifact = Artifact(f"file:{digest.hex()}", "file", name, uri, bytes=size)
+                found.append((path, entry.status, artifact))
+        return found
+
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _content(place: bytes, status: os.stat_result) -> bytes:
+def _digest(place: bytes, status: os.stat_result) -> bytes:
     digest = contents.kept(place, status)
     if digest is not None:
         return digest

@@ -28,6 +28,7 @@ MAX_HELD_ITEMS = 64
 """Items of a dict or list that is small enough to be kept alive."""
 MAX_HELD_TEXT = 200
 """Characters of a text in it."""
+_LIGHT = frozenset((type(None), bool, int, float, str))
 
 Parameters = tuple[tuple[str, object], ...]
 Taken = tuple[str | None, ...]
@@ -124,7 +125,7 @@ class Registry:
         self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
         self._held: OrderedDict[int, tuple[object, Source, int]] = OrderedDict()
-        self._rows: OrderedDict[int, tuple[bytes, Source]] = OrderedDict()
+        self._rows: OrderedDict[int, tuple[object, Source]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -253,21 +254,50 @@ class Registry:
 registry = Registry()
 
 
-def _sample(rows: list[Any]) -> bytes | None:
-    """A digest of the length of a list and of 16 of its rows."""
+def _sample(rows: list[Any]) -> object:
+    """What a list is known by: its length and 16 of its rows, as they are where they are light, or
+    by a digest of them."""
     some = rows if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
     plain = [_plain(one) for one in some if _is_row(one)]
-    return digest_value([len(rows), plain]) if len(plain) == len(some) else None
+    if len(plain) != len(some):
+        return None
+    if all(map(_is_light_row, plain)):
+        return len(rows), plain
+    return digest_value([len(rows), plain])
+
+
+def _is_light_row(row: object) -> bool:
+    return type(row) is tuple and len(row) <= MAX_HELD_ITEMS and all(map(_is_light_item, row))
+
+
+def _is_light_item(item: object) -> bool:
+    kind = type(item)
+    return kind in _LIGHT and (kind is not str or len(item) <= MAX_HELD_TEXT)  # type: ignore[arg-type]
+
+
+# Of classes of the program's own that are tuples or dicts it is looked at what they hold: no method
+# of theirs is called.
+
+_ROWS: Final = frozenset(("Row", "RowMapping"))
+_DRIVERS: Final = frozenset(("sqlite3", "sqlalchemy"))
 
 
 def _is_row(value: object) -> bool:
-    return isinstance(value, (tuple, dict)) or type(value).__name__ in ("Row", "RowMapping")
+    kind = type(value)
+    if issubclass(kind, (tuple, dict)):
+        return True
+    return kind.__name__ in _ROWS and str(kind.__module__).partition(".")[0] in _DRIVERS
 
 
 def _plain(row: Any) -> object:
     """A row of sqlite3's, SQLAlchemy's or psycopg's."""
-    if isinstance(row, dict) or type(row).__name__ == "RowMapping":
-        return dict(row)
+    if issubclass(type(row), dict):
+        return dict(dict.items(row))
+    if issubclass(type(row), tuple):
+        return tuple(tuple.__iter__(row))
+    if type(row).__name__ == "RowMapping":
+        # Of a table that SQLAlchemy knows, the names are of a class of its own, a kind of str.
+        return {str(name): value for name, value in row.items()}
     return tuple(row)
 
 

@@ -44,6 +44,8 @@ _OPEN = (
 ``delayed(read)(path)`` a call of ``read``."""
 
 
+_SUITES = frozenset({"test", "tests"})
+"""Packages inside of a library that hold its tests: ``pandas.tests``, ``joblib.test``."""
 _ADAPTERS = frozenset({"narwhals"})
 """Packages through which a library, or the program, calls the methods of a table."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
@@ -79,7 +81,7 @@ def is_internal(frame: types.FrameType) -> bool:
             return caller is not None and is_internal(caller)
         found = (
             root in _libraries
-            and ".tests." not in f"{text}."
+            and _SUITES.isdisjoint(text.split("."))
             and not any(f"{text}.".startswith(f"{name}.") for name in _OPEN)
         )
         if isinstance(name, str):

@@ -9,10 +9,12 @@ that were seen where a table is temporary.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -40,6 +42,10 @@ Ask = Callable[[str], list[Any]]
 
 MAX_VIEWS: Final = 20
 """Views that read views."""
+MAX_TABLES: Final = 4_096
+"""Tables whose artifacts are at hand."""
+MAX_DATABASES: Final = 1_024
+"""Databases of which it is kept what was seen of them when nothing is connected to them."""
 MAX_PLANS: Final = 256
 """Texts of which a connection keeps what they read and write."""
 MAX_SHOWN: Final = 8_000
@@ -56,6 +62,7 @@ _DIALECTS: Final = {
     "databricks": "databricks", "hive": "hive", "presto": "presto",
 }  # fmt: skip
 """And sqlglot's names of their dialects."""
+_MEMORY: Final = "sqlite:///:memory:/"
 _OWN_TABLES: Final = frozenset(
     "sqlite_master sqlite_schema sqlite_temp_master sqlite_temp_schema sqlite_sequence".split()
 )
@@ -84,13 +91,25 @@ class Table:
 
     def artifact(self, maker: str | None = None) -> Artifact:
         """The table, by its name; with the operation that was seen to write it last."""
-        return _artifact(self.uri, self.name, maker)
+        found = _artifact(self.uri, self.name)
+        if maker is None:
+            return found
+        # Nobody asks for an earlier write again: a program that writes on and on keeps one of each.
+        last = _written.get(found.id)
+        if last is None or last.maker != maker or last.name != found.name:
+            if len(_written) >= MAX_TABLES:
+                _written.clear()
+            last = _written[found.id] = replace(found, maker=maker)
+        return last
 
 
-@lru_cache(maxsize=4096)
-def _artifact(uri: str, name: str, maker: str | None) -> Artifact:
-    found = named(uri, "identified by name only", name)
-    return replace(found, maker=maker) if maker is not None else found
+_written: Final[dict[str, Artifact]] = {}
+"""Tables as their last write has left them, by id."""
+
+
+@lru_cache(maxsize=MAX_TABLES)
+def _artifact(uri: str, name: str) -> Artifact:
+    return named(uri, "identified by name only", name)
 
 
 Read = Table | str
@@ -108,7 +127,7 @@ def unknown(reason: str) -> Artifact:
 def sqlite_place(path: str | None) -> Place:
     """Of a database of SQLite's: its file, or memory that nobody else has."""
     if not path:
-        return Place("sqlite", f"sqlite:///:memory:/{uuid.uuid4().hex[:16]}", dialect="sqlite")
+        return Place("sqlite", f"{_MEMORY}{uuid.uuid4().hex[:16]}", dialect="sqlite")
     return Place("sqlite", f"sqlite:///{path}", os.path.basename(path), "sqlite")
 
 
@@ -197,6 +216,18 @@ class _Known:
 _databases: Final[dict[str, _Known]] = {}
 
 
+def _known_of(place: Place) -> _Known:
+    if place.uri.startswith(_MEMORY):
+        return _Known()  # no other connection has it
+    found = _databases.get(place.uri)
+    if found is None:
+        if len(_databases) >= MAX_DATABASES:
+            with suppress(KeyError, RuntimeError):  # another thread does so, too
+                del _databases[next(iter(_databases))]
+        found = _databases.setdefault(place.uri, _Known())
+    return found
+
+
 class Connection:
     """What is known of one connection to a database."""
 
@@ -205,21 +236,23 @@ class Connection:
     ) -> None:
         """``asks`` where PostgreSQL can be asked what a name stands for."""
         self.place = place
-        self.known = _databases.setdefault(place.uri, _Known())
+        self.known = _known_of(place)
         self.transaction = Transaction()
         self.asks = asks
         self.default_schema = default_schema
         self.last: Any = None
         """The last write of the open transaction: one more of the same text may be part of it."""
+        self.lookups: dict[str, Any] = {}
+        """Queries that are asked again and again, by their text."""
         self._token = uuid.uuid4().hex[:16]
         self._temporary: set[str] = set()
         self._attached = False
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
-        self._behind: dict[Name, list[Table]] = {}
-        """The tables that the views read that PostgreSQL has told of."""
+        self._views: dict[Name, list[Read]] = {}
+        self._asked: list[Name] = []
         self.views: Callable[[], Iterable[str]] | None = None
-        """Gives the statements of the views in the database, where they have not been asked for."""
+        """Gives the statements of the views in a file of SQLite's, until they were asked for."""
         self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
@@ -245,10 +278,17 @@ class Connection:
                 if one.reads and not self.had(one.target):
                     reads.append("whether IF NOT EXISTS did anything is not known")
                 continue
+            if (
+                one.operation == "ALTER"
+                and one.reads
+                and one.reads[0][-1].lower() in self._temporary
+            ):
+                continue  # a temporary table gets another name
             reads += self.reads(one)
-            target = self.target(one)
-            if target is not None:
-                writes.append((target, one))
+            for writing in (*one.inside, one):
+                target = self.target(writing)
+                if target is not None and all(table != target for table, _ in writes):
+                    writes.append((target, writing))
         facts = {semconv.DB_SYSTEM: self.place.system}
         if self.place.namespace:
             facts[semconv.DB_NAMESPACE] = self.place.namespace
@@ -270,12 +310,13 @@ class Connection:
         if self.views is not None and statement.reads:
             self._learn_views()
         for name in statement.reads:
+            if name in self._views:
+                found += self._views[name]
+                continue
             table = self.table(name)
             view = self.known.views.get(table.uri) if isinstance(table, Table) else None
             if view is not None:
                 found += self.reads(view, depth + 1)
-            elif name in self._behind and isinstance(table, Table):
-                found += self._behind[name] or [table]
             elif table is not None:
                 found.append(table)
         if statement.unknown:
@@ -341,40 +382,46 @@ class Connection:
         """What has to be asked before the names of these statements are known."""
         wanted: dict[Name, None] = {}
         for one in found:
-            for name in (*one.reads, *((one.target,) if one.target is not None else ())):
-                known = name in self._names or name[0].lower() in self._temporary
-                if len(name) == 1 and not known:
+            targets = [each.target for each in (*one.inside, one) if each.target is not None]
+            for name in (*one.reads, *targets):
+                known = name in self._names or name[-1].lower() in self._temporary
+                if len(name) < 3 and not known:
                     wanted[name] = None
         if not wanted:
             return None
-        rows = ", ".join(f"({_literal(name[0])}, {_literal(_quoted(name[0]))})" for name in wanted)
+        self._asked = list(wanted)
+        rows = ", ".join(
+            f"({number}, {_literal('.'.join(map(_quoted, name)))})"
+            for number, name in enumerate(self._asked)
+        )
         # Nothing in it fails for a name that is not there.
         return (
-            "SELECT v.name, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
-            f"pg_catalog.current_schema(), CASE WHEN c.relkind = 'v' THEN ({_BEHIND}) END"
-            f" FROM (VALUES {rows}) AS v (name, quoted)"
+            "SELECT v.number, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
+            f"pg_catalog.current_schema(), {_BELOW_A_VIEW}"
+            f" FROM (VALUES {rows}) AS v (number, quoted)"
             " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         )
 
     def answered(self, rows: Iterable[Any]) -> None:
         """What the database said."""
-        for name, schema, table, persistence, current, behind in rows:
+        for number, schema, table, persistence, current, below in rows:
+            name = self._asked[number]
             self._created_in = current
-            self._behind.pop((name,), None)
-            if behind is not None:
-                read = [name_of(one)[-2:] for one in behind.split("\n") if one]
-                self._behind[(name,)] = [
-                    Table(f"{self.place.uri}#{outer}.{last}", last)
-                    for outer, last in read
+            if table is None:
+                self._names[name] = None
+            elif persistence == "t":
+                self._names[name] = self._temporary_table(table)
+            else:
+                self._names[name] = Table(f"{self.place.uri}#{schema}.{table}", table)
+            if below is not None:
+                self._views[name] = [
+                    self._temporary_table(last)
+                    if temporary
+                    else Table(f"{self.place.uri}#{outer}.{last}", last)
+                    for outer, last, temporary in json.loads(below)
                     if outer not in _OWN_SCHEMAS
                 ]
-            if table is None:
-                self._names[(name,)] = None
-            elif persistence == "t":
-                self._names[(name,)] = self._temporary_table(table)
-            else:
-                self._names[(name,)] = Table(f"{self.place.uri}#{schema}.{table}", table)
 
     def look_up(self, found: Iterable[Statement], ask: Ask) -> None:
         """Ask, where something has to be asked."""
@@ -426,7 +473,7 @@ class Connection:
     def _forget(self) -> None:
         """Names may mean something else now."""
         self._names.clear()
-        self._behind.clear()
+        self._views.clear()
         self.known.changes += 1
 
     # --- transactions ---
@@ -478,23 +525,20 @@ class Connection:
             self.transaction.committed()
 
 
-_READ_BY: Final = (
-    "pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
+# The tables that a view of PostgreSQL's reads, also through other views, as JSON.
+_BELOW_A_VIEW: Final = (
+    "CASE c.relkind WHEN 'v' THEN (WITH RECURSIVE below (oid, kind) AS (SELECT c.oid, c.relkind"
+    " UNION SELECT t.oid, t.relkind FROM below"
+    " JOIN pg_catalog.pg_rewrite r ON r.ev_class = below.oid AND below.kind = 'v'"
+    " JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
     " AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
     " AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+    " JOIN pg_catalog.pg_class t ON t.oid = d.refobjid)"
+    " SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.nspname, k.relname,"
+    " k.relpersistence = 't') ORDER BY m.nspname, k.relname), '[]')::text"
+    " FROM below JOIN pg_catalog.pg_class k ON k.oid = below.oid"
+    " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace WHERE below.kind <> 'v') END"
 )
-_BEHIND: Final = (
-    f"WITH RECURSIVE behind (oid) AS (SELECT d.refobjid FROM {_READ_BY}"  # noqa: S608 - constants
-    f" WHERE r.ev_class = c.oid UNION SELECT d.refobjid FROM {_READ_BY}"
-    " JOIN behind b ON b.oid = r.ev_class)"
-    " SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.nspname::text) || '.' ||"
-    " pg_catalog.quote_ident(t.relname::text), pg_catalog.chr(10)) FROM behind"
-    " JOIN pg_catalog.pg_class t ON t.oid = behind.oid AND t.relkind IN ('r', 'p', 'f', 'm')"
-    " AND t.relpersistence <> 't' JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace"
-)
-"""The tables that a view reads, also by other views: a line each."""
-
-
 _DROPPED: Final = later(
     r"\s*DROP\s+(?:TEMP(?:ORARY)?\s+)?\w+\s+(?:IF\s+EXISTS\s+)?"
     r"((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",

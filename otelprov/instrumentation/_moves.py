@@ -16,7 +16,7 @@ from otelprov.instrumentation._objects import put_content
 from otelprov.instrumentation._table import Entry, write
 from otelprov.instrumentation._wrapping import recorded, site_of
 from otelprov.model import Artifact
-from otelprov.recording import copies, faults, places
+from otelprov.recording import copies, faults, handles, places
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 from otelprov.recording.streams import local_path
@@ -82,7 +82,7 @@ class _Poured(Observed):
         try:
             if type(target) is io.BytesIO or type(target) is io.StringIO:
                 operation.generate("fdst", identify(target))
-            elif local_path(target) is not None:
+            elif local_path(target) is not None or handles.packer(target) is not None:
                 places.written_to(operation, "fdst", target)
         finally:
             self.close()

@@ -12,7 +12,7 @@ from otelprov.artifacts.registry import registry
 from otelprov.model import Artifact
 from otelprov.recording import places, stores
 from otelprov.recording.recorder import OpenOperation
-from otelprov.recording.streams import local_path, rest_of
+from otelprov.recording.streams import archive_of, local_path, rest_of
 
 
 def object_uri(parameters: Mapping[str, Any]) -> str:
@@ -36,6 +36,8 @@ def put_content(operation: OpenOperation, role: str, body: Any) -> Artifact | No
     elif type(body) is io.BytesIO:
         if operation.budget.take(len(body.getbuffer())):
             found = rest_of(body)
+    elif archive_of(body) is not None:
+        places.read_from(operation, role, body, places.REREAD)
     elif body is not None and local_path(body) is not None and body.tell() == 0:
         return read_file(operation, role, body)
     if found is not None:

@@ -14,7 +14,6 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from otelprov import semconv
-from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Source
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import is_internal
@@ -27,15 +26,13 @@ from otelprov.instrumentation._databases import (
     parsed,
     unknown,
 )
+from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
 from otelprov.recording import faults
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
 from otelprov.recording.run import now, run
 from otelprov.recording.transactions import Outcome
-
-MAX_PARAMETERS: Final = 1_000
-"""Values that are digested for the derivation id of what a query gives."""
 
 _CATALOGS: Final = frozenset({"pyiceberg"})
 """Libraries that keep in a database where their tables are: that is none of the program's data."""
@@ -180,13 +177,6 @@ class Executing:
         if artifact is not None:
             self.operation.use_artifact("parameters", artifact)
 
-    def with_parameters(self, parameters: object) -> None:
-        """Its parameters play a part in what it gives, and are not shown."""
-        if self._mine and parameters:
-            size = len(parameters) if hasattr(parameters, "__len__") else MAX_PARAMETERS + 1
-            digest = digest_value(parameters) if size <= MAX_PARAMETERS else None
-            self.operation.follow("parameters", digest or b"")
-
     def repeats(self, text: str, frame: Caller, group: object) -> bool:
         """Whether the same is done once more: then it is a part of this."""
         if not (self._mine and self._writes and self.operation.waits):
@@ -231,7 +221,17 @@ class Executing:
         connection.control(found, text, still_open=still_open)
         if self._mine:
             operation.end()
+            if identity is not None and not connection.transaction:
+                keep(connection, self._text, self._lookup(found))
         return identity
+
+    def _lookup(self, found: tuple[Statement, ...]) -> Lookup | None:
+        """As a query that may be asked again."""
+        simple = self.group is None and not self._writes and len(found) == 1
+        tables = [one.uri for one in self._reads if isinstance(one, Table)]
+        if not simple or len(tables) < len(self._reads) or found[0].changes_names:
+            return None
+        return lookup_of(self.operation, self.connection, tables, (self._code, self._line))
 
     def again(self, calls: int) -> None:
         """The same was done once more."""
@@ -290,7 +290,7 @@ class Executing:
 class Sent:
     """A text of statements that a driver is about to send to its database."""
 
-    __slots__ = ("_again", "_connection", "_found", "_text", "executing")
+    __slots__ = ("_again", "_connection", "_found", "_lookup", "_text", "executing")
 
     def __init__(
         self,
@@ -300,20 +300,24 @@ class Sent:
         text: str,
         *,
         group: object = None,
-        parameters: object = None,
         rows: object = None,
         ask: Ask | None = None,
     ) -> None:
-        """``parameters`` are those of one execution, ``rows`` those of many; what is sent for one
+        """``rows`` are the parameters of many executions; what is sent for one
         ``group`` again and again is one operation. ``ask`` asks the database what names stand for,
         where that has not been done."""
         self._connection = connection
         self._text = text
         self._found: tuple[Statement, ...] = ()
         self.executing: Executing | None = None
+        self._lookup: Lookup | None = None
         last: Executing | None = connection.last
         self._again = last if last is not None and last.repeats(text, caller, group) else None
         if self._again is not None or (caller is None and not connection.transaction):
+            return
+        lookup: Lookup | None = connection.lookups.get(text)
+        if lookup is not None and rows is None and lookup.begin(caller):
+            self._lookup = lookup
             return
         self._found = parsed(connection, text)
         if caller is None or not any(one.is_operation for one in self._found):
@@ -328,25 +332,33 @@ class Sent:
             try:
                 if rows is not None:
                     executing.given(rows)
-                elif parameters and any(one.is_query for one in self._found):
-                    executing.with_parameters(parameters)
                 executing.enter()
             except BaseException:
                 self.close()
                 raise
 
+    @property
+    def operation(self) -> OpenOperation | None:
+        """The operation that it is, or is one more call of."""
+        if self._lookup is not None:
+            return self._lookup.operation
+        return self.executing.operation if self.executing is not None else None
+
     def leave(self) -> None:
         """What runs from now on until its end is the program's own."""
+        if self._lookup is not None:
+            self._lookup.leave()
         if self.executing is not None:
             self.executing.operation.leave()
 
     def returned(self, *, still_open: bool, calls: int = 1) -> Identity | None:
         """The database has carried it out; what the rows are that it gives."""
-        if self._again is not None:
-            self._again.again(calls)
+        if self._again is not None or self._lookup is not None:
+            if self._again is not None:
+                self._again.again(calls)
             if not still_open and self._connection.transaction:
                 self._connection.ended()
-            return None
+            return self._lookup.returned() if self._lookup is not None else None
         if self.executing is not None:
             return self.executing.returned(
                 self._found, still_open=still_open, calls=calls, text=self._text
@@ -358,6 +370,8 @@ class Sent:
 
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
+        if self._lookup is not None:
+            self._lookup.close()
         if self.executing is not None:
             self.executing.close(error)
 
@@ -367,9 +381,20 @@ class Sent:
             self.executing.failed(error)
         elif self._again is not None:
             self._again.failed_again(error)
+        elif self._lookup is not None:
+            self._lookup.failed(self._text, error)
         self._connection.last = None
         if not still_open and self._connection.transaction:
             self._connection.ended(undone=True)
+
+
+def size_of(given: object) -> int | None:
+    """How many there are in a list, tuple or dict; None for what only the program's own code, or
+    the call itself, can tell (sqlite3's tests give a sequence whose ``__len__`` raises)."""
+    for kind in (tuple, list, dict):
+        if issubclass(type(given), kind):
+            return kind.__len__(given)  # type: ignore[arg-type]
+    return None
 
 
 def commented(text: str, operation: OpenOperation) -> str:

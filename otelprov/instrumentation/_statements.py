@@ -66,6 +66,8 @@ class Statement:
     """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` that of a schema."""
     inner: tuple[Statement, ...] = field(default=(), repr=False)
     """Of ``PREPARE``: what is prepared."""
+    inside: tuple[Statement, ...] = ()
+    """What it writes besides: the statements in its ``WITH`` that write a table (PostgreSQL)."""
 
     @property
     def changes_names(self) -> bool:
@@ -76,7 +78,11 @@ class Statement:
     def is_operation(self) -> bool:
         """Whether it reads or writes data: settings, transactions and the like do not."""
         return bool(
-            self.is_query or self.output or self.unknown or (self.target and not self.is_view)
+            self.is_query
+            or self.output
+            or self.unknown
+            or self.inside
+            or (self.target and not self.is_view)
         )
 
     @property
@@ -111,6 +117,15 @@ _PREPARE: Final = later(
     r"\s*PREPARE\s+(\"[^\"]+\"|\w+)\s*(?:\([^)]*\)\s*)?AS\s+(.*)", re.IGNORECASE | re.DOTALL
 )
 _EXECUTE: Final = later(r"\s*EXECUTE\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
+# What is carried out when something else is: no data is read or written by it now.
+_CODE: Final = later(
+    r"\s*CREATE\s+(?:OR\s+(?:REPLACE|ALTER)\s+)?(?:CONSTRAINT\s+|EVENT\s+|TEMP(?:ORARY)?\s+)?"
+    r"(TRIGGER|FUNCTION|PROCEDURE|RULE)\b",
+    re.IGNORECASE,
+)
+_TRIGGER: Final = later(
+    r"\s*CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b(?=.*\bBEGIN\b)", re.IGNORECASE | re.DOTALL
+)
 _PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
 _USE: Final = later(r"\s*USE\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 
@@ -184,6 +199,10 @@ def _statement(text: str, dialect: str) -> Statement:
         return Statement("CALL", is_query=True, unknown="what a called function reads is not known")
     if first in _CONTROL:
         return _control(first, text)
+    if first == "CREATE":
+        code = _CODE.match(text)
+        if code is not None:
+            return Statement(f"CREATE {code[1].upper()}")
     if not first and not text.strip(" ;\n\t("):
         return Statement("")
     if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
@@ -296,7 +315,7 @@ def _split(text: str, dialect: str) -> Iterator[str]:
     """Each statement of several."""
     import sqlglot
 
-    start = 0
+    start, ends = 0, True
     try:
         tokens = sqlglot.tokenize(text, read=dialect)
     except sqlglot.errors.SqlglotError:
@@ -304,8 +323,16 @@ def _split(text: str, dialect: str) -> Iterator[str]:
         return
     for token in tokens:
         if token.token_type.name == "SEMICOLON":
-            yield from _not_blank(text[start : token.start])
-            start = token.end + 1
+            # The statements of a trigger stand in one statement, which ends by END.
+            body = _TRIGGER.match(text, start, token.start)
+            if body is None or ends:
+                yield from _not_blank(text[start : token.start])
+                start = token.end + 1
+            ends = False
+        elif token.text.upper() == "END":
+            ends = text[: token.start].rstrip().endswith(";")
+        else:
+            ends = False
     yield from _not_blank(text[start:])
 
 
@@ -362,10 +389,20 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
         renamed = [
             one for one in tree.args.get("actions") or () if isinstance(one, exp.AlterRename)
         ]
-        if kind != "TABLE" or renamed:
+        if kind != "TABLE":
             return Statement("ALTER")
+        if renamed:
+            return _renamed(_table_name(tree.this), _table_name(renamed[0].this))
         return Statement("ALTER", target=_table_name(tree.this))
     return unknown
+
+
+def _renamed(before: Name | None, after: Name | None) -> Statement:
+    """A table gets another name: what it holds is there under that."""
+    if before is None or after is None:
+        return Statement("ALTER")
+    full = (*before[:-1], after[-1])
+    return Statement("ALTER", reads=(before,), target=full, replaces=True, whole=True)
 
 
 def _insert(tree: Any, reader: _Reader) -> Statement:
@@ -477,6 +514,7 @@ class _Reader:
         self.names: dict[Name, None] = {}
         self.files: dict[Files, None] = {}
         self.unknown = ""
+        self.inside: list[Statement] = []
         self._placeholders = 0
 
     def statement(self, operation: str, **said: Any) -> Statement:
@@ -486,6 +524,7 @@ class _Reader:
             reads=tuple(self.names),
             files=tuple(self.files),
             unknown=self.unknown,
+            inside=tuple(self.inside),
             **said,
         )
 
@@ -514,9 +553,16 @@ class _Reader:
             recursive = bool(with_.args.get("recursive"))
             for cte in with_.expressions:
                 own = frozenset((cte.alias.lower(),))
+                written = None
                 if isinstance(cte.this, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
-                    self.unknown = "what a statement inside WITH writes is not followed"
-                self._walk(cte.this, known | own if recursive else known, leave_out)
+                    written = _table_name(cte.this.this)
+                    if written is None:
+                        self.unknown = "what a statement inside WITH writes is not known"
+                    else:
+                        self.inside.append(Statement(cte.this.key.upper(), target=written))
+                # What is inserted is not read; the rows that are changed or deleted are given back.
+                added = cte.this.this if isinstance(cte.this, exp.Insert) else leave_out
+                self._walk(cte.this, known | own if recursive else known, added)
                 known |= own
         if isinstance(node, exp.Table):
             self._table(node, known)

@@ -185,17 +185,6 @@ def site_of(
     return Site(entry, library, None, entry.name, function, function, method, binder, call)
 
 
-def standing_in(
-    entry: Entry, library: str, version: str, function: Function, like: Function
-) -> Function:
-    """``function``, recorded, for a library that itself puts it in place as a method of objects;
-    it looks like ``like``."""
-    site = site_of(entry, library, version, function, like, method=True)
-    found = disguise(_spanning(site), like, library)
-    found.__doc__ = function.__doc__
-    return found
-
-
 def _put(site: Site) -> None:
     chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:

@@ -84,7 +84,7 @@ class _Uploaded(_Carried):
     @property
     def _key(self) -> tuple[int, str, str]:
         owner: Any = self.parameters["self"]
-        client = owner if hasattr(owner, "_make_api_call") else owner.meta.client
+        client = getattr(getattr(owner, "meta", None), "client", owner)  # of a resource
         return id(client), self.bucket, self.uri.removeprefix(f"s3://{self.bucket}/")
 
     def returned(self, result: object) -> None:

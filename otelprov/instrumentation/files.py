@@ -9,6 +9,7 @@ wrote). What records it is in ``_moves``, which is loaded for the first that cou
 from __future__ import annotations
 
 import builtins
+import io
 import os
 import pathlib
 import shutil
@@ -31,11 +32,15 @@ ODDITIES: Final = (
     "this process has written the file.",
     "A file of more than 16 MiB that this process has not read or written is not read because it "
     "is moved: it is known by its footer, or by its size and time.",
-    "With OTELPROV_RECORD_OPEN=on, a file that the program opens with open() to write is recorded "
-    "when the file object is gone, and one that it opens to read when it is opened.",
+    "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
+    "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
+    "one that it opens to read when it is opened. What it makes of what it read is not seen.",
 )
 
 Undo = Callable[[], None]
+
+_THROUGH: Final = frozenset({"pathlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "codecs"})
+"""Modules through which a program opens and moves files."""
 
 
 class StandIn:
@@ -114,7 +119,7 @@ def _who(
         name = frame.f_globals.get("__name__")
         if name == "shutil":
             return None
-        while frame is not None and isinstance(name, str) and name.startswith("pathlib"):
+        while frame is not None and isinstance(name, str) and name.partition(".")[0] in _THROUGH:
             frame = frame.f_back
             name = None if frame is None else frame.f_globals.get("__name__")
         if frame is None:
@@ -147,7 +152,12 @@ def install() -> Undo:
         if accessor is not None:  # Python 3.10 has looked them up already
             put(accessor, name, getattr(os, name))
     if run.settings.record_open:
-        put(builtins, "open", StandIn(builtins.open, "builtins"))
+        opening = StandIn(builtins.open, "builtins")
+        put(builtins, "open", opening)
+        put(io, "open", opening)
+        accessor = getattr(pathlib, "_NormalAccessor", None)
+        if accessor is not None:
+            put(accessor, "open", opening)
 
     def undo() -> None:
         for module, name, original in reversed(before):

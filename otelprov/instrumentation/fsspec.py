@@ -8,10 +8,11 @@ by the object that they are about (botocore.py).
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import Observed, Site, add_library, begin, outside
 from otelprov.instrumentation._objects import generate_at
 from otelprov.instrumentation._table import Entry, read, step, write
-from otelprov.instrumentation._wrapping import site_of
+from otelprov.instrumentation._wrapping import UNCOUNTED, recorded, relocated, site_of
 from otelprov.model import Artifact
 from otelprov.recording import copies, faults, places, stores
 from otelprov.recording.passing import Passing, Streams
@@ -159,7 +160,7 @@ class _Reading(Observed):
         operation = self.operation
         operation.leave()
         try:
-            for place in _expanded(self.target, self.parameters.get("path")):
+            for place in _expanded(self.target, _parameter(self.parameters, _PATH)):
                 places.read_from(operation, "path", place)
             contents = result.values() if isinstance(result, dict) else [result]
             for content in contents:
@@ -182,8 +183,8 @@ class _Writing(Observed):
         operation = self.operation
         operation.leave()
         try:
-            path = self.parameters.get("path")
-            value = self.parameters.get("value", self.parameters.get("data"))
+            path = _parameter(self.parameters, _PATH)
+            value = _parameter(self.parameters, _VALUE)
             pieces = path if isinstance(path, dict) else {path: value}
             for name, value in pieces.items():
                 if not isinstance(value, (bytes, bytearray, str)):
@@ -212,6 +213,10 @@ def _written(
     for artifact in stores.wrote(found, since):
         if content is None or artifact.id != content.id:
             operation.generate("path", artifact)
+
+
+def _parameter(parameters: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((parameters[name] for name in names if name in parameters), None)
 
 
 def _paths(value: object) -> list[str]:
@@ -262,7 +267,10 @@ def _base(place: Any) -> str:
 
 # --- the methods ---------------------------------------------------------------------------------
 
-_SHOWN: Final = ("path", "path1", "path2", "rpath", "lpath", "recursive", "start", "end")
+_PATH: Final = ("path", "url")
+_VALUE: Final = ("value", "data")
+"""Names that the file systems have for one parameter."""
+_SHOWN: Final = (*_PATH, "path1", "path2", "rpath", "lpath", "recursive", "start", "end")
 _METHODS: Final[dict[str, tuple[Callable[..., Entry], type[Observed]]]] = {
     **dict.fromkeys(("get", "get_file", "download"), (read, _Getting)),
     **dict.fromkeys(("put", "put_file", "upload"), (write, _Putting)),
@@ -350,7 +358,12 @@ def _begun(site: Site, args: Any, kwargs: Any, frame: types.FrameType) -> Observ
 
 
 def _synchronising(original: Callable[..., Any]) -> Callable[..., Any]:
-    made: dict[str, Callable[..., Any]] = {}
+    # Bounded: an AsyncFileSystemWrapper has functions of its own in each object.
+    @functools.lru_cache(256)
+    def site(name: str, like: Any) -> Site:
+        version = getattr(sys.modules["fsspec"], "__version__", "")
+        method = _method(name, original)
+        return site_of(entry(name, "AsyncFileSystem"), "fsspec", version, method, like, method=True)
 
     def wrapper(func, obj=None):  # type: ignore[no-untyped-def]
         plain = original(func, obj)
@@ -358,17 +371,15 @@ def _synchronising(original: Callable[..., Any]) -> Callable[..., Any]:
             with faults.contained(f"{func!r} is not recorded"):
                 name = getattr(func, "__name__", "").removeprefix("_")
                 if name in _METHODS and func == getattr(obj, f"_{name}", None):
-                    if name not in made:
-                        made[name] = _method(name, func, original)
-                    return types.MethodType(made[name], obj)
+                    found = site(name, getattr(func, "__func__", func))
+                    return _like(plain, _Method(found, obj))
         return plain
 
     return wrapper
 
 
-def _method(name: str, func: Any, synchronise: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that any asynchronous file system may have, as ``sync_wrapper`` would make it."""
-    from otelprov.instrumentation._wrapping import standing_in
+def _method(name: str, synchronise: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of an asynchronous file system, as ``sync_wrapper`` would make it."""
 
     def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -378,11 +389,59 @@ def _method(name: str, func: Any, synchronise: Callable[..., Any]) -> Callable[.
                 error.__traceback__ = error.__traceback__.tb_next
             raise
 
-    spec = sys.modules["fsspec.spec"].AbstractFileSystem
-    like = getattr(func, "__func__", func)
-    method.__doc__ = like.__doc__ or getattr(spec, name).__doc__
-    version = getattr(sys.modules["fsspec"], "__version__", "")
-    return standing_in(entry(name, "AsyncFileSystem"), "fsspec", version, method, like)
+    return method
+
+
+class _Method:
+    """A method of one file system, recorded."""
+
+    __slots__ = ("_site", "_system")
+
+    def __init__(self, site: Site, system: Any) -> None:
+        self._site = site
+        self._system = system
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            frame: types.FrameType | None = sys._getframe(1)
+            while frame is not None and frame.f_code.co_filename.endswith(UNCOUNTED):
+                frame = frame.f_back
+            arguments = (self._system, *args)
+            if frame is None or not run.active:
+                return self._site.function(*arguments, **kwargs)
+            return recorded(self._site, frame, arguments, kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # cloudpickle takes the function that calls this one apart. Where it is put together again,
+        # nothing of ours may be installed.
+        return getattr, (self._system, self._site.entry.name)
+
+
+def _like(plain: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that looks like ``plain``, and may be written to: fsspec gives a docstring to each
+    that has none, which a bound method refuses."""
+
+    def function(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            return method(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    function.__code__ = _uncounted(function.__code__, plain.__name__)
+    functools.update_wrapper(function, plain)
+    function.__dict__.update(plain.__dict__)  # __wrapped__ as there
+    return function
+
+
+@functools.cache
+def _uncounted(code: types.CodeType, name: str) -> types.CodeType:
+    return relocated(code, os.path.dirname(sys.modules["fsspec"].__file__ or ""), name)
 
 
 # --- open files ----------------------------------------------------------------------------------

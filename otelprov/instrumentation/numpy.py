@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from otelprov.artifacts.digest import unidentified
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._table import Entry, Packing, read, write
+from otelprov.model import Artifact
 from otelprov.recording import observation, places
 from otelprov.recording.bounds import Reading
 
@@ -22,7 +24,7 @@ ODDITIES = (
     "unknown origin, known by its content.",
     "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it.",
     "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
-    "written to it is seen at `flush()`.",
+    "written to it is seen at `flush()`, where it comes from is not.",
 )
 
 
@@ -41,6 +43,20 @@ class _Mapping(Observed):
             mapped = Reading(partial="mapped", succeeded=True)
             places.read_from(self.operation, source, self._place(source), mapped)
         observation.outputs(self.operation, result, by_content=False)
+
+
+class _Flushed(Observed):
+    """What the program has put into a mapped file, by means that are not seen, goes there."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        reason = "put into the memory of a mapped file"
+        self.operation.use_artifact(
+            "content",
+            Artifact(unidentified(), "array", coverage="none", reason=reason, origin="unknown"),
+        )
 
 
 class _Dispatched:
@@ -109,7 +125,8 @@ def table() -> Iterable[Entry]:
     yield read("fromregex", source="file")
     yield read("fromfile", source="file")
     yield read("memmap.__new__", name="memmap", source="filename", observed=_Mapping)
-    yield write("memmap.flush", name="memmap.flush", target="filename", data="", places=_mapped)
+    flush = write("memmap.flush", name="memmap.flush", target="filename", data="", places=_mapped)
+    yield flush._replace(observed=_Flushed)
     yield read("lib.npyio.NpzFile.__getitem__", name="NpzFile.getitem", always=True)
     for name, facts in _WRITERS.items():
         dispatched = _Dispatched(name)

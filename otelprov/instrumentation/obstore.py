@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import FrameType
@@ -25,21 +27,42 @@ ODDITIES: Final = (
     "What get gives is read in Rust: the object is used in the version that the store names, and "
     "the bytes that come of it are of unknown origin.",
 )
-_SCHEMES: Final = {"S3Store": "s3", "GCSStore": "gs", "AzureStore": "az", "MemoryStore": "memory"}
+_SCHEMES: Final = {
+    "S3Store": "s3",
+    "GCSStore": "gs",
+    "AzureStore": "az",
+    "MemoryStore": "memory",
+    "HTTPStore": "http",
+    "LocalStore": "file",
+}
 
 
 def _place(store: Any, path: str) -> str:
     """The local path or the URI of an object."""
-    kind = type(store).__name__
-    prefix = str(store.prefix or "").strip("/") if kind != "LocalStore" else ""
-    name = f"{prefix}/{path.lstrip('/')}" if prefix else path.lstrip("/")
+    kind = next((one.__name__ for one in type(store).__mro__ if one.__name__ in _SCHEMES), "store")
+    prefix = getattr(store, "prefix", None)  # one in memory has none
     if kind == "LocalStore":
-        return os.path.join(os.path.abspath(store.prefix or os.sep), name)
+        return os.path.join(os.path.abspath(prefix or os.sep), path.lstrip("/"))
+    below = str(prefix or "").strip("/")
+    name = f"{below}/{path.lstrip('/')}" if below else path.lstrip("/")
     if kind == "HTTPStore":
         return f"{str(store.url).rstrip('/')}/{name}"
     config = getattr(store, "config", None) or {}
-    bucket = config.get("bucket") or config.get("container_name") or f"{id(store):x}"
-    return f"{_SCHEMES.get(kind, kind.lower())}://{bucket}/{name}"
+    bucket = config.get("bucket") or config.get("container_name") or _name_of(store)
+    return f"{_SCHEMES.get(kind, kind)}://{bucket}/{name}"
+
+
+_in_memory: Final[dict[int, tuple[weakref.ref[Any], str]]] = {}
+
+
+def _name_of(store: Any) -> str:
+    """Of a store that is nowhere but in this process. Its address may be another's later, whose
+    versions are counted from 0 again; and in a forked child it goes its own way."""
+    address = id(store)
+    if address not in _in_memory:
+        gone = weakref.ref(store, lambda _: _in_memory.pop(address, None))
+        _in_memory[address] = gone, secrets.token_hex(8)
+    return f"{_in_memory[address][1]}-{os.getpid()}"
 
 
 def _details(said: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ under the same names.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from types import FrameType
 from typing import Any, Final
@@ -23,7 +23,7 @@ from otelprov.instrumentation._calls import add_library, is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import can_answer, is_idle, place_of_driver
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, told
+from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, size_of, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -247,14 +247,12 @@ def _sent(
         _CALLS[name],
         caller_of(frame, OWN),
         text,
-        parameters=given if name == "execute" else None,
         rows=given if many and isinstance(given, list) else None,
         ask=_asking(cursor.connection),
     )
-    executing = sent.executing
-    comments = run.settings.sql_comment and name == "execute" and args and type(args[0]) is str
-    if comments and executing is not None:
-        args = (commented(args[0], executing.operation), *args[1:])
+    operation = sent.operation if run.settings.sql_comment else None
+    if operation is not None and name == "execute" and args and type(args[0]) is str:
+        args = (commented(args[0], operation), *args[1:])
     return sent, args
 
 
@@ -301,7 +299,8 @@ def _returned(
     calls = 1
     if name == "executemany":
         given = args[1] if len(args) > 1 else kwargs.get("vars_list")
-        calls = len(given) if isinstance(given, Sized) else max(int(cursor.rowcount), 1)
+        size = size_of(given)
+        calls = max(int(cursor.rowcount), 1) if size is None else size
     identity = sent.returned(still_open=_is_open(cursor.connection), calls=calls)
     if identity is not None:
         registry.assign(cursor, identity)

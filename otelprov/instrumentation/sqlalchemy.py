@@ -38,6 +38,11 @@ ODDITIES: Final = (
     "its catalogue.",
 )
 OWN: Final = frozenset({"sqlalchemy", "greenlet"})
+INNER: Final = frozenset(
+    f"sqlalchemy.{name}"
+    for name in ("engine.default", "orm.bulk_persistence", "orm.loading", "orm.persistence")
+)
+"""Modules that fetch rows for themselves: nobody else sees their lists."""
 
 
 class _Key:
@@ -189,15 +194,13 @@ def _before(
         try:
             state = _state(connection)
             if state is not None:
-                statement = _begin(state, connection, statement, parameters, context, many)
+                statement = _begin(state, connection, statement, context, many)
         except BaseException as fault:
             told("a statement was not recorded", fault)
     return statement, parameters
 
 
-def _begin(
-    state: _State, connection: Any, statement: str, parameters: Any, context: Any, many: bool
-) -> str:
+def _begin(state: _State, connection: Any, statement: str, context: Any, many: bool) -> str:
     _seen_to_commit(state)
     caller = caller_of(sys._getframe(2), OWN)
     rows, state.rows = state.rows, None
@@ -207,18 +210,12 @@ def _begin(
         caller,
         statement,
         group=context if many else None,
-        parameters=None if many else parameters,
         rows=rows,
         ask=partial(_ask, connection),
     )
-    executing = sent.executing
-    if (
-        run.settings.sql_comment
-        and executing is not None
-        and not many
-        and state.known.place.system != "sqlite"
-    ):
-        return commented(statement, executing.operation)
+    operation = sent.operation if run.settings.sql_comment else None
+    if operation is not None and not many and state.known.place.system != "sqlite":
+        return commented(statement, operation)
     return statement
 
 
@@ -333,8 +330,8 @@ def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _listed, "the rows of a statement are not known")
 
 
-def _listed(_: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
-    if type(rows) is not list or not rows:
+def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
+    if type(rows) is not list or not rows or frame.f_globals.get("__name__") in INNER:
         return
     for _number in range(4):
         context = getattr(result, "context", None)

@@ -7,6 +7,7 @@ is left alone.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable
@@ -21,7 +22,7 @@ from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import is_idle, sqlite_place
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, given_up, told
+from otelprov.instrumentation._queries import Sent, caller_of, given_up, size_of, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -37,8 +38,9 @@ ODDITIES: Final = (
     "nor those of a factory of the program's own. `type(connection)` is a subclass of "
     "`sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
-    "A view is the tables that it reads: of one that another process has made, as it was when the "
-    "connection first read a table.",
+    "What triggers write is not seen, nor what `backup()` copies. A view is the tables that it "
+    "reads: of one that another process has made, as it was when the connection first read a "
+    "table.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
 MAX_IDLE: Final = 500
@@ -77,7 +79,11 @@ def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _know(connection: Connection) -> None:
     # Nothing of the program's (a trace, an authorizer) is on it yet.
-    listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
+    connection.text_factory = os.fsdecode  # the name of a file need not be UTF-8
+    try:
+        listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
+    finally:
+        connection.text_factory = str
     path = next((path for _, name, path in listed if name == "main"), None)
     connection._otelprov = known = Known(sqlite_place(path))
     if path:
@@ -90,7 +96,7 @@ def _views(path: str) -> list[str]:
     By a connection of ours, which waits for nobody: what is set on the program's does not see it.
     """
     try:
-        own = sqlite3.Connection(f"file:{quote(path)}?mode=ro", timeout=0, uri=True)
+        own = sqlite3.Connection(f"file:{quote(os.fsencode(path))}?mode=ro", timeout=0, uri=True)
         with closing(own):
             found = own.execute("SELECT sql FROM sqlite_master WHERE type = 'view'").fetchall()
     except sqlite3.Error:  # it is locked, or encrypted
@@ -283,7 +289,6 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
         _CALLS[name],
         caller_of(frame, OWN),
         args[0],
-        parameters=None if many else given,
         rows=given if many and isinstance(given, list) else None,
     )
 
@@ -291,7 +296,8 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
 def _returned(name: str, sent: Sent, cursor: Any, args: tuple[Any, ...]) -> None:
     calls = 1
     if name == "executemany":
-        calls = len(args[1]) if isinstance(args[1], list) else max(cursor.rowcount, 1)
+        size = size_of(args[1])
+        calls = max(cursor.rowcount, 1) if size is None else size
     identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
     if identity is not None:
         registry.assign(cursor, identity)

@@ -150,6 +150,27 @@ def _queried(question: Question) -> Sources | None:
     return _keeps(question, rows=rows, unsure="" if whole else "the condition")
 
 
+def _evaluated(question: Question) -> Sources | None:
+    """``df.eval("c = a + b")``: each line sets a column, of those that it names."""
+    table, text = question.self_(), question.given("expr")
+    kept, made = _keeps(question), question.made_names()
+    if table is None or kept is None or made is None or not isinstance(text, str):
+        return None
+    if {one.artifact.id for one in question.used} != {table.artifact.id} or "…" in text:
+        return None
+    columns = dict(kept.columns)
+    for line in filter(str.strip, text.splitlines()):
+        name, equals, value = line.partition("=")
+        words = _words(value.strip())
+        # A variable of the program's (`@x`) may be data, and a name in backticks is not parsed.
+        if not equals or value[:1] == "=" or not words or any(one in line for one in "@`"):
+            return None
+        # A name that is no column, or was none before, is a line's above or no data.
+        found = [one for word in words for one in columns.get(word, ())]
+        columns[name.strip()] = tuple(dict.fromkeys(_as(found, "transformation")))
+    return Sources(columns)
+
+
 def _words(text: str) -> list[str]:
     try:
         tree = ast.parse(text.replace("@", "_at_"), mode="eval")
@@ -267,8 +288,10 @@ def _attribute(question: Question) -> Sources | None:
 
 
 def _set(question: Question) -> Sources | None:
-    """``df["a"] = values``."""
-    return _with_one(question, question.given("key"), "value")
+    """``df["a"] = values``, ``df[["a", "b"]] = values``."""
+    key = question.given("key")
+    several = _listed(key) if isinstance(key, str) and key.startswith("[") else None
+    return _with_one(question, key, "value") or _with_several(question, several or [])
 
 
 def _set_cells(question: Question) -> Sources | None:
@@ -305,6 +328,24 @@ def _with_one(question: Question, name: object, role: str) -> Sources | None:
         return Sources(columns, reason="what it was set to is not known")
     columns[name], reasons = _computed(name, made)
     return Sources(columns, reasons)
+
+
+def _with_several(question: Question, names: Sequence[str]) -> Sources | None:
+    """Columns are set at once: each is made of all that the values were made of, or of some."""
+    known, kept = question.made_names(), _keeps(question)
+    if kept is None or known is None or not names or not set(names) <= set(known.columns):
+        return None
+    made = question.parameter_columns("value")
+    if made is None and "value" in question.operation.parameters:
+        made = ()  # a number, a text
+    columns = {name: origins for name, origins in kept.columns.items() if name not in names}
+    if made is None:
+        return Sources(columns, reason="what it was set to is not known")
+    if not made:
+        return Sources({**columns, **dict.fromkeys(names, ())})
+    some = tuple(dict.fromkeys(From(one.artifact, one.column, "opaque") for one in made))
+    why = "which of the values it was set to is not known"
+    return Sources({**columns, **dict.fromkeys(names, some)}, dict.fromkeys(names, why))
 
 
 def _computed(
@@ -674,6 +715,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "pandas.getitem": _chosen,
     "pandas.loc": _chosen,
     "pandas.query": _queried,
+    "pandas.eval": _evaluated,
     "pandas.sort_values": _sorted,
     "pandas.drop_duplicates": _deduplicated,
     "pandas.nlargest": _largest,

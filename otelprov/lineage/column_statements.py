@@ -16,6 +16,7 @@ from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
+_RENAMED: Final = re.compile(r"\s*ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
@@ -32,6 +33,8 @@ def sources(question: Question) -> Sources:
     bound = _bound(question)
     if re.match(r"\s*delete\b", text, re.IGNORECASE) and made.kind == "resource":
         return _deleted(question)
+    if _RENAMED.fullmatch(text) and len(operation.used) == 1:
+        return Sources(same_as=operation.used[0].artifact.id)
     readable = _readable(text, bound)
     schema = {
         name: tuple(names)

@@ -160,7 +160,7 @@ def merge(mentions: list[Artifact]) -> Artifact:
     return merged
 
 
-_OPTIONAL = tuple(one.name for one in fields(Artifact) if one.default is None)
+_OPTIONAL = tuple(one.name for one in fields(Artifact) if one.init and one.default is None)
 _optional = attrgetter(*_OPTIONAL)
 
 

@@ -62,7 +62,10 @@ def makers(
         others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
         linked = _seen(source, artifact, others) or _linked(source, consumer, artifact, others)
         if linked is None and artifact.origin != "unknown":
-            linked = Maker(_chosen(consumer, artifact, others))
+            chosen = _chosen(consumer, artifact, others)
+            if chosen is not None and _was_there(source, artifact, chosen):
+                chosen = None
+            linked = Maker(chosen)
         found[artifact.id] = linked or Maker()
     unassigned = _unanswered(source, consumer)
     if unassigned:
@@ -126,6 +129,19 @@ def _chosen(
     # this very place counts; any other made the same content once more, somewhere else.
     later = [one for one in others if not _same_run(one, consumer) and _made_at(one, artifact)]
     return min(later, key=lambda one: (one.end, one.id), default=None)
+
+
+def _was_there(source: Source, artifact: Artifact, maker: Operation) -> bool:
+    """Whether what was used stood at its place before an operation made the same elsewhere: a table
+    that is read and written as it is may give the same bytes."""
+    if artifact.uri is None or _made_at(maker, artifact):
+        return False
+    return any(
+        usage.artifact.id == artifact.id and usage.artifact.uri == artifact.uri
+        for one in source.consumers([artifact.id])[artifact.id]
+        if one.start < maker.start
+        for usage in one.used
+    )
 
 
 def _same_run(one: Operation, other: Operation) -> bool:

@@ -66,7 +66,10 @@ def upstream(
         walk.look_up(usage.artifact.id for one in level for usage in one.used)
         following: dict[str, Operation] = {}
         for operation in sorted(level, key=lambda one: one.id):
+            alone = walk.handed_on(operation)
             for id_, made in walk.makers(operation).items():
+                if alone and id_ not in alone:
+                    continue
                 walk.draft.used(operation, id_)
                 if made.operation is None:
                     walk.root(id_, made, operation)
@@ -212,10 +215,21 @@ class _Walk:
         if cut:
             self.cut.add(Edge(maker.id, artifact_id, "generated"))
             return []
-        new = maker.id not in self.draft.operations
+        new = maker.id not in self.draft.operations or (
+            _hands_on(maker, artifact_id)
+            and Edge(maker.id, artifact_id, "generated") not in self.draft.edges
+        )
         self.draft.generated(maker, artifact_id)
         self.draft.makers[consumer, artifact_id] = maker.id
         return [maker] if new else []
+
+    def handed_on(self, operation: Operation) -> set[str]:
+        """The files on the way that an operation has copied or moved, among others: each comes from
+        itself alone. Empty where something else that it made is on the way."""
+        if not operation.name.startswith(_COPYING):
+            return set()
+        made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
+        return made if made and all(_hands_on(operation, id_) for id_ in made) else set()
 
     def root(self, artifact_id: str, made: Maker, consumer: Operation | None) -> None:
         """Note why the walk ends at an artifact that was used, when it should not."""
@@ -301,6 +315,18 @@ def checked(source: Source, lineage: Lineage) -> Lineage:
         if checks:
             found[id_] = tuple(sorted(checks, key=lambda one: (one.start, one.id)))
     return replace(lineage, checks={id_: found[id_] for id_ in ids if id_ in found})
+
+
+_COPYING = ("shutil.", "os.")
+
+
+def _hands_on(operation: Operation, artifact_id: str) -> bool:
+    """Whether an operation copied or moved a file, and perhaps others with it."""
+    return (
+        operation.name.startswith(_COPYING)
+        and artifact_id.startswith("file:")
+        and any(usage.artifact.id == artifact_id for usage in operation.used)
+    )
 
 
 def _fewer(lineage: Lineage, runs: dict[str, Run], name: str) -> list[Gap]:

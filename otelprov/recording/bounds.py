@@ -126,20 +126,20 @@ def version(found: OpenFile | OpenDirectory, reason: str) -> Artifact:
     return found.by_footer(reason)
 
 
-def what_was_read(path: str, how: Reading, budget: Budget) -> tuple[Artifact, Sequence[str]]:
-    """The artifact that a path is, and the files in it.
+def what_was_read(path: str, how: Reading, budget: Budget) -> tuple[Artifact, OpenDirectory | None]:
+    """The artifact that a path is, and the directory, where it is one.
 
     By content, unless that reads much more than the call did.
     """
     found = opened(path)
     if isinstance(found, Artifact):
-        return found, (path,)
-    files = found.files if isinstance(found, OpenDirectory) else (path,)
+        return found, None
+    directory = found if isinstance(found, OpenDirectory) else None
     unread = found.unread
-    reason = not_read(files, unread, how)
+    reason = not_read(directory.files if directory else (path,), unread, how)
     if reason is not None:
-        return version(found, reason), files
-    return _in_full(found, unread, budget), files
+        return version(found, reason), directory
+    return _in_full(found, unread, budget), directory
 
 
 def not_read(files: Sequence[str], unread: int, how: Reading) -> str | None:
@@ -152,13 +152,14 @@ def not_read(files: Sequence[str], unread: int, how: Reading) -> str | None:
     return None
 
 
-def what_was_written(path: str, size: int | None, budget: Budget) -> list[Artifact]:
+def what_was_written(
+    found: OpenFile | OpenDirectory | Artifact, size: int | None, budget: Budget
+) -> list[Artifact]:
     """What a path is after a call wrote to it: the artifact, and how readers of a part name it.
 
     ``size`` is the number of bytes that were added to what had been there, or None where the call
     wrote all of it.
     """
-    found = opened(path)
     if isinstance(found, Artifact):
         return [found]
     unread = found.unread

@@ -70,7 +70,7 @@ def _generate(
     elif source.coverage == "full" or not (source.uri or "").startswith("file:"):
         # Of a directory a part may have been left out, of a file that was written to as well; what
         # came out of a store has a content here.
-        for one in what_was_written(place, None, operation.budget):
+        for one in what_was_written(opened(place), None, operation.budget):
             operation.generate(role, one)
     else:
         after = opened(place)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from otelprov.model import Artifact, Names
 
 MAX_TEXT: Final = 512
-_KEPT: Final = 1024
-"""Events that are kept encoded, of about 500 bytes each."""
 
 
 class Used(Part):
@@ -46,13 +44,16 @@ class Used(Part):
     def encoded(self) -> bytes:
         """As in ``Part``."""
         role, artifact = self.role, self.artifact
-        key = (role, id(artifact))
-        found = _events.get(key)
+        kept = artifact.encoded
+        if kept is None:
+            # With the artifact and not here: a program that counts its objects (as SQLAlchemy's
+            # tests do) has no more of them for each operation.
+            kept = {}
+            object.__setattr__(artifact, "encoded", kept)
+        found = kept.get(role)
         if found is None:
-            if len(_events) >= _KEPT:
-                _events.clear()
-            found = _events[key] = (artifact, _encode(True, role, artifact))
-        return found[1]
+            found = kept[role] = _encode(True, role, artifact)
+        return found
 
 
 class Generated(Used):
@@ -143,10 +144,6 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
 
 
 # --- encoded -------------------------------------------------------------------------------------
-
-# By the object: to compare two artifacts takes as long as to encode one. It is held, so that its
-# number stays its own. What is generated is so but once, and not kept.
-_events: dict[tuple[str, int], tuple[Artifact, bytes]] = {}
 
 
 def _encode(used: bool, role: str, artifact: Artifact) -> bytes:

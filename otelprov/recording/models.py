@@ -22,7 +22,7 @@ from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.model import Artifact
 from otelprov.recording import tensors
 from otelprov.recording.bounds import over
-from otelprov.recording.memory import is_array
+from otelprov.recording.memory import is_array, note
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
@@ -72,14 +72,18 @@ def identity(model: object) -> Identity:
         return found
     # Made or changed by code that is not recorded. What it was, and what it is made of, may be
     # known all the same.
-    made = registry.content(content.id, model) or replace(content, origin="unknown")
-    sources: dict[object, Source] = {content.id: made}
-    origins = [registry.lookup(part) for _, part in parts(model) if part is not model]
+    made = registry.content(content.id, model)
+    inside = [part for _, part in parts(model) if part is not model and is_fitted(part)]
+    origins = [registry.lookup(part) for part in inside]
+    sources: dict[object, Source] = {}
+    if made is not None or found is not None or _learned(model) or not all(origins):
+        # Else it has learned nothing itself: some steps of a pipeline, put together.
+        sources[content.id] = made or replace(content, origin="unknown")
     for origin in (found, *origins):
         for source in () if origin is None else origin.sources:
             source = settled(source)
             sources.setdefault(source.id if isinstance(source, Artifact) else source, source)
-    path = content.id.encode() if len(sources) > 1 else b""
+    path = content.id.encode() if len(sources) > 1 or content.id not in sources else b""
     result = Identity(tuple(sources.values()), path)
     registry.assign(model, result)
     _hold(model)
@@ -152,6 +156,7 @@ def made(
         for name, value in _learned(part).items():
             if is_array(value) and id(value) not in given and registry.lookup(value) is None:
                 _take_over(value, f"{path}.{name}", whole)
+                note(value, whole)  # coefficients are views of what an optimizer has found
 
 
 def content(operation: OpenOperation, model: object) -> Source:

@@ -67,6 +67,7 @@ _LAZY = {
 # Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
 _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "GroupBy"): "obj",
+    ("pandas", "Resampler"): "obj",
     ("pandas", "BaseWindow"): "obj",
     ("pandas", "NDFrameIndexerBase"): "obj",
     ("pandas", "StringMethods"): "_orig",
@@ -311,6 +312,8 @@ def is_small(value: Any, kind: ArtifactKind) -> bool:
         return False
     if tensors.is_tensor(value):
         return bool(value.nelement() <= MAX_LISTED)
+    if type(value).__module__.partition(".")[0] == "scipy":
+        return False  # a sparse matrix is not shown
     return getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED
 
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.directories import OpenDirectory
 from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact, Names
-from otelprov.recording import claims, stores, written
+from otelprov.recording import claims, handles, stores, written
 from otelprov.recording.bounds import (
     WHOLE,
     Reading,
@@ -27,7 +28,7 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import resolve, stream_behind
+from otelprov.recording.streams import archive_of, resolve, stream_behind
 
 STILL = 2_000_000_000
 """Nanoseconds since a file was written."""
@@ -35,6 +36,8 @@ REREAD = Reading(succeeded=True)
 """Of a file that is read whole by the call."""
 MOVED = Reading(succeeded=True, partial="moved, not read")
 """Of a file that gets another name."""
+TICK = 10_000_000
+"""Nanoseconds by which the time of a file may lie behind the clock: a tick of the kernel's."""
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
@@ -76,21 +79,29 @@ def read_from(
     What it read, but for objects that were known before.
     """
     read: list[Artifact] = []
+    if handles.left_open():
+        handles.settle()
     for digest in operation.ahead:
         digest.result()
     operation.ahead = ()
     for item in _each(place):
+        archive = archive_of(item)
+        if archive is not None:
+            part = Reading(partial="a member of it was read", succeeded=how.succeeded)
+            read += read_from(operation, role, archive, part)
+            continue
         identity = registry.lookup(item) or registry.lookup(stream_behind(item))
         if identity is not None:
             operation.use(role, identity)
             continue
-        found = resolve(item, how.filesystem)
+        found, directory = resolve(item, how.filesystem), None
         if isinstance(found, Artifact):
             seen = stores.read(found, operation.begun)
         elif _mode(found):
-            artifact, files = what_was_read(found, how, operation.budget)
+            artifact, directory = what_was_read(found, how, operation.budget)
             if how is MOVED and artifact.coverage != "full":  # large
                 artifact = written.known(found) or artifact
+            files = (found,) if directory is None else directory.files
             names = _ask(operation, artifact, files, how)
             seen = [artifact if names is None else replace(artifact, names=Names(names))]
         elif how.succeeded:
@@ -99,6 +110,8 @@ def read_from(
             continue
         for artifact in seen:
             operation.use_content(role, artifact)
+        if directory is not None:
+            _parts_read(operation, role, directory)
         read += seen
     return read
 
@@ -116,6 +129,13 @@ def written_to(
     """Say that the operation wrote ``place``; None when nothing can be said of it."""
     if place is None:
         return None
+    if handles.left_open():
+        handles.settle()
+    stream = handles.packer(place)
+    if stream is not None and handles.packs(
+        operation, role, stream, _part, lambda one, path: _put(one, role, path, None)
+    ):
+        return None
     if isinstance(place, io.TextIOWrapper) and isinstance(stream_behind(place), io.BytesIO):
         place.flush()  # into memory
     found = resolve(place, how.filesystem)
@@ -128,20 +148,56 @@ def written_to(
             # An open file of fsspec's is stored when it is closed: that comes from this.
             registry.assign(stream, Identity((with_(found, maker=operation.id),)))
         return stored[0]
-    if isinstance(place, io.IOBase) and not place.closed:
-        place.flush()  # what is still in the buffer of an open file is part of what was written
+    handles.flush(place)  # what is still in the buffer of an open file is part of what was written
+    earlier = handles.before(place)
     added = None
-    if (how.partial or stat.S_ISDIR(_mode(found))) and operation.content is not None:
-        added = deferred.resolve(operation.content).bytes
-    artifacts = what_was_written(found, added, operation.budget)
+    if how.partial or earlier is not None or stat.S_ISDIR(_mode(found)):
+        content = operation.content
+        added = deferred.resolve(content).bytes if content is not None else None
+    if earlier is not None and _begins_with(found, earlier):
+        operation.use_artifact(role, earlier)
+    artifact, source = _put(operation, role, found, added)
+    handles.after(place, artifact, operation)
+    return source
+
+
+def _put(
+    operation: OpenOperation, role: str, path: str, added: int | None
+) -> tuple[Artifact, Source]:
+    """Say what stands at a path now, after ``added`` bytes, or all of it, were written there."""
+    target = opened(path)
+    artifacts = what_was_written(target, added, operation.budget)
     sources = [with_content(artifact, operation.content) for artifact in artifacts]
     for source in sources:
         operation.generate(role, source)
+    if isinstance(target, OpenDirectory):
+        _parts_written(operation, role, target)
     if artifacts[0].kind == "file" and artifacts[0].coverage == "full":
         if run.settings.carrier:
-            _mark(operation, found, artifacts[0])
-        written.keep(found, artifacts[0])
-    return sources[0]
+            _mark(operation, path, artifacts[0])
+        written.keep(path, artifacts[0])
+    return artifacts[0], sources[0]
+
+
+def _part(operation: OpenOperation) -> Source:
+    """What an operation has put into a stream that others wrote to as well."""
+    return operation.derived("stream")
+
+
+def _begins_with(path: str, earlier: Artifact) -> bool:
+    """Whether a file still begins with what it was, and has more now."""
+    size = earlier.bytes or 0
+    try:
+        if os.stat(path).st_size <= size:
+            return False
+        if size > SMALL or earlier.coverage != "full":
+            return True
+        with open(path, "rb") as file:
+            return identify(file.read(size)).id == earlier.id
+    except OSError as error:
+        if is_of_the_program(error):
+            raise
+        return False
 
 
 def carried(operation: OpenOperation, artifact_id: str, *, part: bool = False) -> carrier.Carrier:
@@ -179,6 +235,34 @@ def _ask(
             operation.claims = (*operation.claims, claimed)
     operation.files_not_asked += max(0, len(files) - MAX_CARRIERS)
     return names if len(files) == 1 else None
+
+
+def _parts_read(operation: OpenOperation, role: str, directory: OpenDirectory) -> None:
+    """Name the files of a directory that were written while that was recorded.
+
+    They may have come there one by one, so that nobody has made the directory as it is.
+    """
+    claimed = {one.path for one in operation.claims if isinstance(one, claims.Claimed)}
+    for path, _, artifact in directory.parts():
+        known = written.known(path) or (artifact if path in claimed else None)
+        if known is not None:
+            operation.use_artifact(role, known)
+
+
+def _parts_written(operation: OpenOperation, role: str, directory: OpenDirectory) -> None:
+    """Name the files that the operation has put into a directory, which may be read one by one, and
+    those that were there before, which are a part of it as well."""
+    for path, status, artifact in directory.parts():
+        before = written.known(path)
+        if before is None and status.st_mtime_ns >= operation.begun - TICK:
+            made = [artifact] if artifact else []
+            if artifact is None or status.st_size > SMALL:
+                made = what_was_written(opened(path), None, operation.budget)
+            for one in made:
+                operation.generate(role, one)
+            written.keep(path, made[0])
+        elif (old := before or artifact) is not None:
+            operation.use_artifact(role, old)
 
 
 def _each(place: object) -> Iterator[object]:

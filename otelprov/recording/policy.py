@@ -40,11 +40,11 @@ def shorten(text: str, length: int, whole: int | None = None) -> str:
 
 _QUOTED = later(r'"(?:[^"\\]|\\.)*"')
 _TYPED = later(r"\bString\([^()]*\)")  # a text as Polars 1.0 wrote it
-# What stands before the name of a column, or before a list of names, in a plan of Polars.
-_NAMES = later(
-    r"(?:\b(?:col|alias|field_by_name|prefix|suffix)\("
-    r"|(?:\bDF|\bPROJECT|\d+/\d+|\bBY|\bON:?|\bindex:|\bon:|\bUNIQUE)\s*\[[^\[\]()]*)$"
-)
+# What stands before the name of a column, and before a list of names, in a plan of Polars.
+_BEFORE_NAME = later(r"\b(?:col|alias|field_by_name|prefix|suffix)\($")
+_BEFORE_NAMES = later(r"(?:\bDF|\bPROJECT|\d+/\d+|\bBY|\bON:?|\bindex:|\bon:|\bUNIQUE)\s*$")
+_LONGEST = 256
+"""Characters of a list before a name of it."""
 
 
 def plan_text(plan: str) -> str:
@@ -52,8 +52,14 @@ def plan_text(plan: str) -> str:
     text = plan[: 4 * MAX_VALUE_BYTES]
 
     def shown(match: re.Match[str]) -> str:
-        before = text[max(0, match.start() - 256) : match.start()]
-        return match[0] if _NAMES.search(before) else '"?"'
+        at = match.start()
+        first = max(0, at - _LONGEST)
+        is_name = _BEFORE_NAME.search(text, max(0, at - 16), at)
+        if not is_name:
+            opened, *others = (text.rfind(mark, first, at) for mark in "[]()")
+            if opened > max(others):
+                is_name = _BEFORE_NAMES.search(text, max(0, opened - 16), opened)
+        return match[0] if is_name else '"?"'
 
     text = _TYPED.sub("String(?)", _QUOTED.sub(shown, text))
     return shorten(redact(text), MAX_VALUE_BYTES - 64, len(plan))

@@ -8,6 +8,7 @@ digesting the data, that end comes later, with the time at which the call was ov
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -538,6 +539,32 @@ class OpenOperation:
         for _, identity in inputs:
             waiting += identity.pending
         return Pending(artifact, waiting) if waiting else artifact()
+
+    # --- the same once more ---
+
+    def to_repeat(self) -> OpenOperation:
+        """A copy, to be entered and left again for calls that are the same: without what it
+        made."""
+        again = copy.copy(self)
+        again._generated, again._assigned, again.content = {}, [], None
+        return again
+
+    def repeated(self, begun: int) -> None:
+        """It was entered and left once more, and that is all that is recorded of it."""
+        listener = measures.listener()
+        if listener is not None:
+            with faults.contained(f"{self.call.name} was not measured"):
+                self._begun = begun
+                used = [(role, resolve(source)) for role, source in self.used.values()]
+                listener(self._measured(self.end_time or now(), used, ()))
+
+    def made_again(self, kind: ArtifactKind) -> Artifact:
+        """What it makes first, made once more: the same only where that has an equal."""
+        again = copy.copy(self)
+        again._outputs = 0
+        return resolve(again.derived(kind))
+
+    # --- its end ---
 
     def end(self, error: BaseException | None = None) -> None:
         """Write down what is known and end the span. A failed operation generated nothing.

@@ -149,6 +149,29 @@ class Repeats:
             self.summed_up += 1
             return Repeated(self, key, window, start)
 
+    def join(self, call: Repeated) -> bool:
+        """One more call like ``call``, of which only its time is recorded: whether its window is
+        still open. What the call makes is not named there. ``leave`` says that it is over."""
+        with self._lock:
+            window = call.window
+            open_ = self.windows.get(call.key) is window and time.monotonic() < window.due
+            if open_:
+                window.running += 1
+                self.summed_up += 1
+            return open_
+
+    def leave(self, call: Repeated, begun: int, end: int, counted: bool) -> None:
+        """A call that has joined the window of ``call`` is over; ``counted`` if it returned."""
+        with self._lock:
+            window = call.window
+            window.running -= 1
+            if counted:
+                _time(window, begun, end)
+                window.dropped[semconv.DROPPED_GENERATED] += 1
+                measures.drop(_ONE_MADE)
+            if window.closed and not window.running:
+                self._finish(window)
+
     def close_due(self) -> None:
         """End the windows whose time is over; called when anything ends, so it is cheap."""
         if self.windows and time.monotonic() >= self._due:
@@ -201,12 +224,7 @@ class Repeats:
         """A call of a window has ended."""
         with self._lock:
             window.running -= 1
-            window.calls += 1
-            window.end = max(window.end, end)
-            duration = max(0, end - call.begun)
-            window.total += duration
-            window.shortest = min(window.shortest, duration)
-            window.longest = max(window.longest, duration)
+            _time(window, call.begun, end)
             if call.failure is not None:
                 window.failures += 1
             else:
@@ -261,8 +279,8 @@ class Repeated:
     """What a call of a window is written to, in place of a span of its own."""
 
     __slots__ = (
-        "_key", "_window", "_windows", "announced", "begun", "events", "failure", "links", "parts",
-        "start",
+        "_windows", "announced", "begun", "events", "failure", "key", "links", "parts", "start",
+        "window",
     )  # fmt: skip
 
     wanted = True
@@ -271,8 +289,8 @@ class Repeated:
         self, windows: Repeats, key: tuple[object, ...], window: _Window, start: Start
     ) -> None:
         self._windows = windows
-        self._key = key
-        self._window = window
+        self.key = key
+        self.window = window
         self.start = start
         self.begun = time.time_ns() // 1000 * 1000
         self.failure: str | None = None
@@ -285,12 +303,12 @@ class Repeated:
     @property
     def visible(self) -> Span:
         """The span of the window."""
-        return self._window.record.visible
+        return self.window.record.visible
 
     def announce(self) -> bool:
         """The call begins, and its parameters are known; whether it is the first of its window."""
         self.announced = len(self.parts)
-        window = self._window
+        window = self.window
         if window.parameters is not None:
             return False
         window.parameters = _parameters(self.parts)
@@ -325,7 +343,17 @@ class Repeated:
 
     def finish(self, end_time: int) -> None:
         """The call has ended, and all is known of it."""
-        self._windows.add(self._key, self._window, self, end_time)
+        self._windows.add(self.key, self.window, self, end_time)
+
+
+def _time(window: _Window, begun: int, end: int) -> None:
+    """Count a call that has ended."""
+    duration = max(0, end - begun)
+    window.calls += 1
+    window.end = max(window.end, end)
+    window.total += duration
+    window.shortest = min(window.shortest, duration)
+    window.longest = max(window.longest, duration)
 
 
 def _take(window: _Window, call: Repeated) -> None:
@@ -391,6 +419,7 @@ def _differing(first: Attributes, other: Attributes) -> list[str]:
 
 
 _ABSENT: Final = object()
+_ONE_MADE: Final = {semconv.DROPPED_GENERATED: 1}
 _DROPPED: Final = {
     semconv.USED: semconv.DROPPED_USED,
     semconv.GENERATED: semconv.DROPPED_GENERATED,

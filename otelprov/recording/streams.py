@@ -64,6 +64,18 @@ def stream_behind(place: Any) -> object:
     return place
 
 
+def archive_of(place: Any) -> Any:
+    """The open file of the archive that ``place`` is a member of; None where it is none."""
+    if isinstance(place, io.TextIOWrapper):
+        place = place.buffer
+    kind = type(place)
+    if (kind.__module__, kind.__name__) == ("zipfile", "ZipExtFile"):
+        return getattr(getattr(place, "_fileobj", None), "_file", None)
+    if (kind.__module__, kind.__name__) == ("tarfile", "ExFileObject"):
+        return getattr(place.raw, "fileobj", None)
+    return None
+
+
 def rest_of(buffer: io.BytesIO) -> Artifact:
     """What is still to be read of a buffer, by content."""
     position = buffer.tell()

@@ -243,6 +243,15 @@ PROGRAMS: dict[str, str] = {
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 print("late")
     """,
+    "collections": """
+        import gc
+        print(gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())
+        import polars
+        print(gc.isenabled())
+        gc.disable()
+        import pandas as pd
+        print(gc.isenabled(), pd.DataFrame({"a": [1]}).drop(columns="a").shape, gc.isenabled())
+    """,
     "objects die when they did": """
         import gc, weakref, pandas as pd
         gc.disable()

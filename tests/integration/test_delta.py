@@ -442,6 +442,25 @@ def test_a_table_of_the_same_name_made_anew_is_another(spans: Spans, tmp_path: P
     assert writes[0].generated_ids != writes[1].generated_ids
 
 
+def test_what_stands_in_a_tables_place_in_a_test_is_none(
+    spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Double:
+        def vacuum(self, *arguments: Any) -> list[str]:
+            return ["a file"]
+
+    table = DeltaTable.__new__(DeltaTable)
+    with pytest.raises(AttributeError, match="'_table'"):
+        table.to_pandas()
+    table._table = Double()  # type: ignore[assignment]
+    assert table.vacuum() == ["a file"]
+    monkeypatch.setattr("deltalake.table._create_deltalake", lambda *_: None)
+    monkeypatch.setattr(DeltaTable, "__init__", lambda *_, **__: None)
+    DeltaTable.create(tmp_path / "t", schema=pa.schema({"order": pa.int64()}))
+    (create,) = spans.all()
+    assert create.name == "deltalake.create" and create.generated == []
+
+
 def test_an_empty_table_is_made_and_filled(spans: Spans, tmp_path: Path) -> None:
     schema = pa.schema({"order": pa.int64(), "amount": pa.float64()})
     rows = pa.table({"order": [1], "amount": [2.0]})

@@ -267,6 +267,15 @@ def test_a_function_of_the_programs_own_inside_a_pipeline_belongs_to_its_operati
     assert identity(made) in spans.all()[0].generated_ids
 
 
+@pytest.mark.parametrize("name", ["joblib.test.test_memory", "sklearn.tests.test_base"])
+def test_the_tests_that_a_library_ships_are_programs_that_use_it(
+    spans: Spans, tmp_path: Path, name: str
+) -> None:
+    program = {"__name__": name, "path": str(tmp_path / "model"), "model": KMeans(2)}
+    exec("import joblib; joblib.dump(model, path)", program)
+    assert spans.one("joblib.dump").generated
+
+
 def test_a_file_of_several_models_uses_all_of_them(
     spans: Spans, points: np.ndarray[Any, Any], tmp_path: Path
 ) -> None:

@@ -180,7 +180,8 @@ def test_pyarrow_reads_json_and_data_sets(spans: Spans, tmp_path: Path) -> None:
     assert directory.id in spans.one("pyarrow.dataset.write_dataset").generated_ids
     source = pyarrow.dataset.dataset(tmp_path / "set", partitioning=["s"])
     opened = spans.one("pyarrow.dataset.dataset")
-    assert opened.used_ids == {directory.id}
+    parts = {otelprov.artifact(part).id for part in (tmp_path / "set").rglob("*.parquet")}
+    assert opened.used_ids == {directory.id, *parts}
     assert opened.generated_ids == {otelprov.artifact(source).id}
     pyarrow.dataset.write_dataset(source, tmp_path / "copy", format="parquet")
     assert spans.all()[-1].used_ids == opened.generated_ids

@@ -103,7 +103,7 @@ def test_patterns_lists_and_directories_are_used_as_they_were_read(
         pl.scan_csv(source).select("k").collect()
         assert used(spans.all()[-1]) == every
     pl.scan_csv(tmp_path / "d").collect()
-    assert used(spans.all()[-1]) in (every, {"d"})
+    assert used(spans.all()[-1]) in (every, {"d", *every})
     pl.read_parquet(str(tmp_path / "[01].parquet"))
     assert used(spans.all()[-1]) == {"0.parquet", "1.parquet"}
     pl.read_parquet([tmp_path / "0.parquet", tmp_path / "2.parquet"])

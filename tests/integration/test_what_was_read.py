@@ -299,7 +299,8 @@ def test_adding_to_a_big_directory_does_not_read_what_was_there(
     (made,) = (one for one in span.generated if one["otelprov.artifact.kind"] == "directory")
     assert made["otelprov.artifact.coverage"] == "footer"
     assert made["otelprov.artifact.reason"] == "written to in part"
-    assert digested == []
+    added = max(parts.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    assert digested == [added.stat().st_size]
 
 
 # --- ids that travel -----------------------------------------------------------------------------
@@ -390,7 +391,11 @@ def test_one_file_of_a_partitioned_data_set_is_not_stale(spans: Spans, tmp_path:
     pd.read_parquet(next((tmp_path / "set").rglob("*.parquet")))
     assert state(spans.all()[-1]) == "unverified"
     pd.read_parquet(tmp_path / "set")
-    assert state(spans.all()[-1]) == "unverified"
+    whole, *parts = spans.all()[-1].used
+    assert whole["otelprov.artifact.carrier"] == "unverified"
+    assert {part["otelprov.used.id"] for part in parts} == {
+        otelprov.artifact(path).id for path in (tmp_path / "set").rglob("*.parquet")
+    }
 
 
 def test_attributes_of_a_text_file_are_verified_or_stale(spans: Spans, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_statement_reads_and_writes_what_it_names(text: str) -> None:
     [
         "BEGIN", "COMMIT", "SET threads = 1", "PRAGMA version", "USE a.b", "ATTACH 'x.db' AS y",
         "EXPLAIN FROM df", "DESCRIBE df", "SHOW TABLES", "DROP TABLE t",
-        "ALTER TABLE t RENAME TO u",
+        "ALTER VIEW t RENAME TO u",
         "CREATE SCHEMA s", "CREATE MACRO m() AS TABLE FROM df", "VACUUM", "CHECKPOINT", "",
     ],
 )  # fmt: skip

@@ -52,7 +52,6 @@ def test_a_statement_reads_and_writes_what_it_names(dialect: str, text: str) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "WITH gone AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM gone",
         "SELECT * FROM of_my_own(1)",
         "REFRESH MATERIALIZED VIEW mv",
         "DO $$ BEGIN END $$",
@@ -84,3 +83,35 @@ def test_bulk_inserts_of_many_parameters_are_known_without_a_parse() -> None:
     assert (found.target, found.reads, found.unknown) == (("t",), (), "")
     (found,) = statements(f"INSERT INTO t (a, b) SELECT a, b FROM u WHERE (a, b) IN ({rows})")
     assert found.unknown
+
+
+def test_statements_in_with_write_their_tables_too() -> None:
+    (found,) = statements(
+        "WITH gone AS (DELETE FROM a RETURNING *), new AS (INSERT INTO c SELECT 1 RETURNING *) "
+        "INSERT INTO b SELECT * FROM gone, d",
+        "postgres",
+    )
+    assert (found.operation, found.target, found.unknown) == ("INSERT", ("b",), "")
+    assert [(one.operation, one.target) for one in found.inside] == [
+        ("DELETE", ("a",)),
+        ("INSERT", ("c",)),
+    ]
+    assert set(found.reads) == {("a",), ("d",)}
+
+
+def test_the_statements_of_a_trigger_are_not_carried_out_when_it_is_made() -> None:
+    made, ended = statements(
+        "CREATE TRIGGER t AFTER UPDATE ON a BEGIN INSERT INTO h VALUES (CASE WHEN old.x THEN 1 "
+        "END); DELETE FROM b; END; INSERT INTO a SELECT * FROM c",
+        "sqlite",
+    )
+    assert (made.operation, made.reads, made.target) == ("CREATE TRIGGER", (), None)
+    assert not made.is_operation
+    assert (ended.reads, ended.target) == ((("c",),), ("a",))
+    function, read = statements(
+        "CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN DELETE FROM h; RETURN new; END $$ "
+        "LANGUAGE plpgsql; SELECT * FROM a",
+        "postgres",
+    )
+    assert not function.is_operation
+    assert read.reads == (("a",),)

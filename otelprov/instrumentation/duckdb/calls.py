@@ -69,6 +69,10 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
             continue
         if lazy and number == len(found) - 1 and statement.is_query and not statement.target:
             break
+        if statement.operation == "ALTER" and any(
+            name[-1].lower() in connection.temporary for name in statement.reads
+        ):
+            continue  # a temporary table gets another name
         target = resolver.target(statement)
         if target is not None and statement.only_new and resolver.exists(target):
             continue

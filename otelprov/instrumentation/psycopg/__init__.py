@@ -34,9 +34,9 @@ RECORDS: Final = (
 ODDITIES: Final = (
     "The lists of `fetchall` and `fetchmany` are followed; rows that are taken one by one, "
     "streamed or copied are not, nor is what goes into `COPY`.",
-    "Which table a name without a schema stands for is asked of the server, once for each name on "
-    "a connection, before the statement; of a view it says which tables that reads. One that "
-    "another process has made, and that is named with its schema, is known by its own name.",
+    "Which table a name stands for, and which tables a view reads, is asked of the server, once "
+    "for each name on a connection, before the statement.",
+    "What triggers and functions of the database read and write is not seen.",
     "A server is known by the name that the program connects to: `localhost` and `127.0.0.1` are "
     "two.",
 )

@@ -21,7 +21,7 @@ connections: Final[WeakKeyDictionary[Any, Connection]] = WeakKeyDictionary()
 
 def known_of(connection: Any) -> Connection | None:
     found = connections.get(connection)
-    if found is None:
+    if found is None and not connection.closed:
         place = place_of_driver(connection)
         if place is None:
             return None

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, Final
 
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, told
+from otelprov.instrumentation._queries import (
+    Sent,
+    caller_of,
+    commented,
+    given_up,
+    size_of,
+    told,
+)
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.psycopg.connections import (
     ask,
@@ -34,7 +41,12 @@ def _text(cursor: Any, query: Any) -> str | None:
     if isinstance(query, bytes):
         return query.decode("utf-8", "replace")
     as_string = getattr(query, "as_string", None)
-    return str(as_string(cursor)) if as_string is not None else None
+    try:
+        return str(as_string(cursor)) if as_string is not None else None
+    except Exception as error:  # a literal that cannot be sent: the program is told by psycopg
+        if faults.is_of_the_program(error):
+            raise
+        return None
 
 
 class _Statement:
@@ -60,7 +72,7 @@ class _Statement:
             return None
         return question_for(self.known, self.text)
 
-    def begin(self, parameters: object, *, prepared: bool) -> Any:
+    def begin(self, *, prepared: bool) -> Any:
         """It is to be sent: in which form."""
         if self.known is None or self.text is None:
             return self.query
@@ -70,20 +82,19 @@ class _Statement:
             _CALLS[self.name],
             self.caller,
             self.text,
-            parameters=parameters if many is None else None,
             rows=many if isinstance(many, list) else None,
         )
-        if isinstance(many, Sized):
-            self.calls = len(many)
-        executing = self.sent.executing
+        size = size_of(many)
+        if size is not None:
+            self.calls = size
+        operation = self.sent.operation if run.settings.sql_comment else None
         if (
-            run.settings.sql_comment
-            and executing is not None
+            operation is not None
             and self.name in ("execute", "stream")
             and isinstance(self.query, str)
             and not prepared
         ):
-            return commented(self.query, executing.operation)
+            return commented(self.query, operation)
         return self.query
 
     def returned(self) -> None:
@@ -92,7 +103,7 @@ class _Statement:
         if sent is None:
             return
         calls = self.calls
-        if self.name == "executemany" and not isinstance(self.many, Sized):
+        if self.name == "executemany" and size_of(self.many) is None:
             calls = max(int(cursor.rowcount), 1)
         identity = sent.returned(still_open=is_open(cursor.connection), calls=calls)
         if identity is not None:
@@ -142,7 +153,7 @@ def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
                     if question is not None and statement.known is not None:
                         ask(originals["execute"], self.connection, statement.known, question)
                     prepared = _prepares(self, kwargs)
-                    query = statement.begin(_given(args, kwargs), prepared=prepared)
+                    query = statement.begin(prepared=prepared)
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -182,7 +193,7 @@ def executing_async(name: str, original: Callable[..., Any]) -> Callable[..., An
                         execute = originals["execute, async"]
                         await ask_async(execute, self.connection, statement.known, question)
                     prepared = _prepares(self, kwargs)
-                    query = statement.begin(_given(args, kwargs), prepared=prepared)
+                    query = statement.begin(prepared=prepared)
             except BaseException as fault:
                 told("a statement was not recorded", fault)
         try:
@@ -241,11 +252,11 @@ async def _asked_async(statement: _Statement | None) -> None:
             await ask_async(execute, statement.cursor.connection, statement.known, question)
 
 
-def _begun(statement: _Statement | None, query: Any, parameters: Any) -> Any:
+def _begun(statement: _Statement | None, query: Any) -> Any:
     """The form in which a statement of ``stream`` or ``copy`` is sent."""
     try:
         if statement is not None:
-            query = statement.begin(parameters, prepared=False)
+            query = statement.begin(prepared=False)
     except BaseException as fault:
         told("a statement was not recorded", fault)
     return query
@@ -255,7 +266,7 @@ def streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
         statement = _new("stream", self, query, sys._getframe(1))
         _asked(statement)
-        query = _begun(statement, query, _given(args, kwargs))
+        query = _begun(statement, query)
         _leave(statement)  # the program's own code runs between two rows
         try:
             yield from original(self, query, *args, **kwargs)
@@ -285,7 +296,7 @@ def streaming_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
         statement = _new("stream", self, query, sys._getframe(1))
         await _asked_async(statement)
-        query = _begun(statement, query, _given(args, kwargs))
+        query = _begun(statement, query)
         _leave(statement)
         rows = original(self, query, *args, **kwargs)
         try:
@@ -320,7 +331,7 @@ def copying(original: Any) -> Callable[..., Any]:
     def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
         begun = _new("copy", self, statement, sys._getframe(1))
         _asked(begun)
-        _begun(begun, statement, None)
+        _begun(begun, statement)
         _leave(begun)
         try:
             yield from generator(self, statement, *args, **kwargs)
@@ -349,7 +360,7 @@ def copying_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self, statement, *args, **kwargs):  # type: ignore[no-untyped-def]
         begun = _new("copy", self, statement, sys._getframe(1))
         await _asked_async(begun)
-        _begun(begun, statement, None)
+        _begun(begun, statement)
         _leave(begun)
         try:
             async with original(self, statement, *args, **kwargs) as copy:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import io
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import cloudpickle
 import edges
 import fsspec
+import fsspec.asyn
 import pandas as pd
 import pytest
 from support import Spans
@@ -271,9 +273,64 @@ def test_methods_look_and_pickle_as_they_did(bucket: Any, memory: Any) -> None:
     assert type(again) is type(bucket)
 
 
-def test_uninstrument_puts_the_very_functions_back(spans: Spans) -> None:
-    import fsspec.asyn
+class Pages(fsspec.asyn.AsyncFileSystem):  # type: ignore[misc]
+    """An asynchronous file system of a stranger's, with names and texts of its own, or none."""
 
+    protocol = "pages"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.pages: dict[str, bytes] = {}
+
+    async def _cat_file(self, url: str, start: Any = None, end: Any = None) -> bytes:
+        return self.pages[url]
+
+    async def _pipe_file(self, path: str, data: bytes, **options: Any) -> None:
+        """Put a page."""
+        self.pages[path] = data
+
+
+def test_methods_of_a_strangers_file_system_are_functions_as_ever(spans: Spans) -> None:
+    system = Pages(skip_instance_cache=True)
+    libraries["fsspec"].uninstrument()
+    plain = Pages(skip_instance_cache=True)
+    libraries["fsspec"].instrument()
+    for name in ("cat_file", "pipe_file", "cp_file", "cat", "get"):
+        one, other = getattr(system, name), getattr(plain, name)
+        assert type(one) is type(other)
+        assert (one.__doc__, one.__name__) == (other.__doc__, other.__name__)
+        assert (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+        assert inspect.signature(one) == inspect.signature(other)
+        assert vars(one).keys() == vars(other).keys()
+    system.pipe_file("a.csv", data=CSV)
+    assert system.cat_file(url="a.csv") == CSV
+    with pytest.raises(KeyError) as caught:
+        system.cat_file("nowhere")
+    files = [str(frame.path) for frame in caught.traceback[1:]]
+    assert not [file for file in files if "uncounted" in file or "instrumentation" in file]
+    piped, read, failed = spans.all()
+    assert (piped.name, read.name, failed.name) == (
+        "fsspec.pipe_file", "fsspec.cat_file", "fsspec.cat_file",
+    )  # fmt: skip
+    assert piped.used_ids == {edges.file_id(CSV)} == read.generated_ids
+    assert read.used_ids == piped.generated_ids - piped.used_ids
+    assert read.attributes["code.function.name"] == failed.attributes["code.function.name"]
+    assert str(read.attributes["code.file.path"]).endswith("test_fsspec.py")
+
+
+def test_a_method_that_cloudpickle_takes_apart_needs_nothing_of_ours(
+    spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = fsspec.filesystem("http", skip_instance_cache=True)
+    pickled = cloudpickle.dumps(system.cat)
+    assert pickle.loads(pickled).__name__ == "_cat"
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "otelprov":
+            monkeypatch.setitem(sys.modules, name, None)  # its import fails
+    assert pickle.loads(pickled).__name__ == "_cat"
+
+
+def test_uninstrument_puts_the_very_functions_back(spans: Spans) -> None:
     before = fsspec.spec.AbstractFileSystem.get, fsspec.asyn.sync_wrapper
     libraries["fsspec"].uninstrument()
     plain = fsspec.spec.AbstractFileSystem.get, fsspec.asyn.sync_wrapper

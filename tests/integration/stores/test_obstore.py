@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import http.server
 import io
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
 import edges
 import obstore
 import pytest
-from obstore.store import LocalStore, S3Store
+from obstore.store import HTTPStore, LocalStore, MemoryStore, S3Store
 from support import Spans
 
 from otelprov.instrumentation.instrumentors import libraries
@@ -145,6 +147,44 @@ def test_what_is_copied_in_a_store_is_known_by_name(spans: Spans, store: Any) ->
     store.put("a.csv", CSV)
     store.copy("a.csv", "b.csv")
     assert spans.one("obstore.copy").generated_ids == {edges.name_id("s3://lake/b.csv")}
+
+
+def test_an_object_in_memory_is_what_was_put_into_that_very_store(spans: Spans) -> None:
+    class Mine(MemoryStore):
+        """A program's own."""
+
+    for store in (MemoryStore(), Mine()):
+        store.put("a.csv", CSV)
+        assert bytes(store.get("a.csv").bytes()) == CSV
+        assert bytes(obstore.get_range(store, "a.csv", start=0, end=4)) == CSV[:4]
+        store.copy("a.csv", "b.csv")
+        del store  # the next may get its address
+    puts = [one for one in spans.all() if one.name == "obstore.put"]
+    gets = [one for one in spans.all() if one.name == "obstore.get"]
+    assert [one.used_ids for one in puts] == [{edges.file_id(CSV)}] * 2
+    assert [one.used_ids for one in gets] == [one.generated_ids - one.used_ids for one in puts]
+    assert not gets[0].used_ids & gets[1].used_ids
+
+
+def test_a_page_is_got_from_where_it_is(spans: Spans) -> None:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CSV)))
+            self.send_header("Last-Modified", "Thu, 26 Nov 2026 10:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(CSV)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/lake"
+        store = HTTPStore(url, client_options={"allow_http": True})
+        assert bytes(store.get("a.csv").bytes()) == CSV
+        server.shutdown()
+    (used,) = spans.one("obstore.get").used
+    assert used["otelprov.artifact.uri"] == f"{url}/a.csv"
 
 
 def test_what_fails_fails_as_it_does_without(spans: Spans, store: Any) -> None:

@@ -350,6 +350,46 @@ def test_objects_carry_their_id_where_that_is_asked_for(
     assert said["by"] == "ada"
 
 
+def test_an_answer_that_a_test_makes_up_is_the_one_it_gets(spans: Spans, s3: Any) -> None:
+    from botocore.stub import Stubber
+
+    body = io.BytesIO(CSV)
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": body})
+        stubber.add_response("head_object", {})
+        assert s3.get_object(Bucket="lake", Key="a.csv")["Body"] is body
+        s3.head_object(Bucket="lake", Key="a.csv")
+    frame = pd.read_csv(body)
+    got, read = spans.one("botocore.get_object"), spans.one("pandas.read_csv")
+    assert got.generated_ids <= read.used_ids
+    assert read.generated_ids == {otelprov.artifact(frame).id}
+
+
+def test_a_double_of_a_client_is_good_enough_for_a_test(
+    spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from boto3.s3 import inject
+
+    moved: list[str] = []
+
+    class Transfer:
+        def __init__(self, *_: Any) -> None: ...
+
+        def __enter__(self) -> Transfer:
+            return self
+
+        def __exit__(self, *_: Any) -> None: ...
+
+        def upload_file(self, filename: str, **_: Any) -> None:
+            moved.append(filename)
+
+    monkeypatch.setattr(inject, "S3Transfer", Transfer)
+    (tmp_path / "a.csv").write_bytes(CSV)
+    inject.upload_file(object(), str(tmp_path / "a.csv"), "lake", "a.csv")
+    assert moved == [str(tmp_path / "a.csv")]
+    assert spans.one("boto3.upload_file").used_ids == {edges.file_id(CSV)}
+
+
 def test_what_is_patched_pickles(s3: Any) -> None:
     import boto3.s3.inject
     import botocore.client

@@ -1,0 +1,202 @@
+"""Open files that operations write to: a file may get several parts, and is what it is at its end.
+
+What is written to a plain file is there when its buffer is flushed. A stream that packs (gzip, bz2,
+lzma, a member of a zip archive) is left alone: to flush it would change the bytes that it writes.
+Its file is known when the stream is closed; until then the operation that wrote to it is held open.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.locations import name_and_uri, named
+from otelprov.model import Artifact
+from otelprov.recording import faults
+from otelprov.recording.recorder import OpenOperation
+
+PACKERS: Final = ("gzip", "bz2", "lzma")
+"""Modules of the standard library whose files pack what is written to them."""
+
+
+def flush(place: Any) -> None:
+    """Have what is still in the buffer of a plain open file written."""
+    file = _unwrapped(place)
+    if _plain(file) is not None and not file.closed:
+        file.flush()
+
+
+def _unwrapped(place: Any) -> Any:
+    """The file in what ``tempfile`` and ``codecs`` put around one."""
+    kind = type(place)
+    if (kind.__module__, kind.__name__) == ("tempfile", "_TemporaryFileWrapper"):
+        return place.file
+    if (kind.__module__, kind.__name__) == ("codecs", "StreamReaderWriter"):
+        return place.stream
+    return place
+
+
+def _plain(file: Any) -> io.FileIO | None:
+    """The file of this machine that an open file writes to as it is, with or without a buffer."""
+    below = file.buffer if isinstance(file, io.TextIOWrapper) else file
+    if isinstance(below, (io.BufferedWriter, io.BufferedRandom)):
+        below = below.raw
+    return below if isinstance(below, io.FileIO) else None
+
+
+# --- parts of a plain file ------------------------------------------------------------------------
+
+_parts: Final[weakref.WeakKeyDictionary[io.FileIO, Artifact]] = weakref.WeakKeyDictionary()
+
+
+def before(place: Any) -> Artifact | None:
+    """What an open file was after the last operation that wrote to it."""
+    file = _plain(_unwrapped(place))
+    return _parts.get(file) if file is not None else None
+
+
+def after(place: Any, artifact: Source, operation: OpenOperation) -> None:
+    """What an open file is, now that an operation has written to it."""
+    file = _plain(_unwrapped(place))
+    if file is not None and isinstance(artifact, Artifact):
+        made = with_(artifact, maker=operation.id)
+        assert isinstance(made, Artifact)
+        _parts[file] = made
+
+
+# --- streams that pack ----------------------------------------------------------------------------
+
+
+def packer(place: Any) -> Any:
+    """The stream among those that ``place`` writes through which packs what it is given."""
+    for _ in range(4):
+        kind = type(place)
+        if isinstance(place, io.TextIOWrapper):
+            place = place.buffer
+        elif isinstance(place, io.BufferedWriter):
+            place = place.raw
+        elif (kind.__module__, kind.__name__) == ("zipfile", "_ZipWriteFile"):
+            return place._zipfile
+        elif kind.__module__ in PACKERS:
+            return place
+        else:
+            break
+    return None
+
+
+def _file_of(stream: Any) -> str | None:
+    """The path of the file that a packing stream writes."""
+    name = getattr(stream, "filename", None) or getattr(stream, "name", None)
+    name = name or getattr(getattr(stream, "_fp", None), "name", None)
+    if isinstance(name, (str, bytes, os.PathLike)):
+        path = os.path.abspath(os.fsdecode(name))
+        return path if os.path.isfile(path) else None
+    return None
+
+
+def _is_closed(stream: Any) -> bool:
+    if hasattr(stream, "namelist"):  # a zip archive
+        return stream.fp is None
+    return bool(stream.closed)
+
+
+class _Packed:
+    """A stream that packs, and the operation that wrote to it last."""
+
+    def __init__(self, stream: Any, path: str) -> None:
+        self.stream = weakref.ref(stream)
+        below = getattr(stream, "fileobj", None)
+        own = getattr(stream, "myfileobj", None) or getattr(stream, "_filePassed", 1) == 0
+        self.below = None if own or below is None else weakref.ref(below)
+        """The program's own file, where the stream does not close that."""
+        self.path = path
+        self.process = os.getpid()
+        self.operation: OpenOperation
+        self.role = ""
+        self.finish: Callable[[OpenOperation], object]
+
+    def settle(self, *, closed: bool = True) -> None:
+        """The stream is closed, and its file is there; or it will be when nobody looks any more."""
+        _open.pop(id(self), None)
+        if self.process != os.getpid():
+            return  # of a forked child: the parent's to tell
+        if not closed:
+            name, uri = name_and_uri(self.path)
+            reason = "the stream that it is written through was not closed"
+            self.operation.generate(self.role, named(uri, reason, name))
+            self.operation.settled()
+            return
+        below = self.below() if self.below is not None else None
+        with faults.contained(f"what {self.operation.call.name} wrote is not known"):
+            if below is not None:
+                flush(below)
+            self.finish(self.operation)
+        self.operation.settled()
+
+
+_open: Final[dict[int, _Packed]] = {}
+_streams: Final[weakref.WeakKeyDictionary[Any, _Packed]] = weakref.WeakKeyDictionary()
+
+
+def packs(
+    operation: OpenOperation,
+    role: str,
+    stream: Any,
+    part: Callable[[OpenOperation], Source],
+    finish: Callable[[OpenOperation, str], object],
+) -> bool:
+    """Hold an operation that wrote to a packing stream open until that is closed; then ``finish``
+    says what the file at its path is. False where it has no path.
+
+    An operation that wrote to it before has made a part, which ``part`` says.
+    """
+    path = _file_of(stream)
+    if path is None or _is_closed(stream):
+        return False
+    found = _streams.get(stream)
+    if found is None or id(found) not in _open:
+        found = _streams[stream] = _Packed(stream, path)
+        weakref.finalize(stream, _gone, found).atexit = False
+    else:
+        made = part(found.operation)
+        found.operation.generate("target", made)
+        operation.use_artifact(role, with_(made, maker=found.operation.id))
+        found.operation.settled()
+    found.operation, found.role = operation, role
+    found.finish = lambda one: finish(one, path)
+    operation.transaction = found
+    if not _open:
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
+    _open[id(found)] = found
+    return True
+
+
+def _gone(packed: _Packed) -> None:
+    if id(packed) in _open:
+        packed.settle()
+
+
+def settle() -> None:
+    """Say what the files of streams are that have been closed."""
+    for packed in list(_open.values()):
+        stream = packed.stream()
+        if stream is None or _is_closed(stream):
+            packed.settle()
+
+
+def _at_exit() -> None:
+    with faults.contained("what was written through a stream is not known"):
+        settle()
+    for packed in list(_open.values()):
+        packed.settle(closed=False)
+
+
+def left_open() -> bool:
+    """Whether operations wait for a stream to be closed."""
+    return bool(_open)

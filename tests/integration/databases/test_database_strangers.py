@@ -1,0 +1,176 @@
+"""Statements as strangers write them: views, triggers, rows that move from table to table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import strangers
+
+PREPARE = """
+    import os, psycopg
+    with psycopg.connect(os.environ["DSN"], autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA stage")
+        connection.execute("CREATE TABLE stage.raw (id int, amount float)")  # @raw
+        connection.execute("CREATE TABLE people (id int, name text)")  # @people
+        connection.execute("CREATE VIEW big AS SELECT * FROM stage.raw WHERE amount > 1")
+        connection.execute("CREATE VIEW stage.named AS SELECT * FROM big JOIN people USING (id)")
+"""
+PIPELINE = """
+    import os, psycopg, pandas as pd
+    MOVE = (
+        "WITH moved AS (DELETE FROM stage.raw WHERE amount < 1 RETURNING *) "
+        "INSERT INTO done SELECT * FROM moved"
+    )
+    RESET = (
+        "WITH gone AS (UPDATE done SET amount = 0 RETURNING id, amount) "
+        "SELECT id, gone.amount FROM gone JOIN big USING (id)"
+    )
+    with psycopg.connect(os.environ["DSN"]) as connection:
+        connection.execute("INSERT INTO stage.raw VALUES (1, 2.5), (2, 0.5)")  # @fill
+        connection.execute("CREATE TABLE best AS SELECT id, name FROM stage.named")  # @best
+        connection.execute("CREATE TABLE done (LIKE stage.raw)")  # @done
+        connection.commit()
+        connection.execute(MOVE)  # @move
+        connection.commit()
+        connection.execute(RESET).fetchall()  # @select
+        connection.rollback()
+        seen = connection.execute("SELECT * FROM big").fetchall()  # @big
+    pd.DataFrame(seen, columns=["id", "amount"]).to_csv("seen.csv")  # @csv
+"""
+DRAWN = """
+    psycopg.execute@raw: -> #stage.raw
+    psycopg.execute@people: -> #public.people
+    psycopg.execute@fill: #stage.raw -> #stage.raw
+    psycopg.execute@best: #stage.raw, #public.people -> #public.best
+    psycopg.execute@done: -> #public.done
+    psycopg.execute@move: #stage.raw, #public.done -> #stage.raw, #public.done
+    psycopg.execute@select: #public.done, #stage.raw -> return
+    psycopg.execute@big: #stage.raw -> return
+    pandas.to_csv@csv: psycopg.execute@big -> seen.csv
+"""
+
+
+def test_views_are_read_through_and_statements_in_with_write(tmp_path: Path, dsn: str) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    recording = strangers.record(directory, PREPARE, PIPELINE, DSN=dsn)
+    assert recording.graph() == strangers.drawn(DRAWN)
+
+
+SHOP = """
+    import pandas as pd
+    from sqlalchemy import Column, Float, Integer, MetaData, Table, create_engine, insert, select
+    engine = create_engine("sqlite:///shop.db")
+    metadata = MetaData()
+    orders = Table("orders", metadata, Column("id", Integer, primary_key=True),
+                   Column("amount", Float))
+    metadata.create_all(engine)  # @create
+    with engine.begin() as connection:
+        connection.execute(insert(orders), pd.read_csv("orders.csv").to_dict("records"))  # @load
+    with engine.connect() as connection:
+        rows = connection.execute(select(orders)).mappings().all()  # @rows
+    pd.DataFrame(rows).to_csv("rows.csv")  # @csv
+"""
+SHOP_DRAWN = """
+    sqlalchemy.execute@create: -> #orders
+    pandas.read_csv@load: orders.csv -> return
+    pandas.to_dict@load: pandas.read_csv@load -> return
+    sqlalchemy.execute@load: pandas.to_dict@load, #orders -> #orders
+    sqlalchemy.execute@rows: #orders -> return
+    pandas.to_csv@csv: sqlalchemy.execute@rows -> rows.csv
+"""
+
+
+def test_rows_of_a_table_that_sqlalchemy_knows_are_followed_as_mappings(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "orders.csv").write_text("id,amount\n1,2.5\n2,1.5\n")
+    recording = strangers.record(directory, SHOP)
+    assert recording.graph() == strangers.drawn(SHOP_DRAWN)
+
+
+TRIGGER = """
+    import sqlite3
+    connection = sqlite3.connect("shop.db", isolation_level=None)
+    connection.execute("CREATE TABLE orders (id, amount)")  # @orders
+    connection.execute("CREATE TABLE changes (id)")  # @changes
+    connection.execute("BEGIN")
+    connection.execute("INSERT INTO orders VALUES (1, 2)")  # @insert
+    connection.execute(
+        "CREATE TRIGGER changed AFTER UPDATE ON orders"
+        " BEGIN INSERT INTO changes VALUES (old.id); END"
+    )
+    connection.execute("ROLLBACK")
+"""
+TRIGGER_DRAWN = """
+    sqlite3.execute@orders: -> #orders
+    sqlite3.execute@changes: -> #changes
+    sqlite3.execute@insert: #orders ->
+"""
+
+
+def test_a_trigger_is_no_operation_and_its_end_commits_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    recording = strangers.record(directory, TRIGGER)
+    assert recording.graph() == strangers.drawn(TRIGGER_DRAWN)
+
+
+SWAP = """
+    import duckdb, os, psycopg, sqlite3
+    import pandas as pd
+    with duckdb.connect("w.duckdb") as connection:
+        connection.execute("CREATE TABLE t AS FROM 'a.csv'")  # @duck
+        connection.execute("CREATE TABLE t_new AS FROM 'b.csv'")  # @duck
+        connection.execute("BEGIN")
+        connection.execute("DROP TABLE t")
+        connection.execute("ALTER TABLE t_new RENAME TO t")  # @duck
+        connection.execute("COMMIT")
+        connection.sql("SELECT v * 2 AS w FROM t").write_csv("duckdb.csv")  # @duck
+    connection = sqlite3.connect("w.db")
+    pd.read_csv("a.csv").to_sql("t", connection, index=False)  # @lite
+    pd.read_csv("b.csv").to_sql("t_new", connection, index=False)  # @lite
+    connection.execute("DROP TABLE t")
+    connection.execute("ALTER TABLE t_new RENAME TO t")  # @lite
+    pd.read_sql("SELECT v * 2 AS w FROM t", connection).to_csv("sqlite.csv", index=False)  # @lite
+    with psycopg.connect(os.environ["DSN"]) as connection:
+        connection.execute("CREATE SCHEMA s")
+        connection.execute("CREATE TABLE s.t AS SELECT 1 AS v")  # @pg
+        connection.execute("CREATE TABLE raw (v int)")  # @pg
+        connection.execute("CREATE TABLE s.t_new AS SELECT * FROM raw")  # @pg
+        connection.execute("DROP TABLE s.t")
+        connection.execute("ALTER TABLE s.t_new RENAME TO t")  # @pg
+        connection.execute("SELECT v * 2 AS w FROM s.t").fetchall()  # @pg
+"""
+SWAPPED = """
+    duckdb.execute@duck: a.csv -> #main.t
+    duckdb.execute@duck: b.csv -> #main.t_new
+    duckdb.execute@duck: #main.t_new -> #main.t
+    duckdb.write_csv@duck: #main.t -> duckdb.csv
+    pandas.read_csv@lite: a.csv -> return
+    pandas.to_sql@lite: pandas.read_csv@lite -> #t
+    pandas.read_csv@lite: b.csv -> return
+    pandas.to_sql@lite: pandas.read_csv@lite -> #t_new
+    sqlite3.execute@lite: #t_new -> #t
+    pandas.read_sql@lite: #t -> return
+    pandas.to_csv@lite: pandas.read_sql@lite -> sqlite.csv
+    psycopg.execute@pg: -> #s.t
+    psycopg.execute@pg: -> #public.raw
+    psycopg.execute@pg: #public.raw -> #s.t_new
+    psycopg.execute@pg: #s.t_new -> #s.t
+    psycopg.execute@pg: #s.t -> return
+"""
+
+
+def test_a_table_that_takes_the_place_of_another_keeps_its_own_story(
+    tmp_path: Path, dsn: str
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,v\n1,2.5\n")
+    (directory / "b.csv").write_text("id,v\n1,3.5\n")
+    recording = strangers.record(directory, SWAP, DSN=dsn)
+    assert recording.graph() == strangers.drawn(SWAPPED)
+    for name in ("duckdb.csv", "sqlite.csv"):
+        assert recording.roots(name) == {"b.csv"}
+        assert recording.columns(f"{name}#w") == {"b.csv#v"}

@@ -1,0 +1,81 @@
+"""What strangers take out of fitted models, and put together of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import strangers
+
+PARTS = """
+    import joblib
+    import numpy as np, pandas as pd
+    from scipy import sparse
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import Pipeline, make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    df = pd.read_csv("t.csv")  # @t
+    X, y = df[["a", "b"]], df["y"]
+    alone = LogisticRegression().fit(X, y)  # @alone
+    pd.Series(alone.coef_[0], index=X.columns).to_csv("row.csv")  # @row
+    pd.DataFrame({"name": X.columns, "c": alone.coef_.ravel()}).to_csv("flat.csv")  # @flat
+    pipe = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)  # @pipe
+    pd.Series(pipe.named_steps["logisticregression"].coef_[0]).to_csv("named.csv")  # @named
+    pd.Series(pipe[-1].intercept_).to_csv("last.csv")  # @last
+    np.save("scaled.npy", pipe[:-1].transform(X))  # @slice
+    joblib.dump(pipe[:-1], "slice.joblib")  # @dump
+    search = GridSearchCV(pipe, {"logisticregression__C": [1, 2]}, cv=2).fit(X, y)  # @search
+    pd.Series(search.best_estimator_[-1].coef_[0]).to_csv("best.csv")  # @best
+    forest = RandomForestClassifier(5, random_state=0).fit(X.values, y)  # @forest
+    both = Pipeline([("pre", pipe[0]), ("forest", forest)])
+    pd.Series(both.predict(X)).to_csv("both.csv")  # @both
+    np.savetxt("component.txt", PCA(2).fit(X).components_[:1])  # @pca
+    matrix = sparse.csr_matrix(np.eye(5))
+    joblib.dump(LinearRegression().fit(matrix, y[:5]), "sparse.joblib")  # @sparse
+"""
+DRAWN = """
+    pandas.read_csv@t: t.csv -> return
+    sklearn.LogisticRegression.fit@alone: pandas.read_csv@t -> self
+    pandas.to_csv@row: sklearn.LogisticRegression.fit@alone -> row.csv
+    pandas.to_csv@flat: sklearn.LogisticRegression.fit@alone -> flat.csv
+    sklearn.Pipeline.fit@pipe: pandas.read_csv@t -> self
+    pandas.to_csv@named: sklearn.Pipeline.fit@pipe -> named.csv
+    pandas.to_csv@last: sklearn.Pipeline.fit@pipe -> last.csv
+    sklearn.Pipeline.transform@slice: sklearn.Pipeline.fit@pipe, pandas.read_csv@t -> return
+    numpy.save@slice: sklearn.Pipeline.transform@slice -> scaled.npy
+    joblib.dump@dump: sklearn.Pipeline.fit@pipe -> slice.joblib
+    sklearn.GridSearchCV.fit@search: pandas.read_csv@t -> self, cv_results_
+    pandas.to_csv@best: sklearn.GridSearchCV.fit@search -> best.csv
+    sklearn.RandomForestClassifier.fit@forest: pandas.read_csv@t -> self
+    sklearn.Pipeline.predict@both: sklearn.Pipeline.fit@pipe, \\
+        sklearn.RandomForestClassifier.fit@forest, pandas.read_csv@t -> return
+    pandas.to_csv@both: sklearn.Pipeline.predict@both -> both.csv
+    sklearn.PCA.fit@pca: pandas.read_csv@t -> self
+    numpy.savetxt@pca: sklearn.PCA.fit@pca -> component.txt
+    sklearn.LinearRegression.fit@sparse: ?, pandas.read_csv@t -> self
+    joblib.dump@sparse: sklearn.LinearRegression.fit@sparse -> sparse.joblib
+"""
+LATER = """
+    import joblib, pandas as pd
+    pre = joblib.load("slice.joblib")
+    X = pd.read_csv("t.csv")[["a", "b"]]
+    pd.DataFrame(pre.transform(X)).to_csv("later.csv")
+"""
+
+
+def test_parts_of_models_come_from_them_and_what_is_made_of_these_too(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    columns = {"a": random.normal(size=90), "b": random.normal(size=90)}
+    table = pd.DataFrame({**columns, "y": random.integers(0, 2, 90)})
+    table.to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, PARTS)
+    assert recording.graph() == strangers.drawn(DRAWN)
+    later = strangers.record(directory, LATER)
+    assert later.roots("later.csv") == {"t.csv"}
+    assert "sklearn.Pipeline.fit" in later.operations("later.csv")

@@ -167,6 +167,13 @@ def place_of_driver(driver: Any) -> Place | None:
     return server_place("postgresql", info.host, info.port, info.dbname)
 
 
+def can_answer(driver: Any) -> bool:
+    """Whether the server of a connection of psycopg's is a PostgreSQL that knows ``to_regclass``:
+    others speak the same protocol, Redshift as version 8."""
+    info = driver.info
+    return info.parameter_status("crdb_version") is None and int(info.server_version) >= 90600
+
+
 def place_of_text(name: str) -> Place:
     """Of the text of a URL, for a connection that nothing else is known of."""
     uri = name if "://" in name else f"database://{name}"
@@ -244,6 +251,8 @@ class Connection:
         self._names: dict[Name, Table | None] = {}
         self._views: dict[Name, list[Read]] = {}
         self._asked: list[Name] = []
+        self.views: Callable[[], Iterable[str]] | None = None
+        """Gives the statements of the views in a file of SQLite's, until they were asked for."""
         self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
@@ -298,6 +307,8 @@ class Connection:
         if depth > MAX_VIEWS:
             return ["views that read views"]
         found: list[Read] = []
+        if self.views is not None and statement.reads:
+            self._learn_views()
         for name in statement.reads:
             if name in self._views:
                 found += self._views[name]
@@ -311,6 +322,14 @@ class Connection:
         if statement.unknown:
             found.append(statement.unknown)
         return found
+
+    def _learn_views(self) -> None:
+        ask, self.views = self.views, None
+        for text in ask() if ask is not None else ():
+            for one in statements(text, self.place.dialect):
+                table = self.table(one.target) if one.target and one.is_view else None
+                if isinstance(table, Table):
+                    self.known.views.setdefault(table.uri, one)
 
     def table(self, name: Name) -> Read | None:
         """The table that a name stands for; None for what the database keeps for itself."""

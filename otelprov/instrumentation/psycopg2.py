@@ -21,7 +21,7 @@ from psycopg2 import extensions
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import add_library, is_internal
 from otelprov.instrumentation._databases import Connection as Known
-from otelprov.instrumentation._databases import is_idle, place_of_driver
+from otelprov.instrumentation._databases import can_answer, is_idle, place_of_driver
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._queries import (
     Sent,
@@ -52,7 +52,7 @@ ODDITIES: Final = (
     "nor is what goes into `COPY` or comes out of it. Each page of `execute_values` and "
     "`execute_batch` is a statement.",
     "Which table a name without a schema stands for is asked of the server, once for each name on "
-    "a connection, before the statement.",
+    "a connection, before the statement; see psycopg.",
 )
 OWN: Final = frozenset({"psycopg2"})
 MAX_IDLE: Final = 500
@@ -125,10 +125,7 @@ def _is_the_programs(frame: FrameType) -> bool:
 def _know(connection: Any) -> None:
     place = place_of_driver(connection)
     if place is not None:
-        known = Known(place)
-        # Others speak the same protocol.
-        known.asks = connection.info.parameter_status("crdb_version") is None
-        _known[connection] = known
+        _known[connection] = Known(place, asks=can_answer(connection))
 
 
 # --- what stands in -------------------------------------------------------------------------------

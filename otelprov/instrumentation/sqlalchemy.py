@@ -15,6 +15,7 @@ from typing import Any, Final
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._databases import (
     Connection,
+    can_answer,
     place_of_driver,
     place_of_url,
 )
@@ -147,12 +148,9 @@ def _existing(connection: Any) -> _State | None:
 
 
 def _is_postgres(driver: Any) -> bool:
-    """Whether a driver's connection is to PostgreSQL itself: others speak its protocol."""
+    """Whether a driver's connection is to a PostgreSQL that can be asked."""
     info = getattr(driver, "info", None)
-    ask = getattr(info, "parameter_status", None)
-    if info is None or ask is None:
-        return False
-    return int(info.server_version) >= 90600 and ask("crdb_version") is None
+    return hasattr(info, "parameter_status") and can_answer(driver)
 
 
 def _ask(connection: Any, question: str) -> list[Any]:

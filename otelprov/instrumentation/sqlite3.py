@@ -11,9 +11,11 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import partial
 from types import FrameType
 from typing import Any, Final
+from urllib.parse import quote
 
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import is_internal
@@ -36,8 +38,9 @@ ODDITIES: Final = (
     "nor those of a factory of the program's own. `type(connection)` is a subclass of "
     "`sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
-    "What triggers write is not seen, nor what `backup()` copies. A view that was made by another "
-    "process is known by its own name.",
+    "What triggers write is not seen, nor what `backup()` copies. A view is the tables that it "
+    "reads: of one that another process has made, as it was when the connection first read a "
+    "table.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
 MAX_IDLE: Final = 500
@@ -82,7 +85,23 @@ def _know(connection: Connection) -> None:
     finally:
         connection.text_factory = str
     path = next((path for _, name, path in listed if name == "main"), None)
-    connection._otelprov = Known(sqlite_place(path))
+    connection._otelprov = known = Known(sqlite_place(path))
+    if path:
+        known.views = partial(_views, path)
+
+
+def _views(path: str) -> list[str]:
+    """The statements of the views in a file that the program is about to read.
+
+    By a connection of ours, which waits for nobody: what is set on the program's does not see it.
+    """
+    try:
+        own = sqlite3.Connection(f"file:{quote(os.fsencode(path))}?mode=ro", timeout=0, uri=True)
+        with closing(own):
+            found = own.execute("SELECT sql FROM sqlite_master WHERE type = 'view'").fetchall()
+    except sqlite3.Error:  # it is locked, or encrypted
+        return []
+    return [text for (text,) in found if isinstance(text, str)]
 
 
 def _is_the_programs(frame: FrameType) -> bool:

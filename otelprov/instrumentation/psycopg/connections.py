@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from otelprov.instrumentation._databases import Connection, parsed, place_of_driver
+from otelprov.instrumentation._databases import (
+    Connection,
+    can_answer,
+    parsed,
+    place_of_driver,
+)
 
 IDLE, IN_ERROR, LOST = 0, 3, 4
 """Of libpq's PQtransactionStatus."""
@@ -21,10 +26,8 @@ def known_of(connection: Any) -> Connection | None:
         if place is None:
             return None
         found = connections[connection] = Connection(place)
-        # Others speak the same protocol.
-        cockroach = connection.info.parameter_status("crdb_version")
-        if connection.info.vendor == "PostgreSQL" and cockroach is None:
-            found.asks = True
+        if connection.info.vendor == "PostgreSQL":
+            found.asks = can_answer(connection)
     return found
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -518,3 +521,79 @@ def test_a_process_that_is_killed_in_a_transaction_leaves_what_it_had_begun(tmp_
     assert [one.attributes["db.operation.name"] for one in begun] == ["CREATE TABLE", "INSERT"]
     ended = [one for one in support.journal(tmp_path / "j") if "sqlite3" in one.name]
     assert [one.attributes["db.operation.name"] for one in ended] == ["CREATE TABLE"]
+
+
+# --- views that another process has made ----------------------------------------------------------
+
+
+def test_a_view_that_another_process_made_reads_its_tables(dsn: str, spans: Spans) -> None:
+    program = (
+        "import psycopg, sys\n"
+        "with psycopg.connect(sys.argv[1]) as c:\n"
+        "    c.execute('CREATE TABLE a (k INTEGER)')\n"
+        "    c.execute('CREATE TABLE \"B c\" (k INTEGER)')\n"
+        "    c.execute('CREATE VIEW one AS SELECT a.k FROM a JOIN \"B c\" USING (k)')\n"
+        "    c.execute('CREATE VIEW two AS SELECT one.k FROM one, pg_catalog.pg_class')\n"
+        "    c.execute('CREATE MATERIALIZED VIEW kept AS SELECT k FROM a')\n"
+    )
+    subprocess.run([sys.executable, "-c", program, dsn], check=True)
+    with psycopg.connect(dsn) as connection:
+        for name in ("one", "two", "kept", "a"):
+            connection.execute(f"SELECT * FROM {name}")
+        connection.execute("DROP VIEW two")
+        connection.execute("CREATE TABLE two (k INTEGER)")
+        connection.execute("SELECT * FROM two")
+    assert [
+        sorted(one["otelprov.artifact.name"] for one in span.used)
+        for span in spans.all()
+        if span.attributes["db.query.text"].startswith("SELECT")
+    ] == [["B c", "a"], ["B c", "a"], ["kept"], ["a"], ["two"]]
+    uris = {one["otelprov.artifact.uri"] for span in spans.all() for one in span.used}
+    assert any(uri.endswith("#public.B c") for uri in uris)
+    engine = sa.create_engine(dsn.replace("postgresql:", "postgresql+psycopg:"))
+    spans.clear()
+    pd.read_sql("SELECT * FROM one", engine)
+    engine.dispose()
+    read = spans.one("pandas.read_sql")
+    assert {one["otelprov.artifact.name"] for one in read.used} == {"B c", "a"}
+
+
+def test_a_view_in_a_file_of_sqlite_reads_its_tables(tmp_path: Path, spans: Spans) -> None:
+    path = tmp_path / "my %20shop?.db"
+    program = (
+        "import sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1])\n"
+        "c.executescript('''CREATE TABLE a (k); CREATE TABLE b (k);"
+        "CREATE VIEW one AS SELECT a.k FROM a, b; CREATE VIEW two AS SELECT * FROM one''')\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+    traced: list[str] = []
+    connection = sqlite3.connect(path)
+    connection.set_trace_callback(traced.append)
+    connection.execute("INSERT INTO a VALUES (1)")
+    connection.execute("SELECT * FROM two").fetchall()
+    connection.commit()
+    connection.execute("DROP VIEW two")
+    connection.execute("CREATE TABLE two (k)")
+    connection.execute("SELECT * FROM two").fetchall()
+    connection.close()
+    assert [
+        sorted(one["otelprov.artifact.name"] for one in span.used)
+        for span in spans.all()
+        if span.attributes["db.query.text"].startswith("SELECT")
+    ] == [["a", "b"], ["two"]]
+    assert not any("sqlite_master" in one for one in traced)
+
+
+def test_a_file_that_is_locked_is_waited_for_by_nobody(tmp_path: Path, spans: Spans) -> None:
+    path = tmp_path / "shop.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE a (k)")
+        connection.execute("CREATE VIEW one AS SELECT * FROM a")
+    locked = sqlite3.connect(path, isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
+    started = time.monotonic()
+    locked.execute("SELECT * FROM a").fetchall()
+    assert time.monotonic() - started < 2  # sqlite3 itself would wait for 5
+    locked.execute("COMMIT")
+    locked.close()

@@ -275,13 +275,27 @@ def _is_light_item(item: object) -> bool:
     return kind in _LIGHT and (kind is not str or len(item) <= MAX_HELD_TEXT)  # type: ignore[arg-type]
 
 
+# Of classes of the program's own that are tuples or dicts it is looked at what they hold: no method
+# of theirs is called.
+
+_ROWS: Final = frozenset(("Row", "RowMapping"))
+_DRIVERS: Final = frozenset(("sqlite3", "sqlalchemy"))
+
+
 def _is_row(value: object) -> bool:
-    return isinstance(value, (tuple, dict)) or type(value).__name__ in ("Row", "RowMapping")
+    kind = type(value)
+    if issubclass(kind, (tuple, dict)):
+        return True
+    return kind.__name__ in _ROWS and str(kind.__module__).partition(".")[0] in _DRIVERS
 
 
 def _plain(row: Any) -> object:
     """A row of sqlite3's, SQLAlchemy's or psycopg's."""
-    if isinstance(row, dict) or type(row).__name__ == "RowMapping":
+    if issubclass(type(row), dict):
+        return dict(dict.items(row))
+    if issubclass(type(row), tuple):
+        return tuple(tuple.__iter__(row))
+    if type(row).__name__ == "RowMapping":
         # Of a table that SQLAlchemy knows, the names are of a class of its own, a kind of str.
         return {str(name): value for name, value in row.items()}
     return tuple(row)

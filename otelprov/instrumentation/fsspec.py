@@ -13,11 +13,12 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from otelprov.artifacts import identify
 from otelprov.artifacts.registry import registry
-from otelprov.instrumentation._calls import Observed, Site, add_library, outside
+from otelprov.instrumentation._calls import Observed, Site, add_library, begin, outside
 from otelprov.instrumentation._objects import generate_at
 from otelprov.instrumentation._table import Entry, read, step, write
 from otelprov.instrumentation._wrapping import UNCOUNTED, recorded, relocated, site_of
@@ -34,6 +35,8 @@ ODDITIES: Final = (
     "closed. Local files and files in memory that are opened are not.",
     "File systems with an implementation of their own of get, put, copy, move, cat or pipe are "
     "recorded where these are the local one's, the one's in memory, or asynchronous ones.",
+    "Asynchronous methods that the program awaits (`_cat`, `_put_file` and the like) are recorded "
+    "for s3fs, gcsfs and what fsspec makes of the others; files of open_async are not.",
     "The version of an object is known for S3 and Google Cloud Storage; elsewhere it is what the "
     "file system says of it by itself.",
 )
@@ -304,6 +307,54 @@ def _memory() -> Iterable[Entry]:
 
 def _asyn() -> Iterable[Entry]:
     yield step("sync_wrapper", around=_synchronising)
+    for name in ("cat", "pipe", "get", "put", "copy"):
+        yield awaited(name, "AsyncFileSystem")
+
+
+FILES: Final = ("cat_file", "pipe_file", "get_file", "put_file", "cp_file")
+"""What each asynchronous file system has of its own."""
+
+
+def awaited(name: str, owner: str) -> Entry:
+    """The asynchronous form of one of the methods that carry files, where the program awaits it."""
+    return step(f"{owner}._{name}", around=partial(_awaiting, name))
+
+
+def _awaiting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    version = getattr(sys.modules["fsspec"], "__version__", "")
+    like = entry(name, "AsyncFileSystem")
+    site = site_of(like, "fsspec", version, original, original, method=True)
+
+    async def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        begun = None
+        if run.active:
+            with faults.contained(site.not_recorded):
+                begun = _begun(site, (self, *args), kwargs, sys._getframe(1))
+        try:
+            result = await original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if begun is not None:
+                with faults.contained(site.end_not_recorded):
+                    begun.failed(error)
+            raise
+        if begun is not None:
+            with faults.contained(site.end_not_recorded):
+                begun.returned(result)
+        return result
+
+    return wrapper
+
+
+def _begun(site: Site, args: Any, kwargs: Any, frame: types.FrameType) -> Observed | None:
+    # The tasks of a call, and what waits for one in fsspec's own thread, know its operation.
+    place = _program(frame)
+    found = begin(site, args, kwargs, place) if place is not None else None
+    if not isinstance(found, Observed):
+        return None
+    found.operation.enter()
+    return found
 
 
 def _synchronising(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -481,7 +532,7 @@ def _closing(original: Callable[..., Any]) -> Callable[..., Any]:
 def _program(frame: types.FrameType | None) -> types.FrameType | None:
     """Where the program itself uses an open file; None where pandas does, or a method of fsspec."""
     current = current_operation()
-    if frame is None or (current is not None and current.call.library == "fsspec"):
+    if frame is None or (current is not None and current.call.library in _OWN):
         return None
     return outside(frame, _OWN)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from otelprov.instrumentation._table import Entry, step
-from otelprov.instrumentation.fsspec import entry
+from otelprov.instrumentation.fsspec import FILES, awaited, entry
 from otelprov.recording import faults, stores
 from otelprov.recording.run import run
 
@@ -88,6 +88,8 @@ def _all(headers: Any, name: str) -> list[str]:
 def _core() -> Iterable[Entry]:
     yield step("GCSFileSystem._request", around=_answering)
     yield step("GCSFileSystem._get_file_request", around=_getting)
+    for name in FILES:
+        yield awaited(name, "GCSFileSystem")
     # It has these itself, where other file systems get them of fsspec.
     for name in ("mv", "mv_file"):
         yield entry(name, "GCSFileSystem")

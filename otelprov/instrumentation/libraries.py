@@ -85,6 +85,7 @@ LIBRARIES: Final = (
     ),
     Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
+    Library("s3fs", (2023, 1), ("s3fs.core",)),
     Library("safetensors", (0, 4), ("safetensors.torch",)),
     Library(
         "sklearn",

@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import secrets
+import sys
+import weakref
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 from otelprov.artifacts import identify, identify_location
-from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._calls import Observed, Site, begin, outside
 from otelprov.instrumentation._objects import put_content, read_file, stored_as
-from otelprov.instrumentation._table import Entry, read, write
+from otelprov.instrumentation._table import Entry, read, step, write
+from otelprov.instrumentation._wrapping import site_of
 from otelprov.model import Artifact
-from otelprov.recording import copies, places, stores
+from otelprov.recording import copies, faults, places, stores
+from otelprov.recording.run import run
 from otelprov.recording.streams import version_of
 
 ODDITIES: Final = (
-    "get, put, copy, rename and get_range are recorded, their asynchronous forms, open_reader and "
-    "open_writer are not.",
+    "get, put, copy, rename and get_range are recorded, also in their asynchronous forms: from the "
+    "call until the store has answered. open_reader and open_writer are not.",
     "What get gives is read in Rust: the object is used in the version that the store names, and "
     "the bytes that come of it are of unknown origin.",
 )
-_SCHEMES: Final = {"S3Store": "s3", "GCSStore": "gs", "AzureStore": "az", "MemoryStore": "memory"}
+_SCHEMES: Final = {
+    "S3Store": "s3",
+    "GCSStore": "gs",
+    "AzureStore": "az",
+    "MemoryStore": "memory",
+    "HTTPStore": "http",
+    "LocalStore": "file",
+}
 
 
 def _place(store: Any, path: str) -> str:
     """The local path or the URI of an object."""
-    kind = type(store).__name__
-    prefix = str(store.prefix or "").strip("/") if kind != "LocalStore" else ""
-    name = f"{prefix}/{path.lstrip('/')}" if prefix else path.lstrip("/")
+    kind = next((one.__name__ for one in type(store).__mro__ if one.__name__ in _SCHEMES), "store")
+    prefix = getattr(store, "prefix", None)  # one in memory has none
     if kind == "LocalStore":
-        return os.path.join(os.path.abspath(store.prefix or os.sep), name)
+        return os.path.join(os.path.abspath(prefix or os.sep), path.lstrip("/"))
+    below = str(prefix or "").strip("/")
+    name = f"{below}/{path.lstrip('/')}" if below else path.lstrip("/")
     if kind == "HTTPStore":
         return f"{str(store.url).rstrip('/')}/{name}"
     config = getattr(store, "config", None) or {}
-    bucket = config.get("bucket") or config.get("container_name") or f"{id(store):x}"
-    return f"{_SCHEMES.get(kind, kind.lower())}://{bucket}/{name}"
+    bucket = config.get("bucket") or config.get("container_name") or _name_of(store)
+    return f"{_SCHEMES.get(kind, kind)}://{bucket}/{name}"
+
+
+_in_memory: Final[dict[int, tuple[weakref.ref[Any], str]]] = {}
+
+
+def _name_of(store: Any) -> str:
+    """Of a store that is nowhere but in this process. Its address may be another's later, whose
+    versions are counted from 0 again; and in a forked child it goes its own way."""
+    address = id(store)
+    if address not in _in_memory:
+        gone = weakref.ref(store, lambda _: _in_memory.pop(address, None))
+        _in_memory[address] = gone, secrets.token_hex(8)
+    return f"{_in_memory[address][1]}-{os.getpid()}"
 
 
 def _details(said: Any) -> dict[str, Any]:
@@ -135,6 +163,65 @@ class _Renamed(_Copied):
     moved = True
 
 
+# --- asynchronous forms ---------------------------------------------------------------------------
+#
+# They return futures that are at work already, and the program gets these very objects.
+
+_OWN: Final = frozenset({"obstore"})
+
+
+def _in_future(kind: Callable[..., Entry], name: str, observed: type[Observed]) -> Any:
+    """For a function that returns a future."""
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        entry = kind(name, name=name, shows=_SHOWN, observed=observed, client=True)
+        version = getattr(sys.modules["obstore"], "__version__", "")
+        site = site_of(entry, "obstore", version, original, original, method=False)
+
+        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+            begun = None
+            if run.active:
+                with faults.contained(f"{site.name} was not recorded"):
+                    begun = _begun(site, args, kwargs, sys._getframe(1))
+            try:
+                future = original(*args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                if begun is not None:
+                    with faults.contained(f"the end of {site.name} was not recorded"):
+                        begun.failed(error)
+                raise
+            if begun is not None:
+                with faults.contained(f"the end of {site.name} was not recorded"):
+                    future.add_done_callback(partial(_done, begun))
+            return future
+
+        return wrapper
+
+    return around
+
+
+def _begun(site: Site, args: Any, kwargs: Any, frame: FrameType) -> Observed | None:
+    place = outside(frame, _OWN)
+    found = begin(site, args, kwargs, place) if place is not None else None
+    if not isinstance(found, Observed):
+        return None
+    found.operation.announce()
+    return found
+
+
+def _done(begun: Observed, future: Any) -> None:
+    """The store has answered. ``exception()`` would count as the program's having looked at it."""
+    with faults.contained(f"the end of {begun.site.name} was not recorded"):
+        if future.cancelled():
+            begun.failed(sys.modules["asyncio"].CancelledError())
+        elif future._exception is not None:
+            begun.failed(future._exception)
+        else:
+            begun.returned(future.result())
+
+
 _SHOWN: Final = ("path", "from_", "to", "start", "end", "length")
 
 
@@ -149,6 +236,8 @@ def _functions() -> Iterable[Entry]:
             ("rename", write, _Renamed),
         ):
             yield kind(f"{owner}{name}", name=name, shows=_SHOWN, observed=observed, client=True)
+            if not owner:  # the methods call the functions
+                yield step(f"{name}_async", around=_in_future(kind, name, observed))
 
 
 TABLES = {"obstore": _functions}

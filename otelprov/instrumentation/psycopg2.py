@@ -283,10 +283,14 @@ def _asking(connection: Any) -> Callable[[str], list[Any]] | None:
         return None
 
     def ask(question: str) -> list[Any]:
-        cursor = extensions.connection.cursor(connection, cursor_factory=extensions.cursor)
-        cursor.execute(question)
-        rows: list[Any] = cursor.fetchall()
-        cursor.close()
+        kept, connection.notices = connection.notices, None
+        try:  # what the server says of our question is not the program's
+            cursor = extensions.connection.cursor(connection, cursor_factory=extensions.cursor)
+            cursor.execute(question)
+            rows: list[Any] = cursor.fetchall()
+            cursor.close()
+        finally:
+            connection.notices = kept
         return rows
 
     return ask

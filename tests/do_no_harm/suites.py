@@ -49,6 +49,16 @@ def _sklearn(text: str) -> tuple[str, ...]:
     return tuple(f"sklearn/{path}" for path in text.split())
 
 
+def _sqlalchemy(text: str) -> tuple[str, ...]:
+    """The suite that SQLAlchemy ships for dialects: here it is run on its own of SQLite."""
+    return tuple(f"sqlalchemy/testing/suite/test_{name}.py" for name in text.split())
+
+
+def _standard(text: str) -> tuple[str, ...]:
+    """CPython's own, where the interpreter comes with them."""
+    return tuple(f"test/{path}" for path in text.split())
+
+
 QUICK: tuple[tuple[str, ...], ...] = (
     _pandas(
         "io/test_parquet.py io/test_feather.py io/test_pickle.py io/json/test_readlines.py "
@@ -59,6 +69,8 @@ QUICK: tuple[tuple[str, ...], ...] = (
     _pyarrow("test_csv.py test_feather.py test_dataset.py"),
     _numpy("lib/tests/test_io.py lib/tests/test_loadtxt.py _core/tests/test_memmap.py"),
     _sklearn("tests/test_base.py tests/test_pipeline.py compose/tests"),
+    _standard("test_sqlite3"),
+    _sqlalchemy("cte ddl dialect insert results rowcount select table_via_select update_delete"),
 )
 """What one core does in three minutes, plain and recorded."""
 
@@ -102,16 +114,27 @@ GOOD: tuple[tuple[str, ...], ...] = (
     _sklearn("metrics/tests/test_score_objects.py metrics/tests/test_classification.py"),
     _sklearn("ensemble/tests/test_voting.py ensemble/tests/test_stacking.py datasets/tests"),
     _sklearn("tests/test_metaestimators_metadata_routing.py tests/test_common.py"),
+    _standard("test_sqlite3"),
+    _sqlalchemy(
+        "cte ddl dialect insert results rowcount select sequence table_via_select types "
+        "unicode_ddl update_delete reflection"
+    ),
 )
 
 
 CARRIED = "compares the bytes of two written files, which carry the spans that wrote them"
+SUBCLASS = (
+    "says that the type of a connection is sqlite3.Connection, and a recorded one is a subclass"
+)
 EXPECTED: dict[str, str] = {
-    f"tests/io/test_common.py::TestCommonIOCapabilities::test_write_fspath_all[{name}]": CARRIED
-    for name in (
-        "CustomFSPath-to_feather-writer_kwargs2-pyarrow",
-        "CustomFSPathReadWrite-to_feather-writer_kwargs2-pyarrow",
-    )
+    "test_sqlite3/test_dbapi.py::OpenTests::test_database_keyword": SUBCLASS,
+    **{
+        f"tests/io/test_common.py::TestCommonIOCapabilities::test_write_fspath_all[{name}]": CARRIED
+        for name in (
+            "CustomFSPath-to_feather-writer_kwargs2-pyarrow",
+            "CustomFSPathReadWrite-to_feather-writer_kwargs2-pyarrow",
+        )
+    },
 }
 """Tests that end otherwise when they are recorded, and why that is as it should be."""
 
@@ -151,29 +174,28 @@ def run(paths: tuple[str, ...], mode: Mode, python: Path = Path(sys.executable))
     """Run pytest over paths below site-packages, all of one library."""
     session = Session(paths, mode)
     library = paths[0].partition("/")[0]
-    packages = Path(
-        subprocess.run(
-            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-    )
+    places = home(library, python)
     with tempfile.TemporaryDirectory(prefix="otelprov-suite-") as name:
         directory = Path(name)
         results, journal, log = (directory / part for part in ("outcomes", "journal", "log"))
         work = directory / "work"
         work.mkdir()
-        configuration = packages / library / "pyproject.toml"
+        configuration = places / library / "pyproject.toml"
+        root, arguments = places / library, [str(places / path) for path in paths]
         if not configuration.exists():
             configuration = directory / "pytest.ini"
             configuration.write_text("[pytest]\n")
+        if library == "pandas":
+            arguments.append("--no-strict-data-files")
+        elif library == "sqlalchemy":
+            configuration, root = work / "setup.cfg", work
+            arguments = _written_for_sqlalchemy(paths, work)
+        else:
+            arguments += ["-k", "not stress"]
         command = [
             *(str(python), "-m", "pytest", "-q", "-q", "-p", "outcomes", "-p", "no:cacheprovider"),
-            *("-c", str(configuration), "--rootdir", str(packages / library), "-o", "addopts="),
-            *("--tb=short", "--hypothesis-seed=0", "--timeout=600"),
-            *(("--no-strict-data-files",) if library == "pandas" else ("-k", "not stress")),
-            *(str(packages / path) for path in paths),
+            *("-c", str(configuration), "--rootdir", str(root), "-o", "addopts="),
+            *("--tb=short", "--hypothesis-seed=0", "--timeout=600", *arguments),
         ]
         if mode != "plain":
             command.insert(0, str(Path(python).parent / "opentelemetry-instrument"))
@@ -208,6 +230,33 @@ def run(paths: tuple[str, ...], mode: Mode, python: Path = Path(sys.executable))
                 for line in path.open("rb")
             )
     return session
+
+
+def home(library: str, python: Path = Path(sys.executable)) -> Path:
+    """The directory that a library's tests are in, with the library's name behind it."""
+    path = "stdlib" if library == "test" else "purelib"
+    asked = [str(python), "-c", f"import sysconfig; print(sysconfig.get_path('{path}'))"]
+    return Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+
+
+def _written_for_sqlalchemy(paths: tuple[str, ...], work: Path) -> list[str]:
+    """The files around its suite (README.dialects.rst of SQLAlchemy)."""
+    (work / "conftest.py").write_text(
+        "import pytest\n"
+        "pytest.register_assert_rewrite('sqlalchemy.testing.assertions')\n"
+        "from sqlalchemy.testing.plugin.pytestplugin import *\n"
+    )
+    (work / "setup.cfg").write_text(
+        "[tool:pytest]\n"
+        "[sqla_testing]\n"
+        "requirement_cls = sqlalchemy.testing.requirements:SuiteRequirements\n"
+        "profile_file = profiles.txt\n"
+        "[db]\n"
+        "default = sqlite:///:memory:\n"
+    )
+    modules = (path.removesuffix(".py").replace("/", ".") for path in paths)
+    (work / "test_suite.py").write_text("".join(f"from {one} import *\n" for one in modules))
+    return ["--maxfail=10000", "test_suite.py"]
 
 
 def _read(session: Session, results: Path) -> None:

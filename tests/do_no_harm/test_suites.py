@@ -11,6 +11,9 @@ import suites
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("paths", suites.QUICK, ids=lambda paths: paths[0].partition("/")[0])
 def test_a_suite_ends_as_it_does_unrecorded(paths: tuple[str, ...]) -> None:
+    library = paths[0].partition("/")[0]
+    if not (suites.home(library) / paths[0]).exists():
+        pytest.skip("this interpreter comes without CPython's tests")
     with ThreadPoolExecutor(1) as pool:
         plain, recorded = pool.map(lambda mode: suites.run(paths, mode), ("plain", "essential"))
     found = list(suites.compare(plain, recorded))
@@ -20,5 +23,5 @@ def test_a_suite_ends_as_it_does_unrecorded(paths: tuple[str, ...]) -> None:
         again = {one.test for one in suites.compare(plain, suites.run(paths, "essential"))}
         found = [one for one in found if one.test in again]
     assert not found, "\n".join(map(str, found))
-    assert len(plain.outcomes) > 400
-    assert recorded.spans > 400, "the suite was recorded"
+    assert len(plain.outcomes) > 300
+    assert recorded.spans > 300, "the suite was recorded"

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
 
@@ -77,8 +78,8 @@ class Running(Watched):
         self.work = work
         self.resolver = resolver
         self.database = resolver.connection.database
-        text = _bounded(_steady(work.text))
-        shown, self.literals = masked(text) if text else ("", [])
+        texts = _known_texts if len(work.text) <= MAX_SHOWN else _texts
+        text, shown, self.literals = texts(work.text)
         parameters = {**work.parameters, "query": text} if text else dict(work.parameters)
         call = Call("duckdb", work.name, work.kind, _version())
         self.operation = OpenOperation(call, frame, parameters, list(parameters))
@@ -263,9 +264,15 @@ def _bounded(text: str) -> str:
     return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
 
 
-def _steady(text: str) -> str:
-    """A statement of a relation without the numbers that are others each time."""
-    return _CHANGING.sub("_", text) if text else text
+def _texts(statement: str) -> tuple[str, str, list[str | None]]:
+    """A statement without the numbers that are others each time, as for a relation; the same
+    without its literals, and these."""
+    text = _bounded(_CHANGING.sub("_", statement))
+    return (text, *masked(text))
+
+
+_known_texts: Final = lru_cache(maxsize=256)(_texts)
+"""Of those that a loop asks again and again: to look through one takes 50 µs."""
 
 
 def _version() -> str:

@@ -41,7 +41,12 @@ def _text(cursor: Any, query: Any) -> str | None:
     if isinstance(query, bytes):
         return query.decode("utf-8", "replace")
     as_string = getattr(query, "as_string", None)
-    return str(as_string(cursor)) if as_string is not None else None
+    try:
+        return str(as_string(cursor)) if as_string is not None else None
+    except Exception as error:  # a literal that cannot be sent: the program is told by psycopg
+        if faults.is_of_the_program(error):
+            raise
+        return None
 
 
 class _Statement:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import psycopg.sql
 import pytest
 import support
 from support import Spans
 
+from otelprov.artifacts.registry import registry
 from otelprov.instrumentation import _databases
 
 
@@ -65,6 +67,29 @@ def test_parameters_of_a_programs_own_class_are_looked_at_by_the_driver_only(
     connection.close()
 
 
+def test_rows_of_a_programs_own_class_are_known_without_asking_them(spans: Spans) -> None:
+    class Watched(tuple[Any, ...]):
+        def __iter__(self) -> Any:
+            raise AssertionError("looked at")
+
+    class Named(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise AssertionError("looked at")
+
+        keys = items = __iter__
+
+    connection = sqlite3.connect(":memory:")
+    connection.executescript("CREATE TABLE t (k INTEGER); INSERT INTO t VALUES (1), (2)")
+    for made in (lambda _, row: Watched(row), lambda _, row: Named(k=row[0])):
+        connection.row_factory = made
+        rows = connection.execute("SELECT k FROM t").fetchall()
+        assert len(rows) == 2
+        artifact = registry.container(rows)
+        assert artifact is not None
+        assert getattr(artifact, "kind", None) == "stream"
+    connection.close()
+
+
 def test_parameters_that_cannot_be_counted_are_no_fault_of_ours(
     tmp_path: Path, spans: Spans
 ) -> None:
@@ -86,6 +111,14 @@ def test_a_statement_on_a_closed_connection_is_no_fault_of_ours(dsn: str, spans:
     connection.close()
     with pytest.raises(psycopg.OperationalError, match="closed"):
         cursor.execute("SELECT k FROM t")
+    assert spans.all() == []
+
+
+def test_a_literal_that_cannot_be_sent_is_no_fault_of_ours(dsn: str, spans: Spans) -> None:
+    with psycopg.connect(dsn) as connection:
+        query = psycopg.sql.SQL("SELECT k FROM t WHERE v = {}").format("\0")
+        with pytest.raises(psycopg.DataError, match="NUL"):
+            connection.execute(query)
     assert spans.all() == []
 
 

@@ -252,6 +252,21 @@ def test_what_fails_raises_as_before(shop: Any, spans: Spans) -> None:
     assert [span.status["code"] for span in spans.all()] == [2, 2, 2]
 
 
+def test_what_the_server_says_of_our_question_is_not_seen(dsn: str, spans: Spans) -> None:
+    connection = psycopg2.connect(dsn)
+    cursor = connection.cursor()
+    cursor.execute("SET client_min_messages = DEBUG1")
+    cursor.execute("CREATE TEMP TABLE a (id serial)")
+    cursor.execute("SELECT * FROM pg_class, a")
+    (notice,) = connection.notices
+    assert "a_id_seq" in notice
+    connection.notices = None
+    cursor.execute("CREATE TEMP TABLE b (id serial)")
+    assert connection.notices is None
+    connection.close()
+    assert spans.all()
+
+
 def test_the_classes_look_as_they_do(shop: Any, dsn: str) -> None:
     cursor = shop.cursor()
     assert isinstance(shop, extensions.connection) and isinstance(cursor, extensions.cursor)

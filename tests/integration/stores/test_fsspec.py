@@ -345,3 +345,55 @@ def test_a_file_that_is_opened_twice_at_once_is_not_confused(spans: Spans, bucke
         assert one.read(4) == two.read(4)
         assert io.BytesIO(one.read()).getvalue() == two.read()
     assert [span.generated_ids for span in spans.all()] == [{edges.file_id(CSV)}] * 2
+
+
+def test_what_the_program_awaits_of_s3fs_is_recorded(
+    spans: Spans, s3_environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(CSV)
+    url = s3_environment["AWS_ENDPOINT_URL"]
+    import s3fs
+
+    async def program() -> None:
+        store = s3fs.S3FileSystem(asynchronous=True, client_kwargs={"endpoint_url": url})
+        session = await store.set_session()
+        await store._put_file(str(tmp_path / "a"), "lake/a")
+        await store._pipe_file("lake/b", CSV)
+        await asyncio.gather(
+            store._cp_file("lake/a", "lake/c"), asyncio.create_task(store._cat_file("lake/b"))
+        )
+        await store._get_file("lake/c", str(tmp_path / "c"))
+        found = await store._cat(["lake/a", "lake/b"])
+        assert found == {"lake/a": CSV, "lake/b": CSV}
+        with pytest.raises(FileNotFoundError) as raised:
+            await store._cat_file("lake/nothing")
+        assert "otelprov" not in "".join(str(one.path) for one in raised.traceback)
+        await session.close()
+
+    asyncio.run(program())
+    assert (tmp_path / "c").read_bytes() == CSV
+    *recorded, failed = sorted(spans.all(), key=lambda one: one.status.get("code", 0))
+    names = {
+        "file": edges.file_id(CSV),
+        **{name: edges.object_id(f"s3://lake/{name}", CSV) for name in "abc"},
+    }
+    assert edges.found(recorded, names) == edges.expected(
+        """
+        file -> fsspec.put_file  -> file a
+        file -> fsspec.pipe_file -> file b
+        a    -> fsspec.cp_file   -> c
+        b    -> fsspec.cat_file  -> file
+        c    -> fsspec.get_file  -> file
+        a b  -> fsspec.cat       -> file
+        """
+    )
+    assert failed.name == "fsspec.cat_file" and failed.status["code"] == 2
+
+
+def test_asynchronous_methods_stay_what_they_are() -> None:
+    import s3fs
+
+    for name in ("_cat_file", "_put", "_pipe_file"):
+        function = getattr(s3fs.S3FileSystem, name)
+        assert inspect.iscoroutinefunction(function)
+        assert pickle.loads(pickle.dumps(function)) is function

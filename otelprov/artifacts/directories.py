@@ -113,20 +113,18 @@ class OpenDirectory:
         found = self._digests[place] = _digest(place, status)
         return found
 
-    def parts(self) -> list[tuple[str, os.stat_result, Artifact | None]]:
-        """The files in it with their status, as they were when it was listed; and what they are,
-        where ``artifact`` has read them."""
-        found = []
-        for entry in self._listed:
-            if entry.status is not None:
-                path, digest = os.fsdecode(entry.place), self._digests.get(entry.place)
-                artifact = None
-                if digest is not None:
-                    size = entry.status.st_size
-                    name, uri = name_and_uri(path)
-                    artifact = Artifact(f"file:{digest.hex()}", "file", name, uri, bytes=size)
-                found.append((path, entry.status, artifact))
-        return found
+    def parts(self) -> list[tuple[str, os.stat_result]]:
+        """The files in it with their status, as they were when it was listed."""
+        listed = [(entry.place, entry.status) for entry in self._listed]
+        return [(os.fsdecode(place), status) for place, status in listed if status is not None]
+
+    def part(self, path: str, status: os.stat_result) -> Artifact | None:
+        """What a file in it is; None where ``artifact`` has not read it."""
+        digest = self._digests.get(os.fsencode(path))
+        if digest is None:
+            return None
+        name, uri = name_and_uri(path)
+        return Artifact(f"file:{digest.hex()}", "file", name, uri, bytes=status.st_size)
 
     def close(self) -> None:
         """Nothing is open."""

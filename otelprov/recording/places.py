@@ -243,8 +243,10 @@ def _parts_read(operation: OpenOperation, role: str, directory: OpenDirectory) -
     They may have come there one by one, so that nobody has made the directory as it is.
     """
     claimed = {one.path for one in operation.claims if isinstance(one, claims.Claimed)}
-    for path, _, artifact in directory.parts():
-        known = written.known(path) or (artifact if path in claimed else None)
+    for path, status in directory.parts():
+        known = written.known(path)
+        if known is None and path in claimed:
+            known = directory.part(path, status)
         if known is not None:
             operation.use_artifact(role, known)
 
@@ -252,8 +254,8 @@ def _parts_read(operation: OpenOperation, role: str, directory: OpenDirectory) -
 def _parts_written(operation: OpenOperation, role: str, directory: OpenDirectory) -> None:
     """Name the files that the operation has put into a directory, which may be read one by one, and
     those that were there before, which are a part of it as well."""
-    for path, status, artifact in directory.parts():
-        before = written.known(path)
+    for path, status in directory.parts():
+        before, artifact = written.known(path), directory.part(path, status)
         if before is None and status.st_mtime_ns >= operation.begun - TICK:
             made = [artifact] if artifact else []
             if artifact is None or status.st_size > SMALL:

@@ -136,13 +136,21 @@ def _show(
             measures.drop({semconv.DROPPED_PARAMETERS: 1})
             text = None
         digests.append((name, digest))
-        if isinstance(value, (dict, list, tuple, set, frozenset)) and value:
+        if isinstance(value, _CONTAINERS) and _is_filled(value):
             containers.append((name, value, digest, text))
     attributes[semconv.PARAMETERS_GIVEN] = names
     part = Part(attributes)
     if constant is None:
         return Shown((part,), tuple(digests), tuple(containers))
     return Shown((part, *constant.parts), (*digests, *constant.digests), tuple(containers))
+
+
+_CONTAINERS: Final[tuple[Any, ...]] = (dict, list, tuple, set, frozenset)
+
+
+def _is_filled(value: Any) -> bool:
+    """Not ``bool(value)``: a sparse array of SciPy (``dok_array``) is a dict, and has no truth."""
+    return any(kind.__len__(value) for kind in _CONTAINERS if isinstance(value, kind))
 
 
 _NOT_THERE: Final = object()

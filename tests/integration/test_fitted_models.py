@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn import metrics, model_selection
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
@@ -265,6 +266,14 @@ def test_a_function_of_the_programs_own_inside_a_pipeline_belongs_to_its_operati
     assert spans.names() == ["sklearn.FunctionTransformer.fit_transform"]
     assert spans.all()[0].used_ids == {identity(table), identity(other)}
     assert identity(made) in spans.all()[0].generated_ids
+
+
+def test_a_sparse_array_that_is_a_dict_has_no_truth_and_needs_none(spans: Spans) -> None:
+    X = sparse.dok_array((4, 2))
+    X[0, 0] = X[1, 1] = 1.0
+    model = LogisticRegression().fit(X, [1, 0, 1, 0])
+    fitted = spans.one("sklearn.LogisticRegression.fit")
+    assert fitted.generated[0]["otelprov.generated.id"] == identity(model)
 
 
 @pytest.mark.parametrize("name", ["joblib.test.test_memory", "sklearn.tests.test_base"])

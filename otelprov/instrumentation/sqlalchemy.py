@@ -36,6 +36,8 @@ ODDITIES: Final = (
     "is handed on as it is are not.",
     "A statement that names no table makes no operation, nor does one that asks the database for "
     "its catalogue.",
+    "Events of all engines are listened to, so `Engine._has_events` is true. Who removes all "
+    "listeners of the class, as SQLAlchemy's own tests do, ends the recording.",
 )
 OWN: Final = frozenset({"sqlalchemy", "greenlet"})
 INNER: Final = frozenset(

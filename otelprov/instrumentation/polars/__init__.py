@@ -69,7 +69,9 @@ ODDITIES: tuple[str, ...] = (
     "file has an extended attribute.",
     "A LazyFrame that was unpickled or deserialised names the files that its plan names; tables in "
     "memory that are part of it are unknown.",
-    "Values taken out by item, row or iter_rows are not followed.",
+    "Values taken out by item, row or iter_rows are not followed, nor are batches of "
+    "collect_batches.",
+    "collect_all is one operation: each of its results comes from all that it read.",
     "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded.",
 )
 

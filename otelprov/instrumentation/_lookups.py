@@ -7,6 +7,7 @@ time, and who lists its rows is told what they are. That takes a tenth of an ope
 
 from __future__ import annotations
 
+import threading
 from types import FrameType
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ class Lookup:
 
     __slots__ = (
         "_begun", "_busy", "_changes", "_code", "_connection", "_line", "_makers", "_parent",
-        "_window", "operation",
+        "_turn", "_window", "operation",
     )  # fmt: skip
 
     def __init__(
@@ -44,32 +45,40 @@ class Lookup:
         self._changes = connection.known.changes
         self._makers = [(uri, connection.known.makers.get(uri)) for uri in tables]
         self._code, self._line = caller
+        self._turn = threading.Lock()
         self._busy = False
         self._begun = 0
 
     def begin(self, caller: object) -> bool:
         """Whether it is the same once more; then it has begun."""
-        known = self._connection.known
-        if (
-            self._busy
-            or not isinstance(caller, FrameType)
-            or caller.f_code is not self._code
-            or caller.f_lineno != self._line
-            or known.changes != self._changes
-            or run.policy is not None
-            or run.above()[1].span_id != self._parent
-            or any(known.makers.get(uri) != maker for uri, maker in self._makers)
-            or not repeats.join(self._window)
-        ):
-            return False
-        self._busy = True
+        if not self._turn.acquire(blocking=False):
+            return False  # in another thread, or by a function that the query calls
         try:
-            self._begun = now()
-            self.operation.enter()
+            if self._is_the_same(caller) and repeats.join(self._window):
+                self._busy = True
+                self._begun = now()
+                self.operation.enter()
+                return True
         except BaseException:
-            self.close()
+            if self._busy:
+                self.close()
+            else:
+                self._turn.release()
             raise
-        return True
+        self._turn.release()
+        return False
+
+    def _is_the_same(self, caller: object) -> bool:
+        known = self._connection.known
+        return (
+            isinstance(caller, FrameType)
+            and caller.f_code is self._code
+            and caller.f_lineno == self._line
+            and known.changes == self._changes
+            and run.policy is None
+            and run.above()[1].span_id == self._parent
+            and all(known.makers.get(uri) == maker for uri, maker in self._makers)
+        )
 
     def leave(self) -> None:
         """What runs from now on is the program's own."""
@@ -80,8 +89,8 @@ class Lookup:
         """It was carried out: its rows."""
         self.leave()
         operation = self.operation
-        self._end()
         operation.repeated(self._begun)
+        self._end()
         return Identity((Pending(lambda: operation.made_again("stream")),))
 
     def failed(self, text: str, error: BaseException) -> None:
@@ -100,7 +109,10 @@ class Lookup:
 
     def _end(self, *, counted: bool = True) -> None:
         self._busy = False
-        repeats.leave(self._window, self._begun, self.operation.end_time or now(), counted)
+        try:
+            repeats.leave(self._window, self._begun, self.operation.end_time or now(), counted)
+        finally:
+            self._turn.release()
 
 
 def lookup_of(

@@ -31,36 +31,38 @@ _SHORT: Final = 1 << 16
 """Bytes: what describes one object is shorter."""
 
 
-def _answering(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def wrapper(self, method, path, *args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            answer = await original(self, method, path, *args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("the generation in an answer of Google's is not known"):
-                _note(method, self._format_path(path, args), answer[1], answer[3])
-        return answer
+def _noting(said: Callable[..., tuple[str, str, Any, bytes]]) -> Callable[..., Any]:
+    """For functions that make requests: ``said`` takes method, URL, headers and a short body out of
+    the answer and the arguments."""
 
-    return wrapper
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+            try:
+                answer = await original(self, *args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            if run.active:
+                with faults.contained("the generation in an answer of Google's is not known"):
+                    _note(*said(self, answer, *args, **kwargs))
+            return answer
+
+        return wrapper
+
+    return around
 
 
-def _getting(original: Callable[..., Any]) -> Callable[..., Any]:
-    async def wrapper(self, rpath, lpath, *args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            answer = await original(self, rpath, lpath, *args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("the generation in an answer of Google's is not known"):
-                _note("GET", self.url(rpath), answer[1], b"")
-        return answer
+def _answered(
+    system: Any, answer: Any, method: str, path: str, *args: Any, **_: object
+) -> tuple[str, str, Any, bytes]:
+    return method, system._format_path(path, args), answer[1], answer[3]
 
-    return wrapper
+
+def _got(
+    system: Any, answer: Any, rpath: str, *_: object, **__: object
+) -> tuple[str, str, Any, bytes]:
+    return "GET", system.url(rpath), answer[1], b""
 
 
 def _note(method: str, url: str, headers: Mapping[str, str], contents: bytes) -> None:
@@ -86,8 +88,8 @@ def _all(headers: Any, name: str) -> list[str]:
 
 
 def _core() -> Iterable[Entry]:
-    yield step("GCSFileSystem._request", around=_answering)
-    yield step("GCSFileSystem._get_file_request", around=_getting)
+    yield step("GCSFileSystem._request", around=_noting(_answered))
+    yield step("GCSFileSystem._get_file_request", around=_noting(_got))
     for name in FILES:
         yield awaited(name, "GCSFileSystem")
     # It has these itself, where other file systems get them of fsspec.

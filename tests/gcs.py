@@ -10,12 +10,12 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import processes
 from collectors import servers
 
 PACKAGE = "github.com/fsouza/fake-gcs-server"
@@ -54,15 +54,11 @@ def running(log: Path) -> Iterator[str]:
             [program, *options, "-external-url", url], stdout=output, stderr=output
         )
         try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    _create_bucket(url, "lake")
-                    break
-                except OSError:
-                    assert server.poll() is None, f"fake-gcs-server has ended: {log.read_text()}"
-                    assert time.monotonic() < deadline, "fake-gcs-server does not answer"
-                    time.sleep(0.05)
+            started = processes.Process(server.pid, processes.birth(server.pid) or "", str(log))
+            processes.wait_until_it_answers(
+                FAKE_GCS.name, started, lambda: processes.answers_tcp(port)
+            )
+            _create_bucket(url, "lake")
             yield url
         finally:
             server.terminate()

@@ -48,6 +48,8 @@ MAX_DATABASES: Final = 1_024
 """Databases of which it is kept what was seen of them when nothing is connected to them."""
 MAX_PLANS: Final = 256
 """Texts of which a connection keeps what they read and write."""
+MAX_IDLE: Final = 500
+"""Characters of a statement that may be one to pass by."""
 MAX_SHOWN: Final = 8_000
 """Characters of a statement that are looked at for what is in them."""
 MAX_STATEMENT: Final = 1_900
@@ -582,8 +584,8 @@ _changes: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "SET
 
 @lru_cache(maxsize=512)
 def is_idle(text: str, dialect: str) -> bool:
-    """Whether a text has nothing to do with tables, names and the end of transactions."""
-    return not any(
+    """Whether a short text has nothing to do with tables, names and the end of transactions."""
+    return len(text) <= MAX_IDLE and not any(
         one.is_operation or one.operation in _control or one.operation.partition(" ")[0] in _changes
         for one in statements(text, dialect)
     )

@@ -2,7 +2,7 @@
 
 After the first ``OTELPROV_REPEATS`` calls of a line their span is a window (recording/repeats.py).
 What all of its calls have in common was recorded with the first of them; of each more there is its
-time, and who lists its rows is told what they are. That takes a tenth of an operation.
+time, and who lists its rows is told what they are. That takes a quarter of an operation.
 """
 
 from __future__ import annotations

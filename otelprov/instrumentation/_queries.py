@@ -369,6 +369,19 @@ class Sent:
             self._connection.control(self._found, self._text, still_open=still_open)
         return None
 
+    def executed(self, cursor: Any, many: object, *, still_open: bool) -> None:
+        """``returned``, for a cursor, which has the rows: once, or for each of ``many`` that were
+        given."""
+        calls = 1
+        if many is not None:
+            size = _size_of(many)
+            calls = max(int(cursor.rowcount), 1) if size is None else size
+        identity = self.returned(still_open=still_open, calls=calls)
+        if identity is not None:
+            registry.assign(cursor, identity)
+        else:
+            registry.forget(cursor)
+
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         if self._lookup is not None:
@@ -389,7 +402,7 @@ class Sent:
             self._connection.ended(undone=True)
 
 
-def size_of(given: object) -> int | None:
+def _size_of(given: object) -> int | None:
     """How many there are in a list, tuple or dict; None for what only the program's own code, or
     the call itself, can tell (sqlite3's tests give a sequence whose ``__len__`` raises)."""
     for kind in (tuple, list, dict):

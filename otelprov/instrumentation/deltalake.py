@@ -182,9 +182,7 @@ class _Changes(OfTable):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        said = self.parameters
-        owner: Any = self.target
-        raw = owner._table
+        said, raw = self.parameters, _raw_of(self.target)
         # Of a version and a time the version counts.
         if any(
             said.get(f"{end}_version") is None and said.get(f"{end}_timestamp") is not None

@@ -29,7 +29,6 @@ from otelprov.instrumentation._queries import (
     commented,
     given_up,
     listing,
-    size_of,
     told,
 )
 from otelprov.instrumentation._table import Entry, step
@@ -55,8 +54,6 @@ ODDITIES: Final = (
     "a connection, before the statement; see psycopg.",
 )
 OWN: Final = frozenset({"psycopg2"})
-MAX_IDLE: Final = 500
-"""Characters of a statement that may be one to pass by."""
 _OPEN: Final = (
     extensions.TRANSACTION_STATUS_ACTIVE,
     extensions.TRANSACTION_STATUS_INTRANS,
@@ -227,17 +224,16 @@ def _sent(
 ) -> tuple[Sent | None, tuple[Any, ...]]:
     """A statement that is about to be sent, and the arguments with which it is."""
     text = _text(name, cursor, args, kwargs)
-    if text is None or (len(text) <= MAX_IDLE and is_idle(text, "postgres")):
+    if text is None or is_idle(text, "postgres"):
         registry.forget(cursor)  # its rows are others now
         return None, args
-    given = args[1] if len(args) > 1 else kwargs.get("vars", kwargs.get("vars_list"))
-    known, many = _known[cursor.connection], name == "executemany"
+    many = _many(name, args, kwargs)
     sent = Sent(
-        known,
+        _known[cursor.connection],
         _CALLS[name],
         caller_of(frame, OWN),
         text,
-        rows=given if many and isinstance(given, list) else None,
+        rows=many if isinstance(many, list) else None,
         ask=_asking(cursor.connection),
     )
     operation = sent.operation if run.settings.sql_comment else None
@@ -286,16 +282,15 @@ def _asking(connection: Any) -> Callable[[str], list[Any]] | None:
 def _returned(
     name: str, sent: Sent, cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    calls = 1
-    if name == "executemany":
-        given = args[1] if len(args) > 1 else kwargs.get("vars_list")
-        size = size_of(given)
-        calls = max(int(cursor.rowcount), 1) if size is None else size
-    identity = sent.returned(still_open=_is_open(cursor.connection), calls=calls)
-    if identity is not None:
-        registry.assign(cursor, identity)
-    else:
-        registry.forget(cursor)
+    many = _many(name, args, kwargs)
+    sent.executed(cursor, many, still_open=_is_open(cursor.connection))
+
+
+def _many(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The parameters of many executions; None where there is one."""
+    if name != "executemany":
+        return None
+    return args[1] if len(args) > 1 else kwargs.get("vars_list")
 
 
 def _is_open(connection: Any) -> bool:

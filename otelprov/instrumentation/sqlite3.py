@@ -22,7 +22,7 @@ from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import is_idle, sqlite_place
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._queries import Sent, caller_of, given_up, listing, size_of, told
+from otelprov.instrumentation._queries import Sent, caller_of, given_up, listing, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -43,8 +43,6 @@ ODDITIES: Final = (
     "table.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
-MAX_IDLE: Final = 500
-"""Characters of a statement that may be one to pass by."""
 
 
 def table() -> Iterable[Entry]:
@@ -255,7 +253,7 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 def _is_idle(args: tuple[Any, ...]) -> bool:
     """Whether a call needs no look at all."""
     text = args[0] if args else None
-    return type(text) is not str or (len(text) <= MAX_IDLE and is_idle(text, "sqlite"))
+    return type(text) is not str or is_idle(text, "sqlite")
 
 
 def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
@@ -276,15 +274,8 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
 
 
 def _returned(name: str, sent: Sent, cursor: Any, args: tuple[Any, ...]) -> None:
-    calls = 1
-    if name == "executemany":
-        size = size_of(args[1])
-        calls = max(cursor.rowcount, 1) if size is None else size
-    identity = sent.returned(still_open=_still_open(cursor.connection), calls=calls)
-    if identity is not None:
-        registry.assign(cursor, identity)
-    else:
-        registry.forget(cursor)
+    many = args[1] if name == "executemany" else None
+    sent.executed(cursor, many, still_open=_still_open(cursor.connection))
 
 
 def _failed(sent: Sent, cursor: Any, error: BaseException) -> None:

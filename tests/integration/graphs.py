@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from support import Recorded
+from support import Recorded, Spans
+
+OUTCOME = "otelprov.transaction.outcome"
 
 
 def graph(spans: list[Recorded]) -> list[tuple[str, frozenset[str], frozenset[str]]]:
@@ -52,3 +54,15 @@ def expected(text: str) -> list[tuple[str, frozenset[str], frozenset[str]]]:
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def outcomes(spans: Spans, operation: str) -> list[tuple[bool, str]]:
+    """Of each statement of a kind: whether it generated a table, and why not."""
+    return [
+        (
+            any("otelprov.artifact.name" in one for one in span.generated),
+            str(span.attributes.get(OUTCOME, "")),
+        )
+        for span in spans.all()
+        if span.attributes.get("db.operation.name") == operation
+    ]

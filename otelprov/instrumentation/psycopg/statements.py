@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._queries import (
     Sent,
     caller_of,
@@ -16,7 +15,6 @@ from otelprov.instrumentation._queries import (
     given_up,
     listed,
     listing,
-    size_of,
     told,
 )
 from otelprov.instrumentation.psycopg.connections import (
@@ -53,7 +51,7 @@ def _text(cursor: Any, query: Any) -> str | None:
 class _Statement:
     """One call of a cursor's that sends a statement."""
 
-    __slots__ = ("caller", "calls", "cursor", "known", "many", "name", "query", "sent", "text")
+    __slots__ = ("caller", "cursor", "known", "many", "name", "query", "sent", "text")
 
     def __init__(self, name: str, cursor: Any, query: Any, many: object, caller: Any) -> None:
         self.name = name
@@ -61,7 +59,6 @@ class _Statement:
         self.query = query
         self.many = many
         self.caller = caller
-        self.calls = 1
         self.sent: Sent | None = None
         self.known = known_of(cursor.connection)
         self.text = _text(cursor, query)
@@ -85,9 +82,6 @@ class _Statement:
             self.text,
             rows=many if isinstance(many, list) else None,
         )
-        size = size_of(many)
-        if size is not None:
-            self.calls = size
         operation = self.sent.operation if run.settings.sql_comment else None
         if (
             operation is not None
@@ -103,14 +97,7 @@ class _Statement:
         sent, cursor = self.sent, self.cursor
         if sent is None:
             return
-        calls = self.calls
-        if self.name == "executemany" and size_of(self.many) is None:
-            calls = max(int(cursor.rowcount), 1)
-        identity = sent.returned(still_open=is_open(cursor.connection), calls=calls)
-        if identity is not None:
-            registry.assign(cursor, identity)
-        else:
-            registry.forget(cursor)
+        sent.executed(cursor, self.many, still_open=is_open(cursor.connection))
 
     def failed(self, error: BaseException) -> None:
         """It was refused."""

@@ -17,24 +17,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 import support
-from graphs import expected, graph
+from graphs import OUTCOME, expected, graph, outcomes
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from support import Spans
-
-OUTCOME = "otelprov.transaction.outcome"
-
-
-def outcomes(spans: Spans, operation: str) -> list[tuple[bool, str]]:
-    """Of each statement of a kind: whether it generated a table, and why not."""
-    return [
-        (
-            any("otelprov.artifact.name" in one for one in span.generated),
-            str(span.attributes.get(OUTCOME, "")),
-        )
-        for span in spans.all()
-        if span.attributes.get("db.operation.name") == operation
-    ]
 
 
 @pytest.fixture

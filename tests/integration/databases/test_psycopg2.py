@@ -15,25 +15,11 @@ import psycopg2.extras
 import psycopg2.pool
 import pytest
 import sqlalchemy as sa
-from graphs import expected, graph
+from graphs import expected, graph, outcomes
 from psycopg2 import extensions, sql
 from support import Spans
 
 from otelprov.instrumentation.instrumentors import libraries
-
-OUTCOME = "otelprov.transaction.outcome"
-
-
-def outcomes(spans: Spans, operation: str) -> list[tuple[bool, str]]:
-    """Of each statement of a kind: whether it generated a table, and why not."""
-    return [
-        (
-            any("otelprov.artifact.name" in one for one in span.generated),
-            str(span.attributes.get(OUTCOME, "")),
-        )
-        for span in spans.all()
-        if span.attributes.get("db.operation.name") == operation
-    ]
 
 
 @pytest.fixture

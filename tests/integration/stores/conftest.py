@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 
 CREDENTIALS = {
@@ -35,7 +34,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("moto") / "log").open("wb")
+    path = tmp_path_factory.mktemp("moto") / "log"
+    log = path.open("wb")
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=log,
@@ -44,15 +44,10 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/moto-api/", timeout=5).read()
-                break
-            except OSError:
-                assert server.poll() is None, "moto's server has ended"
-                assert time.monotonic() < deadline, "moto's server does not answer"
-                time.sleep(0.05)
+        started = processes.Process(server.pid, processes.birth(server.pid) or "", str(path))
+        processes.wait_until_it_answers(
+            "moto's server", started, lambda: processes.answers_http(f"{url}/moto-api/")
+        )
         yield url
     finally:
         server.terminate()

@@ -114,19 +114,19 @@ def test_a_future_that_nobody_looks_at_says_so_as_before(spans: Spans, store: An
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: said.append(context["message"])
         )
-        future = obstore.get_async(store, "nowhere")
-        while not future.done():
-            await asyncio.sleep(0.01)
-        del future
-        for _ in range(100):  # what is called when it is done holds it until then
+        for _ in range(20):  # of obstore itself, unrecorded, one in a hundred says nothing
+            future = obstore.get_async(store, "nowhere")
+            while not future.done():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # what is called when it is done holds it until then
+            del future
             gc.collect()
             if said:
                 break
-            await asyncio.sleep(0.01)
 
     asyncio.run(program())
     assert said == ["Future exception was never retrieved"]
-    assert spans.one("obstore.get").status["code"] == 2
+    assert {one.status["code"] for one in spans.all() if one.name == "obstore.get"} == {2}
 
 
 def test_files_of_this_machine_keep_their_story(spans: Spans, tmp_path: Path) -> None:

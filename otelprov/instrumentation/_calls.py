@@ -146,22 +146,34 @@ class Site:
     call: Call
     aliases: list[tuple[Any, str]] = field(default_factory=list)
     """Other places where the original stood: modules that imported it, names in its class."""
-    name: str = ""
-    """For messages."""
     step: Step = field(init=False)
-    # What is missing after a fault: ready made, because every call needs it at hand.
-    not_passed_on: str = ""
-    not_recorded: str = ""
-    end_not_recorded: str = ""
-    recorded_in_part: str = ""
 
     def __post_init__(self) -> None:
-        self.name = f"{self.call.library}.{self.call.name}"
         self.step = Step(self.call.library, self.call.name, self.call.version)
-        self.not_passed_on = f"{self.name} did not pass its data's identity on"
-        self.not_recorded = f"{self.name} was not recorded"
-        self.end_not_recorded = f"the end of {self.name} was not recorded"
-        self.recorded_in_part = f"{self.name} was recorded in part"
+
+    # Made when they are said: of 700 functions that are patched a program calls a few.
+
+    @property
+    def name(self) -> str:
+        """``pandas.merge``, for messages."""
+        return f"{self.call.library}.{self.call.name}"
+
+    @property
+    def not_passed_on(self) -> str:
+        """What is missing after a fault; so are the others."""
+        return f"{self.name} did not pass its data's identity on"
+
+    @property
+    def not_recorded(self) -> str:
+        return f"{self.name} was not recorded"
+
+    @property
+    def end_not_recorded(self) -> str:
+        return f"the end of {self.name} was not recorded"
+
+    @property
+    def recorded_in_part(self) -> str:
+        return f"{self.name} was recorded in part"
 
 
 class Observed:

@@ -6,6 +6,7 @@ gives them their meaning, and ``_wrapping`` puts them in place.
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -172,7 +173,8 @@ def plan(path: str, *, source: str | None = None, **facts: Any) -> Entry:
 
 def each(entry: Entry, *owners: str) -> list[Entry]:
     """The same entry for several classes: ``each(transform("drop"), "DataFrame", "Series")``."""
-    return [entry._replace(path=f"{owner}.{entry.path}") for owner in owners]
+    # Not by `_replace`, which takes 3 µs.
+    return [Entry(f"{owner}.{entry.path}", *entry[1:]) for owner in owners]
 
 
 def _name(path: str) -> str:
@@ -241,8 +243,8 @@ def _signature(function: Callable[..., Any], method: bool) -> _Signature:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a C function without a signature
-        parameters = []
-        variadic = "arguments"
+        parameters = _documented(function)
+        variadic = None if parameters else "arguments"
     for index, parameter in enumerate(parameters):
         if index == 0 and method:
             continue
@@ -254,3 +256,34 @@ def _signature(function: Callable[..., Any], method: bool) -> _Signature:
             if parameter.default is not inspect.Parameter.empty:
                 values[parameter.name] = parameter.default
     return _Signature(positional, values, variadic, Defaults(values))
+
+
+def _documented(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that the first line of a docstring names, as NumPy's C functions had them
+    before they had a signature (2.3); empty where it does not."""
+    name, _, rest = (function.__doc__ or "").strip().partition("\n")[0].partition("(")
+    try:
+        (definition,) = ast.parse(f"def {name}({rest}: pass").body
+    except (SyntaxError, ValueError):
+        return []
+    if not isinstance(definition, ast.FunctionDef):
+        return []
+    kinds = inspect.Parameter
+    said, found = definition.args, []
+    places = [*said.posonlyargs, *said.args]
+    defaults = [None] * (len(places) - len(said.defaults)) + said.defaults
+    for one, default in zip(places, defaults, strict=True):
+        found.append(kinds(one.arg, kinds.POSITIONAL_OR_KEYWORD, default=_value(default)))
+    if said.vararg is not None:
+        found.append(kinds(said.vararg.arg, kinds.VAR_POSITIONAL))
+    for one, default in zip(said.kwonlyargs, said.kw_defaults, strict=True):
+        found.append(kinds(one.arg, kinds.KEYWORD_ONLY, default=_value(default)))
+    return found
+
+
+def _value(default: ast.expr | None) -> object:
+    """A default value; nothing for one that is not written out."""
+    try:
+        return inspect.Parameter.empty if default is None else ast.literal_eval(default)
+    except ValueError:
+        return inspect.Parameter.empty

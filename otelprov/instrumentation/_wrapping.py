@@ -21,7 +21,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
+from functools import cache, update_wrapper
 from typing import Any
 
 from otelprov.artifacts import digest_value, identify
@@ -127,7 +127,8 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
         if owner is None:
             return None
     if isinstance(owner, type):
-        owner = next((base for base in owner.__mro__ if attribute in base.__dict__), None)
+        if attribute not in vars(owner):
+            owner = next((base for base in owner.__mro__ if attribute in vars(base)), None)
         if owner is None or owner is object:
             return None
     original = vars(owner).get(attribute)
@@ -239,19 +240,24 @@ def _replace_names_in_classes(sites: Iterable[Site]) -> None:
 
 def disguise(wrapper: Any, function: Function, library: str) -> Function:
     """Make a wrapper look like what it stands for, to people and to ``find_stack_level``."""
-    package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
     name = getattr(function, "__name__", wrapper.__name__)
     for cell in wrapper.__closure__ or ():
         inner = cell.cell_contents
-        if isinstance(inner, types.FunctionType) and inner.__code__.co_filename == __file__:
-            inner.__code__ = relocated(inner.__code__, package, name)
-    wrapper.__code__ = relocated(wrapper.__code__, package, name)
-    return wraps(function)(wrapper)
+        if type(inner) is types.FunctionType and inner.__code__.co_filename == __file__:
+            inner.__code__ = relocated(inner.__code__, library, name)
+    wrapper.__code__ = relocated(wrapper.__code__, library, name)
+    return update_wrapper(wrapper, function)
 
 
-def relocated(code: types.CodeType, package: str, name: str) -> types.CodeType:
+def relocated(code: types.CodeType, library: str, name: str) -> types.CodeType:
     """The code as if it were the library's, in a file that nobody counts."""
-    return code.replace(co_filename=os.path.join(package, UNCOUNTED), co_name=name)
+    return code.replace(co_filename=_uncounted_file(library), co_name=name)
+
+
+@cache
+def _uncounted_file(library: str) -> str:
+    package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
+    return os.path.join(package, UNCOUNTED)
 
 
 def _replace_aliases(library: str, sites: dict[int, Site]) -> None:
@@ -265,12 +271,13 @@ def _replace_aliases(library: str, sites: dict[int, Site]) -> None:
             continue
         if name.startswith(prefix + "tests"):
             continue
+        if functions.keys().isdisjoint(map(id, list(vars(module).values()))):
+            continue  # as it is for nearly all: pandas' modules have 20,000 names
         for attribute, value in list(vars(module).items()):
             site = functions.get(id(value))
-            if site is None or value is not site.original:
-                continue
-            setattr(module, attribute, getattr(site.owner, site.attribute))
-            site.aliases.append((module, attribute))
+            if site is not None and value is site.original:
+                setattr(module, attribute, getattr(site.owner, site.attribute))
+                site.aliases.append((module, attribute))
 
 
 # --- the functions that stand in -----------------------------------------------------------------

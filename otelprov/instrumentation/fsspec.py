@@ -433,15 +433,13 @@ def _like(plain: Any, method: Callable[..., Any]) -> Callable[..., Any]:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
 
-    function.__code__ = _uncounted(function.__code__, plain.__name__)
+    function.__code__ = _uncounted(function.__code__, "fsspec", plain.__name__)
     functools.update_wrapper(function, plain)
     function.__dict__.update(plain.__dict__)  # __wrapped__ as there
     return function
 
 
-@functools.cache
-def _uncounted(code: types.CodeType, name: str) -> types.CodeType:
-    return relocated(code, os.path.dirname(sys.modules["fsspec"].__file__ or ""), name)
+_uncounted = functools.cache(relocated)
 
 
 # --- open files ----------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ from pathlib import Path
 import programs
 import pytest
 import strangers
+from click.testing import CliRunner
+
+from otelprov.cli import main
 
 WRITES = """
     import bz2, codecs, gzip, lzma, os, shutil, tempfile, zipfile
@@ -127,6 +130,8 @@ PUBLISH = """
     for name in ("first", "second"):
         pd.read_csv(f"{name}.csv").drop_duplicates().to_csv(f"out/{name}.csv")
     shutil.copytree("out", "published")
+    shutil.copy("first.csv", "staged.csv")
+    pd.read_csv("staged.csv").to_json("staged.json")
     pd.read_csv("published/first.csv").to_json("first.json")
     both = [pd.read_csv(f"published/{name}.csv") for name in ("first", "second")]
     pd.concat(both, ignore_index=True).to_json("both.json")
@@ -142,6 +147,15 @@ def test_a_file_that_was_copied_with_others_does_not_come_from_these(tmp_path: P
     assert recording.roots("first.json") == {"first.csv"}
     assert recording.roots("published/second.csv") == {"second.csv"}
     assert recording.roots("both.json") == {"first.csv", "second.csv"}
+    assert recording.roots("staged.json") == {"first.csv"}
+    arguments = ["lineage", str(directory / "staged.json")]
+    tree = CliRunner().invoke(main, arguments, env={"OTELPROV_JOURNAL": str(recording.journal)})
+    copied = [line for line in tree.stdout.splitlines() if line.startswith("◆")]
+    assert [Path(line.split()[1]).name for line in copied] == [
+        "staged.json",
+        "staged.csv",
+        "first.csv",
+    ]
 
 
 ARCHIVES = """

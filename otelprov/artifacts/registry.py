@@ -24,11 +24,15 @@ from otelprov.model import Artifact
 
 MAX_CONTENTS = 1_000
 """Dicts and lists that are known by their content; the oldest are forgotten first."""
+MAX_VALUES = 10_000
+"""Values in a list of them that a query gave, of which each is digested."""
 MAX_HELD_ITEMS = 64
 """Items of a dict or list that is small enough to be kept alive."""
 MAX_HELD_TEXT = 200
 """Characters of a text in it."""
 _LIGHT = frozenset((type(None), bool, int, float, str))
+_VALUES = frozenset(("builtins", "datetime", "decimal", "uuid"))
+"""Modules of the classes of values that databases give."""
 
 Parameters = tuple[tuple[str, object], ...]
 Taken = tuple[str | None, ...]
@@ -212,12 +216,17 @@ class Registry:
 
     def fetched(self, rows: list[Any], artifact: Source) -> None:
         """A list of rows that come from ``artifact``. It is not kept alive, and known again by its
-        place in memory, its length and the content of some of its rows."""
+        place in memory, its length and the content of some of its rows; one of plain values, which
+        are often equal by chance, by all of them."""
         sample = _sample(rows)
         if sample is not None:
             self._rows[id(rows)] = (sample, artifact)
             while len(self._rows) > MAX_CONTENTS:
                 self._rows.popitem(last=False)
+        elif len(rows) <= MAX_VALUES and all(type(one).__module__ in _VALUES for one in rows):
+            digest = digest_value(rows)
+            if digest is not None:
+                self.remember(artifact, rows, f"object:{digest.hex()}")
 
     def container(self, value: object, digest: bytes | None = None) -> Source | None:
         """The artifact that a dict or list is, if an operation of this process made it.

@@ -13,6 +13,8 @@ from types import FrameType
 from typing import Any
 
 from otelprov.artifacts.registry import Step, derive, registry
+from otelprov.instrumentation import _labels
+from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._table import (
     QUERIED,
@@ -30,7 +32,9 @@ from otelprov.instrumentation._wrapping import (
     followed,
     iterating,
 )
-from otelprov.recording.recorder import in_closed_operation, note_read
+from otelprov.recording import places
+from otelprov.recording.observation import known_contents
+from otelprov.recording.recorder import current_operation, in_closed_operation, note_read
 
 ODDITIES: tuple[str, ...] = (
     "What a Styler writes (`df.style.to_excel`, `to_html`) is not recorded.",
@@ -116,7 +120,13 @@ def _reads() -> Iterable[Entry]:
     )
     yield read("read_clipboard", places=lambda _: "clipboard://", source="sep")
     yield read("ExcelFile.__init__", source="path_or_buffer", name="ExcelFile", in_place="always")
-    yield read("HDFStore.__init__", source="path", name="HDFStore", in_place="always")
+    yield read(
+        "HDFStore.__init__",
+        source="path",
+        name="HDFStore",
+        in_place="always",
+        observed=OpenedStore,
+    )
     yield transform("ExcelFile.parse", name="ExcelFile.parse")
     # Chunks come from their reader, which comes from the file.
     for reader in (
@@ -128,8 +138,8 @@ def _reads() -> Iterable[Entry]:
         yield from each(step("__next__"), reader)
         yield from each(step("read"), reader)
         yield from each(step("get_chunk"), reader)
-    yield from each(step("get"), "HDFStore")
-    yield from each(step("select"), "HDFStore")
+    for name in ("get", "select", "__getitem__", "__getattr__"):
+        yield step(f"HDFStore.{name}")
 
 
 def _writes() -> Iterable[Entry]:
@@ -142,6 +152,8 @@ def _writes() -> Iterable[Entry]:
     yield from each(
         write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
     )
+    for name in ("put", "append", "__setitem__"):
+        yield write(f"HDFStore.{name}", name=f"HDFStore.{name}", data="value", collects="self")
     yield from each(write("to_sql", observed=STORED, client=True), *BOTH)
     yield from each(write("to_latex", target="buf"), *BOTH)
     yield from each(write("to_markdown", target="buf"), *BOTH)
@@ -313,6 +325,10 @@ def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _resolved(_: FrameType, value: object, *arguments: Any, **keywords: Any) -> None:
     note_read(value)
+    operation = current_operation()
+    if operation is not None:
+        for identity in known_contents((value,)):
+            operation.use("read inside", identity)
 
 
 _FINALIZE = Step("pandas", "finalize")
@@ -344,6 +360,21 @@ def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **sai
         registry.assign(made, identity)
 
 
+class OpenedStore(Observed):
+    """``HDFStore(path)``: its file is looked at before it is opened, which changes the bytes of one
+    that may be written to, and makes one that was not there."""
+
+    __slots__ = ()
+
+    def __init__(self, *call: Any) -> None:
+        super().__init__(*call)
+        if self.parameters.get("mode") != "w":
+            places.read_from(self.operation, "path", self.parameters.get("path"))
+
+    def _place(self, name: str) -> Any:
+        return None
+
+
 def _workbook(parameters: Mapping[str, Any]) -> Any:
     """The path of ``to_excel``; None when it is an open ``ExcelWriter``."""
     target = parameters.get("excel_writer")
@@ -359,8 +390,9 @@ def _store(parameters: Mapping[str, Any]) -> Any:
 def _opened(parameters: Mapping[str, Any]) -> Any:
     """What an ``ExcelWriter`` or ``HDFStore`` writes to, when something was put into it."""
     writer = parameters["self"]
-    if registry.lookup(writer) is None:
-        return None
+    known = registry.lookup(writer)
+    if known is None or (hasattr(writer, "get_storer") and len(known.sources) < 2):
+        return None  # of a store, the first source is that it was opened
     path = getattr(writer, "_path", None) or getattr(writer, "path", None)
     if path is None and hasattr(writer, "_handles"):
         path = writer._handles.handle
@@ -381,7 +413,7 @@ def _bigquery_place(parameters: Mapping[str, Any]) -> str:
 
 def table() -> Iterable[Entry]:
     """Everything lies in modules that ``import pandas`` loads."""
-    for part in (_reads, _writes, _functions, _methods, _groups, _steps):
+    for part in (_reads, _writes, _functions, _methods, _groups, _steps, _labels.entries):
         yield from part()
 
 

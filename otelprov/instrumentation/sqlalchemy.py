@@ -31,9 +31,9 @@ RECORDS: Final = (
     "and asyncio, with the tables that it reads and writes, when its transaction is committed"
 )
 ODDITIES: Final = (
-    "The list that `all()`, `fetchall()` or `fetchmany()` of a result give is followed, and so is "
-    "that of `mappings()`; objects of the ORM, rows that are taken one by one, and a result that "
-    "is handed on as it is are not.",
+    "The list that `all()`, `fetchall()` or `fetchmany()` of a result give is followed, and so are "
+    "those of `mappings()` and `scalars()`; objects of the ORM, rows that are taken one by one, "
+    "and a result that is handed on as it is are not.",
     "A statement that names no table makes no operation, nor does one that asks the database for "
     "its catalogue.",
     "Events of all engines are listened to, so `Engine._has_events` is true. Who removes all "
@@ -81,6 +81,7 @@ def table() -> Iterable[Entry]:
     for owner, names in (
         ("Result", ("all", "fetchall", "fetchmany")),
         ("MappingResult", ("all", "fetchall", "fetchmany")),
+        ("ScalarResult", ("all", "fetchall", "fetchmany")),
     ):
         for name in names:
             yield step(f"engine.result.{owner}.{name}", around=_listing)
@@ -335,14 +336,14 @@ def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
 def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
     if type(rows) is not list or not rows or frame.f_globals.get("__name__") in INNER:
         return
-    for _number in range(4):
-        context = getattr(result, "context", None)
-        if context is not None:
-            identity = registry.lookup(context)
-            if identity is not None and identity.artifact is not None:
-                registry.fetched(rows, identity.artifact)
-            return
-        result = getattr(result, "_real_result", None) or getattr(result, "raw", None)
+    for _number in range(4):  # that of the ORM has a context of its own around the cursor's
+        inner = getattr(result, "_real_result", None) or getattr(result, "raw", None)
+        if inner is None:
+            break
+        result = inner
+    identity = registry.lookup(getattr(result, "context", None))
+    if identity is not None and identity.artifact is not None:
+        registry.fetched(rows, identity.artifact)
 
 
 def _call() -> Call:

@@ -81,6 +81,17 @@ class Lineage:
     """By artifact: the checks that looked at it and are not part of this, oldest first."""
 
 
+def as_seen(lineage: Lineage) -> dict[Edge, Artifact]:
+    """The artifact of each edge as the operation saw it: the same content may lie in two places."""
+    found: dict[Edge, Artifact] = {}
+    for one in lineage.operations:
+        for usage in one.used:
+            found.setdefault(Edge(usage.artifact.id, one.id, "used"), usage.artifact)
+        for usage in one.generated:
+            found.setdefault(Edge(one.id, usage.artifact.id, "generated"), usage.artifact)
+    return found
+
+
 @dataclass(slots=True)
 class Draft:
     """A lineage while it is put together."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import stat
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,6 +20,7 @@ from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.streams import local_path, plain, unwrapped
 
 PACKERS: Final = ("gzip", "bz2", "lzma")
 """Modules of the standard library whose files pack what is written to them."""
@@ -26,27 +28,12 @@ PACKERS: Final = ("gzip", "bz2", "lzma")
 
 def flush(place: Any) -> None:
     """Have what is still in the buffer of a plain open file written."""
-    file = _unwrapped(place)
-    if _plain(file) is not None and not file.closed:
+    file = unwrapped(place)
+    raw = plain(file)
+    if raw is None or file.closed or raw.closed:
+        return
+    if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):  # stdout is the program's own to flush
         file.flush()
-
-
-def _unwrapped(place: Any) -> Any:
-    """The file in what ``tempfile`` and ``codecs`` put around one."""
-    kind = type(place)
-    if (kind.__module__, kind.__name__) == ("tempfile", "_TemporaryFileWrapper"):
-        return place.file
-    if (kind.__module__, kind.__name__) == ("codecs", "StreamReaderWriter"):
-        return place.stream
-    return place
-
-
-def _plain(file: Any) -> io.FileIO | None:
-    """The file of this machine that an open file writes to as it is, with or without a buffer."""
-    below = file.buffer if isinstance(file, io.TextIOWrapper) else file
-    if isinstance(below, (io.BufferedWriter, io.BufferedRandom)):
-        below = below.raw
-    return below if isinstance(below, io.FileIO) else None
 
 
 # --- parts of a plain file ------------------------------------------------------------------------
@@ -56,13 +43,13 @@ _parts: Final[weakref.WeakKeyDictionary[io.FileIO, Artifact]] = weakref.WeakKeyD
 
 def before(place: Any) -> Artifact | None:
     """What an open file was after the last operation that wrote to it."""
-    file = _plain(_unwrapped(place))
+    file = plain(unwrapped(place))
     return _parts.get(file) if file is not None else None
 
 
 def after(place: Any, artifact: Source, operation: OpenOperation) -> None:
     """What an open file is, now that an operation has written to it."""
-    file = _plain(_unwrapped(place))
+    file = plain(unwrapped(place))
     if file is not None and isinstance(artifact, Artifact):
         made = with_(artifact, maker=operation.id)
         assert isinstance(made, Artifact)
@@ -90,13 +77,13 @@ def packer(place: Any) -> Any:
 
 
 def _file_of(stream: Any) -> str | None:
-    """The path of the file that a packing stream writes."""
-    name = getattr(stream, "filename", None) or getattr(stream, "name", None)
-    name = name or getattr(getattr(stream, "_fp", None), "name", None)
-    if isinstance(name, (str, bytes, os.PathLike)):
-        path = os.path.abspath(os.fsdecode(name))
-        return path if os.path.isfile(path) else None
-    return None
+    """The path of the file that a packing stream writes.
+
+    Asked of the file below: a name that the stream has itself may be another, and to ask a gzip
+    file for its ``filename`` warns.
+    """
+    below = getattr(stream, "fileobj", None) or getattr(stream, "_fp", None)
+    return local_path(below or getattr(stream, "fp", None))  # of gzip, of bz2 and lzma, of a zip
 
 
 def _is_closed(stream: Any) -> bool:

@@ -120,7 +120,26 @@ def can_be_known(value: object) -> bool:
     kind, behind = _classify(value)
     if kind is not None or behind is not None or isinstance(value, tuple):
         return True
-    return type(value) is list and bool(value) and data_kind(value[0]) is not None
+    of: Any = type(value)
+    if of in PLAIN:
+        return False
+    if of is list:
+        return bool(value) and data_kind(value[0]) is not None  # type: ignore[index]
+    try:
+        return _is_labels(of)
+    except TypeError:  # as in _classify
+        return False
+
+
+_LABELS = ("pandas", "Index")
+
+
+@lru_cache(maxsize=1024)
+def _is_labels(kind: Any) -> bool:
+    """Whether a class is that of an index of pandas: no data of its own, but taken from a table."""
+    return any(
+        (base.__module__.partition(".")[0], base.__name__) == _LABELS for base in kind.__mro__
+    )
 
 
 def is_lazy(value: object) -> bool:

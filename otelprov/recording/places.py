@@ -28,7 +28,7 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import archive_of, resolve, stream_behind
+from otelprov.recording.streams import archive_of, resolve, stream_behind, unwrapped
 
 STILL = 2_000_000_000
 """Nanoseconds since a file was written."""
@@ -90,7 +90,7 @@ def read_from(
             part = Reading(partial="a member of it was read", succeeded=how.succeeded)
             read += read_from(operation, role, archive, part)
             continue
-        identity = registry.lookup(item) or registry.lookup(stream_behind(item))
+        identity = registry.lookup(item) or registry.lookup(stream_behind(unwrapped(item)))
         if identity is not None:
             operation.use(role, identity)
             continue
@@ -136,8 +136,10 @@ def written_to(
         operation, role, stream, _part, lambda one, path: _put(one, role, path, None)
     ):
         return None
+    place = unwrapped(place)
     if isinstance(place, io.TextIOWrapper) and isinstance(stream_behind(place), io.BytesIO):
         place.flush()  # into memory
+    handles.flush(place)  # what is still in the buffer of an open file is part of what was written
     found = resolve(place, how.filesystem)
     if isinstance(found, Artifact):
         stored = stores.wrote(found, operation.begun)
@@ -148,7 +150,6 @@ def written_to(
             # An open file of fsspec's is stored when it is closed: that comes from this.
             registry.assign(stream, Identity((with_(found, maker=operation.id),)))
         return stored[0]
-    handles.flush(place)  # what is still in the buffer of an open file is part of what was written
     earlier = handles.before(place)
     added = None
     if how.partial or earlier is not None or stat.S_ISDIR(_mode(found)):

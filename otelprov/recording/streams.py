@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from otelprov.artifacts import evidence, identify, identify_location
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import without_credentials
+from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact
 from otelprov.recording.versioned import Versioned
 
@@ -46,8 +48,31 @@ def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
         name = os.fspath(place)
         if isinstance(name, str) and not is_url(name):
             return _in_filesystem(filesystem, name)
+    place = unwrapped(place)
     path = local_path(place)
     return _stream(place) if path is None else path
+
+
+def unwrapped(place: Any) -> Any:
+    """The file in what ``tempfile`` and ``codecs`` put around one."""
+    kind = type(place)
+    if kind.__module__ == "tempfile":
+        if kind.__name__ == "_TemporaryFileWrapper":
+            return place.file
+        if kind.__name__ == "SpooledTemporaryFile":
+            return place._file
+    elif (kind.__module__, kind.__name__) == ("codecs", "StreamReaderWriter"):
+        return place.stream
+    return place
+
+
+def plain(file: Any) -> io.FileIO | None:
+    """The file of this machine that an open file reads or writes as it is, with or without a
+    buffer."""
+    below = file.buffer if isinstance(file, io.TextIOWrapper) else file
+    if isinstance(below, (io.BufferedReader, io.BufferedWriter, io.BufferedRandom)):
+        below = below.raw
+    return below if isinstance(below, io.FileIO) else None
 
 
 def stream_behind(place: Any) -> object:
@@ -128,6 +153,8 @@ def _path_of_open(place: Any) -> str | None:
         name = place.name
         if isinstance(name, bytes):
             name = os.fsdecode(name)
+        if isinstance(name, int):  # os.fdopen; the kernel says " (deleted)" where it is gone
+            name = os.readlink(f"/proc/self/fd/{name}")
         if not isinstance(name, str):
             return None
         raw = getattr(getattr(place, "buffer", place), "raw", place)
@@ -182,6 +209,9 @@ def _stream(place: Any) -> Artifact:
         )
     while isinstance(place, io.TextIOWrapper):
         place = place.buffer
+    file = plain(place)
+    if file is not None and (data := _nowhere(file)) is not None:
+        return identify(data)
     if type(place) in (io.BytesIO, io.StringIO) and not place.closed:
         return identify(place)
     system, path = getattr(place, "fs", None), getattr(place, "path", None)
@@ -197,6 +227,21 @@ def _stream(place: Any) -> Artifact:
     return Artifact(
         unidentified(), "stream", what, coverage="none", reason="an open stream without a name"
     )
+
+
+def _nowhere(file: io.FileIO) -> bytes | None:
+    """What a small file holds that has no name (any more), such as one of ``TemporaryFile``."""
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > SMALL:
+            return None
+        descriptor = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY)
+    except (OSError, ValueError) as error:  # closed, or not on Linux
+        if is_of_the_program(error):
+            raise
+        return None
+    with open(descriptor, "rb") as again:
+        return again.read()
 
 
 def _fsspec(place: Any, system: Any, path: str) -> Artifact:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, Final
 
-from otelprov.lineage.graph import Gap, Lineage
+from otelprov.lineage.graph import Gap, Lineage, as_seen
 from otelprov.model import Artifact, Check, Operation, ParameterValue
 from otelprov.render.words import iso
 
@@ -27,13 +27,19 @@ def dump(content: Any) -> str:
 
 def to_dict(lineage: Lineage) -> dict[str, Any]:
     """The same as Python objects."""
+    uris, seen = {one.id: one.uri for one in lineage.artifacts}, as_seen(lineage)
     return {
         "schema": SCHEMA,
         "target": lineage.target,
         "artifacts": [_artifact(one) for one in lineage.artifacts],
         "operations": [operation_dict(one) for one in lineage.operations],
         "edges": [
-            {"from": edge.source, "to": edge.target, "relation": edge.relation}
+            {
+                "from": edge.source,
+                "to": edge.target,
+                "relation": edge.relation,
+                **_elsewhere(seen.get(edge), uris),
+            }
             for edge in lineage.edges
         ],
         "gaps": [_gap(one) for one in lineage.gaps],
@@ -43,6 +49,13 @@ def to_dict(lineage: Lineage) -> dict[str, Any]:
             for one in several
         ],
     }
+
+
+def _elsewhere(seen: Artifact | None, uris: dict[str, str | None]) -> dict[str, str]:
+    """The place of an artifact at an edge, where it is another than the artifact names."""
+    if seen is None or not seen.uri or seen.uri == uris.get(seen.id):
+        return {}
+    return {"uri": seen.uri}
 
 
 def _artifact(artifact: Artifact) -> dict[str, Any]:

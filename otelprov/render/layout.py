@@ -34,6 +34,8 @@ class Row:
     gutter: str
     kind: RowKind
     id: str
+    maker: str = ""
+    """Of an artifact: the operation that made it that time; empty where none is known."""
     folded: tuple[str, ...] = ()
     """The operations that this row stands for, in the order of rows, when there are several."""
 
@@ -230,9 +232,9 @@ class _Layout:
         """A chain from one node on; its first row has another gutter than the others."""
         gutter = first
 
-        def row(kind: RowKind, id_: str) -> None:
+        def row(kind: RowKind, id_: str, maker: str | None = None) -> None:
             nonlocal gutter
-            self.rows.append(Row(gutter, kind, id_))
+            self.rows.append(Row(gutter, kind, id_, maker or ""))
             gutter = rest
 
         while True:
@@ -244,7 +246,7 @@ class _Layout:
             if operation is not None and operation.run and operation.run != run:
                 run = operation.run
                 row("run", run)
-            row("operation" if operation else "artifact", node.id)
+            row("operation" if operation else "artifact", node.id, node.maker)
             self.placed.add(node)
             references, children = self._children(node)
             if not children and len(references) == 1:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from otelprov.lineage.graph import Gap, Lineage, left_out
+from otelprov.lineage.graph import Edge, Gap, Lineage, as_seen, left_out
 from otelprov.model import Artifact, Operation
 from otelprov.render import words
 from otelprov.render.folds import fold, summary
@@ -47,6 +48,12 @@ class _Tree:
         self.layout: Layout = layout(lineage)
         self.artifacts = {one.id: one for one in lineage.artifacts}
         self.operations = {one.id: one for one in lineage.operations}
+        uris = {one.id: one.uri for one in lineage.artifacts}
+        self.elsewhere: dict[str, list[tuple[Edge, Artifact]]] = {}
+        """What was seen at another place than the artifact's own."""
+        for edge, seen in as_seen(lineage).items():
+            if seen.uri and seen.uri != uris.get(seen.id):
+                self.elsewhere.setdefault(seen.id, []).append((edge, seen))
         self.gaps = {gap.place for gap in lineage.gaps}
         self.rows = fold(self.layout.rows, self.operations, self._stands_out)
 
@@ -65,7 +72,7 @@ class _Tree:
 
         line = Text(row.gutter, style="bright_black")
         if row.kind == "artifact":
-            line.append_text(self._artifact(self.artifacts[row.id], self.width - len(row.gutter)))
+            line.append_text(self._artifact(self._there(row), self.width - len(row.gutter)))
         elif row.kind == "operation":
             line.append_text(self._operation(self._shown(row), self.width - len(row.gutter)))
         elif row.kind == "run":
@@ -80,6 +87,18 @@ class _Tree:
             line.append(f"┄ {shared}:{name}", style="bright_black")
         line.truncate(self.width, overflow="ellipsis")
         return line
+
+    def _there(self, row: Row) -> Artifact:
+        """The artifact of a row, in the place where its maker left it, or its user found it."""
+        artifact, makers = self.artifacts[row.id], self.lineage.makers
+        for edge, seen in self.elsewhere.get(row.id, ()):
+            if edge.relation == "generated":
+                fits = edge.source == row.maker
+            else:
+                fits = not row.maker and (edge.target, row.id) not in makers
+            if fits:
+                return replace(artifact, name=seen.name, uri=seen.uri)
+        return artifact
 
     def _artifact(self, artifact: Artifact, width: int) -> Text:
         from rich.cells import cell_len

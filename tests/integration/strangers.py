@@ -54,11 +54,21 @@ class Recording:
     def roots(self, target: str) -> set[str]:
         """The raw data that a file goes back to; ``?`` is what was not seen to be made."""
         found = self._lineage(target)
-        made = {edge["to"] for edge in found["edges"] if edge["relation"] == "generated"}
-        return {
+        places = {one["id"]: one["uri"] for one in found["artifacts"]}
+        generated = [edge for edge in found["edges"] if edge["relation"] == "generated"]
+        made = {(edge["to"], edge.get("uri", places[edge["to"]])) for edge in generated}
+        known = {id_ for id_, _ in made}
+        copies = {(edge["to"], edge["from"]) for edge in generated}
+        copied = {  # a raw file of which a copy has the same id
+            self._place_of(edge.get("uri", places[edge["from"]])) or "?"
+            for edge in found["edges"]
+            if (edge["from"], edge["to"]) in copies
+            and (edge["from"], edge.get("uri", places[edge["from"]])) not in made
+        }
+        return copied | {
             self._place_of(one["uri"]) or one["name"] or "?"
             for one in found["artifacts"]
-            if one["id"] not in made
+            if one["id"] not in known
         }
 
     def columns(self, target: str) -> set[str]:

@@ -9,6 +9,9 @@ from pathlib import Path
 import programs
 import pytest
 import strangers
+from click.testing import CliRunner
+
+from otelprov.cli import main
 
 WRITES = """
     import bz2, codecs, gzip, lzma, os, shutil, tempfile, zipfile
@@ -127,6 +130,8 @@ PUBLISH = """
     for name in ("first", "second"):
         pd.read_csv(f"{name}.csv").drop_duplicates().to_csv(f"out/{name}.csv")
     shutil.copytree("out", "published")
+    shutil.copy("first.csv", "staged.csv")
+    pd.read_csv("staged.csv").to_json("staged.json")
     pd.read_csv("published/first.csv").to_json("first.json")
     both = [pd.read_csv(f"published/{name}.csv") for name in ("first", "second")]
     pd.concat(both, ignore_index=True).to_json("both.json")
@@ -142,6 +147,15 @@ def test_a_file_that_was_copied_with_others_does_not_come_from_these(tmp_path: P
     assert recording.roots("first.json") == {"first.csv"}
     assert recording.roots("published/second.csv") == {"second.csv"}
     assert recording.roots("both.json") == {"first.csv", "second.csv"}
+    assert recording.roots("staged.json") == {"first.csv"}
+    arguments = ["lineage", str(directory / "staged.json")]
+    tree = CliRunner().invoke(main, arguments, env={"OTELPROV_JOURNAL": str(recording.journal)})
+    copied = [line for line in tree.stdout.splitlines() if line.startswith("◆")]
+    assert [Path(line.split()[1]).name for line in copied] == [
+        "staged.json",
+        "staged.csv",
+        "first.csv",
+    ]
 
 
 ARCHIVES = """
@@ -211,3 +225,50 @@ def test_files_that_are_opened_through_pathlib_and_gzip_are_recorded_where_that_
     (directory / "first.csv").write_text(FILES["first.csv"])
     recording = strangers.record(directory, OPENED, OTELPROV_RECORD_OPEN="on")
     assert recording.graph() == strangers.drawn(OPENINGS)
+
+
+DESCRIPTORS = """
+    import gzip, os, tempfile
+    import pandas as pd
+    first = pd.read_csv("first.csv").drop_duplicates()
+    descriptor, temporary = tempfile.mkstemp(dir=".")
+    with os.fdopen(descriptor, "wb") as file:
+        first.to_parquet(file)  # @parquet
+    os.replace(temporary, "first.parquet")
+    descriptor = os.open("packed.csv.gz", os.O_WRONLY | os.O_CREAT, 0o644)
+    with os.fdopen(descriptor, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb") as file:
+        first.to_csv(file)  # @packed
+    with os.fdopen(os.open("second.csv", os.O_RDONLY)) as file:
+        second = pd.read_csv(file)  # @second
+    with tempfile.TemporaryFile("w+") as file:
+        second.to_csv(file)  # @nowhere
+        file.seek(0)
+        pd.read_csv(file).to_json("nowhere.json")  # @nowhere
+    with tempfile.SpooledTemporaryFile(mode="w+") as file:
+        second.to_csv(file, sep=";")  # @spooled
+        file.seek(0)
+        pd.read_csv(file, sep=";").to_json("spooled.json")  # @spooled
+"""
+UNPACKS = """
+    import pandas as pd
+    pd.read_parquet("first.parquet").to_json("first.json")
+    pd.read_csv("packed.csv.gz").to_json("packed.json")
+"""
+
+
+def test_a_file_that_is_opened_by_its_descriptor_is_known_by_its_place_or_its_bytes(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, DESCRIPTORS, UNPACKS)
+    found = recording.graph()
+    assert "pandas.to_csv@packed: pandas.drop_duplicates -> packed.csv.gz" in found
+    assert "pandas.read_csv@second: second.csv -> return" in found
+    for name in ("nowhere", "spooled"):
+        assert f"pandas.read_csv@{name}: pandas.to_csv@{name} -> return" in found
+        assert recording.roots(f"{name}.json") == {"second.csv"}
+    for name in ("first", "packed"):
+        assert recording.roots(f"{name}.json") == {"first.csv"}

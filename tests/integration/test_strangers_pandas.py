@@ -88,3 +88,76 @@ def test_columns_that_are_set_together_or_by_an_expression_are_followed(tmp_path
         "u": {"a.csv#a", "a.csv#b", "b.csv#c"},
         "v": {"a.csv#a", "a.csv#b", "b.csv#c"},
     }
+
+
+LABELS = """
+    import pandas as pd
+    a = pd.read_csv("a.csv").set_index("k")  # @a
+    b = pd.read_csv("b.csv").set_index("k")  # @b
+    a.loc[b.index].to_csv("loc.csv")  # @loc
+    a.loc[b.index, "v"].to_csv("column.csv")  # @column
+    a["v"].reindex(b.index.unique()).to_csv("reindex.csv")  # @reindex
+    a[a.index.isin(b.index)].to_csv("isin.csv")  # @isin
+    a.drop(b[b["w"] > 10].index).to_csv("drop.csv")  # @drop
+    a.loc[a.index.difference(b.index)].to_csv("rest.csv")  # @rest
+    pd.DataFrame({"id": b.index, "v": 0}).to_csv("ids.csv")  # @ids
+    a[b.columns.intersection(a.columns)].to_csv("names.csv")  # @names
+"""
+LABELLED = """
+    pandas.read_csv@a: a.csv -> return
+    pandas.set_index@a: pandas.read_csv@a -> return
+    pandas.read_csv@b: b.csv -> return
+    pandas.set_index@b: pandas.read_csv@b -> return
+    pandas.loc@loc: pandas.set_index@a, pandas.set_index@b -> return
+    pandas.to_csv@loc: pandas.loc@loc -> loc.csv
+    pandas.to_csv@column: pandas.set_index@a, pandas.set_index@b -> column.csv
+    pandas.reindex@reindex: pandas.set_index@a, pandas.set_index@b -> return
+    pandas.to_csv@reindex: pandas.reindex@reindex -> reindex.csv
+    pandas.getitem@isin: pandas.set_index@a, pandas.set_index@b -> return
+    pandas.to_csv@isin: pandas.getitem@isin -> isin.csv
+    pandas.getitem@drop: pandas.set_index@b -> return
+    pandas.drop@drop: pandas.set_index@a, pandas.getitem@drop -> return
+    pandas.to_csv@drop: pandas.drop@drop -> drop.csv
+    pandas.loc@rest: pandas.set_index@a, pandas.set_index@b -> return
+    pandas.to_csv@rest: pandas.loc@rest -> rest.csv
+    pandas.to_csv@ids: pandas.set_index@b -> ids.csv
+    pandas.to_csv@names: pandas.set_index@a -> names.csv
+"""
+
+
+def test_rows_that_are_chosen_by_the_labels_of_another_table_come_from_that_too(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("k,v,g\n1,1.5,x\n2,2.5,y\n3,3.5,x\n")
+    (directory / "b.csv").write_text("k,w\n1,10\n3,30\n")
+    recording = strangers.record(directory, LABELS)
+    assert recording.graph() == strangers.drawn(LABELLED)
+
+
+STORE = """
+    import pandas as pd
+    with pd.HDFStore("store.h5") as store:
+        store["a"] = pd.read_csv("a.csv")  # @a
+        store.append("b", pd.read_csv("b.csv"))  # @b
+"""
+FROM_STORE = """
+    import pandas as pd
+    with pd.HDFStore("store.h5") as store:
+        store["a"].query("v > 2").to_json("a.json")
+        store.b.query("w > 10").to_json("b.json")
+"""
+
+
+def test_tables_that_are_set_in_a_store_of_hdf_go_back_to_what_they_were_read_from(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("tables")
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("k,v\n1,1.50\n2,2.50\n")
+    (directory / "b.csv").write_text("k,w\n1,10.0\n3,30.0\n")
+    recording = strangers.record(directory, STORE, FROM_STORE, PYTHONWARNINGS="ignore")
+    for name in ("a.json", "b.json"):
+        assert recording.roots(name) == {"a.csv", "b.csv"}

@@ -278,8 +278,10 @@ class Resolver:
             if not (isinstance(one, Table) and one.uri in self.written)
         )
 
-    def read(self, name: Name, *, whole: bool = False, depth: int = 0) -> Reads:
-        """What a name stands for."""
+    def read(
+        self, name: Name, *, whole: bool = False, depth: int = 0, home: Name | None = None
+    ) -> Reads:
+        """What a name stands for; ``home`` is the database and schema of the view that has it."""
         if not name:
             return ()
         key = name[-1].lower()
@@ -288,11 +290,11 @@ class Resolver:
             if found is not None:
                 return found
         names = self.names
-        for full in self._candidates(name, names):
+        for full in self._candidates(name, names, home):
             if full in self.connection.database.views:
                 return self.connection.database.views[full]
             if full in names.views:
-                return self._view(names.views[full], depth)
+                return self._view(names.views[full], depth, full[:2])
             if full in names.tables:
                 return (self._table(names.tables[full], names),)
         if len(name) == 1:
@@ -322,18 +324,18 @@ class Resolver:
             return (temporary,)
         return self._statement(temporary, depth) if temporary is not None else None
 
-    def _view(self, view: str | Statement, depth: int) -> Reads:
+    def _view(self, view: str | Statement, depth: int, home: Name) -> Reads:
         found = (view,) if isinstance(view, Statement) else statements(view)
-        return self._statement(found[-1], depth) if found else ()
+        return self._statement(found[-1], depth, home) if found else ()
 
-    def _statement(self, view: Statement, depth: int) -> Reads:
+    def _statement(self, view: Statement, depth: int, home: Name | None = None) -> Reads:
         if depth > MAX_VIEWS:
             return (Unknown("views that read views"),)
         if view.unknown or not view.is_view:
             return (Unknown("the statement of a view could not be read"),)
         return merged(
             *(self._files(one, view) for one in view.files),
-            *(self.read(name, depth=depth + 1) for name in view.reads),
+            *(self.read(name, depth=depth + 1, home=home) for name in view.reads),
         )
 
     def of(self, value: Any, name: str) -> Reads:
@@ -343,9 +345,11 @@ class Resolver:
             return plan.reads  # type: ignore[no-any-return]
         return (Held(value, name),)
 
-    def _candidates(self, name: Name, names: Names) -> Iterator[Name]:
+    def _candidates(self, name: Name, names: Names, home: Name | None = None) -> Iterator[Name]:
         """The full names that a name may stand for, in DuckDB's order, in lower case."""
         parts = tuple(part.lower() for part in name)
+        if home is not None and len(parts) < 3:
+            yield (*home[: 3 - len(parts)], *parts)
         database, schema = self._stands(names)
         if len(parts) == 3:
             yield parts

@@ -174,3 +174,86 @@ def test_a_table_that_takes_the_place_of_another_keeps_its_own_story(
     for name in ("duckdb.csv", "sqlite.csv"):
         assert recording.roots(name) == {"b.csv"}
         assert recording.columns(f"{name}#w") == {"b.csv#v"}
+
+
+SESSION = """
+    import pandas as pd
+    from sqlalchemy import create_engine, func, select
+    from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+    class Base(DeclarativeBase): ...
+    class Order(Base):
+        __tablename__ = "orders"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        amount: Mapped[float]
+    engine = create_engine("sqlite:///shop.db")
+    with Session(engine) as session:
+        Base.metadata.create_all(session.connection())  # @create
+        session.add_all([Order(id=1, amount=2.5), Order(id=2, amount=1.5)])
+        session.commit()  # @commit
+        rows = session.execute(select(Order.id, func.sum(Order.amount)).group_by(Order.id)).all()  # @rows
+        keys = session.scalars(select(Order.id).where(Order.amount > 2)).all()  # @keys
+    pd.DataFrame(rows).to_csv("rows.csv")  # @csv
+    other = pd.read_csv("orders.csv")  # @other
+    other[other["id"].isin(keys)].to_csv("isin.csv")  # @isin
+    other.query("id in @keys").to_csv("query.csv")  # @query
+    other[other["id"].isin([1])].to_csv("equal.csv")  # @equal
+"""  # noqa: E501
+SESSION_DRAWN = """
+    sqlalchemy.execute@create: -> #orders
+    sqlalchemy.execute@commit: #orders -> #orders
+    sqlalchemy.execute@rows: #orders -> return
+    sqlalchemy.execute@keys: #orders -> return
+    pandas.to_csv@csv: sqlalchemy.execute@rows -> rows.csv
+    pandas.read_csv@other: orders.csv -> return
+    pandas.getitem@isin: pandas.read_csv@other, sqlalchemy.execute@keys -> return
+    pandas.to_csv@isin: pandas.getitem@isin -> isin.csv
+    pandas.query@query: pandas.read_csv@other, sqlalchemy.execute@keys -> return
+    pandas.to_csv@query: pandas.query@query -> query.csv
+    pandas.getitem@equal: pandas.read_csv@other -> return
+    pandas.to_csv@equal: pandas.getitem@equal -> equal.csv
+"""
+
+
+def test_rows_and_values_that_a_session_gives_are_followed(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "orders.csv").write_text("id,amount\n1,2.50\n2,1.50\n")
+    recording = strangers.record(directory, SESSION)
+    assert recording.graph() == strangers.drawn(SESSION_DRAWN)
+
+
+WAREHOUSE = """
+    import duckdb
+    with duckdb.connect("warehouse.duckdb") as connection:
+        connection.execute("CREATE SCHEMA mart")
+        connection.execute("CREATE TABLE raw AS FROM 'a.csv'")  # @raw
+        connection.execute("CREATE TABLE mart.rates AS FROM 'b.csv'")  # @rates
+        connection.execute("CREATE VIEW known AS SELECT id, v FROM raw WHERE v > 0")
+        connection.execute("CREATE VIEW mart.seen AS FROM main.known JOIN rates USING (id)")
+"""
+ATTACHED = """
+    import duckdb
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE raw AS SELECT 0 AS id")  # @other
+    connection.execute("ATTACH 'warehouse.duckdb' AS w (READ_ONLY); ATTACH 'mine.duckdb' AS mine")
+    connection.execute("CREATE TABLE mine.best AS SELECT * FROM w.mart.seen")  # @best
+    connection.sql("FROM mine.best WHERE id > 0").df().to_csv("best.csv", sep=";")  # @csv
+"""
+ATTACHED_DRAWN = """
+    duckdb.execute@raw: a.csv -> #main.raw
+    duckdb.execute@rates: b.csv -> #mart.rates
+    duckdb.execute@other: -> #main.raw
+    duckdb.execute@best: #main.raw, #mart.rates -> #main.best
+    duckdb.df@csv: #main.best -> return
+    pandas.to_csv@csv: duckdb.df@csv -> best.csv
+"""
+
+
+def test_a_view_of_an_attached_database_reads_the_tables_of_that_database(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,v\n1,2.5\n")
+    (directory / "b.csv").write_text("id,w\n1,3.5\n")
+    recording = strangers.record(directory, WAREHOUSE, ATTACHED)
+    assert recording.graph() == strangers.drawn(ATTACHED_DRAWN)
+    assert recording.roots("best.csv") == {"a.csv", "b.csv"}

@@ -83,7 +83,7 @@ def test_the_documentation_names_every_key_and_no_other(lineage: Lineage) -> Non
         ("Artifacts", content["artifacts"][0]),
         ("Operations", content["operations"][0]),
         ("Code", content["operations"][0]["code"]),
-        ("Edges", content["edges"][0]),
+        ("Edges", {**content["edges"][0], "uri": ""}),  # only where it is another place
         ("Gaps", {"artifact": "", "operation": "", "reason": ""}),
     ):
         section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]

@@ -1,0 +1,82 @@
+"""The labels of rows of pandas' tables: what ``df.index`` gives comes from that table.
+
+``df.drop(df[mask].index)`` and ``a.loc[b.index]`` choose rows by another table, of which often
+nothing is left but its labels. ``df.columns`` is not looked at: names of columns are no data.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any, Final
+
+from otelprov.artifacts import digest_value
+from otelprov.artifacts.registry import Step, derive, registry
+from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._table import Entry, Packing, each, step
+from otelprov.recording import faults
+from otelprov.recording.run import run
+
+_INDEX: Final = Step("pandas", "index")
+_METHODS: Final = (
+    "intersection union difference symmetric_difference append unique drop drop_duplicates delete "
+    "insert map isin to_series to_frame get_level_values sort_values astype take duplicated "
+    "__getitem__"
+).split()
+_CLASSES: Final = (
+    "core.indexes.base.Index",
+    "core.indexes.range.RangeIndex",
+    "core.indexes.multi.MultiIndex",
+    "core.indexes.datetimelike.DatetimeIndexOpsMixin",
+    "core.indexes.datetimelike.DatetimeTimedeltaMixin",
+)
+
+
+def entries() -> Iterable[Entry]:
+    """What gives labels, and what makes others of them."""
+    packing = Packing(_take_out, _put_in)
+    yield from each(step("index", around=_taken, packing=packing), "DataFrame", "Series")
+    for name in _METHODS:
+        yield from each(step(name), *_CLASSES)
+
+
+def _take_out(original: Any) -> Callable[..., Any] | None:
+    """How ``AxisProperty``, which is C, gives the labels; None where it is something else."""
+    if type(original).__name__ != "AxisProperty":
+        return None
+    function: Callable[..., Any] = original.__get__
+    return function
+
+
+def _put_in(function: Callable[..., Any], original: Any) -> property:
+    return property(function, original.__set__, None, original.__doc__)
+
+
+def _taken(original: Callable[..., Any]) -> Callable[..., Any]:
+    # pandas itself asks for them some ten times in a call: no more here than it takes.
+    def wrapper(self):  # type: ignore[no-untyped-def]
+        try:
+            labels = original(self)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active:
+            try:
+                _labelled(sys._getframe(1), self, labels)
+            except Exception as fault:
+                faults.tell("where the labels of rows come from is not known", fault)
+        return labels
+
+    return wrapper
+
+
+def _labelled(frame: FrameType, table: Any, labels: Any) -> None:
+    if is_internal(frame):
+        return
+    identity = registry.lookup(table)
+    if identity is not None:
+        found = derive(_INDEX, [identity], digest_value([[], {}]))
+        if found is not None:
+            registry.assign(labels, found)

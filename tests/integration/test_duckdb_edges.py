@@ -245,6 +245,24 @@ def test_relations_that_write(here: Path, spans: Spans) -> None:
     assert steps[5] == step("append", "unknown main.t", "main.t")
 
 
+def test_what_a_function_of_the_module_writes_of_a_frame_comes_from_it(
+    here: Path, spans: Spans
+) -> None:
+    frame = pd.read_csv("a.csv")
+    duckdb.write_csv(frame, "written.csv", sep=";")
+    assert graph(spans.all(), frame=frame) == [step("write_csv", "frame", "written.csv")]
+
+
+@pytest.mark.skipif(VERSION < 2, reason="relations have group_by from 2.0 on")
+def test_groups_of_a_relation_read_what_it_reads(here: Path, spans: Spans) -> None:
+    con = duckdb.connect()
+    total = duckdb.FunctionExpression("sum", duckdb.ColumnExpression("v")).alias("total")
+    groups = con.read_csv("a.csv").group_by("k")
+    assert graph(spans.all()) == []
+    sums = groups.agg(total).filter("total > 10").df()
+    assert graph(spans.all(), sums=sums) == [step("df", "a.csv", "sums")]
+
+
 def test_views_read_when_they_are_read(here: Path, spans: Spans) -> None:
     frame = pd.read_csv("a.csv")
     con = duckdb.connect()

@@ -137,6 +137,21 @@ def stepping(name: str) -> Callable[[Any], Any]:
     return partial(in_place, before=before, name=name)
 
 
+def grouping(original: Any) -> Any:
+    """``group_by`` of 2.0: its keys, until ``agg`` makes a relation of them again."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        plan = _plan(arguments[0])
+        resolver = Resolver(plan.connection, plan.handle, frame)
+        keys = (_inside(value, resolver) for value in arguments[1:])
+        kept = plan.then(plan.reads, *keys)
+        return Followed(lambda result: plans.keep(result, kept))
+
+    return in_place(original, before=before, name="group_by")
+
+
 def _keep_step(relation: Any, plan: Plan) -> None:
     if is_relation(relation):
         plans.keep(relation, plan)
@@ -241,6 +256,21 @@ def writing_file(name: str) -> Callable[[Any], Any]:
         return Running(frame, work, Resolver(plan.connection, plan.handle, frame))
 
     return partial(in_place, before=before, name=name)
+
+
+def writing_frame(original: Any) -> Any:
+    """``duckdb.write_csv(df, file)``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes("duckdb.write_csv"):
+            return None
+        resolver = resolver_of(arguments, keywords, frame, method=False)
+        data, path = (argument(arguments, keywords, *one) for one in (("df", 0), ("filename", 1)))
+        work = Work("write_csv", "write", resolver.of(data, "df"), "", "COPY")
+        work.outputs.append(path)
+        return Running(frame, work, resolver)
+
+    return in_place(original, before=before, name="write_csv")
 
 
 def writing_table(name: str) -> Callable[[Any], Any]:

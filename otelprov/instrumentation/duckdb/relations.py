@@ -92,10 +92,12 @@ def over_object(name: str) -> Callable[[Any], Any]:
             return None
         value = keywords.get("df", arguments[0] if arguments else None)
         resolver = resolver_of(arguments, keywords, frame, method=False)
-        inside = [_inside(one, resolver) for one in (*arguments[1:], *keywords.values())]
-        found = merged(resolver.of(value, "df"), *inside)
+        found = resolver.of(value, "df")
         if name == "query_df":
             found = merged(found, _queried(arguments[1:], keywords, resolver, found)[1])
+        else:
+            values = (*arguments[1:], *keywords.values())
+            found = merged(found, *(_inside(one, resolver) for one in values))
         return Followed(lambda result: keep(result, found, resolver))
 
     return partial(in_place, before=before, name=name)

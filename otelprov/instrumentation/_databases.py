@@ -163,8 +163,8 @@ def sqlite_path(name: str | None) -> str | None:
 
 def place_of_driver(driver: Any) -> Place | None:
     """Of a connection of psycopg's, by what libpq knows of it."""
-    info = getattr(driver, "info", None)
-    if info is None or not hasattr(info, "dbname"):
+    info: Any = getattr(driver, "info", None)
+    if not isinstance(getattr(info, "dbname", None), str):  # another driver, or a mock in a test
         return None
     return server_place("postgresql", info.host, info.port, info.dbname)
 

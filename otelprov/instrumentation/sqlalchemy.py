@@ -143,10 +143,12 @@ def _state(connection: Any) -> _State | None:
 def _existing(connection: Any) -> _State | None:
     """The same, where something is known already."""
     try:
-        pooled = connection.connection
-    except Exception:  # it is closed or invalid
+        kept = connection.connection.info
+    except Exception as error:  # it is closed or invalid, or still being set up and keeps nothing
+        if faults.is_of_the_program(error):
+            raise
         return None
-    found = pooled.info.get(_KEY)
+    found = kept.get(_KEY)
     return found if isinstance(found, _State) else None
 
 
@@ -174,7 +176,7 @@ def _still_open(connection: Any) -> bool:
     if isinstance(inside, bool):  # sqlite3, aiosqlite
         return inside
     status = getattr(getattr(driver, "info", None), "transaction_status", None)
-    if status is not None:  # psycopg
+    if isinstance(status, int):  # psycopg
         return int(status) != 0
     return getattr(pooled.dbapi_connection, "autocommit", False) is not True
 

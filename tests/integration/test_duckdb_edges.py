@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -245,6 +246,24 @@ def test_relations_that_write(here: Path, spans: Spans) -> None:
     assert steps[5] == step("append", "unknown main.t", "main.t")
 
 
+def test_what_a_function_of_the_module_writes_of_a_frame_comes_from_it(
+    here: Path, spans: Spans
+) -> None:
+    frame = pd.read_csv("a.csv")
+    duckdb.write_csv(frame, "written.csv", sep=";")
+    assert graph(spans.all(), frame=frame) == [step("write_csv", "frame", "written.csv")]
+
+
+@pytest.mark.skipif(VERSION < 2, reason="relations have group_by from 2.0 on")
+def test_groups_of_a_relation_read_what_it_reads(here: Path, spans: Spans) -> None:
+    con = duckdb.connect()
+    total = duckdb.FunctionExpression("sum", duckdb.ColumnExpression("v")).alias("total")
+    groups = con.read_csv("a.csv").group_by("k")
+    assert graph(spans.all()) == []
+    sums = groups.agg(total).filter("total > 10").df()
+    assert graph(spans.all(), sums=sums) == [step("df", "a.csv", "sums")]
+
+
 def test_views_read_when_they_are_read(here: Path, spans: Spans) -> None:
     frame = pd.read_csv("a.csv")
     con = duckdb.connect()
@@ -464,6 +483,19 @@ def test_the_module_has_a_connection_of_its_own(here: Path, spans: Spans) -> Non
         ("duckdb.fetchall", frozenset({"b.csv"})),
         ("duckdb.fetchall", frozenset({"frame"})),
     ]
+
+
+def test_a_query_of_a_frame_by_a_name_of_its_own_reads_the_frame(here: Path, spans: Spans) -> None:
+    frame = pd.read_csv("a.csv")
+    rows = duckdb.query_df(frame, "named", "SELECT k FROM named WHERE v > 10").df()
+    assert graph(spans.all(), frame=frame, rows=rows) == [step("df", "frame", "rows")]
+
+
+def test_an_array_of_a_few_values_is_read_by_its_content(here: Path, spans: Spans) -> None:
+    few = np.arange(3)
+    con = duckdb.connect()
+    rows = con.sql("SELECT sum(column0) AS n FROM few").df()
+    assert graph(spans.all(), few=few, rows=rows) == [step("df", "few", "rows")]
 
 
 def test_a_relation_among_the_variables_is_read_through(here: Path, spans: Spans) -> None:

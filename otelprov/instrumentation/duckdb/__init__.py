@@ -24,6 +24,7 @@ from otelprov.instrumentation.duckdb.calls import (
 )
 from otelprov.instrumentation.duckdb.relations import (
     beginning,
+    grouping,
     making_view,
     of_files,
     of_function,
@@ -35,6 +36,7 @@ from otelprov.instrumentation.duckdb.relations import (
     running,
     stepping,
     writing_file,
+    writing_frame,
     writing_table,
 )
 
@@ -136,11 +138,14 @@ def table() -> Iterable[Entry]:
         yield step(name, around=over_object(name))
     for name in _STEPS:
         yield step(f"DuckDBPyRelation.{name}", around=stepping(name))
+    yield step("DuckDBPyRelation.group_by", around=grouping)
+    yield step("_relation.GroupedRelation.agg", around=stepping("agg"))
     for name in _RUNS:
         yield step(f"DuckDBPyRelation.{name}", around=running(name))
     yield step("DuckDBPyRelation.query", around=querying)
     for name in ("to_parquet", "write_parquet", "to_csv", "write_csv"):
         yield step(f"DuckDBPyRelation.{name}", around=writing_file(name))
+    yield step("write_csv", around=writing_frame)
     for name in ("create", "to_table", "insert_into", "insert", "update"):
         yield step(f"DuckDBPyRelation.{name}", around=writing_table(name))
     for name in ("to_view", "create_view"):

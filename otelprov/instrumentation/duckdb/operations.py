@@ -31,7 +31,7 @@ from otelprov.instrumentation.duckdb.names import (
     plans,
 )
 from otelprov.model import Artifact, Names, OperationKind
-from otelprov.recording import observation, places
+from otelprov.recording import memory, observation, places
 from otelprov.recording import plans as recording_plans
 from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
@@ -162,6 +162,9 @@ class Running(Watched):
         if recording_plans.plans.lookup(held.value) is not None:
             return  # what it executes is used
         found, _ = observation.inputs({held.name: held.value})
+        if not found and memory.is_array(held.value):
+            # Of a few values: other calls show them as a parameter, a name in a query does not.
+            found = [(held.name, observation.identity_of(held.value))]
         for role, identity in found:
             self.operation.use(role, identity)
             if identity.is_selection:

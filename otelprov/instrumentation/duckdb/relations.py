@@ -92,10 +92,12 @@ def over_object(name: str) -> Callable[[Any], Any]:
             return None
         value = keywords.get("df", arguments[0] if arguments else None)
         resolver = resolver_of(arguments, keywords, frame, method=False)
-        inside = [_inside(one, resolver) for one in (*arguments[1:], *keywords.values())]
-        found = merged(resolver.of(value, "df"), *inside)
+        found = resolver.of(value, "df")
         if name == "query_df":
             found = merged(found, _queried(arguments[1:], keywords, resolver, found)[1])
+        else:
+            values = (*arguments[1:], *keywords.values())
+            found = merged(found, *(_inside(one, resolver) for one in values))
         return Followed(lambda result: keep(result, found, resolver))
 
     return partial(in_place, before=before, name=name)
@@ -135,6 +137,21 @@ def stepping(name: str) -> Callable[[Any], Any]:
         return Followed(lambda result: _keep_step(result, plan.then(*found)))
 
     return partial(in_place, before=before, name=name)
+
+
+def grouping(original: Any) -> Any:
+    """``group_by`` of 2.0: its keys, until ``agg`` makes a relation of them again."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        plan = _plan(arguments[0])
+        resolver = Resolver(plan.connection, plan.handle, frame)
+        keys = (_inside(value, resolver) for value in arguments[1:])
+        kept = plan.then(plan.reads, *keys)
+        return Followed(lambda result: plans.keep(result, kept))
+
+    return in_place(original, before=before, name="group_by")
 
 
 def _keep_step(relation: Any, plan: Plan) -> None:
@@ -241,6 +258,21 @@ def writing_file(name: str) -> Callable[[Any], Any]:
         return Running(frame, work, Resolver(plan.connection, plan.handle, frame))
 
     return partial(in_place, before=before, name=name)
+
+
+def writing_frame(original: Any) -> Any:
+    """``duckdb.write_csv(df, file)``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes("duckdb.write_csv"):
+            return None
+        resolver = resolver_of(arguments, keywords, frame, method=False)
+        data, path = (argument(arguments, keywords, *one) for one in (("df", 0), ("filename", 1)))
+        work = Work("write_csv", "write", resolver.of(data, "df"), "", "COPY")
+        work.outputs.append(path)
+        return Running(frame, work, resolver)
+
+    return in_place(original, before=before, name="write_csv")
 
 
 def writing_table(name: str) -> Callable[[Any], Any]:

@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import psycopg
 import psycopg.sql
 import pytest
+import sqlalchemy as sa
 import support
 from support import Spans
 
@@ -112,6 +114,29 @@ def test_a_statement_on_a_closed_connection_is_no_fault_of_ours(dsn: str, spans:
     with pytest.raises(psycopg.OperationalError, match="closed"):
         cursor.execute("SELECT k FROM t")
     assert spans.all() == []
+
+
+def test_a_database_that_refuses_what_an_engine_asks_at_first_is_no_fault_of_ours(
+    spans: Spans,
+) -> None:
+    engine = sa.create_engine("sqlite://")
+
+    def ask(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SELECT * FROM missing")
+
+    engine.dialect.initialize = ask  # type: ignore[method-assign]
+    with pytest.raises(sa.exc.OperationalError, match="no such table: missing"):
+        engine.connect()
+
+
+def test_a_driver_that_is_a_mock_is_where_its_url_says(spans: Spans) -> None:
+    driver = MagicMock(paramstyle="pyformat", Error=Exception, __version__="2.9.9")
+    engine = sa.create_engine("postgresql+psycopg2://u@host/db", module=driver, _initialize=False)
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO public.t VALUES (1)"))
+    (span,) = spans.all()
+    (table,) = span.generated
+    assert table["otelprov.artifact.uri"] == "postgresql://host/db#public.t"
 
 
 def test_a_literal_that_cannot_be_sent_is_no_fault_of_ours(dsn: str, spans: Spans) -> None:

@@ -60,6 +60,23 @@ def test_statements_name_their_tables_and_rows_come_from_them(shop: Any, spans: 
     assert create.attributes["db.collection.name"] == "orders"
 
 
+@pytest.mark.parametrize("kind", ["DictCursor", "RealDictCursor", "NamedTupleCursor"])
+def test_rows_of_the_extra_cursors_come_from_their_tables(
+    shop: Any, spans: Spans, kind: str
+) -> None:
+    cursors = getattr(psycopg2.extras, kind)
+    with shop.cursor(cursor_factory=cursors) as cursor:
+        cursor.execute("SELECT customer, amount FROM orders ORDER BY amount")
+        frame = pd.DataFrame(cursor.fetchall(), columns=["customer", "amount"])
+    assert frame.to_dict("list") == {"customer": [1, 2, 1], "amount": [10, 20, 30]}
+    assert graph(spans.all()[2:]) == expected(
+        """
+        psycopg2.execute: orders -> return
+        pandas.to_dict: psycopg2.execute -> return
+        """
+    )
+
+
 def test_what_is_rolled_back_is_not_generated(shop: Any, dsn: str, spans: Spans) -> None:
     spans.clear()
     cursor = shop.cursor()

@@ -330,6 +330,35 @@ def test_files_that_are_opened_are_recorded_where_that_is_asked_for(
     )
 
 
+TIMES = """
+    import os
+    os.utime("in.csv", (1, 1))
+    os.rename("in.csv", "moved.csv")
+    with open("out.csv", "w") as file:
+        os.utime(file.fileno(), (2, 2))
+    del file
+    print(os.stat("moved.csv").st_atime, os.stat("out.csv").st_atime)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="reading cannot be hidden here")
+def test_a_time_of_access_that_the_program_has_set_stays(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(CSV)
+    (tmp_path / "program.py").write_text(textwrap.dedent(TIMES))
+    result = support.instrumented(
+        "program.py",
+        journal_directory=tmp_path / "journal",
+        cwd=tmp_path,
+        env={"OTELPROV_RECORD_OPEN": "on"},
+    )
+    assert result.stdout == "1.0 2.0\n"
+    spans = [one for one in support.journal(tmp_path / "journal") if "run " not in one.name]
+    assert [(one.name, len(one.events)) for one in spans] == [
+        ("os.rename", 2),
+        ("builtins.open", 1),
+    ]
+
+
 def test_pathlib_is_seen_on_every_python() -> None:
     # Python 3.10 looks os.rename up when pathlib is loaded.
     accessor = getattr(pathlib, "_NormalAccessor", None)

@@ -128,7 +128,7 @@ def _who(
     if whose == "program":
         return frame
     written = sys.modules.get("otelprov.recording.written")
-    if written is None or not written.names:
+    if not getattr(written, "names", None):  # it may be half loaded, in another thread
         return None
     source = args[0] if args else kwargs.get("src")
     if not isinstance(source, (str, os.PathLike)):

@@ -15,6 +15,7 @@ import tempfile
 import textwrap
 import time
 import traceback
+import types
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,18 @@ TIMES = """
     del file
     print(os.stat("moved.csv").st_atime, os.stat("out.csv").st_atime)
 """
+
+
+def test_a_package_moves_files_while_what_knows_written_ones_is_being_loaded(
+    tmp_path: Path, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_loaded = types.ModuleType("otelprov.recording.written")
+    monkeypatch.setitem(sys.modules, "otelprov.recording.written", half_loaded)
+    (tmp_path / "a").write_bytes(b"x")
+    code = compile("os.replace(source, target)", "/x/site-packages/atomic/write.py", "exec")
+    exec(code, {"os": os, "source": tmp_path / "a", "target": tmp_path / "b"})
+    assert (tmp_path / "b").read_bytes() == b"x"
+    assert not spans.all()
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="reading cannot be hidden here")

@@ -128,7 +128,7 @@ def _who(
     if whose == "program":
         return frame
     written = sys.modules.get("otelprov.recording.written")
-    if not getattr(written, "names", None):  # it may be half loaded, in another thread
+    if written is None or not getattr(written, "names", None):  # another thread may be loading it
         return None
     source = args[0] if args else kwargs.get("src")
     if not isinstance(source, (str, os.PathLike)):

@@ -34,7 +34,8 @@ ODDITIES: Final = (
     "is moved: it is known by its footer, or by its size and time.",
     "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
     "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
-    "one that it opens to read when it is opened. What it makes of what it read is not seen.",
+    "one that it opens to read when it is opened. What it makes of what it read is not seen. "
+    "`open.__module__` is builtins then.",
 )
 
 Undo = Callable[[], None]

@@ -65,7 +65,7 @@ class StandIn:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             if run.active:
-                frame = _who(sys._getframe(1), args, kwargs)
+                frame = _who(sys._getframe().f_back, args, kwargs)
                 if frame is not None and (self._moves or owner(frame) == "program"):
                     from otelprov.instrumentation._moves import record
 
@@ -94,7 +94,7 @@ def _standing_in(original: types.FunctionType) -> types.FunctionType:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             if run.active:
-                frame = _who(sys._getframe(1), args, kwargs)
+                frame = _who(sys._getframe().f_back, args, kwargs)
                 if frame is not None:
                     from otelprov.instrumentation._moves import record
 
@@ -112,7 +112,8 @@ def _standing_in(original: types.FunctionType) -> types.FunctionType:
 def _who(
     frame: types.FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> types.FrameType | None:
-    """Whose call it is; None where it does not count."""
+    """Whose call it is; None where it does not count, as where no code of Python's makes it: the
+    interpreter at its exit (atexit), or to show a line of a traceback."""
     if frame is None:
         return None
     whose = owner(frame)

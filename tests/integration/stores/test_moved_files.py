@@ -354,6 +354,33 @@ def test_a_package_moves_files_while_what_knows_written_ones_is_being_loaded(
     assert not spans.all()
 
 
+UNCALLED = """
+    import _thread, atexit, os, pathlib, shutil, time
+    atexit.register(os.replace, "a", "a2")
+    atexit.register(shutil.copy, "b", "b2")
+    _thread.start_new_thread(os.rename, ("c", "c2"))
+    _thread.start_new_thread(shutil.move, ("d", "d2"))
+    end = time.monotonic() + 60
+    while not (os.path.exists("c2") and os.path.exists("d2")) and time.monotonic() < end:
+        time.sleep(0.01)
+    raise RuntimeError("that's all")
+"""
+
+
+@pytest.mark.parametrize("asked", ["on", "off"])
+def test_files_are_moved_where_no_code_of_pythons_calls_for_it(tmp_path: Path, asked: str) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_text("x")
+    (tmp_path / "program.py").write_text(textwrap.dedent(UNCALLED))
+    result = support.instrumented(
+        "program.py", cwd=tmp_path, env={"OTELPROV_RECORD_OPEN": asked}, check=False
+    )
+    assert all((tmp_path / f"{name}2").exists() for name in "abcd")
+    said = result.stderr.splitlines()
+    assert said[0] == "Traceback (most recent call last):" and len(said) == 4
+    assert said[2:] == ['    raise RuntimeError("that\'s all")', "RuntimeError: that's all"]
+
+
 @pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="reading cannot be hidden here")
 def test_a_time_of_access_that_the_program_has_set_stays(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(CSV)

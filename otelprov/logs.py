@@ -175,13 +175,14 @@ def _take(found: dict[str, None], source: Source | None) -> None:
 
 def _registered(value: object) -> Source | None:
     module = sys.modules.get("otelprov.artifacts.registry")
-    identity = None if module is None else module.registry.lookup(value)
+    known = getattr(module, "registry", None)  # it may be loading just now
+    identity = None if known is None else known.lookup(value)
     return None if identity is None else identity.artifact
 
 
 def _current_operation() -> OpenOperation | None:
     module = sys.modules.get("otelprov.recording.recorder")
-    ask = getattr(module, "current_operation", None)  # it may be loading just now
+    ask = getattr(module, "current_operation", None)
     return None if ask is None else ask()
 
 

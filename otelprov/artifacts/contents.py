@@ -16,6 +16,7 @@ from blake3 import blake3
 
 from otelprov.artifacts import timing
 from otelprov.artifacts.digest import NoCanonicalForm
+from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import shown
 
 _CHUNK: Final = 1 << 20
@@ -25,6 +26,8 @@ _FLAGS: Final = (
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+_NO_ACCESS_TIME: Final[int] = getattr(os, "O_NOATIME", 0)
+"""Of Linux: to read a file leaves no trace. A program may have set its times (os.utime)."""
 _CACHED: Final = 32_768
 """Files of which something is kept, about 400 bytes for each. More than those of most data sets:
 the oldest go first, so that a set which is larger by one file is read anew each time."""
@@ -96,6 +99,17 @@ class Kept(Generic[T]):
 _cache: Kept[bytes] = Kept()
 
 
+def quiet(place: str | bytes | os.PathLike[str], flags: int) -> int:
+    """A descriptor of a file whose time of access stays, where the system allows that."""
+    if _NO_ACCESS_TIME:
+        try:
+            return os.open(place, flags | _NO_ACCESS_TIME)
+        except PermissionError as error:  # it is for the owner of a file only
+            if is_of_the_program(error):
+                raise
+    return os.open(place, flags)
+
+
 def open_regular(place: bytes, *, known: bool = False) -> tuple[int, os.stat_result]:
     """A descriptor of a regular file, and its status.
 
@@ -108,7 +122,7 @@ def open_regular(place: bytes, *, known: bool = False) -> tuple[int, os.stat_res
     # Opening a FIFO would wait for its writer, or let a writer go that waits for its reader.
     if not known and not stat.S_ISREG(os.stat(place).st_mode):
         raise NoCanonicalForm("not a regular file")
-    descriptor = os.open(place, _FLAGS)
+    descriptor = quiet(place, _FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

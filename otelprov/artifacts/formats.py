@@ -64,7 +64,8 @@ def detect(path: str | os.PathLike[str]) -> Format | None:
         # Anything but a regular file may wait for its writer when it is opened.
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
-        with io.FileIO(path) as file:  # a program may have an `open` of its own in builtins
+        # A program may have an `open` of its own in builtins.
+        with io.FileIO(path, opener=contents.quiet) as file:
             magic = file.read(len(_ARROW_MAGIC))
     except (OSError, ValueError) as error:
         if is_of_the_program(error):

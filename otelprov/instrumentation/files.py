@@ -34,7 +34,8 @@ ODDITIES: Final = (
     "is moved: it is known by its footer, or by its size and time.",
     "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
     "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
-    "one that it opens to read when it is opened. What it makes of what it read is not seen.",
+    "one that it opens to read when it is opened. What it makes of what it read is not seen. "
+    "`open.__module__` is builtins then.",
 )
 
 Undo = Callable[[], None]
@@ -64,7 +65,7 @@ class StandIn:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             if run.active:
-                frame = _who(sys._getframe(1), args, kwargs)
+                frame = _who(sys._getframe().f_back, args, kwargs)
                 if frame is not None and (self._moves or owner(frame) == "program"):
                     from otelprov.instrumentation._moves import record
 
@@ -93,7 +94,7 @@ def _standing_in(original: types.FunctionType) -> types.FunctionType:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             if run.active:
-                frame = _who(sys._getframe(1), args, kwargs)
+                frame = _who(sys._getframe().f_back, args, kwargs)
                 if frame is not None:
                     from otelprov.instrumentation._moves import record
 
@@ -111,7 +112,8 @@ def _standing_in(original: types.FunctionType) -> types.FunctionType:
 def _who(
     frame: types.FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> types.FrameType | None:
-    """Whose call it is; None where it does not count."""
+    """Whose call it is; None where it does not count, as where no code of Python's makes it: the
+    interpreter at its exit (atexit), or to show a line of a traceback."""
     if frame is None:
         return None
     whose = owner(frame)
@@ -128,7 +130,7 @@ def _who(
     if whose == "program":
         return frame
     written = sys.modules.get("otelprov.recording.written")
-    if written is None or not written.names:
+    if written is None or not getattr(written, "names", None):  # another thread may be loading it
         return None
     source = args[0] if args else kwargs.get("src")
     if not isinstance(source, (str, os.PathLike)):

@@ -78,20 +78,12 @@ class _Dispatched:
         made = type(original)(home[f"_{self._name}_dispatcher"], function)
         made.__dict__.update(vars(original))
         self._put = (original, made)
-        self._exchange(original, made)
+        _list(made, original)
         return made
 
     def undo(self) -> None:
         if self._put is not None:
-            self._exchange(self._put[1], self._put[0])
-
-    def _exchange(self, before: Any, after: Any) -> None:
-        """In NumPy's own list of such functions."""
-        for place in ("numpy._core.overrides", "numpy.core.overrides"):
-            listed = getattr(sys.modules.get(place), "ARRAY_FUNCTIONS", None)
-            if listed is not None and before in listed:
-                listed.discard(before)
-                listed.add(after)
+            _list(*self._put)
 
 
 class _Like:
@@ -99,31 +91,44 @@ class _Like:
 
     def __init__(self, name: str) -> None:
         self._name = f"_{name}_with_like"
-        self._put: tuple[dict[str, Any], Any] | None = None
+        self._put: list[tuple[Any, Any]] = []
+        self._home: dict[str, Any] = {}
 
     def put_in(self, function: Callable[..., Any], original: Any) -> Any:
-        home = original.__globals__
-        before = home.get(self._name)
+        self._put = [(original, function)]
+        self._home = getattr(original, "__globals__", {})  # one in C finds itself in `numpy`
+        before = self._home.get(self._name)
         if before is not None:
-            self._put = (home, before)
-            made = home[self._name] = type(before)(None, function)
+            made = self._home[self._name] = type(before)(None, function)
             made.__dict__.update(vars(before))
+            self._put.append((before, made))
+        for one, another in self._put:
+            _list(another, one)
         return function
 
     def undo(self) -> None:
-        if self._put is not None:
-            self._put[0][self._name] = self._put[1]
+        for original, made in self._put:
+            _list(original, made)
+            if self._name in self._home and self._home[self._name] is made:
+                self._home[self._name] = original
+
+
+def _list(function: Any, instead: Any) -> None:
+    """In NumPy's own list of functions that other libraries may overrule."""
+    for place in ("numpy._core.overrides", "numpy.core.overrides"):
+        listed = getattr(sys.modules.get(place), "ARRAY_FUNCTIONS", None)
+        if listed is not None and instead in listed:
+            listed.discard(instead)
+            listed.add(function)
 
 
 def table() -> Iterable[Entry]:
     """What ``import numpy`` loads."""
     yield read("load", source="file", observed=_Mapping)
     for name in ("loadtxt", "genfromtxt"):
-        like = _Like(name)
-        packing = Packing(lambda original: original, like.put_in)
-        yield read(name, source="fname", places=_text, packing=packing, undo=like.undo)
+        yield _alike(name, read(name, source="fname", places=_text))
     yield read("fromregex", source="file")
-    yield read("fromfile", source="file")
+    yield _alike("fromfile", read("fromfile", source="file"))
     yield read("memmap.__new__", name="memmap", source="filename", observed=_Mapping)
     flush = write("memmap.flush", name="memmap.flush", target="filename", data="", places=_mapped)
     yield flush._replace(observed=_Flushed)
@@ -132,6 +137,12 @@ def table() -> Iterable[Entry]:
         dispatched = _Dispatched(name)
         packing = Packing(dispatched.take_out, dispatched.put_in)
         yield write(name, packing=packing, undo=dispatched.undo, **facts)
+
+
+def _alike(name: str, entry: Entry) -> Entry:
+    like = _Like(name)
+    packing = Packing(lambda original: original, like.put_in)
+    return entry._replace(packing=packing, undo=like.undo)
 
 
 def _suffixed(suffix: str) -> Callable[[Mapping[str, Any]], Any]:

@@ -15,6 +15,7 @@ import tempfile
 import textwrap
 import time
 import traceback
+import types
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,74 @@ def test_files_that_are_opened_are_recorded_where_that_is_asked_for(
     assert edges.found(spans, names) == edges.expected(
         last if asked == "off" else f"{graph.rstrip()}\n{last}"
     )
+
+
+TIMES = """
+    import os
+    os.utime("in.csv", (1, 1))
+    os.rename("in.csv", "moved.csv")
+    with open("out.csv", "w") as file:
+        os.utime(file.fileno(), (2, 2))
+    del file
+    print(os.stat("moved.csv").st_atime, os.stat("out.csv").st_atime)
+"""
+
+
+def test_a_package_moves_files_while_what_knows_written_ones_is_being_loaded(
+    tmp_path: Path, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_loaded = types.ModuleType("otelprov.recording.written")
+    monkeypatch.setitem(sys.modules, "otelprov.recording.written", half_loaded)
+    (tmp_path / "a").write_bytes(b"x")
+    code = compile("os.replace(source, target)", "/x/site-packages/atomic/write.py", "exec")
+    exec(code, {"os": os, "source": tmp_path / "a", "target": tmp_path / "b"})
+    assert (tmp_path / "b").read_bytes() == b"x"
+    assert not spans.all()
+
+
+UNCALLED = """
+    import _thread, atexit, os, pathlib, shutil, time
+    atexit.register(os.replace, "a", "a2")
+    atexit.register(shutil.copy, "b", "b2")
+    _thread.start_new_thread(os.rename, ("c", "c2"))
+    _thread.start_new_thread(shutil.move, ("d", "d2"))
+    end = time.monotonic() + 60
+    while not (os.path.exists("c2") and os.path.exists("d2")) and time.monotonic() < end:
+        time.sleep(0.01)
+    raise RuntimeError("that's all")
+"""
+
+
+@pytest.mark.parametrize("asked", ["on", "off"])
+def test_files_are_moved_where_no_code_of_pythons_calls_for_it(tmp_path: Path, asked: str) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_text("x")
+    (tmp_path / "program.py").write_text(textwrap.dedent(UNCALLED))
+    result = support.instrumented(
+        "program.py", cwd=tmp_path, env={"OTELPROV_RECORD_OPEN": asked}, check=False
+    )
+    assert all((tmp_path / f"{name}2").exists() for name in "abcd")
+    said = result.stderr.splitlines()
+    assert said[0] == "Traceback (most recent call last):" and len(said) == 4
+    assert said[2:] == ['    raise RuntimeError("that\'s all")', "RuntimeError: that's all"]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="reading cannot be hidden here")
+def test_a_time_of_access_that_the_program_has_set_stays(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(CSV)
+    (tmp_path / "program.py").write_text(textwrap.dedent(TIMES))
+    result = support.instrumented(
+        "program.py",
+        journal_directory=tmp_path / "journal",
+        cwd=tmp_path,
+        env={"OTELPROV_RECORD_OPEN": "on"},
+    )
+    assert result.stdout == "1.0 2.0\n"
+    spans = [one for one in support.journal(tmp_path / "journal") if "run " not in one.name]
+    assert [(one.name, len(one.events)) for one in spans] == [
+        ("os.rename", 2),
+        ("builtins.open", 1),
+    ]
 
 
 def test_pathlib_is_seen_on_every_python() -> None:

@@ -491,8 +491,9 @@ def _views() -> frozenset[int]:
     )
 
 
-_SOME: Final = 1_000
-_SOME_BYTES: Final = 1 << 20
+_FEW_STRINGS: Final = 1_000
+_FEW_BYTES: Final = 1 << 20
+"""Strings in views, and bytes in all of their buffers, that become Python's on their way."""
 _INLINE: Final = 12
 """Bytes of a string that a view holds itself."""
 
@@ -544,7 +545,7 @@ def _gather(array: Any, data: Any, block: Block) -> None:
             valid = numpy.flatnonzero(array.is_valid()).tolist()
             array = pa.concat_arrays([array[i : i + 1] for i in valid])
     text = pa.types.is_string_view(array.type)
-    if len(array) <= _SOME and array.nbytes <= _SOME_BYTES:
+    if len(array) <= _FEW_STRINGS and array.nbytes <= _FEW_BYTES:
         with contextlib.suppress(UnicodeDecodeError):
             strings = array.to_pylist()
             block.write("".join(strings).encode() if text else b"".join(strings))

@@ -156,7 +156,7 @@ class Site:
     @property
     def name(self) -> str:
         """``pandas.merge``, for messages."""
-        return f"{self.call.library}.{self.call.name}"
+        return self.call.full_name
 
     @property
     def not_passed_on(self) -> str:
@@ -470,7 +470,7 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
-    detail = digest_value([plain, named]) if plain or named else _no_parameters()
+    detail = digest_value([plain, named]) if plain or named else no_parameters()
     identity = derive(site.step, known, detail, parameters, _picked(site, arguments, known))
     if identity is None:
         return
@@ -516,7 +516,8 @@ def plan_or_pass_on(
 
 
 @cache
-def _no_parameters() -> bytes | None:
+def no_parameters() -> bytes | None:
+    """The digest of a call without parameters."""
     return digest_value([[], {}])
 
 

@@ -259,8 +259,8 @@ def _signature(function: Callable[..., Any], method: bool) -> _Signature:
 
 
 def _documented(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that the first line of a docstring names, as NumPy's C functions had them
-    before they had a signature (2.3); empty where it does not."""
+    """The parameters that the first line of a docstring names, as those of NumPy's C functions
+    do that have no signature (``fromfile`` in 1.26); empty where it does not."""
     name, _, rest = (function.__doc__ or "").strip().partition("\n")[0].partition("(")
     try:
         (definition,) = ast.parse(f"def {name}({rest}: pass").body

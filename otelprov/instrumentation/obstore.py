@@ -181,7 +181,7 @@ def _in_future(kind: Callable[..., Entry], name: str, observed: type[Observed]) 
         def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
             begun = None
             if run.active:
-                with faults.contained(f"{site.name} was not recorded"):
+                with faults.contained(site.not_recorded):
                     begun = _begun(site, args, kwargs, sys._getframe(1))
             try:
                 future = original(*args, **kwargs)
@@ -189,11 +189,11 @@ def _in_future(kind: Callable[..., Entry], name: str, observed: type[Observed]) 
                 if error.__traceback__ is not None:
                     error.__traceback__ = error.__traceback__.tb_next
                 if begun is not None:
-                    with faults.contained(f"the end of {site.name} was not recorded"):
+                    with faults.contained(site.end_not_recorded):
                         begun.failed(error)
                 raise
             if begun is not None:
-                with faults.contained(f"the end of {site.name} was not recorded"):
+                with faults.contained(site.end_not_recorded):
                     future.add_done_callback(partial(_done, begun))
             return future
 
@@ -213,7 +213,7 @@ def _begun(site: Site, args: Any, kwargs: Any, frame: FrameType) -> Observed | N
 
 def _done(begun: Observed, future: Any) -> None:
     """The store has answered. ``exception()`` would count as the program's having looked at it."""
-    with faults.contained(f"the end of {begun.site.name} was not recorded"):
+    with faults.contained(begun.site.end_not_recorded):
         if future.cancelled():
             begun.failed(sys.modules["asyncio"].CancelledError())
         elif future._exception is not None:

@@ -81,15 +81,17 @@ class Lineage:
     """By artifact: the checks that looked at it and are not part of this, oldest first."""
 
 
-def as_seen(lineage: Lineage) -> dict[Edge, Artifact]:
-    """The artifact of each edge as the operation saw it: the same content may lie in two places."""
+def elsewhere(lineage: Lineage) -> dict[Edge, Artifact]:
+    """The artifacts of edges as the operation saw them, where that was at another place than the
+    artifact's own: the same content may lie in two."""
     found: dict[Edge, Artifact] = {}
     for one in lineage.operations:
         for usage in one.used:
             found.setdefault(Edge(usage.artifact.id, one.id, "used"), usage.artifact)
         for usage in one.generated:
             found.setdefault(Edge(one.id, usage.artifact.id, "generated"), usage.artifact)
-    return found
+    own = {one.id: one.uri for one in lineage.artifacts}
+    return {edge: one for edge, one in found.items() if one.uri and one.uri != own.get(one.id)}
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.recorder import OpenOperation
-from otelprov.recording.streams import local_path, plain, unwrapped
+from otelprov.recording.streams import local_path, plain
 
 PACKERS: Final = ("gzip", "bz2", "lzma")
 """Modules of the standard library whose files pack what is written to them."""
@@ -28,12 +28,11 @@ PACKERS: Final = ("gzip", "bz2", "lzma")
 
 def flush(place: Any) -> None:
     """Have what is still in the buffer of a plain open file written."""
-    file = unwrapped(place)
-    raw = plain(file)
-    if raw is None or file.closed or raw.closed:
+    raw = plain(place)
+    if raw is None or place.closed or raw.closed:
         return
     if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):  # stdout is the program's own to flush
-        file.flush()
+        place.flush()
 
 
 # --- parts of a plain file ------------------------------------------------------------------------
@@ -43,13 +42,13 @@ _parts: Final[weakref.WeakKeyDictionary[io.FileIO, Artifact]] = weakref.WeakKeyD
 
 def before(place: Any) -> Artifact | None:
     """What an open file was after the last operation that wrote to it."""
-    file = plain(unwrapped(place))
+    file = plain(place)
     return _parts.get(file) if file is not None else None
 
 
 def after(place: Any, artifact: Source, operation: OpenOperation) -> None:
     """What an open file is, now that an operation has written to it."""
-    file = plain(unwrapped(place))
+    file = plain(place)
     if file is not None and isinstance(artifact, Artifact):
         made = with_(artifact, maker=operation.id)
         assert isinstance(made, Artifact)

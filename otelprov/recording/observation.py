@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -131,15 +131,13 @@ def can_be_known(value: object) -> bool:
         return False
 
 
-_LABELS = ("pandas", "Index")
+_LABELS = {("pandas", "Index")}
+"""No data of their own, but taken from a table."""
 
 
 @lru_cache(maxsize=1024)
 def _is_labels(kind: Any) -> bool:
-    """Whether a class is that of an index of pandas: no data of its own, but taken from a table."""
-    return any(
-        (base.__module__.partition(".")[0], base.__name__) == _LABELS for base in kind.__mro__
-    )
+    return _has_base(kind, _LABELS)
 
 
 def is_lazy(value: object) -> bool:
@@ -153,7 +151,14 @@ def is_lazy(value: object) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_lazy(kind: Any) -> bool:
-    return any((base.__module__.partition(".")[0], base.__name__) in _LAZY for base in kind.__mro__)
+    return _has_base(kind, _LAZY)
+
+
+def _has_base(kind: Any, classes: Collection[tuple[str, str]]) -> bool:
+    """Whether one of these classes, by library and name, is among the bases of a class."""
+    return any(
+        (base.__module__.partition(".")[0], base.__name__) in classes for base in kind.__mro__
+    )
 
 
 def shape(value: Any) -> tuple[int | None, int | None]:

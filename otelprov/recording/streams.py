@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,8 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from otelprov._record import record
-from otelprov.artifacts import evidence, identify, identify_location
-from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts import contents, evidence, identify, identify_location
+from otelprov.artifacts.digest import NoCanonicalForm, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import without_credentials
 from otelprov.artifacts.snapshots import SMALL
@@ -232,16 +231,14 @@ def _stream(place: Any) -> Artifact:
 def _nowhere(file: io.FileIO) -> bytes | None:
     """What a small file holds that has no name (any more), such as one of ``TemporaryFile``."""
     try:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > SMALL:
-            return None
-        descriptor = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY)
-    except (OSError, ValueError) as error:  # closed, or not on Linux
+        place = os.fsencode(f"/proc/self/fd/{file.fileno()}")
+        descriptor, status = contents.open_regular(place)
+    except (OSError, ValueError, NoCanonicalForm) as error:  # closed, a pipe, or not on Linux
         if is_of_the_program(error):
             raise
         return None
-    with open(descriptor, "rb") as again:
-        return again.read()
+    with io.FileIO(descriptor) as again:
+        return again.read() if status.st_size <= SMALL else None
 
 
 def _fsspec(place: Any, system: Any, path: str) -> Artifact:

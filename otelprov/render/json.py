@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, Final
 
-from otelprov.lineage.graph import Gap, Lineage, as_seen
+from otelprov.lineage.graph import Gap, Lineage, elsewhere
 from otelprov.model import Artifact, Check, Operation, ParameterValue
 from otelprov.render.words import iso
 
@@ -27,7 +27,7 @@ def dump(content: Any) -> str:
 
 def to_dict(lineage: Lineage) -> dict[str, Any]:
     """The same as Python objects."""
-    uris, seen = {one.id: one.uri for one in lineage.artifacts}, as_seen(lineage)
+    places = elsewhere(lineage)
     return {
         "schema": SCHEMA,
         "target": lineage.target,
@@ -38,7 +38,7 @@ def to_dict(lineage: Lineage) -> dict[str, Any]:
                 "from": edge.source,
                 "to": edge.target,
                 "relation": edge.relation,
-                **_elsewhere(seen.get(edge), uris),
+                **({"uri": places[edge].uri} if edge in places else {}),
             }
             for edge in lineage.edges
         ],
@@ -49,13 +49,6 @@ def to_dict(lineage: Lineage) -> dict[str, Any]:
             for one in several
         ],
     }
-
-
-def _elsewhere(seen: Artifact | None, uris: dict[str, str | None]) -> dict[str, str]:
-    """The place of an artifact at an edge, where it is another than the artifact names."""
-    if seen is None or not seen.uri or seen.uri == uris.get(seen.id):
-        return {}
-    return {"uri": seen.uri}
 
 
 def _artifact(artifact: Artifact) -> dict[str, Any]:

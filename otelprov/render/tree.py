@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from otelprov.lineage.graph import Edge, Gap, Lineage, as_seen, left_out
+from otelprov.lineage.graph import Edge, Gap, Lineage, elsewhere, left_out
 from otelprov.model import Artifact, Operation
 from otelprov.render import words
 from otelprov.render.folds import fold, summary
@@ -48,12 +48,10 @@ class _Tree:
         self.layout: Layout = layout(lineage)
         self.artifacts = {one.id: one for one in lineage.artifacts}
         self.operations = {one.id: one for one in lineage.operations}
-        uris = {one.id: one.uri for one in lineage.artifacts}
         self.elsewhere: dict[str, list[tuple[Edge, Artifact]]] = {}
         """What was seen at another place than the artifact's own."""
-        for edge, seen in as_seen(lineage).items():
-            if seen.uri and seen.uri != uris.get(seen.id):
-                self.elsewhere.setdefault(seen.id, []).append((edge, seen))
+        for edge, seen in elsewhere(lineage).items():
+            self.elsewhere.setdefault(seen.id, []).append((edge, seen))
         self.gaps = {gap.place for gap in lineage.gaps}
         self.rows = fold(self.layout.rows, self.operations, self._stands_out)
 

@@ -24,7 +24,6 @@ from otelprov.instrumentation.duckdb.calls import (
 )
 from otelprov.instrumentation.duckdb.relations import (
     beginning,
-    grouping,
     making_view,
     of_files,
     of_function,
@@ -78,12 +77,12 @@ _RUNS: Final = (
 _STEPS: Final = (
     "aggregate any_value apply arg_max arg_min avg bit_and bit_or bit_xor bitstring_agg bool_and "
     "bool_or count cross cume_dist dense_rank describe distinct drop except_ favg filter first "
-    "first_value fsum geomean head histogram intersect join lag last last_value lead limit list "
-    "map max mean median min mode n_tile nth_value offset order percent_rank pivot product "
-    "project quantile quantile_cont quantile_disc rank rank_dense rename row_number sample select "
-    "select_dtypes select_types set_alias sort std stddev stddev_pop stddev_samp string_agg sum "
-    "union union_by_name unique unnest unpivot update_columns value_counts var var_pop var_samp "
-    "variance with_columns __getitem__ __getattr__"
+    "first_value fsum geomean group_by head histogram intersect join lag last last_value lead "
+    "limit list map max mean median min mode n_tile nth_value offset order percent_rank pivot "
+    "product project quantile quantile_cont quantile_disc rank rank_dense rename row_number sample "
+    "select select_dtypes select_types set_alias sort std stddev stddev_pop stddev_samp string_agg "
+    "sum union union_by_name unique unnest unpivot update_columns value_counts var var_pop "
+    "var_samp variance with_columns __getitem__ __getattr__"
 ).split()
 _BEGINS: Final = {
     "table": of_name,
@@ -138,7 +137,6 @@ def table() -> Iterable[Entry]:
         yield step(name, around=over_object(name))
     for name in _STEPS:
         yield step(f"DuckDBPyRelation.{name}", around=stepping(name))
-    yield step("DuckDBPyRelation.group_by", around=grouping)
     yield step("_relation.GroupedRelation.agg", around=stepping("agg"))
     for name in _RUNS:
         yield step(f"DuckDBPyRelation.{name}", around=running(name))

@@ -113,7 +113,9 @@ def _inside(value: Any, resolver: Resolver) -> Reads:
 # --- relations: steps -----------------------------------------------------------------------------
 
 # Methods after which still all columns and rows of a file are read.
-_KEEPS_ALL: Final = frozenset("order sort set_alias union distinct map except_ intersect".split())
+_KEEPS_ALL: Final = frozenset(
+    "order sort set_alias union distinct map except_ intersect group_by".split()
+)
 
 
 def stepping(name: str) -> Callable[[Any], Any]:
@@ -139,24 +141,10 @@ def stepping(name: str) -> Callable[[Any], Any]:
     return partial(in_place, before=before, name=name)
 
 
-def grouping(original: Any) -> Any:
-    """``group_by`` of 2.0: its keys, until ``agg`` makes a relation of them again."""
-
-    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
-        if not run.active or is_internal(frame):
-            return None
-        plan = _plan(arguments[0])
-        resolver = Resolver(plan.connection, plan.handle, frame)
-        keys = (_inside(value, resolver) for value in arguments[1:])
-        kept = plan.then(plan.reads, *keys)
-        return Followed(lambda result: plans.keep(result, kept))
-
-    return in_place(original, before=before, name="group_by")
-
-
-def _keep_step(relation: Any, plan: Plan) -> None:
-    if is_relation(relation):
-        plans.keep(relation, plan)
+def _keep_step(made: Any, plan: Plan) -> None:
+    # Of the groups that `group_by` of 2.0 gives, `agg` makes a relation again.
+    if is_relation(made) or type(made).__name__ == "GroupedRelation":
+        plans.keep(made, plan)
 
 
 def _plan(relation: Any) -> Plan:

@@ -331,17 +331,6 @@ def test_files_that_are_opened_are_recorded_where_that_is_asked_for(
     )
 
 
-TIMES = """
-    import os
-    os.utime("in.csv", (1, 1))
-    os.rename("in.csv", "moved.csv")
-    with open("out.csv", "w") as file:
-        os.utime(file.fileno(), (2, 2))
-    del file
-    print(os.stat("moved.csv").st_atime, os.stat("out.csv").st_atime)
-"""
-
-
 def test_a_package_moves_files_while_what_knows_written_ones_is_being_loaded(
     tmp_path: Path, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,6 +368,17 @@ def test_files_are_moved_where_no_code_of_pythons_calls_for_it(tmp_path: Path, a
     said = result.stderr.splitlines()
     assert said[0] == "Traceback (most recent call last):" and len(said) == 4
     assert said[2:] == ['    raise RuntimeError("that\'s all")', "RuntimeError: that's all"]
+
+
+TIMES = """
+    import os
+    os.utime("in.csv", (1, 1))
+    os.rename("in.csv", "moved.csv")
+    with open("out.csv", "w") as file:
+        os.utime(file.fileno(), (2, 2))
+    del file
+    print(os.stat("moved.csv").st_atime, os.stat("out.csv").st_atime)
+"""
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="reading cannot be hidden here")

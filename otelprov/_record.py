@@ -29,13 +29,14 @@ def record(
     """A dataclass with slots that nobody changes: to the type checker it is frozen.
 
     Not so when the program runs, for there the user pays: a frozen dataclass is eight functions
-    that Python compiles, 0.7 ms of each start. Here it is one, `__init__`, for the records that a
-    program makes: half of them are never made. The others are shared.
+    that Python compiles, 0.7 ms of each start. Here it is one, `__init__`; the others are shared.
+    It is compiled with the class and not when a record is first made: that may be at the exit,
+    where to evaluate a text has a program that Ctrl-C ends die of status 1
+    (journal/interrupted.py).
     """
 
     def made(kind: type[T]) -> type[T]:
-        own: Any = dataclass(slots=True, init=False, eq=False, repr=False)(kind)
-        own.__init__ = _compiled_when_called(own)
+        own: Any = dataclass(slots=True, eq=False, repr=False)(kind)
         own._compared = attrgetter(*[one.name for one in fields(own) if one.compare])
         shared: dict[str, Any] = {"__repr__": _repr}
         if eq:
@@ -48,23 +49,6 @@ def record(
         return own  # type: ignore[no-any-return]
 
     return made if kind is None else made(kind)
-
-
-def _compiled_when_called(own: Any) -> Callable[..., None]:
-    """The ``__init__`` of a dataclass, which takes 50 µs a field to compile, at its first call."""
-
-    def __init__(self: Any, /, *arguments: Any, **keywords: Any) -> None:
-        body: dict[str, Any] = {one.name: one for one in fields(own)}
-        body["__annotations__"] = {one.name: one.type for one in fields(own)}
-        if hasattr(own, "__post_init__"):
-            body["__post_init__"] = own.__post_init__
-        like: Any = dataclass(slots=True, eq=False, repr=False)(type(own.__name__, (), body))
-        compiled = like.__init__
-        compiled.__qualname__ = f"{own.__qualname__}.__init__"
-        own.__init__ = compiled
-        compiled(self, *arguments, **keywords)
-
-    return __init__
 
 
 def _repr(self: Any) -> str:

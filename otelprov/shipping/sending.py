@@ -34,6 +34,7 @@ until somebody changes something."""
 _BUSY: Final = (408, 429, 502, 503, 504)
 _MALFORMED: Final = (400, 413, 422)
 _BODY: Final = 1 << 16  # bytes of an answer that are read
+_SAID: Final = 1 << 11  # of a refusal, those that are read one by one
 _LONGEST_WAIT: Final = 3600.0
 _NAMES: Final = {
     301: "moved",
@@ -108,7 +109,7 @@ class Client:
             )
             content = b""
             try:
-                content = response.read(_BODY, decode_content=True)
+                content = _content(response)
             finally:
                 # Of a longer answer the rest is not read, so this connection is not used again.
                 if 0 < len(content) < _BODY or response.status == 204:
@@ -148,7 +149,7 @@ def meaning(signal: Signal, response: BaseHTTPResponse, content: bytes) -> Answe
             return Answer("setup", "answers with a page for people: it is no OTLP receiver")
         rejected, text = _partial(signal, form, content)
         return Answer("accepted", text, rejected)
-    if status == 400 and any(words in content for words in _WANTS_TLS):
+    if _wants_tls(status, content):
         # It is about how it was sent, not about the data.
         return Answer("setup", "answers 400: it takes HTTPS only, so the address needs https://")
     said = _status_message(form, content)
@@ -164,6 +165,30 @@ def meaning(signal: Signal, response: BaseHTTPResponse, content: bytes) -> Answe
     if status in _MALFORMED:
         return Answer("malformed", text)
     return Answer("setup", text, wait=_retry_after(response.headers.get("Retry-After", "")))
+
+
+def _content(response: BaseHTTPResponse) -> bytes:
+    """What an answer says; of a refusal also what came before its connection broke.
+
+    Who refuses early closes before the whole request is read, and that resets the connection: what
+    he said has arrived, but a larger read that meets the reset throws it away.
+    """
+    if response.status < 400:
+        return response.read(_BODY, decode_content=True)
+    said = b""
+    try:
+        while len(said) < _SAID and (piece := response.read(1, decode_content=True)):
+            said += piece
+        said += response.read(_BODY - len(said), decode_content=True)
+    except Exception:
+        # Half of an answer about the data is not believed.
+        if response.status in _MALFORMED and not _wants_tls(response.status, said):
+            raise
+    return said
+
+
+def _wants_tls(status: int, content: bytes) -> bool:
+    return status == 400 and any(words in content for words in _WANTS_TLS)
 
 
 def failure(error: Exception) -> Answer:

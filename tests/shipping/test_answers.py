@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -232,6 +233,43 @@ def test_a_receiver_that_wants_tls_is_understood(journal: Path, words: str) -> N
         assert "HTTPS only" in one.trouble.text
         assert len(receiver.requests) == 1
     assert one.delivery.counts().refused == 0
+
+
+HTTPS_ONLY = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+UNKNOWN = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 900\r\n\r\n"
+HALF_OF_ANOTHER = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 900\r\n\r\nNot with"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (HTTPS_ONLY, "setup", "HTTPS only"),
+        (UNKNOWN, "setup", "who sends"),
+        (HALF_OF_ANOTHER, "away", "reset"),
+    ],
+)
+def test_a_refusal_is_read_up_to_where_its_connection_broke(
+    journal: Path, answer: bytes, kind: str, text: str
+) -> None:
+    record(journal, 8)
+
+    def refuse() -> None:
+        connection, _ = server.accept()
+        with connection:
+            said = b""
+            while b"\r\n\r\n" not in said:
+                said += connection.recv(1 << 16)
+            connection.sendall(answer)
+            # To close now resets it, as where not all that was sent has been read.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=refuse, daemon=True).start()
+        one = shipper(journal, f"http://127.0.0.1:{server.getsockname()[1]}")
+        ship(one)
+    assert one.trouble is not None and one.trouble.kind == kind
+    assert text in one.trouble.text
+    assert waiting(journal, one.endpoint).lines == 8
 
 
 @pytest.mark.parametrize("way", ["drop", "half"])

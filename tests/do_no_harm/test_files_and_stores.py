@@ -14,12 +14,12 @@ import support
 
 
 def unittests(arguments: list[str], tmp_path: Path, recorded: bool) -> str:
-    """Which tests passed, failed and were skipped."""
+    """What a run of tests says, where `open()` is recorded, too."""
     tmp_path.mkdir()
     launcher = ["opentelemetry-instrument"] if recorded else []
     result = subprocess.run(
         [*launcher, sys.executable, *arguments],
-        env=support.environment(tmp_path / "journal"),
+        env=support.environment(tmp_path / "journal", OTELPROV_RECORD_OPEN="on"),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -37,6 +37,7 @@ def unittests(arguments: list[str], tmp_path: Path, recorded: bool) -> str:
         ),
         (["test.test_urllib", "test.test_urllib2_localnet"], {"urllib.urlopen"}),
         (["test.test_httplib", "test.test_pathlib"], {"os.rename", "os.replace"}),
+        (["test.test_gzip", "test.test_file", "test.test_fileinput"], {"builtins.open"}),
     ],
 )
 @pytest.mark.skipif(importlib.util.find_spec("test.test_shutil") is None, reason="no such tests")

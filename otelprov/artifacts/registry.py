@@ -263,10 +263,15 @@ class Registry:
 registry = Registry()
 
 
+def some_of(rows: list[Any]) -> list[Any]:
+    """The rows of a list that are looked at: 16 at the most, to its end."""
+    return rows if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
+
+
 def _sample(rows: list[Any]) -> object:
-    """What a list is known by: its length and 16 of its rows, as they are where they are light, or
-    by a digest of them."""
-    some = rows if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
+    """What a list is known by: its length and some of its rows, as they are where they are light,
+    or by a digest of them."""
+    some = some_of(rows)
     plain = [_plain(one) for one in some if _is_row(one)]
     if len(plain) != len(some):
         return None

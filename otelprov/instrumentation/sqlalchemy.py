@@ -8,11 +8,11 @@ the commit, so the dialect's ``do_commit`` is looked at, too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts.registry import registry, some_of
 from otelprov.instrumentation._databases import (
     Connection,
     can_answer,
@@ -31,9 +31,9 @@ RECORDS: Final = (
     "and asyncio, with the tables that it reads and writes, when its transaction is committed"
 )
 ODDITIES: Final = (
-    "The list that `all()`, `fetchall()` or `fetchmany()` of a result give is followed, and so are "
-    "those of `mappings()` and `scalars()`; objects of the ORM, rows that are taken one by one, "
-    "and a result that is handed on as it is are not.",
+    "The list that `all()`, `fetchall()` or `fetchmany()` of a result gives is followed, of Core, "
+    "of a session or of a `Query`, with `mappings()` and `scalars()` too, and so is a result that "
+    "pandas is given as it is. Objects of the ORM and rows that are taken one by one are not.",
     "A statement that names no table makes no operation, nor does one that asks the database for "
     "its catalogue.",
     "Events of all engines are listened to, so `Engine._has_events` is true. Who removes all "
@@ -339,13 +339,22 @@ def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
     if type(rows) is not list or not rows or frame.f_globals.get("__name__") in INNER:
         return
     for _number in range(4):  # that of the ORM has a context of its own around the cursor's
-        inner = getattr(result, "_real_result", None) or getattr(result, "raw", None)
-        if inner is None:
-            break
-        result = inner
-    identity = registry.lookup(getattr(result, "context", None))
-    if identity is not None and identity.artifact is not None:
-        registry.fetched(rows, identity.artifact)
+        identity = registry.lookup(getattr(result, "context", None))
+        if identity is not None and identity.artifact is not None:
+            if not any(map(_holds_objects, some_of(rows))):
+                registry.fetched(rows, identity.artifact)
+            return
+        result = getattr(result, "_real_result", None) or getattr(result, "raw", None)
+
+
+def _holds_objects(row: Any) -> bool:
+    """Whether a row, or a value of `scalars()`, has objects of the ORM in it.
+
+    These may ask the database for more than their statement did.
+    """
+    mapping = row._mapping if hasattr(type(row), "_mapping") else row
+    values = mapping.values() if isinstance(mapping, Mapping) else (row,)
+    return any(hasattr(type(value), "_sa_class_manager") for value in values)
 
 
 def _call() -> Call:

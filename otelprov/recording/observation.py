@@ -64,7 +64,8 @@ _LAZY = {
     ("polars", "InProcessQuery"),
 }
 
-# Objects that stand for the table they were made from: a groupby, an indexer, an accessor.
+# Objects that stand for the table they were made from: a groupby, an indexer, an accessor, or for
+# what is known of the statement that they are the result of.
 _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "GroupBy"): "obj",
     ("pandas", "Resampler"): "obj",
@@ -73,6 +74,9 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "StringMethods"): "_orig",
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",
+    ("sqlalchemy", "CursorResult"): "context",
+    ("sqlalchemy", "IteratorResult"): "raw",
+    ("sqlalchemy", "MappingResult"): "_real_result",
     ("polars", "GroupBy"): "df",
     ("polars", "DynamicGroupBy"): "df",
     ("polars", "RollingGroupBy"): "df",
@@ -276,7 +280,7 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
         if identity is None:
             kind, behind = _classify(value)
             if behind is not None:
-                identity = registry.lookup(getattr(value, behind, None))
+                identity = _of_what_it_stands_for(value, behind)
             elif kind == "array":
                 identity = _lookup(value)
             elif kind is None and isinstance(value, (list, tuple, dict)):
@@ -288,6 +292,17 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
         if identity is not None:
             found.append(identity)
     return found
+
+
+def _of_what_it_stands_for(value: object, behind: str | None) -> Identity | None:
+    """Of what ``value`` has in the attribute ``behind``, or of what that stands for."""
+    while behind is not None:
+        value = getattr(value, behind, None)
+        identity = registry.lookup(value)
+        if identity is not None:
+            return identity
+        _, behind = _classify(value)
+    return None
 
 
 def known_contents(values: Iterable[object]) -> list[Identity]:

@@ -22,6 +22,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from support import Spans
 
+from otelprov.artifacts.registry import registry
+
 
 @pytest.fixture
 def lite(tmp_path: Path, spans: Spans) -> sqlite3.Connection:
@@ -260,13 +262,19 @@ def test_a_commit_that_the_database_refuses_has_generated_nothing(dsn: str, span
     engine.dispose()
 
 
-@pytest.mark.parametrize("form", ["rows", "mappings", "list of dicts", "read_sql", "chunks"])
+FORMS = (
+    "rows", "mappings", "list of dicts", "read_sql", "chunks", "a result", "a result of mappings",
+    "rows of a session", "a result of a session", "mappings of a session", "a query of a session",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_frames_come_from_the_statement_that_gave_their_rows(
     engine: sa.Engine, spans: Spans, tmp_path: Path, form: str
 ) -> None:
     with engine.begin() as connection:
         connection.execute(sa.insert(Order), [{"amount": 1.0 * n} for n in range(3000)])
-    query = sa.select(Order.__table__)
+    query, columns = sa.select(Order.__table__), sa.select(Order.id, Order.amount)
     forms: dict[str, Callable[[Any], pd.DataFrame]] = {
         "rows": lambda connection: pd.DataFrame(connection.execute(query).all()),
         "mappings": lambda connection: pd.DataFrame(connection.execute(query).mappings().all()),
@@ -275,15 +283,45 @@ def test_frames_come_from_the_statement_that_gave_their_rows(
         ),
         "read_sql": lambda connection: pd.read_sql(query, connection),
         "chunks": lambda connection: next(pd.read_sql(query, connection, chunksize=10)),
+        "a result": lambda connection: pd.DataFrame(connection.execute(query)),
+        "a result of mappings": lambda connection: pd.DataFrame(
+            connection.execute(query).mappings()
+        ),
+        "rows of a session": lambda connection: pd.DataFrame(
+            Session(connection).execute(columns).all()
+        ),
+        "a result of a session": lambda connection: pd.DataFrame(
+            Session(connection).execute(columns)
+        ),
+        "mappings of a session": lambda connection: pd.DataFrame(
+            Session(connection).execute(columns).mappings()
+        ),
+        "a query of a session": lambda connection: pd.DataFrame(
+            Session(connection).query(Order.id, Order.amount).all()
+        ),
     }
     with engine.connect() as connection:
         frame = forms[form](connection)
+    assert len(frame) == (10 if form == "chunks" else 3000)
     frame.to_csv(tmp_path / "orders.csv")
     (used,) = spans.one("pandas.to_csv").used
     makers = {f"{one.trace_id}-{one.span_id}": one for one in spans.all()}
     assert [
         one["otelprov.artifact.name"] for one in makers[used["otelprov.artifact.maker"]].used
     ] == ["orders"]
+    engine.dispose()
+
+
+def test_rows_with_objects_of_the_orm_are_left_to_the_program(
+    engine: sa.Engine, spans: Spans
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.insert(Order), [{"amount": 1.0}, {"amount": 2.0}])
+    with Session(engine) as session:
+        rows = session.execute(sa.select(Order, Order.id)).all()
+        assert registry.container(rows) is None
+        values = session.execute(sa.select(Order.id, Order.amount)).all()
+        assert registry.container(values) is not None
     engine.dispose()
 
 

@@ -59,7 +59,8 @@ ODDITIES: Final = (
     "the span says so.",
     "What another library takes out of a relation by itself (`pyarrow.table(relation)`, "
     "`polars.DataFrame(relation)`) is of unknown origin; that of `relation.pl()` is not.",
-    "What goes into a table through an `Appender` is not recorded.",
+    "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
+    "`duckdb.experimental.spark`.",
     "What a transaction wrote counts as written, also where it is rolled back.",
 )
 

@@ -35,7 +35,6 @@ from otelprov.recording.recorder import in_closed_operation, note_read
 ODDITIES: tuple[str, ...] = (
     "What a Styler writes (`df.style.to_excel`, `to_html`) is not recorded.",
     '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
-    "Two equal tables are one artifact: an operation that uses both names one of their makers.",
 )
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(

@@ -33,7 +33,9 @@ from otelprov.instrumentation._wrapping import (
 from otelprov.recording.recorder import in_closed_operation, note_read
 
 ODDITIES: tuple[str, ...] = (
-    "What a Styler writes (`df.style.to_excel`, `to_html`) is not recorded.",
+    "What a Styler writes (`df.style.to_excel`, `to_html`, `to_latex`, `to_string`, `to_typst`) is "
+    "the frame that it styles; what the program's functions put into the styles is not seen.",
+    "`HDFStore.copy` is not recorded.",
     '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
 )
 BOTH = ("DataFrame", "Series")
@@ -127,8 +129,8 @@ def _reads() -> Iterable[Entry]:
         yield from each(step("__next__"), reader)
         yield from each(step("read"), reader)
         yield from each(step("get_chunk"), reader)
-    yield from each(step("get"), "HDFStore")
-    yield from each(step("select"), "HDFStore")
+    for name in ("get", "select", "select_as_multiple", "select_as_coordinates", "select_column"):
+        yield from each(step(name), "HDFStore")
 
 
 def _writes() -> Iterable[Entry]:
@@ -138,6 +140,7 @@ def _writes() -> Iterable[Entry]:
         write("to_excel", target="excel_writer", collects="excel_writer", places=_workbook), *BOTH
     )
     yield from each(write("to_pickle", target="path"), *BOTH)
+    yield write("to_pickle", target="filepath_or_buffer")
     yield from each(
         write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
     )
@@ -162,13 +165,27 @@ def _writes() -> Iterable[Entry]:
     yield from each(transform("to_numpy"), *BOTH)
     yield from each(transform("to_records"), "DataFrame")
     yield from each(transform("to_xarray"), *BOTH)
+    yield from each(transform("from_arrow", hands_over=True), *BOTH)
     yield from each(transform("to_frame"), "Series")
     yield from each(transform("to_period"), *BOTH)
     yield from each(transform("to_timestamp"), *BOTH)
+    for name in ("put", "append", "append_to_multiple", "__setitem__"):
+        span = f"HDFStore.{name.strip('_')}"
+        yield write(f"HDFStore.{name}", name=span, data="value", collects="self")
     # The file of an open writer is written when that is closed.
     for name in ("close", "__exit__"):
         yield write(f"ExcelWriter.{name}", name="ExcelWriter.close", target="path", places=_opened)
         yield write(f"HDFStore.{name}", name="HDFStore.close", target="path", places=_opened)
+
+
+def styler() -> Iterable[Entry]:
+    """A frame that is written with its styles."""
+    for name in ("to_html", "to_latex", "to_string", "to_typst"):
+        yield write(f"Styler.{name}", name=f"Styler.{name}", target="buf")
+    yield write(
+        "Styler.to_excel", name="Styler.to_excel", target="excel_writer", collects="excel_writer",
+        places=_workbook,
+    )  # fmt: skip
 
 
 def _functions() -> Iterable[Entry]:
@@ -384,4 +401,4 @@ def table() -> Iterable[Entry]:
         yield from part()
 
 
-TABLES = {"pandas": table}
+TABLES = {"pandas": table, "pandas.io.formats.style": styler}

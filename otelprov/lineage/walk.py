@@ -226,7 +226,12 @@ class _Walk:
 
     def handed_on(self, operation: Operation) -> set[str]:
         """The files on the way that an operation has copied or moved, among others: each comes from
-        itself alone. Empty where something else that it made is on the way."""
+        itself alone. Empty where something else that it made is on the way. Of tables of databases
+        that were copied, those that they were before, by their names."""
+        if operation.name in _COPIES_OF_TABLES:
+            made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
+            names = {one.artifact.name for one in operation.generated if one.artifact.id in made}
+            return {one.artifact.id for one in operation.used if one.artifact.name in names}
         if not operation.name.startswith(_COPYING):
             return set()
         made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
@@ -319,11 +324,13 @@ def checked(source: Source, lineage: Lineage) -> Lineage:
 
 
 _COPYING = ("shutil.", "os.")
+_COPIES_OF_TABLES = frozenset({"sqlite3.backup"})
+"""What copies each table of a database to the one of the same name in another."""
 
 
 def _hands_on(operation: Operation, artifact_id: str) -> bool:
     """Whether an operation copied or moved a file, and perhaps others with it."""
-    return (
+    return operation.name in _COPIES_OF_TABLES or (
         operation.name.startswith(_COPYING)
         and artifact_id.startswith("file:")
         and any(usage.artifact.id == artifact_id for usage in operation.used)

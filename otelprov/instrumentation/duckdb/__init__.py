@@ -35,6 +35,7 @@ from otelprov.instrumentation.duckdb.relations import (
     running,
     stepping,
     writing_file,
+    writing_object,
     writing_table,
 )
 
@@ -134,6 +135,7 @@ def table() -> Iterable[Entry]:
         "query_df",
     ):
         yield step(name, around=over_object(name))
+    yield step("write_csv", around=writing_object("write_csv"))
     for name in _STEPS:
         yield step(f"DuckDBPyRelation.{name}", around=stepping(name))
     for name in _RUNS:

@@ -243,6 +243,21 @@ def writing_file(name: str) -> Callable[[Any], Any]:
     return partial(in_place, before=before, name=name)
 
 
+def writing_object(name: str) -> Callable[[Any], Any]:
+    """A function that writes a data frame to a file: ``duckdb.write_csv(df, "a.csv")``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame) or run.excludes(f"duckdb.{name}"):
+            return None
+        resolver = resolver_of(arguments, keywords, frame, method=False)
+        value = keywords.get("df", arguments[0] if arguments else None)
+        work = Work(name, "write", resolver.of(value, "df"), "", "COPY")
+        work.outputs.append(keywords.get("filename", arguments[1] if len(arguments) > 1 else None))
+        return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
 def writing_table(name: str) -> Callable[[Any], Any]:
     """A method that writes a relation, or values, to a table of the database."""
 

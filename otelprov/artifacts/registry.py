@@ -359,7 +359,7 @@ def derive(
     for identity in inputs:
         for source in identity.sources:
             source = settled(source)
-            sources.setdefault(source.id if isinstance(source, Artifact) else source, source)
+            sources.setdefault(_key(source), source)
         waiting.extend(identity.pending)
         carried += identity.parameters
     if not sources:
@@ -386,13 +386,18 @@ def derive(
     )
 
 
+def _key(source: Source) -> object:
+    """Two equal tables with different makers are two sources."""
+    return (source.id, source.maker) if isinstance(source, Artifact) else source
+
+
 def _columns(sources: Mapping[object, Source], inputs: Iterable[Identity]) -> Columns:
     """The columns of each source that any of the inputs was made of."""
     found: dict[object, dict[str | None, None] | None] = {}
     for identity in inputs:
         for number, source in enumerate(identity.sources):
             source = settled(source)
-            key = source.id if isinstance(source, Artifact) else source
+            key = _key(source)
             own = identity.columns[number] if identity.columns else None
             if own is not None and own[0] is None:  # the step may change what is in it
                 own = own[1:] or None

@@ -24,6 +24,7 @@ from otelprov import semconv
 from otelprov._record import record
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.locations import named, without_credentials
+from otelprov.instrumentation._attached import attachments, detachments
 from otelprov.instrumentation._statements import (
     MAX_KEPT,
     Name,
@@ -113,6 +114,9 @@ _written: Final[dict[str, Artifact]] = {}
 def _artifact(uri: str, name: str) -> Artifact:
     return named(uri, "identified by name only", name)
 
+
+Held = list[tuple[str, str, str]]
+"""What a file of SQLite's holds: of each table and view what it is, its name and its statement."""
 
 Read = Table | str
 """What is read: a table, or why it is not known."""
@@ -248,13 +252,23 @@ class Connection:
         """Queries that are asked again and again, by their text."""
         self._token = uuid.uuid4().hex[:16]
         self._temporary: set[str] = set()
-        self._attached = False
+        self._attached: dict[str, Place | None] = {}
+        """Databases of SQLite's by the names of their schemas; None where that is not known."""
+        self._others: dict[str, _Known] = {}
+        """What is known of those, by URI."""
+        self._made: dict[Name, str | None] = {}
+        """Schemas and names of the tables that were made here, as they are spelled; None where one
+        was dropped."""
+        self._unsure = False
+        """Whether some of that may not be so any more."""
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
         self._views: dict[Name, list[Read]] = {}
         self._asked: list[Name] = []
-        self.views: Callable[[], Iterable[str]] | None = None
-        """Gives the statements of the views in a file of SQLite's, until they were asked for."""
+        self.look: Callable[[str], Held | None] | None = None
+        """Gives what a file of SQLite's holds, if all that is done on the connection is seen."""
+        self._unseen: list[str] = []
+        """Schemas of SQLite's whose views were not looked for yet."""
         self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
@@ -309,7 +323,7 @@ class Connection:
         if depth > MAX_VIEWS:
             return ["views that read views"]
         found: list[Read] = []
-        if self.views is not None and statement.reads:
+        if self._unseen and statement.reads:
             self._learn_views()
         for name in statement.reads:
             if name in self._views:
@@ -325,13 +339,112 @@ class Connection:
             found.append(statement.unknown)
         return found
 
+    # SQLite: a connection may have several files, each a schema.
+
+    def looks(self, look: Callable[[str], Held | None]) -> None:
+        """``look`` gives what a file holds; all that is done on the connection is seen."""
+        self.look = look
+        self._unseen.append("main")
+
     def _learn_views(self) -> None:
-        ask, self.views = self.views, None
-        for text in ask() if ask is not None else ():
-            for one in statements(text, self.place.dialect):
-                table = self.table(one.target) if one.target and one.is_view else None
-                if isinstance(table, Table):
-                    self.known.views.setdefault(table.uri, one)
+        schemas, self._unseen = self._unseen, []
+        for schema in schemas:
+            for kind, _, text in self._held(schema) or ():
+                for one in statements(text, self.place.dialect) if kind == "view" else ():
+                    if one.target and one.is_view:
+                        # The names in it are of its own schema.
+                        own = tuple((schema, *name[-1:]) for name in one.reads)
+                        view = self.table((schema, one.target[-1]))
+                        if isinstance(view, Table):
+                            self.known.views.setdefault(view.uri, replace(one, reads=own))
+
+    def _held(self, schema: str) -> Held | None:
+        """What the file of a schema holds; None where nobody can tell."""
+        place = self.place_of(schema)
+        if place is None or self.look is None:
+            return None
+        path = place.uri.removeprefix("sqlite:///")
+        return [] if place.uri.startswith(_MEMORY) else self.look(path)
+
+    def place_of(self, schema: str) -> Place | None:
+        """Which database of SQLite's a schema is."""
+        return self._attached.get(schema) if schema in self._attached else self.place
+
+    def tables_of(self, schema: str) -> list[Table] | None:
+        """The tables of a schema; None where nobody can tell."""
+        held = self._held(schema)
+        if held is None or (self._unsure and not held):
+            return None
+        names = {name.lower(): name for kind, name, _ in held if kind == "table"}
+        for (outer, last), name in self._made.items():
+            if outer == schema:
+                names.pop(last, None)
+                if name is not None:
+                    names[last] = name
+        found = [self.table((schema, name)) for name in names.values()]
+        return [one for one in found if isinstance(one, Table)]
+
+    def holds(self, schema: str, tables: Iterable[str] | None) -> None:
+        """A schema holds other tables than before; None where it is not known which."""
+        self._forget()
+        self._made = {name: one for name, one in self._made.items() if name[0] != schema}
+        self._unsure |= tables is None
+        if (schema_place := self.place_of(schema)) and schema_place.uri.startswith(_MEMORY):
+            self._made |= {(schema, name.lower()): name for name in tables or ()}
+
+    def becomes(self, schema: str, place: Place) -> None:
+        """A schema is another database from now on."""
+        self._forget()
+        if schema == "main":
+            self.place, self.known = place, _known_of(place)
+        else:
+            self._attached[schema] = place
+            self._others[place.uri] = _known_of(place)
+
+    def _table_of_sqlite(self, schema: str, last: str) -> Read:
+        if not schema and self._attached:
+            found = self._schema_of(last.lower())
+            if found is None:
+                return "it may be a table of an attached database"
+            schema = found
+        if schema in self._attached:
+            place = self._attached[schema]
+            if place is None:
+                return "which file an attached database is in is not known"
+            return Table(f"{place.uri}#{last.lower()}", last)
+        full = last if schema in ("", "main") else f"{schema}.{last}"
+        return Table(f"{self.place.uri}#{full.lower()}", last)
+
+    def _schema_of(self, last: str) -> str | None:
+        """The first schema with a table, in SQLite's order; None where nobody can tell."""
+        for schema in ("main", *self._attached):
+            if (schema, last) not in self._made:
+                held = self._held(schema)
+                if held is None or (self._unsure and not held):
+                    return None
+                if any(name.lower() == last for _, name, _ in held):
+                    return schema
+            elif self._made[schema, last] is not None:
+                return schema
+        return None
+
+    def _attach(self, text: str, given: object) -> None:
+        for name in detachments(text):
+            self._attached.pop(name, None)
+        for name, file in attachments(text, given):
+            place = None if file is None else sqlite_place(sqlite_path(file))
+            self._attached[name] = place
+            self._unseen.append(name)
+            if place is not None:
+                self._others[place.uri] = _known_of(place)
+
+    def _make(self, name: Name, made: bool) -> None:
+        schema, last = name[-2].lower() if len(name) > 1 else "main", name[-1]
+        self._made[schema, last.lower()] = last if made else None
+
+    def makers(self, uri: str) -> dict[str, str]:
+        """By URI of a table: the last operation that wrote it here. Those of its database."""
+        return self._others.get(uri.rpartition("#")[0], self.known).makers
 
     def table(self, name: Name) -> Read | None:
         """The table that a name stands for; None for what the database keeps for itself."""
@@ -343,10 +456,7 @@ class Connection:
             return self._temporary_table(last)
         system = self.place.system
         if system == "sqlite":
-            if not outer and self._attached:
-                return "it may be a table of an attached database"
-            full = last if schema in ("", "main") else f"{outer[-1]}.{last}"
-            return Table(f"{self.place.uri}#{full.lower()}", last)
+            return self._table_of_sqlite(schema, last)
         if system in ("mysql", "mariadb"):  # a schema is a database there
             base = self.place.uri.rpartition("/")[0]
             uri = f"{base}/{quote(outer[-1], safe='')}" if outer else self.place.uri
@@ -366,7 +476,10 @@ class Connection:
             return None
         if statement.temporary:
             return self._temporary_table(statement.target[-1])
-        found = self.table(statement.target)
+        name = statement.target
+        if self._attached and len(name) == 1 and statement.operation.startswith("CREATE"):
+            name = ("main", *name)
+        found = self.table(name)
         return found if isinstance(found, Table) else None
 
     def had(self, name: Name | None) -> bool | None:
@@ -441,12 +554,17 @@ class Connection:
             return Table(f"{self.place.uri}#{self._created_in}.{folded}", folded)
         return "the schema of a table is not known"
 
-    def learn(self, found: Iterable[Statement], text: str) -> None:
-        """What its names mean after these statements."""
+    def learn(self, found: Iterable[Statement], text: str, given: object = None) -> None:
+        """What its names mean after these statements; ``given`` are their parameters."""
         for one in found:
             if not one.changes_names:
                 continue
             self._forget()
+            if self.look is not None and one.target and not one.temporary:
+                if one.operation in ("CREATE TABLE", "CREATE VIEW", "ALTER"):
+                    self._make(one.target, made=True)
+                if one.operation == "ALTER" and one.reads and one.reads[0] != one.target:
+                    self._make(one.reads[0], made=False)
             if one.operation in ("CREATE TABLE", "SELECT") and one.temporary and one.target:
                 self._temporary.add(one.target[-1].lower())
             elif one.operation == "CREATE VIEW" and one.target:
@@ -466,9 +584,11 @@ class Connection:
                     view = self.table(name)
                     if isinstance(view, Table):
                         self.known.views.pop(view.uri, None)
+                    if self.look is not None and name[-1].lower() not in self._temporary:
+                        self._make(name, made=False)
                     self._temporary.discard(name[-1].lower())
-            elif one.operation == "ATTACH":
-                self._attached = True
+            elif one.operation in ("ATTACH", "DETACH") and self.place.system == "sqlite":
+                self._attach(text, given)
             elif one.operation == "SET" and _SEARCH_PATH.search(text):
                 self._schema_is_known = False
 
@@ -515,6 +635,8 @@ class Connection:
         """What was written since a savepoint is taken back."""
         self.last = None
         self._forget()
+        self._unsure |= bool(self._made)
+        self._made.clear()
         self.transaction.back_to(name)
 
     def ended(self, *, undone: bool = False) -> None:
@@ -522,6 +644,8 @@ class Connection:
         self.last = None
         if undone:
             self._forget()
+            self._unsure |= bool(self._made)
+            self._made.clear()
             self.transaction.undone()
         else:
             self.transaction.committed()

@@ -43,7 +43,7 @@ class Lookup:
         self._parent = run.above()[1].span_id
         self._connection = connection
         self._changes = connection.known.changes
-        self._makers = [(uri, connection.known.makers.get(uri)) for uri in tables]
+        self._makers = [(uri, connection.makers(uri).get(uri)) for uri in tables]
         self._code, self._line = caller
         self._turn = threading.Lock()
         self._busy = False
@@ -77,7 +77,7 @@ class Lookup:
             and known.changes == self._changes
             and run.policy is None
             and run.above()[1].span_id == self._parent
-            and all(known.makers.get(uri) == maker for uri, maker in self._makers)
+            and all(self._connection.makers(uri).get(uri) == one for uri, one in self._makers)
         )
 
     def leave(self) -> None:

@@ -148,18 +148,19 @@ class Executing:
         self._use()
 
     def _use(self) -> None:
-        operation, makers, nested = self.operation, self.connection.known.makers, self._nested
+        operation, makers, nested = self.operation, self.connection.makers, self._nested
         made = {table.uri for table, _ in self._writes}
         there = {table.uri for table in nested.writes} if nested is not None else set()
         for read in self._reads:
             if not isinstance(read, Table):
                 operation.use_content("table", unknown(read))
             elif read.uri not in made and read.uri not in there:
-                operation.use_content("table", read.artifact(makers.get(read.uri)))
+                operation.use_content("table", read.artifact(makers(read.uri).get(read.uri)))
         for table, statement in self._writes:
             if not statement.replaces and table.uri not in there:
                 # It holds afterwards what it held before.
-                operation.use_content("target", table.artifact(makers.get(table.uri)))
+                maker = makers(table.uri).get(table.uri)
+                operation.use_content("target", table.artifact(maker))
             elif statement.replaces and nested is not None:
                 nested.appends = False
             there.add(table.uri)
@@ -210,8 +211,8 @@ class Executing:
             operation.generate("return", self.stream)
             identity = Identity((self.stream,))
         if self._writes:
-            known = connection.known.makers
             for table, _ in self._writes:
+                known = connection.makers(table.uri)
                 self._makers.append((table.uri, known.get(table.uri)))
                 known[table.uri] = operation.id
                 if self._nested is not None and table not in self._nested.writes:
@@ -273,8 +274,8 @@ class Executing:
 
     def undone(self, outcome: Outcome) -> None:
         """They are not."""
-        makers = self.connection.known.makers
         for uri, before in reversed(self._makers):
+            makers = self.connection.makers(uri)
             if before is None:
                 makers.pop(uri, None)
             else:
@@ -291,7 +292,7 @@ class Executing:
 class Sent:
     """A text of statements that a driver is about to send to its database."""
 
-    __slots__ = ("_again", "_connection", "_found", "_lookup", "_text", "executing")
+    __slots__ = ("_again", "_connection", "_found", "_given", "_lookup", "_text", "executing")
 
     def __init__(
         self,
@@ -302,13 +303,15 @@ class Sent:
         *,
         group: object = None,
         rows: object = None,
+        given: object = None,
         ask: Ask | None = None,
     ) -> None:
-        """``rows`` are the parameters of many executions; what is sent for one
-        ``group`` again and again is one operation. ``ask`` asks the database what names stand for,
-        where that has not been done."""
+        """``rows`` are the parameters of many executions, ``given`` those of one; what is sent for
+        one ``group`` again and again is one operation. ``ask`` asks the database what names stand
+        for, where that has not been done."""
         self._connection = connection
         self._text = text
+        self._given = given
         self._found: tuple[Statement, ...] = ()
         self.executing: Executing | None = None
         self._lookup: Lookup | None = None
@@ -365,7 +368,7 @@ class Sent:
                 self._found, still_open=still_open, calls=calls, text=self._text
             )
         if self._found:
-            self._connection.learn(self._found, self._text)
+            self._connection.learn(self._found, self._text, self._given)
             self._connection.control(self._found, self._text, still_open=still_open)
         return None
 

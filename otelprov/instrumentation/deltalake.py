@@ -21,6 +21,7 @@ from otelprov.artifacts.lakes import delta_facts, table_place
 from otelprov.artifacts.registry import Step, registry
 from otelprov.instrumentation._calls import Function, is_internal
 from otelprov.instrumentation._lakes import OfTable, version_at
+from otelprov.instrumentation._projections import asked_of
 from otelprov.instrumentation._table import (
     Binder,
     Entry,
@@ -137,7 +138,7 @@ def source(parameters: Mapping[str, Any]) -> Versioned:
         table = holder.get()
         return version_of(table) if table is not None else identify_location(table_place(place)[1])
 
-    return Versioned(version)
+    return Versioned(version, asked_of(found))
 
 
 def _fixed(artifact: Artifact) -> Versioned:

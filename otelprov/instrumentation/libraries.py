@@ -64,7 +64,7 @@ LIBRARIES: Final = (
             "pandera.api.polars.model",
         ),
     ),
-    Library("pandas", (2, 2), ("pandas",)),
+    Library("pandas", (2, 2), ("pandas", "pandas.io.formats.style")),
     Library("polars", (1,), ("polars",)),
     Library("psycopg", (3, 1), ("psycopg",)),
     Library("psycopg2", (2, 9), ("psycopg2",), ("psycopg2", "psycopg2-binary")),

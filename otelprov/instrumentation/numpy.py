@@ -20,11 +20,13 @@ from otelprov.recording.bounds import Reading
 
 ODDITIES = (
     "Methods of arrays and universal functions are written in C and are not seen: "
-    "`array.tofile(path)` is no write, and what `a + b`, `a[mask]` or `np.concatenate` makes is of "
-    "unknown origin, known by its content.",
+    "`array.tofile(path)` and `array.dump(path)` are no writes, and what `a + b`, `a[mask]` or "
+    "`np.concatenate` makes is of unknown origin, known by its content.",
     "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it.",
     "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
-    "written to it is seen at `flush()`, where it comes from is not.",
+    "written to it is seen at `flush()`, where it comes from is not. `np.lib.format` "
+    "(`open_memmap`, `read_array`, `write_array`) and the files of an `np.lib.npyio.DataSource` "
+    "are not recorded.",
 )
 
 

@@ -37,9 +37,10 @@ from otelprov.recording.observation import known_contents
 from otelprov.recording.recorder import current_operation, in_closed_operation, note_read
 
 ODDITIES: tuple[str, ...] = (
-    "What a Styler writes (`df.style.to_excel`, `to_html`) is not recorded.",
+    "What a Styler writes (`df.style.to_excel`, `to_html`, `to_latex`, `to_string`, `to_typst`) is "
+    "the frame that it styles; what the program's functions put into the styles is not seen.",
+    "`HDFStore.copy` is not recorded.",
     '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
-    "Two equal tables are one artifact: an operation that uses both names one of their makers.",
 )
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(
@@ -138,7 +139,10 @@ def _reads() -> Iterable[Entry]:
         yield from each(step("__next__"), reader)
         yield from each(step("read"), reader)
         yield from each(step("get_chunk"), reader)
-    for name in ("get", "select", "__getitem__", "__getattr__"):
+    for name in (
+        "get", "select", "select_as_multiple", "select_as_coordinates", "select_column",
+        "__getitem__", "__getattr__",
+    ):  # fmt: skip
         yield step(f"HDFStore.{name}")
 
 
@@ -149,11 +153,10 @@ def _writes() -> Iterable[Entry]:
         write("to_excel", target="excel_writer", collects="excel_writer", places=_workbook), *BOTH
     )
     yield from each(write("to_pickle", target="path"), *BOTH)
+    yield write("to_pickle", target="filepath_or_buffer")
     yield from each(
         write("to_hdf", target="path_or_buf", collects="path_or_buf", places=_store), *BOTH
     )
-    for name in ("put", "append", "__setitem__"):
-        yield write(f"HDFStore.{name}", name=f"HDFStore.{name}", data="value", collects="self")
     yield from each(write("to_sql", observed=STORED, client=True), *BOTH)
     yield from each(write("to_latex", target="buf"), *BOTH)
     yield from each(write("to_markdown", target="buf"), *BOTH)
@@ -175,13 +178,27 @@ def _writes() -> Iterable[Entry]:
     yield from each(transform("to_numpy"), *BOTH)
     yield from each(transform("to_records"), "DataFrame")
     yield from each(transform("to_xarray"), *BOTH)
+    yield from each(transform("from_arrow", hands_over=True), *BOTH)
     yield from each(transform("to_frame"), "Series")
     yield from each(transform("to_period"), *BOTH)
     yield from each(transform("to_timestamp"), *BOTH)
+    for name in ("put", "append", "append_to_multiple", "__setitem__"):
+        span = f"HDFStore.{name.strip('_')}"
+        yield write(f"HDFStore.{name}", name=span, data="value", collects="self")
     # The file of an open writer is written when that is closed.
     for name in ("close", "__exit__"):
         yield write(f"ExcelWriter.{name}", name="ExcelWriter.close", target="path", places=_opened)
         yield write(f"HDFStore.{name}", name="HDFStore.close", target="path", places=_opened)
+
+
+def styler() -> Iterable[Entry]:
+    """A frame that is written with its styles."""
+    for name in ("to_html", "to_latex", "to_string", "to_typst"):
+        yield write(f"Styler.{name}", name=f"Styler.{name}", target="buf")
+    yield write(
+        "Styler.to_excel", name="Styler.to_excel", target="excel_writer", collects="excel_writer",
+        places=_workbook,
+    )  # fmt: skip
 
 
 def _functions() -> Iterable[Entry]:
@@ -417,4 +434,4 @@ def table() -> Iterable[Entry]:
         yield from part()
 
 
-TABLES = {"pandas": table}
+TABLES = {"pandas": table, "pandas.io.formats.style": styler}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
@@ -24,7 +25,7 @@ from otelprov.instrumentation._table import (
     when_called,
     write,
 )
-from otelprov.instrumentation._wrapping import iterating
+from otelprov.instrumentation._wrapping import followed, iterating
 from otelprov.recording import faults, observation, places
 from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.streams import without_options
@@ -42,7 +43,8 @@ def _parquet() -> Iterable[Entry]:
     for method in ("read", "read_row_group", "read_row_groups"):
         yield read(f"ParquetFile.{method}", name=f"ParquetFile.{method}", clean=_clean)
     yield step("ParquetFile.iter_batches", around=iterating)
-    yield read("ParquetDataset.read", name="ParquetDataset.read", clean=_clean)
+    for method in ("read", "read_pandas"):
+        yield read(f"ParquetDataset.{method}", name=f"ParquetDataset.{method}", clean=_clean)
     yield write(
         "write_table",
         name="parquet.write_table",
@@ -74,6 +76,13 @@ def _csv() -> Iterable[Entry]:
 
 
 def _feather() -> Iterable[Entry]:
+    for method in ("read_table", "read_pandas"):
+        yield read(
+            f"FeatherDataset.{method}",
+            name=f"FeatherDataset.{method}",
+            source="path_or_paths",
+            places=lambda parameters: parameters["self"].paths,
+        )
     yield read("read_table", name="feather.read_table", source="source", clean=_clean)
     yield read("read_feather", name="feather.read_feather", source="source")
     yield write(
@@ -89,6 +98,15 @@ def _json() -> Iterable[Entry]:
 def _orc() -> Iterable[Entry]:
     yield read("read_table", name="orc.read_table", source="source", places=_source)
     yield write("write_table", name="orc.write_table", target="where")
+    yield read("ORCFile.__init__", name="ORCFile", source="source", in_place="always")
+    for method in ("read", "read_stripe"):
+        yield read(f"ORCFile.{method}", name=f"ORCFile.{method}")
+    yield step("ORCWriter.__init__", in_place="always", around=_opening)
+    yield write("ORCWriter.write", name="ORCWriter.write", collects="self")
+    for method in ("close", "__exit__"):
+        yield write(
+            f"ORCWriter.{method}", name="ORCWriter.close", target="where", places=_orc_opened
+        )
 
 
 def _dataset() -> Iterable[Entry]:
@@ -143,6 +161,26 @@ def _opened(parameters: Mapping[str, Any]) -> Any:
         if registry.lookup(writer) is not None
         else None
     )
+
+
+def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
+    """An ``ORCWriter`` does not keep the name of its file."""
+    return followed(original, _noted, "the file of an ORCWriter is not known")
+
+
+def _noted(_: object, __: object, writer: Any, where: Any, *___: Any, **____: Any) -> None:
+    _orc_files[writer] = where
+
+
+_orc_files: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+
+
+def _orc_opened(parameters: Mapping[str, Any]) -> Any:
+    """The file of an ``ORCWriter`` that something was written to."""
+    writer = parameters["self"]
+    if registry.lookup(writer) is None:
+        return None
+    return without_options(_orc_files.get(writer))
 
 
 def _carry_part(
@@ -225,6 +263,14 @@ ODDITIES: Final = (
     "table they hold, and who wrote it.",
     "What is read from or written to a stream that such a file system has opened "
     "(open_input_file, open_output_stream) is of unknown place: the stream has no name.",
+    "Readers and writers that are C++ are not recorded, and what they give is of unknown origin, "
+    "known by its content: all of `pyarrow.ipc` (`open_file`, `open_stream`, `new_file`, "
+    "`new_stream`, `read_message`, `read_record_batch`, `read_tensor`, `write_tensor`, "
+    "`serialize_pandas`, `deserialize_pandas`), `csv.CSVWriter`, `to_table`, `to_batches` and "
+    "`scanner` of data sets and fragments, what the readers of `csv.open_csv` and `json.open_json` "
+    "read, and `parquet.ParquetReader`. Opening a data set is recorded.",
+    "What reads or writes only schemas and metadata is no operation (`read_metadata`, "
+    "`read_schema`, `write_metadata`).",
 )
 
 # Each part is patched when the program imports it.

@@ -12,35 +12,49 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote
 
+from otelprov import semconv
+from otelprov.artifacts import identify
+from otelprov.artifacts.locations import named
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
-from otelprov.instrumentation._databases import is_idle, sqlite_place
+from otelprov.instrumentation._databases import (
+    Held,
+    Place,
+    Table,
+    is_idle,
+    sqlite_place,
+    unknown,
+)
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._queries import Sent, caller_of, given_up, listing, told
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
-from otelprov.recording.recorder import Call
+from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 
 RECORDS: Final = (
     "**query**: `execute`, `executemany` and `executescript` of connections and cursors, with the "
-    "tables that they read and write"
+    "tables that they read and write; **write**: `backup` and `deserialize`; **read**: `serialize`"
 )
 ODDITIES: Final = (
     "Connections that the program opens are recorded, not those that packages open for themselves, "
     "nor those of a factory of the program's own. `type(connection)` is a subclass of "
     "`sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
-    "What triggers write is not seen, nor what `backup()` copies. A view is the tables that it "
-    "reads: of one that another process has made, as it was when the connection first read a "
-    "table.",
+    "What triggers write is not seen. A view is the tables that it reads: of one that another "
+    "process has made, as it was when the connection first read a table. The tables of a file that "
+    "is attached are those of that file; `ATTACH` of an expression leaves them unknown.",
+    "`backup` copies each table to that of the same name, `serialize` reads all tables and "
+    "`deserialize` makes them. What a database of more than 64 MiB holds that was deserialized is "
+    "not looked up. The statements below `iterdump` are seen, its lines are not followed.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
 
@@ -84,22 +98,29 @@ def _know(connection: Connection) -> None:
         connection.text_factory = str
     path = next((path for _, name, path in listed if name == "main"), None)
     connection._otelprov = known = Known(sqlite_place(path))
-    if path:
-        known.views = partial(_views, path)
+    known.looks(held_by)
 
 
-def _views(path: str) -> list[str]:
-    """The statements of the views in a file that the program is about to read.
+def held_by(path: str) -> Held | None:
+    """The tables and views in a file that the program is about to read; None where nobody can tell.
 
     By a connection of ours, which waits for nobody: what is set on the program's does not see it.
     """
     try:
         own = sqlite3.Connection(f"file:{quote(os.fsencode(path))}?mode=ro", timeout=0, uri=True)
         with closing(own):
-            found = own.execute("SELECT sql FROM sqlite_master WHERE type = 'view'").fetchall()
+            return held(own)
     except sqlite3.Error:  # it is locked, or encrypted
-        return []
-    return [text for (text,) in found if isinstance(text, str)]
+        return None
+
+
+def held(own: sqlite3.Connection) -> Held:
+    """The tables and views of a database that a connection of ours has open."""
+    found = own.execute(
+        "SELECT type, name, sql FROM sqlite_master"
+        " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
+    return [(kind, name, text) for kind, name, text in found if isinstance(text, str)]
 
 
 def _is_the_programs(frame: FrameType) -> bool:
@@ -270,6 +291,7 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
         caller_of(frame, OWN),
         args[0],
         rows=given if many and isinstance(given, list) else None,
+        given=given if name == "execute" else None,
     )
 
 
@@ -287,6 +309,140 @@ def _still_open(connection: Any) -> bool:
         return bool(connection.in_transaction)
     except sqlite3.Error:  # it is closed
         return False
+
+
+# --- whole databases ------------------------------------------------------------------------------
+
+MAX_SERIALIZED: Final = 64 << 20
+"""Bytes of a serialized database that a second connection opens to see what is in it."""
+
+
+def _copying(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """``backup`` and its like."""
+
+    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        operation = None
+        if run.active:
+            try:
+                operation = _copy_begun(name, self, args, kwargs, sys._getframe(1))
+            except BaseException as fault:
+                told("the copy of a database was not recorded", fault)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if operation is not None:
+                with faults.contained("the copy of a database was not recorded"):
+                    operation.end(error)
+            raise
+        if operation is not None:
+            try:
+                _copied(name, operation, self, args, kwargs, result)
+            except BaseException as fault:
+                told("the copy of a database was not recorded", fault)
+            finally:
+                operation.end()
+        return result
+
+    return method
+
+
+def _copy_begun(
+    name: str, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType
+) -> OpenOperation | None:
+    known: Known | None = getattr(connection, "_otelprov", None)
+    caller = caller_of(frame, OWN)
+    schema = kwargs.get("name", "main")
+    if known is None or not isinstance(caller, FrameType) or not isinstance(schema, str):
+        return None
+    call = _COPIES[name]
+    if run.excludes(call.full_name):
+        return None
+    given = {"name": schema} if "name" in kwargs else {}
+    operation = OpenOperation(call, caller, given, list(given))
+    place = known.place_of(schema.lower()) or known.place
+    operation.state({semconv.DB_SYSTEM: "sqlite", semconv.DB_NAMESPACE: place.namespace})
+    if name == "deserialize":
+        data = args[0] if args else None
+        if type(data) is bytes:
+            found = identify(data)
+            seen = registry.content(found.id, data)
+            operation.use_content("data", seen or replace(found, origin="unknown"))
+        else:
+            operation.use_content("data", unknown("what is deserialized may change"))
+    else:
+        tables = known.tables_of(schema.lower())
+        for table in tables or ():
+            maker = known.makers(table.uri).get(table.uri)
+            operation.use_content("self", table.artifact(maker))
+        if tables is None:
+            operation.use_content("self", unknown("which tables a database holds is not known"))
+    operation.enter()
+    return operation
+
+
+def _copied(
+    name: str,
+    operation: OpenOperation,
+    connection: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    result: object,
+) -> None:
+    operation.leave()
+    if name == "serialize":
+        operation.generate_content("return", result)
+        return
+    known: Known = connection._otelprov
+    schema = kwargs.get("name", "main").lower()
+    if name == "deserialize":
+        names = _serialized(args[0])
+        # From now on it lies in memory, whatever file was open before.
+        known.becomes(schema, sqlite_place(None))
+        known.holds(schema, names)
+        _made(operation, known, schema, known.tables_of(schema))
+        return
+    target = args[0] if args else kwargs["target"]
+    other: Known | None = getattr(target, "_otelprov", None)
+    if other is None:
+        other = Known(_place(target))
+        other.looks(held_by)
+    source = known.tables_of(schema)
+    other.holds("main", None if source is None else [one.name for one in source])
+    # What a file holds now, it says itself; it may be locked.
+    tables = other.tables_of("main")
+    if not tables and source is not None:
+        found = [other.table(("main", one.name)) for one in source]
+        tables = [one for one in found if isinstance(one, Table)]
+    _made(operation, other, "main", tables)
+
+
+def _made(operation: OpenOperation, known: Known, schema: str, tables: list[Table] | None) -> None:
+    for table in tables or ():
+        operation.generate("target", table.artifact())
+        known.makers(table.uri)[table.uri] = operation.id
+    place = known.place_of(schema)
+    if tables is None and place is not None:
+        reason = "which tables the database holds is not known"
+        operation.generate("target", named(place.uri, reason, place.namespace))
+
+
+def _serialized(data: object) -> list[str] | None:
+    """The tables of a serialized database."""
+    if type(data) is not bytes or len(data) > MAX_SERIALIZED:
+        return None
+    try:
+        with closing(sqlite3.Connection(":memory:")) as own:
+            own.deserialize(data)
+            return [name for kind, name, _ in held(own) if kind == "table"]
+    except sqlite3.Error:
+        return None
+
+
+def _place(connection: Any) -> Place:
+    listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
+    return sqlite_place(next((one[2] for one in listed if one[1] == "main"), None))
 
 
 def _equip(kind: Any, original: Any, methods: dict[str, Callable[[Any], Any]]) -> None:
@@ -309,6 +465,11 @@ def _call(name: str) -> Callable[[], Call]:
 
 
 _CALLS: Final = {name: _call(name) for name in _STATEMENTS}
+_COPIES: Final = {
+    "backup": Call("sqlite3", "backup", "write", sqlite3.sqlite_version),
+    "deserialize": Call("sqlite3", "deserialize", "write", sqlite3.sqlite_version),
+    "serialize": Call("sqlite3", "serialize", "read", sqlite3.sqlite_version),
+}
 _equip(
     Cursor,
     sqlite3.Cursor,
@@ -325,6 +486,8 @@ _equip(
         "cursor": _making,
         **{name: partial(_executing_at_once, name) for name in _STATEMENTS},
         **{name: partial(_ending, name) for name in ("commit", "rollback", "close", "__exit__")},
+        # Python 3.10 has but the first of them; it may lack the others where SQLite was built so.
+        **{name: partial(_copying, name) for name in _COPIES if hasattr(sqlite3.Connection, name)},
     },
 )
 

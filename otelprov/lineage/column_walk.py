@@ -109,16 +109,17 @@ class _Walk:
     def check(self, targets: Iterable[Column]) -> None:
         """Whether the columns are there, where it is known which there are."""
         for target in targets:
-            names = self._names_at(target.artifact, self._maker("", target.artifact))
+            maker = next(iter(self._makers("", target.artifact)), None)
+            names = self._names_at(target.artifact, maker)
             if names is not None and names.complete:
                 every = [*names.columns, *(one for one in names.index if one is not None)]
                 if target.name not in every:
                     listed = ", ".join(every[:20]) + (", …" if len(every) > 20 else "")
                     raise NoSuchColumn(f"it has no column {target.name}; it has: {listed}")
 
-    def _maker(self, consumer: str, artifact: str) -> Operation | None:
-        made = self.lineage.makers.get((consumer, artifact))
-        return self.operations.get(made) if made else None
+    def _makers(self, consumer: str, artifact: str) -> list[Operation]:
+        made = self.lineage.makers.get((consumer, artifact), ())
+        return [self.operations[one] for one in made if one in self.operations]
 
     def _names_at(self, artifact: str, maker: Operation | None) -> Names | None:
         """The names of the columns of an artifact, as an operation made it."""
@@ -160,7 +161,8 @@ class _Walk:
         own = {one.artifact.id: one.artifact.names for one in operation.used}
 
         def names_of(id_: str) -> Names | None:
-            names = own.get(id_) or self._names_at(id_, self._maker(operation.id, id_))
+            maker = next(iter(self._makers(operation.id, id_)), None)
+            names = own.get(id_) or self._names_at(id_, maker)
             taken = {
                 columns
                 for one in operation.inputs.values()
@@ -182,16 +184,17 @@ class _Walk:
     def back(self, targets: Iterable[Column]) -> None:
         """Follow columns to what they come from."""
         seen: set[tuple[Column, str]] = set()
-        todo = [(target, self._maker("", target.artifact)) for target in targets]
+        todo = [(target, one) for target in targets for one in self._makers("", target.artifact)]
         while todo:
             column, maker = todo.pop()
-            if maker is None or (column, maker.id) in seen:
+            if (column, maker.id) in seen:
                 continue
             seen.add((column, maker.id))
             for edge in self._edges_to(maker, column):
                 if edge.source != edge.target:  # the same content, somewhere else
                     self.edges[edge] = None
-                todo.append((edge.source, self._maker(maker.id, edge.source.artifact)))
+                source = edge.source
+                todo += [(source, one) for one in self._makers(maker.id, source.artifact)]
 
     def _edges_to(self, maker: Operation, column: Column) -> Iterator[ColumnEdge]:
         sources = self.sources(maker, column.artifact)
@@ -234,8 +237,9 @@ class _Walk:
                 continue
             seen.add((column, maker))
             for operation in self.lineage.operations:
-                if self.lineage.makers.get((operation.id, column.artifact)) != maker and not (
-                    maker == "" and (operation.id, column.artifact) not in self.lineage.makers
+                made = self.lineage.makers.get((operation.id, column.artifact), ())
+                if maker not in made and not (
+                    maker == "" and not made
                     and any(one.artifact.id == column.artifact for one in operation.used)
                 ):  # fmt: skip
                     continue

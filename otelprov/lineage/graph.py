@@ -69,8 +69,9 @@ class Lineage:
     gaps: tuple[Gap, ...] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
     """The runs of the operations, by id, as far as they are known."""
-    makers: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """By operation and artifact that it used: the operation that had made it that time.
+    makers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """By operation and artifact that it used: the operations that had made it that time. Nearly
+    always one; more where it used two equal tables. Downstream ``""`` stands for any.
 
     An id names content, so an artifact with two makers does not say whose it was for which user.
     The target's own maker stands under the operation ``""``.
@@ -103,7 +104,11 @@ class Draft:
     gaps: list[Gap] = field(default_factory=list)
     known: dict[str, Artifact] = field(default_factory=dict)
     """Artifacts that no edge may mention: the target itself."""
-    makers: dict[tuple[str, str], str] = field(default_factory=dict)
+    makers: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+
+    def made_by(self, consumer: str, artifact_id: str, maker: str) -> None:
+        """Note who had made an artifact that was used."""
+        self.makers.setdefault((consumer, artifact_id), {})[maker] = None
 
     def used(self, operation: Operation, artifact_id: str) -> None:
         """Note that the operation used the artifact."""
@@ -132,7 +137,11 @@ class Draft:
             edges=tuple(
                 sorted(self.edges, key=lambda edge: (order[edge[0]], order[edge[1]], edge[2]))
             ),
-            makers={pair: made for pair, made in self.makers.items() if made in self.operations},
+            makers={
+                pair: known
+                for pair, made in self.makers.items()
+                if (known := tuple(one for one in made if one in self.operations))
+            },
             gaps=tuple(sorted(set(gaps), key=lambda gap: (order.get(gap.place, 0), gap.reason))),
         )
 

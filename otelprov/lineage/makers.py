@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from otelprov.lineage.sources import Source
-from otelprov.model import Artifact, Operation, id_prefix
+from otelprov.model import Artifact, Link, Operation, id_prefix
 
 
 class Maker(NamedTuple):
@@ -28,7 +28,8 @@ class Maker(NamedTuple):
 class Makers(NamedTuple):
     """Where all the inputs of an operation came from."""
 
-    by_artifact: dict[str, Maker]
+    by_artifact: dict[str, tuple[Maker, ...]]
+    """Several where the same content came by several ways: two equal tables that were merged."""
     unassigned: tuple[str, ...] = ()
     """Linked operations that the source lacks, where it is not known which input they made."""
 
@@ -52,27 +53,33 @@ def latest(operations: Sequence[Operation], artifact: Artifact | None = None) ->
 def makers(
     source: Source, consumer: Operation, producers: Mapping[str, Sequence[Operation]]
 ) -> Makers:
-    """The maker of each artifact that ``consumer`` used.
+    """The makers of each artifact that ``consumer`` used.
 
     ``producers`` are all the operations that generated each of those artifacts.
     """
-    found: dict[str, Maker] = {}
+    found: dict[str, dict[str | None, Maker]] = {}
+    # Links to these only repeat what the events say.
+    seen = {usage.artifact.maker for usage in consumer.used if usage.artifact.maker}
+    links = [one for one in consumer.links if f"{one.trace_id}-{one.span_id}" not in seen]
     for usage in consumer.used:
         artifact = usage.artifact
         others = [one for one in producers.get(artifact.id, ()) if one.id != consumer.id]
-        linked = _seen(source, artifact, others) or _linked(source, consumer, artifact, others)
-        if linked is None and artifact.origin != "unknown":
+        made = _seen(source, artifact, others) or _linked(source, links, artifact, others)
+        if made is None and artifact.origin != "unknown":
             chosen = _chosen(consumer, artifact, others)
             if chosen is not None and _was_there(source, artifact, chosen):
                 chosen = None
-            linked = Maker(chosen)
-        found[artifact.id] = linked or Maker()
-    unassigned = _unanswered(source, consumer)
+            made = Maker(chosen)
+        made = made or Maker()
+        name = made.operation.id if made.operation is not None else made.missing
+        found.setdefault(artifact.id, {}).setdefault(name, made)
+    by_artifact = {id_: tuple(made.values()) for id_, made in found.items()}
+    unassigned = _unanswered(source, links)
     if unassigned:
-        elsewhere = _from_elsewhere(found, consumer)
+        elsewhere = _from_elsewhere(by_artifact, consumer)
         if len(unassigned) == len(elsewhere) == 1:
-            found[elsewhere[0]] = Maker(missing=unassigned.pop())
-    return Makers(found, tuple(unassigned))
+            by_artifact[elsewhere[0]] = (Maker(missing=unassigned.pop()),)
+    return Makers(by_artifact, tuple(unassigned))
 
 
 def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Maker | None:
@@ -91,18 +98,22 @@ def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Ma
 
 
 def _linked(
-    source: Source, consumer: Operation, artifact: Artifact, others: Sequence[Operation]
+    source: Source, links: Sequence[Link], artifact: Artifact, others: Sequence[Operation]
 ) -> Maker | None:
-    if not consumer.links:
+    if not links:
         return None
     places = {(one.trace_id, one.span_id): one for one in others}
     missing = None
-    for link in consumer.links:
+    found: list[Operation] = []
+    for link in links:
         made = places.get((link.trace_id, link.span_id))
         if made is not None and link.artifact_id in (artifact.id, ""):
-            return Maker(made)
-        if link.artifact_id == artifact.id and not source.operation(link.trace_id, link.span_id):
+            found.append(made)
+        elif link.artifact_id == artifact.id and not source.operation(link.trace_id, link.span_id):
             missing = f"{link.trace_id}-{link.span_id}"
+    if found:
+        # Of two equal files at two places each has a link.
+        return Maker(next((one for one in found if _made_at(one, artifact)), found[0]))
     return Maker(missing=missing) if missing else None
 
 
@@ -167,28 +178,29 @@ def _inside(inner: Operation, outer: Operation) -> bool:
     )
 
 
-def _unanswered(source: Source, consumer: Operation) -> list[str]:
+def _unanswered(source: Source, links: Sequence[Link]) -> list[str]:
     """The linked operations that the source lacks, of links without an artifact.
 
     Jaeger keeps the link but not what it says.
     """
     return [
         f"{link.trace_id}-{link.span_id}"
-        for link in consumer.links
+        for link in links
         if not link.artifact_id and not source.operation(link.trace_id, link.span_id)
     ]
 
 
-def _from_elsewhere(found: dict[str, Maker], consumer: Operation) -> list[str]:
+def _from_elsewhere(found: dict[str, tuple[Maker, ...]], consumer: Operation) -> list[str]:
     """The inputs that may be what a link without an artifact is about."""
     linked = {(link.trace_id, link.span_id) for link in consumer.links}
     candidates = []
-    for id_, maker in found.items():
-        made = maker.operation
+    for id_, makers in found.items():
         if id_prefix(id_) == "derived":
             continue  # known in one process only
-        if made is None or (
-            made.trace_id != consumer.trace_id and (made.trace_id, made.span_id) not in linked
-        ):
-            candidates.append(id_)
+        for made in (maker.operation for maker in makers):
+            if made is None or (
+                made.trace_id != consumer.trace_id and (made.trace_id, made.span_id) not in linked
+            ):
+                candidates.append(id_)
+                break
     return candidates

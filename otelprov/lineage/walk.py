@@ -67,7 +67,7 @@ def upstream(
         following: dict[str, Operation] = {}
         for operation in sorted(level, key=lambda one: one.id):
             alone = walk.handed_on(operation)
-            for id_, made in walk.makers(operation).items():
+            for id_, made in walk.makers(operation):
                 if alone and id_ not in alone:
                     continue
                 walk.draft.used(operation, id_)
@@ -111,14 +111,14 @@ def downstream(source: Source, start: str | Operation, *, depth: int | None = No
         following: dict[tuple[str, str], Operation | None] = {}
         for (artifact_id, _), maker in ahead.items():
             for operation in consumers.get(artifact_id, ()):
-                made = came_from[operation.id][artifact_id].operation
-                if maker is not None and (made is None or made.id != maker.id):
+                made = (one.operation for one in came_from[operation.id][artifact_id])
+                if maker is not None and all(one is None or one.id != maker.id for one in made):
                     continue
                 if left is not None and left <= 0:
                     walk.cut.add(Edge(artifact_id, operation.id, "used"))
                     continue
                 walk.draft.used(operation, artifact_id)
-                walk.draft.makers.setdefault((operation.id, artifact_id), maker.id if maker else "")
+                walk.draft.made_by(operation.id, artifact_id, maker.id if maker else "")
                 if maker is not None:
                     followed.add((artifact_id, maker.id))
                 for id_ in _ids(operation.generated):
@@ -151,11 +151,11 @@ def all_of(source: Source, operations: Sequence[Operation], target: str) -> Line
         walk.whole(operation)
     walk.look_up(id_ for one in operations for id_ in _ids(one.used))
     for operation in operations:
-        for id_, made in walk.makers(operation).items():
+        for id_, made in walk.makers(operation):
             if made.operation is None:
                 walk.root(id_, made, operation)
             else:
-                walk.draft.makers[operation.id, id_] = made.operation.id
+                walk.draft.made_by(operation.id, id_, made.operation.id)
     lineage = walk.finish(target, "upstream", None)
     return replace(lineage, others={})  # of inputs from elsewhere, all makers would be others
 
@@ -177,14 +177,15 @@ class _Walk:
         if unknown:
             self.producers.update(self.source.producers(unknown))
 
-    def makers(self, operation: Operation) -> dict[str, Maker]:
-        """Where the inputs of an operation came from; what cannot be told becomes a gap."""
+    def makers(self, operation: Operation) -> list[tuple[str, Maker]]:
+        """Where the inputs of an operation came from, by id, one more than once where it came by
+        several ways; what cannot be told becomes a gap."""
         found = makers(self.source, operation, self.producers)
         for missing in found.unassigned:
             reason = f"one of its inputs was made by operation {missing}, which is not in "
             reason += self.source.name
             self.draft.gaps.append(Gap(reason, operation=operation.id))
-        return found.by_artifact
+        return [(id_, made) for id_, several in found.by_artifact.items() for made in several]
 
     def remember(self, artifact_id: str) -> None:
         """Keep what is known of the target, which may stand alone."""
@@ -220,12 +221,17 @@ class _Walk:
             and Edge(maker.id, artifact_id, "generated") not in self.draft.edges
         )
         self.draft.generated(maker, artifact_id)
-        self.draft.makers[consumer, artifact_id] = maker.id
+        self.draft.made_by(consumer, artifact_id, maker.id)
         return [maker] if new else []
 
     def handed_on(self, operation: Operation) -> set[str]:
         """The files on the way that an operation has copied or moved, among others: each comes from
-        itself alone. Empty where something else that it made is on the way."""
+        itself alone. Empty where something else that it made is on the way. Of tables of databases
+        that were copied, those that they were before, by their names."""
+        if operation.name in _COPIES_OF_TABLES:
+            made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
+            names = {one.artifact.name for one in operation.generated if one.artifact.id in made}
+            return {one.artifact.id for one in operation.used if one.artifact.name in names}
         if not operation.name.startswith(_COPYING):
             return set()
         made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
@@ -318,11 +324,13 @@ def checked(source: Source, lineage: Lineage) -> Lineage:
 
 
 _COPYING = ("shutil.", "os.")
+_COPIES_OF_TABLES = frozenset({"sqlite3.backup"})
+"""What copies each table of a database to the one of the same name in another."""
 
 
 def _hands_on(operation: Operation, artifact_id: str) -> bool:
     """Whether an operation copied or moved a file, and perhaps others with it."""
-    return (
+    return operation.name in _COPIES_OF_TABLES or (
         operation.name.startswith(_COPYING)
         and artifact_id.startswith("file:")
         and any(usage.artifact.id == artifact_id for usage in operation.used)

@@ -72,6 +72,12 @@ class Generated(Used):
         return _encode(False, self.role, self.artifact)
 
 
+def way_of(artifact: Artifact) -> str | None:
+    """How it came to the operation that uses it: from its maker, from nobody knows where, from a
+    place. The same content may come by several ways, and each has an event."""
+    return artifact.maker or artifact.origin or artifact.uri
+
+
 def used_attributes(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     """With who made it, and whether what it says of itself is true."""
     found = {semconv.USED_ID: artifact.id, **_artifact(role, artifact)}

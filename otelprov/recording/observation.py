@@ -71,6 +71,7 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "Resampler"): "obj",
     ("pandas", "BaseWindow"): "obj",
     ("pandas", "NDFrameIndexerBase"): "obj",
+    ("pandas", "Styler"): "data",
     ("pandas", "StringMethods"): "_orig",
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",

@@ -29,6 +29,7 @@ from otelprov.recording.bounds import (
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
 from otelprov.recording.streams import archive_of, resolve, stream_behind, unwrapped
+from otelprov.recording.versioned import Versioned
 
 STILL = 2_000_000_000
 """Nanoseconds since a file was written."""
@@ -110,6 +111,11 @@ def read_from(
             continue
         for artifact in seen:
             operation.use_content(role, artifact)
+        if isinstance(item, Versioned) and item.asked is not None:
+            columns = item.asked.end(operation)
+            if columns is not None:
+                for artifact in seen:
+                    operation.take(artifact, columns)
         if directory is not None:
             _parts_read(operation, role, directory)
         read += seen

@@ -26,6 +26,7 @@ from otelprov.recording import places
 from otelprov.recording.bounds import FAILED, WHOLE, Reading
 from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.versioned import Versioned
 
 MAX_ITEMS: Final = 10_000
 """Items of one list or dict argument that are looked at for lazy objects."""
@@ -301,6 +302,8 @@ class Execution:
                     self._targets.append(leaf)
                 else:
                     self._scans.append(leaf)
+                    if isinstance(leaf.place, Versioned) and leaf.place.asked is not None:
+                        leaf.place.asked.begin(operation)
         if explained is not None:
             if explained.text:
                 operation.explain(explained.text)

@@ -60,6 +60,7 @@ from otelprov.recording.edges import (
     generated_attributes,
     listed,
     used_attributes,
+    way_of,
 )
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
@@ -237,7 +238,8 @@ class OpenOperation:
         self.files_not_asked = 0
         """Files of directories whose claims were not looked for."""
         self.used: dict[object, tuple[str, Source]] = {}
-        """What the call has read until now, with its role, in the order in which it was noted."""
+        """What the call has read until now, with its role, in the order in which it was noted: by
+        id, and once more for each other way by which the same content came (``way_of``)."""
         self._taken: list[tuple[Source, tuple[str, ...]]] = []
         self._named: list[tuple[Source, tuple[str, ...]]] = []
         self._column_sources: ColumnSources | None = None
@@ -374,7 +376,9 @@ class OpenOperation:
         """The call reads an object with this identity."""
         for source in identity.sources:
             if type(source) is Artifact:  # nearly always
-                self.used.setdefault(source.id, (role, source))
+                pair = (role, source)
+                if self.used.setdefault(source.id, pair) is not pair:
+                    _add(self.used, source.id, pair)
             else:
                 self.use_artifact(role, source)
         self._inputs.append((role, identity))
@@ -382,7 +386,9 @@ class OpenOperation:
     def use_artifact(self, role: str, artifact: Source) -> None:
         """The call reads this artifact; it plays no part in the derivation id."""
         artifact = settled(artifact)
-        self.used.setdefault(_key(artifact), (role, artifact))
+        key, pair = _key(artifact), (role, artifact)
+        if self.used.setdefault(key, pair) is not pair and isinstance(artifact, Artifact):
+            _add(self.used, artifact.id, (role, artifact))
 
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
@@ -465,7 +471,10 @@ class OpenOperation:
 
     def wrote(self, artifact: Source) -> None:
         """This used artifact is, as a whole, what was written: its content is known from that."""
-        key = _key(settled(artifact))
+        artifact = settled(artifact)
+        key: object = _key(artifact)
+        if isinstance(artifact, Artifact) and (artifact.id, way_of(artifact)) in self.used:
+            key = (artifact.id, way_of(artifact))
         if key in self.used:
             role, used = self.used[key]
             self.used[key] = (role, _as_written(used, self.content))
@@ -738,18 +747,25 @@ class OpenOperation:
 
     def _write_edges(self, end_time: int, plain: bool) -> Edges:
         if plain:  # what is known at once is there by its id
-            used = cast("dict[str, tuple[str, Artifact]]", self.used)
+            used = cast("dict[object, tuple[str, Artifact]]", self.used)
             generated = cast("list[tuple[str, Artifact]]", list(self._generated.values()))
         else:
             used = _known(self.used.values())
-            generated = list(_known(self._generated.values()).values())
+            generated = list(_known(self._generated.values(), once=True).values())
         record = self.record
         if self.claims:
             own = record.visible.get_span_context().trace_id
             makers = self._settle_claims(used, {artifact.id for _, artifact in generated})
             for artifact_id, maker in makers[:MAX_LINKS]:
                 if int(maker.trace_id, 16) != own:
-                    record.point(_remote(maker), {semconv.USED_ID: artifact_id})
+                    to = _span_context(maker.trace_id, maker.span_id, is_remote=True)
+                    record.point(to, {semconv.USED_ID: artifact_id})
+        if len(used) > 1 and (several := {key[0] for key in used if type(key) is tuple}):
+            ways = [(one.id, one.maker) for _, one in used.values() if one.id in several]
+            for artifact_id, made_by in islice(ways, MAX_LINKS):
+                if made_by is not None:
+                    to = _span_context(*made_by.split("-"), is_remote=False)
+                    record.point(to, {semconv.USED_ID: artifact_id})
         left_out = [0, 0]
         selected = {resolve(one).id: names for one, names in self._taken}
         named: dict[str, list[str]] = {}
@@ -827,14 +843,14 @@ class OpenOperation:
         return {**found, semconv.OPERATION_PENDING: waiting}
 
     def _settle_claims(
-        self, used: dict[str, tuple[str, Artifact]], made: set[str]
+        self, used: dict[object, tuple[str, Artifact]], made: set[str]
     ) -> list[tuple[str, Carrier]]:
         """Now that it is known what was read: whether what the files say of themselves is true,
         and by id of what was used who made it."""
         states, makers = claims.settle(self.claims, made)
-        for artifact_id, state in states.items():
-            role, artifact = used[artifact_id]
-            used[artifact_id] = (role, replace(artifact, carrier=state))
+        for key, (role, artifact) in used.items():
+            if artifact.id in states:
+                used[key] = (role, replace(artifact, carrier=states[artifact.id]))
         return list(dict.fromkeys(makers))
 
     def _fail(self, error: BaseException, name: str, end_time: int) -> None:
@@ -995,20 +1011,39 @@ def _key(artifact: Source) -> object:
     return artifact.id if isinstance(artifact, Artifact) else artifact
 
 
-def _known(artifacts: Iterable[tuple[str, Source]]) -> dict[str, tuple[str, Artifact]]:
-    """By id, and each but once: two that were pending may turn out to be one."""
-    found: dict[str, tuple[str, Artifact]] = {}
+def _known(
+    artifacts: Iterable[tuple[str, Source]], *, once: bool = False
+) -> dict[object, tuple[str, Artifact]]:
+    """As ``OpenOperation.used``, or each id but ``once``: two that were pending may turn out to be
+    one."""
+    found: dict[object, tuple[str, Artifact]] = {}
     for role, source in artifacts:
         artifact = source if type(source) is Artifact else resolve(source)
-        found.setdefault(artifact.id, (role, artifact))
+        pair = (role, artifact)
+        if found.setdefault(artifact.id, pair) is not pair and not once:
+            _add(found, artifact.id, pair)
     return found
 
 
-def _remote(maker: Carrier) -> SpanContext:
+def _add(found: dict[Any, Any], artifact_id: str, pair: tuple[str, Artifact]) -> None:
+    """Note an artifact once more where it came by another way than before."""
+    artifact, before = pair[1], found[artifact_id][1]
+    if artifact is before or type(before) is not Artifact:
+        return
+    way, known = way_of(artifact), way_of(before)
+    if way is None or known is None or way == known:
+        return
+    one_place = artifact.uri is not None and artifact.uri == before.uri
+    if one_place and None in (artifact.maker, before.maker):
+        return  # one of the two only says more
+    found.setdefault((artifact_id, way), pair)
+
+
+def _span_context(trace_id: str, span_id: str, *, is_remote: bool) -> SpanContext:
     return SpanContext(
-        trace_id=int(maker.trace_id, 16),
-        span_id=int(maker.span_id, 16),
-        is_remote=True,
+        trace_id=int(trace_id, 16),
+        span_id=int(span_id, 16),
+        is_remote=is_remote,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
 

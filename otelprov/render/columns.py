@@ -96,10 +96,11 @@ class _Tree:
         makers = found.lineage.makers
         for edge in found.edges:
             here = edge.target if self._back else edge.source
-            operation = edge.operation
+            operations: tuple[str, ...] = (edge.operation,)
             if not self._back:
-                operation = makers.get((edge.operation, here.artifact), "")
-            self._next.setdefault((here.artifact, here.name, operation), []).append(edge)
+                operations = makers.get((edge.operation, here.artifact), ("",))
+            for operation in operations:
+                self._next.setdefault((here.artifact, here.name, operation), []).append(edge)
         self._shown: set[tuple[Column, str]] = set()
         self._opaque = {(one.column, one.operation) for one in found.opaque}
 
@@ -107,7 +108,7 @@ class _Tree:
         for number, target in enumerate(self._found.targets):
             if number:
                 yield self._text("")
-            maker = self._found.lineage.makers.get(("", target.artifact), "")
+            (maker, *_) = self._found.lineage.makers.get(("", target.artifact), ("",))
             yield self._head(target, "")
             yield from self._below(target, self._handed(target, maker) if self._back else "", "")
         yield from self._notes()
@@ -124,13 +125,13 @@ class _Tree:
                 )
                 return
             self._shown.add((column, maker))
-            if len(edges) > 1:
+            if len(edges) > 1 or len(self._following(edges[0])) > 1:
                 break
             (edge,) = edges
             yield self._step(edge.operation, [edge], gutter)
             before = column
             column = edge.source if self._back else edge.target
-            maker = self._maker(edge) if self._back else edge.operation
+            (maker,) = self._following(edge)
             renamed = not self._back and column.name != before.name
             if renamed or not self._goes_on(column, maker) or self._is_place(column):
                 yield self._head(column, gutter)
@@ -140,20 +141,23 @@ class _Tree:
             other = edge.source if self._back else edge.target
             if not self._back:
                 yield self._step(edge.operation, [edge], f"{gutter}├─")
-            yield self._head(other, f"{gutter}├─" if self._back else f"{gutter}│ ")
-            following = self._maker(edge) if self._back else edge.operation
-            yield from self._below(other, following, f"{gutter}│ ")
+            for following in self._following(edge):
+                yield self._head(other, f"{gutter}├─" if self._back else f"{gutter}│ ")
+                yield from self._below(other, following, f"{gutter}│ ")
 
-    def _maker(self, edge: ColumnEdge) -> str:
-        makers = self._found.lineage.makers
-        return self._handed(edge.source, makers.get((edge.operation, edge.source.artifact), ""))
+    def _following(self, edge: ColumnEdge) -> list[str]:
+        """The operation behind an edge: back, each that had made the column that was used."""
+        if not self._back:
+            return [edge.operation]
+        makers = self._found.lineage.makers.get((edge.operation, edge.source.artifact), ("",))
+        return list(dict.fromkeys(self._handed(edge.source, maker) for maker in makers))
 
     def _handed(self, column: Column, maker: str) -> str:
         """The operation that made a column, behind those that only handed on the same content."""
         passed: set[str] = set()
         while maker and maker not in passed and not self._goes_on(column, maker):
             passed.add(maker)
-            maker = self._found.lineage.makers.get((maker, column.artifact), "")
+            (maker, *_) = self._found.lineage.makers.get((maker, column.artifact), ("",))
         return maker
 
     def _goes_on(self, column: Column, maker: str) -> bool:

@@ -94,23 +94,24 @@ class _Layout:
         self.artifacts: dict[str, Artifact] = {one.id: one for one in lineage.artifacts}
         self.operations: dict[str, Operation] = {one.id: one for one in lineage.operations}
         self.target = lineage.target
-        self.maker = lineage.makers.get(("", lineage.target), "")
+        self.maker = next(iter(lineage.makers.get(("", lineage.target), ("",))))
         self.upstream = lineage.direction == "upstream"
         self.next: dict[_Node, list[_Node]] = defaultdict(list)
         self.made: dict[str, list[str]] = defaultdict(list)
         for edge in lineage.edges:
             if edge.relation == "used":
                 operation, artifact = edge.target, edge.source
-                maker = lineage.makers.get((operation, artifact), "")
+                makers = lineage.makers.get((operation, artifact), ("",))
             else:
                 operation, artifact = edge.source, edge.target
-                maker = operation
+                makers = (operation,)
                 self.made[operation].append(artifact)
-            ends = (_Node(artifact, maker), _Node(operation))
-            if (edge.relation == "generated") == self.upstream:
-                self.next[ends[0]].append(ends[1])
-            else:
-                self.next[ends[1]].append(ends[0])
+            for maker in makers:
+                ends = (_Node(artifact, maker), _Node(operation))
+                if (edge.relation == "generated") == self.upstream:
+                    self.next[ends[0]].append(ends[1])
+                else:
+                    self.next[ends[1]].append(ends[0])
         self._in_the_order_of_use()
         self.rows: list[Row] = []
         self.placed: set[_Node] = set()

@@ -323,6 +323,59 @@ def test_polars_reads_and_writes_the_same_versions(spans: Spans, tmp_path: Path)
     )
 
 
+def test_a_query_of_polars_names_the_columns_that_it_takes_of_a_table(
+    spans: Spans, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "orders")
+    pl.from_pandas(ORDERS).write_delta(path)
+    lazy = pl.scan_delta(path)
+    lazy.select("order").explain()  # asks, too: for no operation
+    spans.clear()
+    lazy.select("order").collect()
+    lazy.filter(pl.col("amount") > 2).select("order").collect()
+    lazy.collect()
+    lazy.select("order").join(lazy.select("order", "amount"), on="order").collect()
+    lazy.select("amount").sink_csv(tmp_path / "a.csv")
+    pl.read_delta(path, columns=["customer"])
+    running = lazy.select("order").collect(background=True)
+    running.fetch_blocking()
+    *found, background = (
+        [json.loads(one.get("otelprov.artifact.selected", "null")) for one in span.used]
+        for span in spans.all()
+    )
+    every = list(ORDERS.columns)
+    first, second, third, fourth, fifth, sixth = ({*one} for (one,) in found)
+    assert (first, second, third) == ({"order"}, {"order", "amount"}, {*every})
+    assert {"order", "amount"} <= fourth <= {*every}  # Polars may read it once for both
+    assert (fifth, sixth) == ({"amount"}, {"customer"})
+    # It asked before anybody fetched: which columns it took is not known, or just these.
+    assert background in ([None], [["order"]])
+
+
+def test_of_two_queries_at_once_nobody_knows_which_columns_were_asked_for(
+    spans: Spans, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "orders")
+    pl.from_pandas(ORDERS).write_delta(path)
+    lazy = pl.scan_delta(path)
+    spans.clear()
+    inside = lazy.select("order")
+
+    def within(frame: pl.DataFrame) -> pl.DataFrame:
+        inside.collect()
+        return frame
+
+    lazy.select("amount").map_batches(within).collect()
+    selected = [
+        one.get("otelprov.artifact.selected")
+        for span in spans.all()
+        if span.name == "polars.collect"
+        for one in span.used
+    ]
+    assert selected and set(selected) <= {None, '["amount"]', '["order"]'}
+    assert selected[0] in (None, '["amount"]')
+
+
 def test_a_lazy_frame_is_sunk_into_a_table(spans: Spans, tmp_path: Path) -> None:
     orders = pl.from_pandas(ORDERS)
     orders.write_delta(tmp_path / "orders")

@@ -221,6 +221,9 @@ def test_polars_reads_and_writes_the_same_snapshots(
     assert (write.name, write.generated_ids) == ("polars.write_iceberg", {names["s1"]})
     assert append.used_ids == {otelprov.artifact(LATER).id, names["s1"]}
     assert [one.used_ids for one in reads] == [{names["s2"]}, {names["s1"]}, {names["s2"]}]
+    both = '["order","amount"]'
+    taken = [one.used[0].get("otelprov.artifact.selected") for one in reads]
+    assert taken == [both, '["order"]', both]
 
 
 def test_writers_know_their_own_snapshots(spans: Spans, catalog: SqlCatalog) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from otelprov.instrumentation import deltalake, pyiceberg
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._projections import iceberg, projecting, scanning
 from otelprov.instrumentation._table import (
     QUERIED,
     STORED,
@@ -62,7 +63,12 @@ ODDITIES: tuple[str, ...] = (
     "executes them is one operation, with the optimised plan.",
     "The plan of a query that holds functions of the program (map_batches, map_elements), or reads "
     "a Delta Lake or Iceberg table, is not shown, because Polars may call them to show it. With "
-    "POLARS_VERBOSE none is, because Polars would write its log lines twice.",
+    "POLARS_VERBOSE none is, because Polars would write its log lines twice. The columns taken of "
+    "a Delta Lake or Iceberg table are those that Polars asks its reader for; while several "
+    "queries of one LazyFrame run at once, they are not known.",
+    "An object that Polars reads or writes in a store by itself (`s3://`, `gs://`, `az://`) is "
+    "known by its location: its Rust tells nobody which version that was, and to ask the store "
+    "would be a request of ours, answered later.",
     "A function that Polars calls in a thread of its own belongs to the query that runs; while "
     "several run, what it does is an operation of its own.",
     "sink_parquet does not put an id into the file, because the table is never in memory: its "
@@ -72,7 +78,10 @@ ODDITIES: tuple[str, ...] = (
     "Values taken out by item, row or iter_rows are not followed, nor are batches of "
     "collect_batches.",
     "collect_all is one operation: each of its results comes from all that it read.",
-    "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded.",
+    "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded, nor are "
+    "scan_external_reader (it calls a reader of the program's) and from_repr. LazyFrame.serialize "
+    "writes a plan and no data; read_ipc_schema, read_parquet_schema and read_parquet_metadata "
+    "read no data.",
 )
 
 
@@ -83,7 +92,7 @@ def _reads() -> Iterable[Entry]:
     ).split():
         yield read(name, source="source", places=source)
     yield read("read_delta", source="source", places=deltalake.source)
-    yield read("read_iceberg", source="source", places=pyiceberg.source)
+    yield read("read_iceberg", source="source", places=iceberg)
     yield read("DataFrame.deserialize", source="source")
     yield read("read_database", observed=QUERIED, client=True)
     yield read("read_database_uri", observed=QUERIED, client=True)
@@ -99,7 +108,12 @@ def _scans() -> Iterable[Entry]:
     # LazyFrame.visit, which holds the interpreter meanwhile, would wait for ever (2.1).
     yield plan("scan_delta", source="source", places=deltalake.source, runs_functions=True)
     yield step("io.delta._dataset.DeltaDataset.__init__", around=deltalake.scanning)
-    yield plan("scan_iceberg", source="source", places=pyiceberg.source, runs_functions=True)
+    yield step("io.delta._dataset.DeltaDataset.to_dataset_scan", around=projecting)
+    yield plan("scan_iceberg", source="source", places=iceberg, runs_functions=True)
+    # The first is its name in older versions.
+    for opener in ("dataset.IcebergDataset", "_dataset.IcebergScanResolver"):
+        yield step(f"io.iceberg.{opener}.__init__", around=scanning)
+        yield step(f"io.iceberg.{opener}.to_dataset_scan", around=projecting)
     yield plan("scan_pyarrow_dataset", source="source", places=dataset, runs_functions=True)
     yield plan("scan_arrow_c_stream", source="source", runs_functions=True)
     yield plan("defer", runs_functions=True)
@@ -216,7 +230,7 @@ def _hand_overs() -> Iterable[Entry]:
     yield from each(transform("to_numpy"), *BOTH)
     for name in ("to_torch", "to_jax"):
         yield from each(transform(name), *BOTH)
-    for name in ("from_pandas", "from_arrow", "from_dataframe"):
+    for name in ("from_pandas", "from_arrow", "from_dataframe", "from_torch"):
         yield transform(name, hands_over=True)
     yield transform("from_numpy")
     for name in BOTH:

@@ -40,7 +40,11 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=log,
         stderr=log,
-        env={"PATH": "", **CREDENTIALS},
+        env={
+            "PATH": "",
+            "MOTO_RECORDER_FILEPATH": str(path.with_name("recording")),
+            **CREDENTIALS,
+        },
     )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -117,3 +117,22 @@ def test_an_operation_never_made_its_own_input(journal: Journal) -> None:
     found = lineage(journal)
     assert {one.name for one in found.operations} == {"inplace", "to_csv"}
     assert len(found.gaps) == 1
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["links", "links without an id"])
+def test_equal_content_that_came_by_two_ways_goes_back_by_both(
+    journal: Journal, told: bool
+) -> None:
+    run = journal.run("a.py")
+    first = run.op("first", [file("one.csv")], [art("t", "table")], **at(1))
+    second = run.op("second", [file("two.csv")], [art("t", "table")], **at(2))
+    run.op("third", [], [art("t", "table")], **at(3))
+    gone = run.id("gone")
+    used = [art("t", "table", maker=maker) for maker in (first, second, gone)]
+    id_ = digest("t", "table")
+    links = [(id_ if told else "", maker) for maker in (first, second, gone)]
+    run.op("to_csv", used, [file("out.csv")], links=links, **at(5))
+    assert makers(journal) == {"first", "second"}
+    assert lineage(journal).others == {id_: 1}
+    (gap,) = lineage(journal).gaps
+    assert gone in gap.reason and gap.artifact == id_

@@ -144,6 +144,9 @@ lock-oldest: # the oldest versions that are supported
 	$(BIN)/uv pip compile requirements/contracts-oldest.in --no-deps --universal --python-version 3.10 \
 		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--quiet --output-file requirements/contracts-oldest.lock
+	$(BIN)/uv pip compile requirements/libraries-oldest.in --universal --python-version 3.10 \
+		--resolution lowest-direct --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--quiet --output-file requirements/libraries-oldest.lock
 
 .PHONY: lock-torch
 lock: lock-torch

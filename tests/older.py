@@ -34,9 +34,10 @@ def check(path: Path, versions: dict[str, str], *arguments: str) -> None:
     """Tests pass with what lies in ``path``: ``versions`` says how those of its libraries begin,
     the others are arguments for pytest, in tests/integration."""
     names = ", ".join(versions)
-    found = _run(path, "-c", f"import {names}; print(*[one.__version__ for one in ({names},)])")
+    said = f"import {names}; print(*[one.__version__ for one in ({names},)], sep='\\n')"
+    found = _run(path, "-c", said)
     for library, beginning, version in zip(
-        versions, versions.values(), found.stdout.split(), strict=True
+        versions, versions.values(), found.stdout.splitlines(), strict=True
     ):
         assert version.startswith(beginning), f"{library} {version}"
     done = _run(path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", *arguments)

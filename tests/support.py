@@ -9,9 +9,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import otelprov
 from otelprov.artifacts.deferred import background
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -185,6 +189,12 @@ def upstream(spans: list[Recorded], artifact_id: str) -> tuple[set[str], set[str
             names.add(maker.name)
             todo.extend(maker.used_ids)
     return roots, names
+
+
+def is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether the traceback that the program sees has lines of otelprov."""
+    ours = Path(otelprov.__file__).parent
+    return any(ours in Path(entry.path).parents for entry in raised.traceback)
 
 
 def environment(journal_directory: Path | None = None, **extra: str) -> dict[str, str]:

@@ -124,6 +124,9 @@ def _dataset() -> Iterable[Entry]:
 
 def _pandas_compat() -> Iterable[Entry]:
     yield transform("table_to_dataframe", name="Table.to_pandas")
+    yield transform(  # of pyarrow 14
+        "table_to_blockmanager", name="Table.to_pandas", by_content=True, result=_frame_of_blocks
+    )
     yield transform(
         "dataframe_to_arrays", name="Table.from_pandas", by_content=True, result=_table_of_arrays
     )
@@ -246,6 +249,14 @@ def _heard(metadata: Mapping[bytes, bytes] | None) -> None:
 def _others(metadata: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
     """Metadata without what otelprov had put there."""
     return {key: value for key, value in (metadata or {}).items() if key not in carrier.KEYS}
+
+
+def _frame_of_blocks(result: Any) -> object:
+    """``table_to_blockmanager`` returns what pandas makes a frame of, which C has it do."""
+    import pandas
+
+    make: Any = pandas.DataFrame._from_mgr
+    return make(result, result.axes)
 
 
 def _table_of_arrays(result: Any) -> object:

@@ -243,7 +243,7 @@ def _nowhere(file: io.FileIO) -> bytes | None:
 
 def _fsspec(place: Any, system: Any, path: str) -> Artifact:
     """An open file of fsspec's, or one that it would open."""
-    uri = path if is_url(path) else system.unstrip_protocol(path)
+    uri = _one(path if is_url(path) else system.unstrip_protocol(path))
     if isinstance(place, io.BytesIO) and not place.closed:  # in memory, maybe not stored yet
         return _named(identify(place.getvalue()), uri)
     if uri.startswith("memory://"):

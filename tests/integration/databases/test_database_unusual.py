@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -188,7 +190,10 @@ print(gc.collect())
 
 
 def test_a_loop_of_statements_leaves_no_objects_behind(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, check=True)
+    plain = [int(number) for number in done.stdout.split()]
     said = support.instrumented("-c", COUNTED, journal_directory=tmp_path).stdout.split()
-    assert int(said[0]) < 20, "forty rounds"
-    assert said[1] == "0", "objects that only the garbage collector finds"
+    assert int(said[0]) < plain[0] + 20, "forty rounds"
+    # SQLAlchemy 2.0.0 leaves some itself.
+    assert int(said[1]) == plain[1], "objects that only the garbage collector finds"
     assert len(support.journal(tmp_path)) > 300

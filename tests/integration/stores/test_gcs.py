@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import support
 from collectors import servers
 from support import Spans
 
@@ -55,6 +57,11 @@ def store(options: dict[str, str], spans: Spans) -> Any:
     return gcsfs.GCSFileSystem(**options)
 
 
+# The oldest gcsfs leaves to fsspec how a file is moved.
+MOVES = ("mv", "mv_file")
+HAS_MOVES = hasattr(importlib.import_module("gcsfs.core").GCSFileSystem, "mv_file")
+
+
 def version(store: Any, path: str) -> str:
     """The id of the object as it is now."""
     store.invalidate_cache()
@@ -77,13 +84,14 @@ def test_files_that_are_put_and_got(spans: Spans, store: Any, tmp_path: Path) ->
         "b": b,
         **{name: version(store, f"lake/{name}.csv") for name in "acd"},
     }
+    mover = "gcsfs" if HAS_MOVES else "fsspec"
     assert edges.found(recorded, names) == edges.expected(
-        """
+        f"""
         file -> fsspec.put  -> file a
         a    -> fsspec.get  -> file
         a    -> fsspec.copy -> b
         b    -> fsspec.cat  -> file
-        b    -> gcsfs.mv    -> c
+        b    -> {mover}.mv   -> c
         file -> fsspec.pipe -> file d
         """
     )
@@ -159,7 +167,7 @@ def test_what_is_overwritten_is_another_version(spans: Spans, store: Any) -> Non
 def test_what_is_not_there_raises_as_before(spans: Spans, store: Any) -> None:
     with pytest.raises(FileNotFoundError) as raised:
         store.cat("lake/nothing")
-    assert "otelprov" not in "".join(str(one.path) for one in raised.traceback)
+    assert not support.is_ours(raised)
     (span,) = spans.all()
     assert span.status["code"] == 2
 
@@ -168,11 +176,11 @@ def test_what_is_patched_pickles_and_comes_back(store: Any) -> None:
     import gcsfs.core
 
     kind = gcsfs.core.GCSFileSystem
-    for name in ("_request", "_get_file_request", "mv", "mv_file"):
+    for name in ("_request", "_get_file_request", *(MOVES if HAS_MOVES else ())):
         function = getattr(kind, name)
         assert pickle.loads(pickle.dumps(function)) is function
         assert callable(cloudpickle.loads(cloudpickle.dumps(function)))
-    patched = {name: vars(kind)[name] for name in ("_request", "mv")}
+    patched = {name: vars(kind)[name] for name in ("_request", *(MOVES if HAS_MOVES else ()))}
     libraries["gcsfs"].uninstrument()
     assert all(vars(kind)[name] is not patched[name] for name in patched)
     libraries["gcsfs"].instrument()

@@ -245,7 +245,7 @@ HALF_OF_ANOTHER = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 900\r\n\r\nNot w
     [
         (HTTPS_ONLY, "setup", "HTTPS only"),
         (UNKNOWN, "setup", "who sends"),
-        (HALF_OF_ANOTHER, "away", "reset"),
+        (HALF_OF_ANOTHER, "away", "cannot be reached"),
     ],
 )
 def test_a_refusal_is_read_up_to_where_its_connection_broke(

@@ -50,6 +50,9 @@ _ADAPTERS = frozenset({"narwhals"})
 """Packages through which a library, or the program, calls the methods of a table."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
 
+TAKING = "<otelprov takes out of an iterator>"
+"""The name of the piece of code that does so for the program, and has its frame as ``caller``."""
+
 sending: set[int] = set()
 """Calls of libraries that may send what they are given to processes of their own."""
 
@@ -408,6 +411,8 @@ def begin(
     site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType
 ) -> Observed | bool:
     """Start to record a call, which is still to be entered; True when it is a mere step."""
+    if frame.f_code.co_name == TAKING:
+        frame = frame.f_locals["caller"]
     if _is_step(site):
         return True
     bound = None

@@ -447,7 +447,8 @@ def _pivots_in_brackets(text: str) -> str:
             open_.append(depth)
         before = word
     added += [(len(text.rstrip(" ;\n\t")), ")")] * len(open_)
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for start, piece in added:
         if piece == "\0":  # what stood here is replaced
             at = start

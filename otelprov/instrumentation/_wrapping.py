@@ -27,6 +27,7 @@ from typing import Any
 from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import (
+    TAKING,
     Function,
     Observed,
     Site,
@@ -196,7 +197,7 @@ def _put(site: Site) -> None:
         wrapper = _guarding(site, chained)
     elif site.entry.counts_frames:
         wrapper = _counting_frames(site)
-    elif site.entry.lists is not None:
+    elif site.entry.lists is not None or site.entry.iterates is not None:
         wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
@@ -585,16 +586,22 @@ def _counting_frames(site: Site) -> Function:
 
 
 def _listing(site: Site) -> Function:
-    """For functions that make a list of an iterator first: made here, it can be seen."""
-    inner, name = _spanning(site, depth=2), site.entry.lists
+    """For functions that empty an iterator: what that calls is called by the program. Where they
+    make a list of it first, it is made here: then what is in it can be seen."""
+    inner, lists = _spanning(site, depth=2), site.entry.lists is not None
+    name, library = site.entry.lists or site.entry.iterates or "", site.library
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            if args:
-                if hasattr(type(args[0]), "__next__"):
-                    args = (list(args[0]), *args[1:])
-            elif name in kwargs and hasattr(type(kwargs[name]), "__next__"):
-                kwargs[name] = list(kwargs[name])
+            items: Any = args[0] if args else kwargs.get(name)
+            if hasattr(type(items), "__next__"):
+                items = _of_the_program(items, library)
+                if lists:
+                    items = list(items)
+                if args:
+                    args = (items, *args[1:])
+                else:
+                    kwargs[name] = items
             return inner(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
@@ -602,6 +609,33 @@ def _listing(site: Site) -> Function:
             raise
 
     return wrapper
+
+
+def _of_the_program(items: Iterator[Any], library: str) -> Iterator[Any]:
+    """``concat(map(read_csv, paths))``: the map is C, and whoever takes a table out of it counts as
+    the caller of ``read_csv``, which would be the library. So it is taken out by a piece of code
+    that runs with the caller's globals, and that knows the caller's frame (``_calls.begin``)."""
+    if isinstance(items, types.GeneratorType) or not run.active:
+        return items  # a generator's own code calls
+    try:
+        frame = sys._getframe(2)
+        return types.FunctionType(_each(library), frame.f_globals)(items, frame)  # type: ignore[no-any-return]
+    except Exception as fault:
+        if not isinstance(fault, ValueError):  # no code of Python's calls
+            faults.tell("what an iterator calls may not be recorded", fault)
+        return items
+
+
+@cache
+def _each(library: str) -> types.CodeType:
+    def each(items: Iterator[Any], caller: types.FrameType) -> Iterator[Any]:
+        try:
+            yield from items
+        except BaseException as error:
+            error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]
+            raise
+
+    return relocated(each.__code__, library, TAKING)
 
 
 def _guarding(site: Site, chained: ChainedAssignment) -> Function:

@@ -39,7 +39,7 @@ class Built(Observed):
                 places.read_from(self.operation, name, path)
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
-        return observation.inputs(data_first(self.parameters))
+        return observation.inputs(data_first(self.parameters), few=True)
 
 
 class Trained(Built):

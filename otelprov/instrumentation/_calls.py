@@ -53,6 +53,9 @@ _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
 TAKING = "<otelprov takes out of an iterator>"
 """The name of the piece of code that does so for the program, and has its frame as ``caller``."""
 
+_OF_ARRAYS = frozenset({"numpy", "joblib", "sklearn", "xgboost", "lightgbm"})
+_SETTING = frozenset({"setitem", "{self.name}.setitem", "setattr", "isetitem", "insert", "assign"})
+
 sending: set[int] = set()
 """Calls of libraries that may send what they are given to processes of their own."""
 
@@ -150,8 +153,11 @@ class Site:
     aliases: list[tuple[Any, str]] = field(default_factory=list)
     """Other places where the original stood: modules that imported it, names in its class."""
     step: Step = field(init=False)
+    takes_arrays: bool = field(init=False)
+    """Whether an array of a few values is data for it, and no parameter (``df.isin(array)``)."""
 
     def __post_init__(self) -> None:
+        self.takes_arrays = self.library in _OF_ARRAYS or self.entry.name in _SETTING
         self.step = Step(self.call.library, self.call.name, self.call.version)
 
     # Made when they are said: of 700 functions that are patched a program calls a few.
@@ -286,7 +292,7 @@ class Observed:
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         """The data among the parameters, and the names of these."""
-        return observation.inputs(self.parameters)
+        return observation.inputs(self.parameters, few=self.site.takes_arrays)
 
     def _own_inputs(self) -> list[tuple[str, Identity]]:
         """What ``self`` is as an input."""

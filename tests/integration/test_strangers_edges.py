@@ -1,0 +1,53 @@
+"""Single steps of strangers' pipelines, each with what it used and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import strangers
+
+CLUSTERS = """
+    import numpy as np, pandas as pd, pyarrow as pa, pyarrow.csv as pc
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import r2_score
+    df = pd.read_csv("t.csv")  # @t
+    labels = KMeans(2, n_init=1, random_state=0).fit_predict(df[["a", "b"]].values)  # @labels
+    np.save("labels.npy", labels)  # @save
+    a = df["a"].to_numpy() + 0.0  # @a
+    df["twice"] = a * 2  # @set
+    np.savez("few.npz", mean=a.mean(axis=0, keepdims=True), labels=labels)  # @few
+    r2_score(a, a)  # @score
+    df[df["a"].isin(np.array([1.0]))].to_csv("ones.csv")  # @ones
+    one = pc.read_csv("t.csv")  # @one
+    pc.write_csv(pa.concat_tables([one, one]), "two.csv")  # @two
+"""
+DRAWN = """
+    pandas.read_csv@t: t.csv -> return
+    sklearn.KMeans.fit_predict@labels: pandas.read_csv@t -> self, return
+    numpy.save@save: sklearn.KMeans.fit_predict@labels -> labels.npy
+    pandas.to_numpy@a: pandas.read_csv@t -> return
+    pandas.setitem@set: pandas.read_csv@t, ? -> self
+    numpy.savez@few: sklearn.KMeans.fit_predict@labels, ? -> few.npz
+    sklearn.r2_score@score: ? ->
+    pandas.getitem@ones: pandas.setitem@set -> return
+    pandas.to_csv@ones: pandas.getitem@ones -> ones.csv
+    pyarrow.csv.read_csv@one: t.csv -> return
+    pyarrow.concat_tables@two: pyarrow.csv.read_csv@one -> return
+    pyarrow.csv.write_csv@two: pyarrow.concat_tables@two -> two.csv
+"""
+
+
+def test_a_few_values_are_of_unknown_origin_where_they_are_data_and_no_model_uses_itself(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"a": random.normal(size=20), "b": random.normal(size=20)})
+    table.to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, CLUSTERS)
+    assert recording.graph() == strangers.drawn(DRAWN)
+    assert recording.roots("labels.npy") == {"t.csv"}
+    assert recording.roots("two.csv") == {"t.csv"}

@@ -190,16 +190,31 @@ def inputs(
     and no parameter.
     """
     found: list[tuple[str, Identity]] = []
+    empty: list[tuple[str, Identity]] = []
     names: set[str] = set()
     for name, value in parameters.items():
         if type(value) in PLAIN:
             continue
-        before = len(found)
+        before = len(found) + len(empty)
         for item in _data(value, 0, few=few):
-            found.append((name, identity_of(item)))
-        if len(found) > before:
+            identity = identity_of(item)
+            nothing = _is_empty(item) and _is_unknown(identity)
+            (empty if nothing else found).append((name, identity))
+        if len(found) + len(empty) > before:
             names.add(name)
-    return found, names
+    # ``all = DataFrame()``, and then ``all = concat([all, part])``: nothing comes from it.
+    return found or empty, names
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a table has no rows."""
+    found = getattr(value, "shape", None)
+    return type(found) is tuple and found[:1] == (0,) and data_kind(value) == "table"
+
+
+def _is_unknown(identity: Identity) -> bool:
+    artifact = identity.artifact
+    return isinstance(artifact, Artifact) and artifact.origin == "unknown"
 
 
 def known(value: object) -> Identity | None:

@@ -51,3 +51,72 @@ def test_a_few_values_are_of_unknown_origin_where_they_are_data_and_no_model_use
     assert recording.graph() == strangers.drawn(DRAWN)
     assert recording.roots("labels.npy") == {"t.csv"}
     assert recording.roots("two.csv") == {"t.csv"}
+
+
+FOLDS = """
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+    X = pd.read_csv("x.csv")  # @x
+    y = pd.read_csv("y.csv")["y"]  # @y
+    shops = pd.read_csv("shops.csv")["shop"]  # @shops
+    scores = pd.DataFrame()
+    for train, test in KFold(2).split(X, y):
+        model = LinearRegression().fit(X.iloc[train], y.iloc[train])  # @plain
+        part = pd.DataFrame({"i": test, "p": model.predict(X.iloc[test])})  # @predict
+        scores = pd.concat([scores, part])  # @scores
+    scores.to_csv("scores.csv")  # @save
+    for train, _ in StratifiedKFold(2).split(X, y > 0):
+        LinearRegression().fit(X.iloc[train], y.iloc[train])  # @strata
+    for train, _ in GroupKFold(2).split(X, y, groups=shops):
+        LinearRegression().fit(X.iloc[train], y.iloc[train])  # @groups
+"""
+FOLDED = """
+    pandas.read_csv@x: x.csv -> return
+    pandas.read_csv@y: y.csv -> return
+    pandas.read_csv@shops: shops.csv -> return
+    pandas.iloc@plain: pandas.read_csv@x -> return
+    pandas.iloc@plain: pandas.read_csv@x -> return
+    sklearn.LinearRegression.fit@plain: pandas.iloc@plain, pandas.read_csv@y -> self
+    sklearn.LinearRegression.fit@plain: pandas.iloc@plain, pandas.read_csv@y -> self
+    pandas.iloc@predict: pandas.read_csv@x -> return
+    pandas.iloc@predict: pandas.read_csv@x -> return
+    sklearn.LinearRegression.predict@predict: \\
+        sklearn.LinearRegression.fit@plain, pandas.iloc@predict -> return
+    sklearn.LinearRegression.predict@predict: \\
+        sklearn.LinearRegression.fit@plain, pandas.iloc@predict -> return
+    pandas.concat@scores: sklearn.LinearRegression.predict@predict -> return
+    pandas.concat@scores: pandas.concat@scores, sklearn.LinearRegression.predict@predict -> return
+    pandas.to_csv@save: pandas.concat@scores -> scores.csv
+    pandas.iloc@strata: pandas.read_csv@x, pandas.read_csv@y -> return
+    pandas.iloc@strata: pandas.read_csv@x, pandas.read_csv@y -> return
+    sklearn.LinearRegression.fit@strata: pandas.iloc@strata, pandas.read_csv@y -> self
+    sklearn.LinearRegression.fit@strata: pandas.iloc@strata, pandas.read_csv@y -> self
+    pandas.iloc@groups: pandas.read_csv@x, pandas.read_csv@shops -> return
+    pandas.iloc@groups: pandas.read_csv@x, pandas.read_csv@shops -> return
+    sklearn.LinearRegression.fit@groups: \\
+        pandas.iloc@groups, pandas.read_csv@y, pandas.read_csv@shops -> self
+    sklearn.LinearRegression.fit@groups: \\
+        pandas.iloc@groups, pandas.read_csv@y, pandas.read_csv@shops -> self
+"""
+
+
+def test_a_fold_comes_from_what_it_was_chosen_by_and_a_table_from_no_empty_one(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    for name, values in {
+        "x": random.normal(size=90),
+        "y": random.normal(size=90),
+        "shops": list("abc") * 30,
+    }.items():
+        table = pd.DataFrame({name.rstrip("s"): values})
+        table.to_csv(directory / f"{name}.csv", index=False)
+    recording = strangers.record(directory, FOLDS)
+    assert recording.graph() == strangers.drawn(FOLDED)
+    ids = [
+        id_ for span in recording.spans if span.name == "pandas.iloc" for id_ in span.generated_ids
+    ]
+    assert len(ids) == len(set(ids)) == 8

@@ -27,7 +27,7 @@ class Built(Observed):
         site: Site,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
-        frame: types.FrameType,
+        frame: types.FrameType | None,
         bound: Bound | None = None,
     ) -> None:
         super().__init__(site, arguments, keywords, frame, bound)

@@ -33,6 +33,7 @@ from otelprov.instrumentation._calls import (
     Site,
     add_library,
     begin,
+    called_from,
     is_internal,
     is_internal_call,
     is_library,
@@ -300,9 +301,9 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 try:
                     frame = sys._getframe(depth)
                 except ValueError:
-                    frame = None  # no code of Python's calls it: a thread of another library's
-                internal = frame is None or is_internal(frame)
-                if frame is None or internal:
+                    frame = None
+                internal = is_internal(frame)
+                if internal:
                     observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
@@ -462,7 +463,7 @@ def followed(original: Function, after: Callable[..., None], missing: str) -> Fu
             raise
         if run.active:
             try:
-                after(sys._getframe(1), result, *args, **kwargs)
+                after(sys._getframe().f_back, result, *args, **kwargs)
             except Exception as fault:
                 faults.tell(missing, fault)
         return result
@@ -618,17 +619,19 @@ def _of_the_program(items: Iterator[Any], library: str) -> Iterator[Any]:
     if isinstance(items, types.GeneratorType) or not run.active:
         return items  # a generator's own code calls
     try:
-        frame = sys._getframe(2)
-        return types.FunctionType(_each(library), frame.f_globals)(items, frame)  # type: ignore[no-any-return]
+        frame = called_from(2)
+        if frame is None and is_internal(frame):
+            return items
+        its = vars(sys.modules["__main__"]) if frame is None else frame.f_globals
+        return types.FunctionType(_each(library), its)(items, frame)  # type: ignore[no-any-return]
     except Exception as fault:
-        if not isinstance(fault, ValueError):  # no code of Python's calls
-            faults.tell("what an iterator calls may not be recorded", fault)
+        faults.tell("what an iterator calls may not be recorded", fault)
         return items
 
 
 @cache
 def _each(library: str) -> types.CodeType:
-    def each(items: Iterator[Any], caller: types.FrameType) -> Iterator[Any]:
+    def each(items: Iterator[Any], caller: types.FrameType | None) -> Iterator[Any]:
         try:
             yield from items
         except BaseException as error:

@@ -120,3 +120,36 @@ def test_a_fold_comes_from_what_it_was_chosen_by_and_a_table_from_no_empty_one(
         id_ for span in recording.spans if span.name == "pandas.iloc" for id_ in span.generated_ids
     ]
     assert len(ids) == len(set(ids)) == 8
+
+
+AT_EXIT = """
+    import atexit
+    import pandas as pd, polars as pl
+    from sklearn.linear_model import LinearRegression
+    df = pd.read_csv("t.csv")  # @t
+    model = LinearRegression().fit(df[["a"]], df["b"])  # @fit
+    atexit.register(df.to_csv, "last.csv", sep=";")
+    atexit.register(pl.from_pandas(df).write_ndjson, "last.ndjson")  # @polars
+    atexit.register(model.predict, df[["a"]])
+    atexit.register(pd.concat, map(pd.read_csv, ["t.csv"]))
+"""
+LEFT = """
+    pandas.read_csv@t: t.csv -> return
+    sklearn.LinearRegression.fit@fit: pandas.read_csv@t -> self
+    polars.from_pandas@polars: pandas.read_csv@t -> return
+    pandas.read_csv: t.csv -> return
+    pandas.concat: pandas.read_csv -> return
+    sklearn.LinearRegression.predict: \\
+        sklearn.LinearRegression.fit@fit, pandas.read_csv@t -> return
+    polars.write_ndjson: polars.from_pandas@polars -> last.ndjson
+    pandas.to_csv: pandas.read_csv@t -> last.csv
+"""
+
+
+def test_what_python_itself_calls_at_the_exit_is_recorded(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 4.0]}).to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, AT_EXIT)
+    assert recording.graph() == strangers.drawn(LEFT)
+    assert recording.roots("last.csv") == {"t.csv"}

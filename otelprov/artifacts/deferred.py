@@ -44,6 +44,11 @@ class Pending(Generic[T]):
         """Whether the value is there."""
         return self._work is None
 
+    @property
+    def needs(self) -> tuple[Pending[Any], ...]:
+        """Other pending values that it asks for."""
+        return self._needs
+
     def result(self) -> T:
         """The value; waits for it, or finds it out here."""
         # Not by recursion: in a loop, thousands may each wait for the one before.

@@ -27,7 +27,7 @@ class Built(Observed):
         site: Site,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
-        frame: types.FrameType,
+        frame: types.FrameType | None,
         bound: Bound | None = None,
     ) -> None:
         super().__init__(site, arguments, keywords, frame, bound)
@@ -39,7 +39,7 @@ class Built(Observed):
                 places.read_from(self.operation, name, path)
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
-        return observation.inputs(data_first(self.parameters))
+        return observation.inputs(data_first(self.parameters), few=True)
 
 
 class Trained(Built):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,12 @@ _ADAPTERS = frozenset({"narwhals"})
 """Packages through which a library, or the program, calls the methods of a table."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
 
+TAKING = "<otelprov takes out of an iterator>"
+"""The name of the piece of code that does so for the program, and has its frame as ``caller``."""
+
+_OF_ARRAYS = frozenset({"numpy", "joblib", "sklearn", "xgboost", "lightgbm"})
+_SETTING = frozenset({"setitem", "{self.name}.setitem", "setattr", "isetitem", "insert", "assign"})
+
 sending: set[int] = set()
 """Calls of libraries that may send what they are given to processes of their own."""
 
@@ -65,11 +72,14 @@ def is_library(module: str) -> bool:
     return module.partition(".")[0] in _libraries
 
 
-def is_internal(frame: types.FrameType) -> bool:
+def is_internal(frame: types.FrameType | None) -> bool:
     """Whether the code of a frame belongs to an instrumented library.
 
-    The test suites that libraries ship are programs that use them.
+    The test suites that libraries ship are programs that use them. No frame is what the program has
+    registered with ``atexit``, if it is not a thread of another library's that calls.
     """
+    if frame is None:
+        return threading.get_ident() != threading.main_thread().ident
     name = frame.f_globals.get("__name__")
     try:
         return _internal[name] or is_in_place(frame.f_code)
@@ -106,15 +116,19 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
 
 
 def is_internal_call(depth: int) -> bool:
-    """``is_internal`` for the frame at ``depth`` above; also where there is none: then a thread of
-    another library's calls."""
+    """``is_internal`` for the frame at ``depth`` above."""
+    return is_internal(called_from(depth))
+
+
+def called_from(depth: int) -> types.FrameType | None:
+    """The frame at ``depth`` above; None where no code of Python's calls."""
     try:
-        return is_internal(sys._getframe(depth))
+        return sys._getframe(depth + 1)
     except ValueError:
-        return True
+        return None
 
 
-def pickled_by(frame: types.FrameType) -> types.FrameType | None:
+def pickled_by(frame: types.FrameType | None) -> types.FrameType | None:
     """The frame of the program that has something pickled or copied; None where a library does so
     for itself. ``frame`` is the one that asks an object for its state."""
     caller: types.FrameType | None = frame
@@ -147,8 +161,11 @@ class Site:
     aliases: list[tuple[Any, str]] = field(default_factory=list)
     """Other places where the original stood: modules that imported it, names in its class."""
     step: Step = field(init=False)
+    takes_arrays: bool = field(init=False)
+    """Whether an array of a few values is data for it, and no parameter (``df.isin(array)``)."""
 
     def __post_init__(self) -> None:
+        self.takes_arrays = self.library in _OF_ARRAYS or self.entry.name in _SETTING
         self.step = Step(self.call.library, self.call.name, self.call.version)
 
     # Made when they are said: of 700 functions that are patched a program calls a few.
@@ -186,7 +203,7 @@ class Observed:
         site: Site,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
-        frame: types.FrameType,
+        frame: types.FrameType | None,
         bound: Bound | None = None,
     ) -> None:
         """``bound`` are the parameters, where they are at hand."""
@@ -283,7 +300,7 @@ class Observed:
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         """The data among the parameters, and the names of these."""
-        return observation.inputs(self.parameters)
+        return observation.inputs(self.parameters, few=self.site.takes_arrays)
 
     def _own_inputs(self) -> list[tuple[str, Identity]]:
         """What ``self`` is as an input."""
@@ -405,9 +422,11 @@ def _changed(target: Any) -> Any:
 
 
 def begin(
-    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], frame: types.FrameType | None
 ) -> Observed | bool:
     """Start to record a call, which is still to be entered; True when it is a mere step."""
+    if frame is not None and frame.f_code.co_name == TAKING:
+        frame = frame.f_locals["caller"]
     if _is_step(site):
         return True
     bound = None

@@ -76,7 +76,7 @@ class Called(Observed):
         return _defaults(own, defaults)
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
-        return observation.inputs(data_first(self.parameters))
+        return observation.inputs(data_first(self.parameters), few=True)
 
     def close(self, error: BaseException | None = None) -> None:
         """As in ``Observed``."""
@@ -172,7 +172,7 @@ class Evaluated(Called):
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         parameters = data_first(self.parameters)
         parameters.pop("estimator", None)
-        return observation.inputs(parameters)
+        return observation.inputs(parameters, few=True)
 
     def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
         """What the estimator was told."""

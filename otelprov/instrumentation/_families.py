@@ -8,7 +8,6 @@ method refers to nothing of ours but its ``Watch``, which pickles as a function 
 
 from __future__ import annotations
 
-import sys
 import threading
 import types
 import weakref
@@ -17,7 +16,14 @@ from functools import partial
 from typing import Any
 
 from otelprov.artifacts import classes
-from otelprov.instrumentation._calls import Observed, Site, begin, is_internal, pass_on
+from otelprov.instrumentation._calls import (
+    Observed,
+    Site,
+    begin,
+    called_from,
+    is_internal_call,
+    pass_on,
+)
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.instrumentation._wrapping import UNCOUNTED, disguise, given_up, not_begun
 from otelprov.recording import faults
@@ -43,7 +49,7 @@ class _Around:
 
 def _passes() -> bool:
     # Asked first, and in a function of its own: to hand on the arguments takes 0.4 µs.
-    return not run.active or is_internal(sys._getframe(2))
+    return not run.active or is_internal_call(3)
 
 
 def _never() -> bool:
@@ -66,7 +72,7 @@ class Watch(_Around):
                 site = self._family.site(type(member), self._name, original)
                 if site is not None:
                     observed = site.entry.kind == "step" or begin(
-                        site, (member, *args), kwargs, sys._getframe(2)
+                        site, (member, *args), kwargs, called_from(2)
                     )
                     if not isinstance(observed, bool):
                         observed.operation.enter()

@@ -348,7 +348,7 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
         first or "UNKNOWN", is_query=True, unknown="the statement could not be parsed"
     )
     try:
-        trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
+        trees = _trees(text, dialect)
     except (SqlglotError, RecursionError):
         return unknown
     if len(trees) != 1:
@@ -361,7 +361,8 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
     if isinstance(tree, exp.Describe):
         return Statement("DESCRIBE")
     if isinstance(tree, (exp.Query, exp.Values, exp.Pivot, exp.Summarize)):
-        into = tree.args.get("into")  # SELECT … INTO a new table
+        # SELECT … INTO a new table; that of UNPIVOT names columns.
+        into = tree.args.get("into") if isinstance(tree, exp.Select) else None
         reader.read(tree, leave_out=into)
         if into is not None:
             return reader.statement(
@@ -395,6 +396,66 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
             return _renamed(_table_name(tree.this), _table_name(renamed[0].this))
         return Statement("ALTER", target=_table_name(tree.this))
     return unknown
+
+
+def _trees(text: str, dialect: str) -> list[Any]:
+    """As ``_sqlglot``, also of statements of DuckDB's that it does not know."""
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
+    except SqlglotError:
+        trees = []
+    if dialect == "duckdb" and (not trees or isinstance(trees[0], exp.Command)):
+        turned = _pivots_in_brackets(text)
+        if turned != text:
+            return [tree for tree in _sqlglot(turned, dialect) if tree is not None]
+    return trees
+
+
+_PIVOTS: Final = frozenset(("PIVOT", "PIVOT_WIDER", "UNPIVOT", "PIVOT_LONGER"))
+_AFTER_PIVOT: Final = frozenset(("ORDER", "ORDER BY", "LIMIT", "OFFSET"))
+
+
+def _pivots_in_brackets(text: str) -> str:
+    """DuckDB's statements ``PIVOT`` and ``UNPIVOT`` as queries of a query.
+
+    sqlglot 30 knows them where nothing follows and nothing but a bracket comes before: neither
+    ``PIVOT t ON a ORDER BY b`` nor ``CREATE TABLE t AS PIVOT …``, which may come as a command.
+
+    Raises:
+        sqlglot.errors.SqlglotError: it cannot be taken apart.
+    """
+    import sqlglot
+
+    added: list[tuple[int, str]] = []
+    open_: list[int] = []
+    """By how deep in brackets: statements that still have to end."""
+    depth, before = 0, ""
+    for token in sqlglot.tokenize(text, read="duckdb"):
+        word = token.text.upper()
+        ends = word in _AFTER_PIVOT or (word == ")" and bool(open_) and open_[-1] == depth)
+        if ends and open_ and open_[-1] == depth:
+            added.append((token.start, ") "))
+            open_.pop()
+        depth += (word == "(") - (word == ")")
+        if word in _PIVOTS and before in ("", "(", "AS"):
+            name = "UNPIVOT" if word in ("UNPIVOT", "PIVOT_LONGER") else "PIVOT"
+            added.append((token.start, f"FROM ({name} "))
+            added.append((token.end + 1, "\0"))
+            open_.append(depth)
+        before = word
+    added += [(len(text.rstrip(" ;\n\t")), ")")] * len(open_)
+    parts: list[str] = []
+    at = 0
+    for start, piece in added:
+        if piece == "\0":  # what stood here is replaced
+            at = start
+            continue
+        parts += (text[at:start], piece)
+        at = start
+    return "".join((*parts, text[at:]))
 
 
 def _renamed(before: Name | None, after: Name | None) -> Statement:

@@ -93,6 +93,9 @@ class Entry(NamedTuple):
     """For a property: whether it is its setter that is looked at."""
     lists: str | None = None
     """The first parameter, by name, where it may be an iterator: what that gives is to be seen."""
+    iterates: str | None = None
+    """The first parameter, by name, where it may be an iterator that the call empties itself: the
+    program's functions that it calls for that are to be seen."""
     by_content: bool = False
     """Whether the outputs of a transform are known by their content: what it returns is not the
     object that the caller gets."""

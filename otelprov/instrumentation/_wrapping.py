@@ -27,11 +27,13 @@ from typing import Any
 from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import (
+    TAKING,
     Function,
     Observed,
     Site,
     add_library,
     begin,
+    called_from,
     is_internal,
     is_internal_call,
     is_library,
@@ -196,7 +198,7 @@ def _put(site: Site) -> None:
         wrapper = _guarding(site, chained)
     elif site.entry.counts_frames:
         wrapper = _counting_frames(site)
-    elif site.entry.lists is not None:
+    elif site.entry.lists is not None or site.entry.iterates is not None:
         wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
@@ -299,9 +301,9 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 try:
                     frame = sys._getframe(depth)
                 except ValueError:
-                    frame = None  # no code of Python's calls it: a thread of another library's
-                internal = frame is None or is_internal(frame)
-                if frame is None or internal:
+                    frame = None
+                internal = is_internal(frame)
+                if internal:
                     observed = always and not in_closed_operation()
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
@@ -461,7 +463,7 @@ def followed(original: Function, after: Callable[..., None], missing: str) -> Fu
             raise
         if run.active:
             try:
-                after(sys._getframe(1), result, *args, **kwargs)
+                after(sys._getframe().f_back, result, *args, **kwargs)
             except Exception as fault:
                 faults.tell(missing, fault)
         return result
@@ -585,16 +587,22 @@ def _counting_frames(site: Site) -> Function:
 
 
 def _listing(site: Site) -> Function:
-    """For functions that make a list of an iterator first: made here, it can be seen."""
-    inner, name = _spanning(site, depth=2), site.entry.lists
+    """For functions that empty an iterator: what that calls is called by the program. Where they
+    make a list of it first, it is made here: then what is in it can be seen."""
+    inner, lists = _spanning(site, depth=2), site.entry.lists is not None
+    name, library = site.entry.lists or site.entry.iterates or "", site.library
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            if args:
-                if hasattr(type(args[0]), "__next__"):
-                    args = (list(args[0]), *args[1:])
-            elif name in kwargs and hasattr(type(kwargs[name]), "__next__"):
-                kwargs[name] = list(kwargs[name])
+            items: Any = args[0] if args else kwargs.get(name)
+            if hasattr(type(items), "__next__"):
+                items = _of_the_program(items, library)
+                if lists:
+                    items = list(items)
+                if args:
+                    args = (items, *args[1:])
+                else:
+                    kwargs[name] = items
             return inner(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
@@ -602,6 +610,35 @@ def _listing(site: Site) -> Function:
             raise
 
     return wrapper
+
+
+def _of_the_program(items: Iterator[Any], library: str) -> Iterator[Any]:
+    """``concat(map(read_csv, paths))``: the map is C, and whoever takes a table out of it counts as
+    the caller of ``read_csv``, which would be the library. So it is taken out by a piece of code
+    that runs with the caller's globals, and that knows the caller's frame (``_calls.begin``)."""
+    if isinstance(items, types.GeneratorType) or not run.active:
+        return items  # a generator's own code calls
+    try:
+        frame = called_from(2)
+        if frame is None and is_internal(frame):
+            return items
+        its = vars(sys.modules["__main__"]) if frame is None else frame.f_globals
+        return types.FunctionType(_each(library), its)(items, frame)  # type: ignore[no-any-return]
+    except Exception as fault:
+        faults.tell("what an iterator calls may not be recorded", fault)
+        return items
+
+
+@cache
+def _each(library: str) -> types.CodeType:
+    def each(items: Iterator[Any], caller: types.FrameType | None) -> Iterator[Any]:
+        try:
+            yield from items
+        except BaseException as error:
+            error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]
+            raise
+
+    return relocated(each.__code__, library, TAKING)
 
 
 def _guarding(site: Site, chained: ChainedAssignment) -> Function:

@@ -72,6 +72,7 @@ LIBRARIES: Final = (
         "pyarrow",
         (14,),
         (
+            "pyarrow",
             "pyarrow.parquet",
             "pyarrow.csv",
             "pyarrow.feather",

@@ -211,7 +211,7 @@ def _functions() -> Iterable[Entry]:
         ).split(),
     )
     # The tables may come from a generator, whose steps are worth reading.
-    yield transform("concat", holds_nested=False)
+    yield transform("concat", holds_nested=False, iterates="objs")
     yield transform("eval", counts_frames=True)
     yield step("unique")
     yield step("isna")

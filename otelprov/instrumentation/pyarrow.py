@@ -31,6 +31,11 @@ from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.streams import without_options
 
 
+def _together() -> Iterable[Entry]:
+    yield transform("concat_tables", lists="tables")
+    yield transform("concat_batches", lists="recordbatches")
+
+
 def _parquet() -> Iterable[Entry]:
     for function in ("read_table", "read_pandas"):
         yield read(
@@ -286,6 +291,7 @@ ODDITIES: Final = (
 
 # Each part is patched when the program imports it.
 TABLES = {
+    "pyarrow": _together,
     "pyarrow.parquet": _parquet,
     "pyarrow.csv": _csv,
     "pyarrow.feather": _feather,

@@ -134,12 +134,15 @@ class _InScorers:
 
 def _split() -> Iterable[Entry]:
     yield transform("train_test_split")
-    for name in (
-        "KFold GroupKFold StratifiedKFold StratifiedGroupKFold RepeatedKFold "
-        "RepeatedStratifiedKFold TimeSeriesSplit LeaveOneOut LeavePOut LeaveOneGroupOut "
-        "LeavePGroupsOut PredefinedSplit ShuffleSplit GroupShuffleSplit StratifiedShuffleSplit"
-    ).split():
-        yield step(f"{name}.split", around=_splitting)
+    for names, by in (
+        ("KFold RepeatedKFold TimeSeriesSplit LeaveOneOut LeavePOut ShuffleSplit", ()),
+        ("StratifiedKFold RepeatedStratifiedKFold StratifiedShuffleSplit", ("y",)),
+        ("GroupKFold LeaveOneGroupOut LeavePGroupsOut GroupShuffleSplit", ("groups",)),
+        ("StratifiedGroupKFold", ("y", "groups")),
+        ("PredefinedSplit", ("test_fold",)),
+    ):
+        for name in names.split():
+            yield step(f"{name}.split", around=_splitting(by))
 
 
 def _validation() -> Iterable[Entry]:
@@ -209,32 +212,40 @@ def _partial_dependence() -> Iterable[Entry]:
 # --- splits ---------------------------------------------------------------------------------------
 
 
-def _splitting(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The indices of each fold come from the data that is split."""
-    what = Step("sklearn", "split")
+def _splitting(by: tuple[str, ...]) -> Callable[[Any], Any]:
+    """The indices of each fold come from what is looked at to choose them: the labels, the groups,
+    or nothing but the number of rows."""
 
-    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            folds = original(self, *args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
             try:
-                if not is_internal(sys._getframe(1)):
-                    known = observation.known_inputs((*args, *kwargs.values()))
-                    identity = derive(what, known, None)
-                    if identity is not None:
-                        return _folds(folds, identity)
-            except Exception as fault:
-                faults.tell("the folds of a split are not known", fault)
-        return folds
+                folds = original(self, *args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            if run.active:
+                try:
+                    if not is_internal(sys._getframe(1)):
+                        given = {**dict(zip(_SPLIT, args, strict=False)), **kwargs}
+                        given["test_fold"] = getattr(self, "test_fold", None)
+                        known = observation.known_inputs(given.get(name) for name in by)
+                        if known or not by:
+                            return _folds(folds, known)
+                except Exception as fault:
+                    faults.tell("the folds of a split are not known", fault)
+            return folds
 
-    return wrapper
+        return wrapper
+
+    return around
 
 
-def _folds(folds: Iterator[Any], identity: Identity) -> Iterator[Any]:
+_SPLIT = ("X", "y", "groups")
+_CHOICE = Step("sklearn", "split")
+
+
+def _folds(folds: Iterator[Any], known: list[Identity]) -> Iterator[Any]:
     while True:
         try:
             fold = next(folds)
@@ -246,7 +257,9 @@ def _folds(folds: Iterator[Any], identity: Identity) -> Iterator[Any]:
             raise
         with faults.contained("a fold of a split is not known"):
             for indices in fold:
-                registry.assign(indices, identity)
+                # Which of the folds it is is not said: none has an equal.
+                found = derive(_CHOICE, known, None) or Identity((), os.urandom(32))
+                registry.assign(indices, found)
         yield fold
 
 

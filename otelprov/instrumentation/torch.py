@@ -70,7 +70,7 @@ class Saved(Observed):
         site: Site,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
-        frame: types.FrameType,
+        frame: types.FrameType | None,
         bound: Bound | None = None,
     ) -> None:
         epochs.settle()

@@ -180,23 +180,41 @@ def shape(value: Any) -> tuple[int | None, int | None]:
     return None, None
 
 
-def inputs(parameters: Mapping[str, object]) -> tuple[list[tuple[str, Identity]], set[str]]:
+def inputs(
+    parameters: Mapping[str, object], *, few: bool = False
+) -> tuple[list[tuple[str, Identity]], set[str]]:
     """The data among the parameters, as (role, identity), and the names of those parameters.
 
-    The role is the parameter's name. Data that nothing is known about yet gets its content id:
-    it was made by code that is not recorded.
+    The role is the parameter's name. Data that nothing is known about yet gets its content id: it
+    was made by code that is not recorded. ``few`` is whether a bare array of a few values is data,
+    and no parameter.
     """
     found: list[tuple[str, Identity]] = []
+    empty: list[tuple[str, Identity]] = []
     names: set[str] = set()
     for name, value in parameters.items():
         if type(value) in PLAIN:
             continue
-        before = len(found)
-        for item in _data(value, 0):
-            found.append((name, identity_of(item)))
-        if len(found) > before:
+        before = len(found) + len(empty)
+        for item in _data(value, 0, few=few):
+            identity = identity_of(item)
+            nothing = _is_empty(item) and _is_unknown(identity)
+            (empty if nothing else found).append((name, identity))
+        if len(found) + len(empty) > before:
             names.add(name)
-    return found, names
+    # ``all = DataFrame()``, and then ``all = concat([all, part])``: nothing comes from it.
+    return found or empty, names
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a table has no rows."""
+    found = getattr(value, "shape", None)
+    return type(found) is tuple and found[:1] == (0,) and data_kind(value) == "table"
+
+
+def _is_unknown(identity: Identity) -> bool:
+    artifact = identity.artifact
+    return isinstance(artifact, Artifact) and artifact.origin == "unknown"
 
 
 def known(value: object) -> Identity | None:
@@ -313,7 +331,7 @@ def known_contents(values: Iterable[object]) -> list[Identity]:
     return [Identity((artifact,)) for artifact in artifacts if artifact is not None]
 
 
-def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
+def _data(value: object, depth: int, roots: bool = True, few: bool = False) -> Iterator[object]:
     if value is None or isinstance(value, (str, bytes, int, float)):
         return
     if registry.lookup(value) is not None:
@@ -326,16 +344,16 @@ def _data(value: object, depth: int, roots: bool = True) -> Iterator[object]:
                     break
                 if index == MAX_LISTED and not _holds_objects(value):
                     break
-                yield from _data(item, depth + 1, roots)
+                yield from _data(item, depth + 1, roots, few)
     else:
         kind, behind = _classify(value)
         if behind is not None:
-            yield from _data(getattr(value, behind, None), depth + 1, roots)
+            yield from _data(getattr(value, behind, None), depth + 1, roots, few)
         elif kind == "model":
             if roots and models.is_fitted(value):  # else it is a parameter, and no data
                 yield value
         elif kind is not None and (
-            (roots and not is_small(value, kind)) or (kind == "array" and _lookup(value))
+            (roots and (few or not is_small(value, kind))) or (kind == "array" and _lookup(value))
         ):
             yield value
 
@@ -415,7 +433,8 @@ def output(
     if before is not None:
         # Recorded inside the call, or passed on by the library: what it came from was read too.
         for known in before.sources:
-            operation.use_artifact("inside", known)
+            if not operation.has_made(known):  # labels_, which fit_predict returns
+                operation.use_artifact("inside", known)
     artifact: Source
     if elsewhere:
         content = replace(identify(item), names=names_of(item))

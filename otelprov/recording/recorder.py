@@ -484,6 +484,13 @@ class OpenOperation:
         key = artifact.id if type(artifact) is Artifact else _key(artifact)
         self._generated.setdefault(key, (role, artifact))
 
+    def has_made(self, artifact: Source) -> bool:
+        """Whether this artifact is one that the call has made until now."""
+        artifact = settled(artifact)
+        if isinstance(artifact, Artifact):
+            return artifact.maker == self.id
+        return any(one in self._generated for one in artifact.needs)
+
     def generate_content(self, role: str, value: object) -> None:
         """The call made ``value``, which is known by its content: a text, a dict, a list."""
         artifact = identify(value)

@@ -226,6 +226,19 @@ def test_relations_carry_their_sources(here: Path, spans: Spans) -> None:
     assert counted == [(2,)]
 
 
+def test_what_is_pivoted_reads_the_table(here: Path, spans: Spans) -> None:
+    con = duckdb.connect()
+    long = con.sql("UNPIVOT 'a.csv' ON k, v INTO NAME n VALUE x").aggregate("n, sum(x) AS x", "n")
+    long.to_csv("long.csv")
+    con.execute("CREATE TABLE wide AS PIVOT 'b.csv' ON k USING first(w)")
+    con.sql("PIVOT 'b.csv' ON k USING first(w) ORDER BY ALL").df()
+    assert graph(spans.all()) == [
+        step("to_csv", "a.csv", "long.csv"),
+        step("execute", "b.csv", "main.wide"),
+        step("df", "b.csv", "table"),
+    ]
+
+
 def test_relations_that_write(here: Path, spans: Spans) -> None:
     con = duckdb.connect()
     source = con.read_csv("a.csv")

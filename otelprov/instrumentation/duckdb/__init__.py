@@ -61,6 +61,8 @@ ODDITIES: Final = (
     "`polars.DataFrame(relation)`) is of unknown origin; that of `relation.pl()` is not.",
     "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
     "`duckdb.experimental.spark`.",
+    "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "
+    "is not recorded; one that a function of the program calls then is.",
     "What a transaction wrote counts as written, also where it is rolled back.",
 )
 

@@ -185,6 +185,7 @@ def test_what_cannot_be_resolved_is_opaque_and_not_left_out(query: str) -> None:
         "SELECT 1; SELECT 2",
         "",
         "PIVOT t ON a USING sum(b)",
+        "WITH p AS (SELECT * FROM (UNPIVOT t ON a, b INTO NAME n VALUE v) AS u) SELECT n FROM p",
         "SELECT (((",
     ],
 )

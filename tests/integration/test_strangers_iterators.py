@@ -1,0 +1,74 @@
+"""Iterators as strangers write them: what a library takes out of them is read by the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import programs
+import strangers
+
+MAPS = """
+    import itertools
+    from functools import partial
+    import pandas as pd, polars as pl
+    paths = ["in1.csv", "in2.csv"]
+    pd.concat(map(pd.read_csv, paths)).to_csv("map.csv")  # @map
+    some = partial(pd.read_csv, usecols=["k"])
+    pd.concat(objs=map(some, paths), ignore_index=True).to_csv("partial.csv")  # @partial
+    chain = itertools.chain(map(pd.read_csv, paths[:1]), (pd.read_csv(p) for p in paths[1:]))
+    pd.concat(chain).to_json("chain.json", orient="records")  # @chain
+    pl.concat(map(pl.read_csv, paths)).write_csv("polars.csv")  # @polars
+    pl.concat(map(pl.scan_csv, paths)).sink_ndjson("lazy.ndjson")  # @lazy
+"""
+DRAWN = """
+    pandas.read_csv@map: in1.csv -> return
+    pandas.read_csv@map: in2.csv -> return
+    pandas.concat@map: pandas.read_csv@map -> return
+    pandas.to_csv@map: pandas.concat@map -> map.csv
+    pandas.read_csv@partial: in1.csv -> return
+    pandas.read_csv@partial: in2.csv -> return
+    pandas.concat@partial: pandas.read_csv@partial -> return
+    pandas.to_csv@partial: pandas.concat@partial -> partial.csv
+    pandas.read_csv@chain: in1.csv -> return
+    pandas.read_csv: in2.csv -> return
+    pandas.concat@chain: pandas.read_csv@chain, pandas.read_csv -> return
+    pandas.to_json@chain: pandas.concat@chain -> chain.json
+    polars.read_csv@polars: in1.csv -> return
+    polars.read_csv@polars: in2.csv -> return
+    polars.concat@polars: polars.read_csv@polars -> return
+    polars.write_csv@polars: polars.concat@polars -> polars.csv
+    polars.sink_ndjson@lazy: in1.csv, in2.csv -> lazy.ndjson
+"""
+FILES = {"in1.csv": "k,v\n1,2\n", "in2.csv": "k,v\n3,4\n"}
+
+
+def test_what_a_map_reads_while_a_library_empties_it_is_read_by_the_program(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, MAPS)
+    assert recording.graph() == strangers.drawn(DRAWN)
+
+
+FAILS = """
+    import traceback, warnings
+    import pandas as pd, polars as pl
+    def read(path):
+        warnings.warn("read", stacklevel=2)
+        return pd.read_csv(path)
+    for concat, function in ((pd.concat, pd.read_csv), (pd.concat, read), (pl.concat, pl.read_csv)):
+        taken = map(function, ["in1.csv", "missing.csv", "in2.csv"])
+        try:
+            concat(taken)
+        except FileNotFoundError as error:
+            if concat is pd.concat:  # of Polars' frames there are fewer: see Entry.lists
+                print([frame.name for frame in traceback.extract_tb(error.__traceback__)])
+        print(len(list(taken)))
+    print(len(pd.concat(map(pd.DataFrame, [[1], [2, 3]]))))
+    print(len(pd.concat(taken for taken in [pd.DataFrame([1])])))
+"""
+
+
+def test_an_iterator_that_fails_does_so_as_without_us(tmp_path: Path) -> None:
+    programs.compared(tmp_path, FAILS, files=FILES)

@@ -200,7 +200,7 @@ SESSION = """
 """  # noqa: E501
 SESSION_DRAWN = """
     sqlalchemy.execute@create: -> #orders
-    sqlalchemy.execute@commit: #orders -> #orders
+    sqlalchemy.execute@commit: #orders, ? -> #orders
     sqlalchemy.execute@rows: #orders -> return
     sqlalchemy.execute@keys: #orders -> return
     pandas.to_csv@csv: sqlalchemy.execute@rows -> rows.csv

@@ -185,6 +185,8 @@ def test_what_cannot_be_resolved_is_opaque_and_not_left_out(query: str) -> None:
         "SELECT 1; SELECT 2",
         "",
         "PIVOT t ON a USING sum(b)",
+        "COPY (PIVOT t ON a USING sum(b)) TO 'x'",
+        "CREATE TABLE x AS UNPIVOT t ON a, b INTO NAME n VALUE v",
         "SELECT (((",
     ],
 )

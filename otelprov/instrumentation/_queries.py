@@ -26,6 +26,7 @@ from otelprov.instrumentation._databases import (
     parsed,
     unknown,
 )
+from otelprov.instrumentation._given_rows import use_row, use_rows, use_unknown
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
@@ -105,7 +106,8 @@ class Executing:
     """One statement, or several in one text, while the database carries them out."""
 
     __slots__ = (
-        "_call", "_code", "_line", "_makers", "_mine", "_nested", "_reads", "_text", "_writes",
+        "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested", "_reads", "_row",
+        "_text", "_unseen", "_writes",
         "calls", "connection", "group", "operation", "stream", "touches",
     )  # fmt: skip
 
@@ -132,6 +134,11 @@ class Executing:
         self._nested: Inside | None = None
         self._code: object = None
         self._line = 0
+        self._has_unknown = False
+        self._row: object = None
+        """The class of the row that was given last."""
+        self._unseen = False
+        """Whether there was a row of nobody knows where, which may have been the only one."""
         self.operation: OpenOperation
         self.touches = bool(self._reads or self._writes)
         """Whether it reads or writes tables."""
@@ -174,10 +181,20 @@ class Executing:
                     nested.tables[one.uri] = one.name
 
     def given(self, rows: object) -> None:
-        """The rows that the program has given for it: a list that may be known."""
-        artifact = registry.container(rows)
-        if artifact is not None:
-            self.operation.use_artifact("parameters", artifact)
+        """The rows that the program has given for it, for as many executions."""
+        if self._mine and self._writes and not use_rows(self.operation, rows):
+            self._use_unknown()
+
+    def given_one(self, row: object) -> None:
+        """The row that the program has given for it, for one execution."""
+        if self._mine and self._writes and row is not None:
+            self._row = type(row)
+            self._unseen = not use_row(self.operation, row)
+
+    def _use_unknown(self) -> None:
+        if not self._has_unknown:
+            self._has_unknown = True
+            use_unknown(self.operation)
 
     def repeats(self, text: str, frame: Caller, group: object) -> bool:
         """Whether the same is done once more: then it is a part of this."""
@@ -235,8 +252,13 @@ class Executing:
             return None
         return lookup_of(self.operation, self.connection, tables, (self._code, self._line))
 
-    def again(self, calls: int) -> None:
+    def again(self, calls: int, row: object = None) -> None:
         """The same was done once more."""
+        if type(row) is not self._row:
+            self.given_one(row)
+        if self._unseen:
+            self._unseen = False
+            self._use_unknown()
         self.calls += calls
         self.operation.end_time = now()
 
@@ -306,7 +328,8 @@ class Sent:
         given: object = None,
         ask: Ask | None = None,
     ) -> None:
-        """``rows`` are the parameters of many executions, ``given`` those of one; what is sent for
+        """``rows`` are the parameters of many executions, in whatever holds them, ``given`` those
+        of one; what is sent for
         one ``group`` again and again is one operation. ``ask`` asks the database what names stand
         for, where that has not been done."""
         self._connection = connection
@@ -317,6 +340,8 @@ class Sent:
         self._lookup: Lookup | None = None
         last: Executing | None = connection.last
         self._again = last if last is not None and last.repeats(text, caller, group) else None
+        if self._again is not None and rows is not None:
+            self._again.given(rows)
         if self._again is not None or (caller is None and not connection.transaction):
             return
         lookup: Lookup | None = connection.lookups.get(text)
@@ -336,6 +361,8 @@ class Sent:
             try:
                 if rows is not None:
                     executing.given(rows)
+                elif given is not None:
+                    executing.given_one(given)
                 executing.enter()
             except BaseException:
                 self.close()
@@ -359,7 +386,7 @@ class Sent:
         """The database has carried it out; what the rows are that it gives."""
         if self._again is not None or self._lookup is not None:
             if self._again is not None:
-                self._again.again(calls)
+                self._again.again(calls, self._given)
             if not still_open and self._connection.transaction:
                 self._connection.ended()
             return self._lookup.returned() if self._lookup is not None else None

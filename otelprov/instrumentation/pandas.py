@@ -15,6 +15,7 @@ from typing import Any
 from otelprov.artifacts.registry import Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._iterators import come_from
 from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._table import (
     QUERIED,
@@ -280,6 +281,18 @@ def _groups() -> Iterable[Entry]:
             yield from each(transform(name, name=f"{prefix}.{name}"), *owners)
 
 
+def _giving_rows(original: Callable[..., Any]) -> Callable[..., Any]:
+    """An iterator of pandas' whose rows, or values, a statement of a database may be given."""
+    return followed(original, _rows_given, "where the rows of a table go is not known")
+
+
+def _rows_given(frame: FrameType, rows: object, table: object, *_: object, **__: object) -> None:
+    identity = registry.lookup(table)
+    # pandas iterates for itself, too.
+    if identity is not None and not str(frame.f_globals.get("__name__")).startswith("pandas."):
+        come_from(rows, identity)
+
+
 _RESAMPLERS = ("core.resample.Resampler",)
 
 
@@ -301,6 +314,8 @@ def _steps() -> Iterable[Entry]:
         "__abs__ __array__ __array_ufunc__"
     ).split():
         yield from each(step(name), *BOTH)
+    yield step("DataFrame.itertuples", around=_giving_rows)
+    yield step("Series.__iter__", around=_giving_rows)
     yield from each(step("values", gives_memory=True), *BOTH)
     yield from each(step("array", gives_memory=True), "Series")
     for indexer in SCALAR_INDEXERS:

@@ -48,12 +48,14 @@ ODDITIES: Final = (
     "Cursors whose class a connection factory chooses by itself in a way that cannot be subclassed "
     "afterwards, callproc, and large objects are not recorded.",
     "The lists of `fetchall` and `fetchmany` are followed; rows that are taken one by one are not, "
-    "nor is what goes into `COPY` or comes out of it. Each page of `execute_values` and "
-    "`execute_batch` is a statement.",
+    "nor is what comes out of `COPY`. What goes into it is the file or buffer. Each page of "
+    "`execute_values` and `execute_batch` is a statement; its rows are known as with sqlite3.",
     "Which table a name without a schema stands for is asked of the server, once for each name on "
     "a connection, before the statement; see psycopg.",
 )
 OWN: Final = frozenset({"psycopg2"})
+_PAGES: Final = frozenset({"execute_values", "execute_batch"})
+"""Functions of ``psycopg2.extras`` that put many rows into the text of one statement."""
 _OPEN: Final = (
     extensions.TRANSACTION_STATUS_ACTIVE,
     extensions.TRANSACTION_STATUS_INTRANS,
@@ -227,13 +229,14 @@ def _sent(
     if text is None or is_idle(text, "postgres"):
         registry.forget(cursor)  # its rows are others now
         return None, args
-    many = _many(name, args, kwargs)
+    rows = _rows(name, args, kwargs, frame)
     sent = Sent(
         _known[cursor.connection],
         _CALLS[name],
         caller_of(frame, OWN),
         text,
-        rows=many if isinstance(many, list) else None,
+        rows=rows,
+        given=_given(1, args, kwargs, "vars") if name == "execute" and rows is None else None,
         ask=_asking(cursor.connection),
     )
     operation = sent.operation if run.settings.sql_comment else None
@@ -288,9 +291,23 @@ def _returned(
 
 def _many(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The parameters of many executions; None where there is one."""
-    if name != "executemany":
-        return None
-    return args[1] if len(args) > 1 else kwargs.get("vars_list")
+    return _given(1, args, kwargs, "vars_list") if name == "executemany" else None
+
+
+def _rows(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
+    """The rows that are sent, or the file that they are read from; None where there are none."""
+    if name == "copy_expert":
+        return _given(1, args, kwargs, "file")
+    if name == "copy_from":
+        return _given(0, args, kwargs, "file")
+    module = frame.f_globals.get("__name__")
+    if name == "execute" and frame.f_code.co_name in _PAGES and module == "psycopg2.extras":
+        return frame.f_locals.get("argslist")
+    return _many(name, args, kwargs)
+
+
+def _given(number: int, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    return args[number] if len(args) > number else kwargs.get(name)
 
 
 def _is_open(connection: Any) -> bool:

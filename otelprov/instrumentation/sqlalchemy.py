@@ -199,16 +199,25 @@ def _before(
         try:
             state = _state(connection)
             if state is not None:
-                statement = _begin(state, connection, statement, context, many)
+                statement = _begin(state, connection, statement, parameters, context, many)
         except BaseException as fault:
             told("a statement was not recorded", fault)
     return statement, parameters
 
 
-def _begin(state: _State, connection: Any, statement: str, context: Any, many: bool) -> str:
+def _begin(
+    state: _State,
+    connection: Any,
+    statement: str,
+    parameters: Any,
+    context: Any,
+    many: bool,
+) -> str:
     _seen_to_commit(state)
     caller = caller_of(sys._getframe(2), OWN)
     rows, state.rows = state.rows, None
+    if rows is None and many:
+        rows = parameters
     sent = state.sent = Sent(
         state.known,
         _call,

@@ -49,6 +49,12 @@ ODDITIES: Final = (
     "nor those of a factory of the program's own. `type(connection)` is a subclass of "
     "`sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
+    "Rows that are given to `executemany` come from the frame where they are those of "
+    '`itertuples()` or `to_dict("records")`, an array, or columns that are zipped, and from the '
+    "file where `csv` reads them, also through `map`, `zip`, `islice` and generator expressions. "
+    "Others (`df.values.tolist()`, tuples that are built one by one) are an input of unknown "
+    "origin, as are those of a statement that is executed again and again; the values of a single "
+    "execution are none.",
     "What triggers write is not seen. A view is the tables that it reads: of one that another "
     "process has made, as it was when the connection first read a table. The tables of a file that "
     "is attached are those of that file; `ATTACH` of an expression leaves them unknown.",
@@ -240,7 +246,7 @@ def _executing_at_once(name: str, own: Callable[..., Any]) -> Callable[..., Any]
             raise
         try:
             if again is not None:
-                again.again(1)
+                again.again(1, args[1] if len(args) > 1 else None)
                 if not self.in_transaction:
                     known.ended()
             elif sent is not None:
@@ -290,7 +296,7 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
         _CALLS[name],
         caller_of(frame, OWN),
         args[0],
-        rows=given if many and isinstance(given, list) else None,
+        rows=given if many else None,
         given=given if name == "execute" else None,
     )
 

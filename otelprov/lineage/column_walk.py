@@ -7,9 +7,10 @@ decided which rows there are is said, and not followed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from otelprov._record import record
 from otelprov.lineage.column_sources import Question, Sources, is_by_name, sources_of
@@ -85,6 +86,15 @@ def columns(lineage: Lineage, names: Iterable[str]) -> ColumnLineage:
     return walk.finish(targets)
 
 
+_ROWS: Final = re.compile(r"\s*(?:insert|update|delete|merge|replace|with)\b", re.IGNORECASE)
+
+
+def _changes_rows(operation: Operation, artifact: str) -> bool:
+    """Whether a statement has changed the rows of a table that was there before."""
+    used = any(one.artifact.id == artifact for one in operation.used)
+    return used and _ROWS.match(operation.statement or "") is not None
+
+
 @dataclass
 class _Walk:
     lineage: Lineage
@@ -126,6 +136,7 @@ class _Walk:
         known = self._names.get(artifact)
         if known is not None:
             return known
+        maker = self._before_changes(artifact, maker)
         if maker is None or (maker.id, artifact) in self._asked:
             return None
         sources = self.sources(maker, artifact)
@@ -136,6 +147,15 @@ class _Walk:
             sources.index,
             (not sources.reason or bool(sources.columns)) and not sources.same_as,
         )
+
+    def _before_changes(self, artifact: str, maker: Operation | None) -> Operation | None:
+        """The operation that gave a table its columns: rows that are put in, set or taken out may
+        name but some of them, in another order."""
+        seen: set[str] = set()
+        while maker is not None and maker.id not in seen and _changes_rows(maker, artifact):
+            seen.add(maker.id)
+            maker = next(iter(self._makers(maker.id, artifact)), None)
+        return maker
 
     def sources(self, operation: Operation, artifact: str) -> Sources | None:
         """Where the columns come from of what an operation made; None where it did not make it."""

@@ -274,6 +274,8 @@ class _Query:
         from sqlglot.optimizer.qualify import qualify
         from sqlglot.optimizer.scope import build_scope
 
+        if not hasattr(query, "selects"):  # PIVOT and UNPIVOT that are no part of a SELECT
+            raise _Opaque(f"{query.key.upper()} has no columns that could be followed")
         self._schema = schema
         self._names = [one.alias_or_name for one in query.selects]
         depth = max((len(name) for name in schema), default=0)

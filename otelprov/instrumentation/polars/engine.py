@@ -34,8 +34,12 @@ def explain(parameters: Mapping[str, Any]) -> Explained | None:
         return None
     try:
         with _unwarned():
+            # In this order: visit() holds the GIL while it asks a store for the head of a file of
+            # CSV or JSON lines, and Polars waits for the GIL to ask (2.1). What explain() has
+            # seen of it is not asked for again.
+            text = lazy.explain()
             nodes = lazy._ldf.visit()
-            return Explained(lazy.explain(), tuple(_taken(nodes)), *_columns(nodes))
+            return Explained(text, tuple(_taken(nodes)), *_columns(nodes))
     except BaseException as error:
         # A panic in Rust is no Exception.
         if type(error).__name__ != "PanicException" and (

@@ -33,7 +33,8 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "The lists of `fetchall` and `fetchmany` are followed; rows that are taken one by one, "
-    "streamed or copied are not, nor is what goes into `COPY`.",
+    "streamed or copied are not. What goes into `COPY` is of unknown origin; the rows of "
+    "`executemany` are known as with sqlite3.",
     "Which table a name stands for, and which tables a view reads, is asked of the server, once "
     "for each name on a connection, before the statement.",
     "What triggers and functions of the database read and write is not seen.",

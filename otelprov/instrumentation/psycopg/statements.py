@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, Final
 
+from otelprov.instrumentation._given_rows import PIECES
 from otelprov.instrumentation._queries import (
     Sent,
     caller_of,
@@ -51,13 +52,14 @@ def _text(cursor: Any, query: Any) -> str | None:
 class _Statement:
     """One call of a cursor's that sends a statement."""
 
-    __slots__ = ("caller", "cursor", "known", "many", "name", "query", "sent", "text")
+    __slots__ = ("caller", "cursor", "given", "known", "many", "name", "query", "sent", "text")
 
-    def __init__(self, name: str, cursor: Any, query: Any, many: object, caller: Any) -> None:
+    def __init__(self, name: str, cursor: Any, query: Any, given: object, caller: Any) -> None:
         self.name = name
         self.cursor = cursor
         self.query = query
-        self.many = many
+        self.given = given
+        self.many = given if name == "executemany" else None
         self.caller = caller
         self.sent: Sent | None = None
         self.known = known_of(cursor.connection)
@@ -74,13 +76,13 @@ class _Statement:
         """It is to be sent: in which form."""
         if self.known is None or self.text is None:
             return self.query
-        many = self.many
         self.sent = Sent(
             self.known,
             _CALLS[self.name],
             self.caller,
             self.text,
-            rows=many if isinstance(many, list) else None,
+            rows=PIECES if self.name == "copy" else self.many,
+            given=self.given if self.name == "execute" else None,
         )
         operation = self.sent.operation if run.settings.sql_comment else None
         if (
@@ -122,8 +124,7 @@ def _started(
     keywords: dict[str, Any],
     caller: Any,
 ) -> _Statement:
-    many = _given(arguments, keywords) if name == "executemany" else None
-    return _Statement(name, cursor, query, many, caller)
+    return _Statement(name, cursor, query, _given(arguments, keywords), caller)
 
 
 def executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -121,7 +121,7 @@ DB_API = """
 DB_API_GRAPH = """
     {0}.execute: -> orders
     pandas.read_csv: orders.csv -> return
-    {0}.execute: orders -> orders
+    {0}.execute: orders, ? -> orders
     {0}.execute: orders -> big
     {0}.execute: orders ->
     {0}.execute: big -> return

@@ -200,7 +200,7 @@ SESSION = """
 """  # noqa: E501
 SESSION_DRAWN = """
     sqlalchemy.execute@create: -> #orders
-    sqlalchemy.execute@commit: #orders -> #orders
+    sqlalchemy.execute@commit: #orders, ? -> #orders
     sqlalchemy.execute@rows: #orders -> return
     sqlalchemy.execute@keys: #orders -> return
     pandas.to_csv@csv: sqlalchemy.execute@rows -> rows.csv
@@ -257,3 +257,35 @@ def test_a_view_of_an_attached_database_reads_the_tables_of_that_database(tmp_pa
     recording = strangers.record(directory, WAREHOUSE, ATTACHED)
     assert recording.graph() == strangers.drawn(ATTACHED_DRAWN)
     assert recording.roots("best.csv") == {"a.csv", "b.csv"}
+
+
+CHANGED = """
+    import duckdb, sqlite3
+    import pandas as pd
+    with duckdb.connect("w.duckdb") as connection:
+        connection.execute("CREATE TABLE orders AS FROM 'a.csv'")
+        connection.execute("CREATE TABLE target (k INT, total DOUBLE, note VARCHAR)")
+        connection.execute("INSERT INTO target (note, k) SELECT name, id FROM orders")
+        connection.execute("UPDATE target SET total = o.v * 2 FROM orders o WHERE o.id = target.k")
+        connection.sql("SELECT * FROM target").df().to_csv("duckdb.csv", index=False)
+    connection = sqlite3.connect("w.db")
+    pd.read_csv("a.csv").to_sql("orders", connection, index=False)
+    connection.execute("CREATE TABLE target (k INT, total REAL, note TEXT)")
+    connection.execute("INSERT INTO target (note, k) SELECT name, id FROM orders")
+    connection.execute("UPDATE target SET total = o.v * 2 FROM orders o WHERE o.id = target.k")
+    connection.commit()
+    pd.read_sql("SELECT * FROM target", connection).to_csv("sqlite.csv", index=False)
+"""
+
+
+def test_rows_that_are_put_into_some_columns_in_another_order_change_no_others(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,name,v\n1,x,2.5\n")
+    recording = strangers.record(directory, CHANGED)
+    for name in ("duckdb.csv", "sqlite.csv"):
+        assert recording.columns(f"{name}#k") == {"a.csv#id"}
+        assert recording.columns(f"{name}#total") == {"a.csv#v"}
+        assert recording.columns(f"{name}#note") == {"a.csv#name"}

@@ -232,7 +232,7 @@ def test_many_rows_of_the_orm_are_one_operation(engine: sa.Engine, spans: Spans)
         session.commit()
     (inserted,) = spans.all()
     assert inserted.attributes["db.operation.batch.size"] >= 5
-    assert [one["otelprov.artifact.name"] for one in inserted.used] == ["orders"]
+    assert [one.get("otelprov.artifact.name") for one in inserted.used] == ["orders", None]
     assert "orders" in {one.get("otelprov.artifact.name") for one in inserted.generated}
     engine.dispose()
 
@@ -474,8 +474,8 @@ def test_what_is_streamed_copied_and_fetched_from_the_server(dsn: str, spans: Sp
     assert graph(spans.all()) == expected(
         """
         psycopg.execute: -> t
-        psycopg.copy: t -> t
-        psycopg.executemany: t -> t
+        psycopg.copy: t, ? -> t
+        psycopg.executemany: t, ? -> t
         psycopg.stream: t -> return
         psycopg.execute: t -> return
         psycopg.copy: t -> return
@@ -505,8 +505,8 @@ def test_asynchronous_cursors_are_recorded_as_the_others(dsn: str, spans: Spans)
     assert graph(spans.all()) == expected(
         """
         psycopg.execute: -> t
-        psycopg.executemany: t -> t
-        psycopg.copy: t -> t
+        psycopg.executemany: t, ? -> t
+        psycopg.copy: t, ? -> t
         psycopg.execute: t ->
         psycopg.execute: t -> return
         psycopg.stream: t -> return

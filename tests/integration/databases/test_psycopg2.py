@@ -45,7 +45,7 @@ def test_statements_name_their_tables_and_rows_come_from_them(shop: Any, spans: 
     assert graph(spans.all()) == expected(
         """
         psycopg2.execute: -> orders
-        psycopg2.executemany: orders -> orders
+        psycopg2.executemany: orders, ? -> orders
         psycopg2.execute: orders -> totals
         psycopg2.execute: totals -> return
         pandas.to_dict: psycopg2.execute -> return
@@ -138,10 +138,10 @@ def test_copies_pages_and_named_cursors(shop: Any, spans: Spans) -> None:
     assert graph(spans.all()) == expected(
         """
         psycopg2.copy_expert: orders -> return
-        psycopg2.copy_from: orders -> orders
+        psycopg2.copy_from: orders, nothing known -> orders
         psycopg2.copy_to: orders -> return
-        psycopg2.execute: orders -> orders
-        psycopg2.execute: orders -> orders
+        psycopg2.execute: orders, ? -> orders
+        psycopg2.execute: orders, ? -> orders
         psycopg2.execute: orders -> return
         """
     )

@@ -186,6 +186,8 @@ def test_what_cannot_be_resolved_is_opaque_and_not_left_out(query: str) -> None:
         "",
         "PIVOT t ON a USING sum(b)",
         "WITH p AS (SELECT * FROM (UNPIVOT t ON a, b INTO NAME n VALUE v) AS u) SELECT n FROM p",
+        "COPY (PIVOT t ON a USING sum(b)) TO 'x'",
+        "CREATE TABLE x AS UNPIVOT t ON a, b INTO NAME n VALUE v",
         "SELECT (((",
     ],
 )

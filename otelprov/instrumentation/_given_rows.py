@@ -1,0 +1,80 @@
+"""The rows that a program gives a statement: where they come from, as far as that can be seen.
+
+They are given as a list, an array, an open file, or as an iterator, which must not be drawn from
+here. Rows of nobody knows where are an input of unknown origin.
+"""
+
+from __future__ import annotations
+
+import gc
+from types import BuiltinMethodType, GeneratorType, MethodType
+from typing import Any, Final
+
+from otelprov.artifacts.registry import registry, some_of
+from otelprov.instrumentation._databases import unknown
+from otelprov.instrumentation._iterators import drawn_from
+from otelprov.recording.observation import data_kind, identity_of
+from otelprov.recording.places import read_from
+from otelprov.recording.recorder import OpenOperation
+
+PIECES: Final = object()
+"""Rows that the program gives piece by piece, later."""
+_ROLE: Final = "parameters"
+
+
+def use_rows(operation: OpenOperation, rows: object) -> bool:
+    """The operation writes these rows; whether it is known where they are from."""
+    seen = False
+    for part in drawn_from(rows):
+        seen = _use(operation, part) or seen
+    return seen or (type(rows) in (list, tuple) and not rows)
+
+
+def use_unknown(operation: OpenOperation) -> None:
+    """The operation writes rows of nobody knows where."""
+    operation.use_content(_ROLE, unknown("the rows come from values that are not followed"))
+
+
+def use_row(operation: OpenOperation, row: object) -> bool:
+    """The operation writes this row; whether it is known where that is from."""
+    identity = registry.lookup(type(row)) or registry.lookup(row)
+    if identity is not None:
+        operation.use(_ROLE, identity)
+    return identity is not None
+
+
+def _use(operation: OpenOperation, part: Any) -> bool:
+    """What one part of the rows is from; whether that is known."""
+    kind = type(part)
+    if kind in (list, tuple):
+        artifact = registry.container(part) if kind is list else None
+        if artifact is not None:
+            operation.use_artifact(_ROLE, artifact)
+            return True
+        rows = [use_row(operation, row) for row in some_of(list(part) if kind is tuple else part)]
+        return bool(rows) and all(rows)
+    if kind.__module__ in ("csv", "_csv"):
+        return _use_csv(operation, part)
+    if hasattr(kind, "readline"):  # of ``COPY``
+        return bool(read_from(operation, _ROLE, part))
+    if data_kind(part) is not None:
+        operation.use(_ROLE, identity_of(part))
+        return True
+    if isinstance(part, (BuiltinMethodType, GeneratorType, MethodType)):
+        identity = registry.lookup(part)
+        if identity is not None:
+            operation.use(_ROLE, identity)
+        return identity is not None
+    return False
+
+
+def _use_csv(operation: OpenOperation, reader: Any) -> bool:
+    """The open file that a reader of ``csv`` reads; whether that is known."""
+    if hasattr(type(reader), "fieldnames"):  # a DictReader
+        reader = reader.reader
+    seen = False
+    for one in gc.get_referents(reader):
+        for part in drawn_from(one):
+            if hasattr(type(part), "readline"):
+                seen = bool(read_from(operation, _ROLE, part)) or seen
+    return seen

@@ -286,10 +286,13 @@ def _giving_rows(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _rows_given, "where the rows of a table go is not known")
 
 
-def _rows_given(frame: FrameType, rows: object, table: object, *_: object, **__: object) -> None:
+def _rows_given(
+    frame: FrameType | None, rows: object, table: object, *_: object, **__: object
+) -> None:
     identity = registry.lookup(table)
-    # pandas iterates for itself, too.
-    if identity is not None and not str(frame.f_globals.get("__name__")).startswith("pandas."):
+    if identity is None or frame is None:
+        return
+    if not str(frame.f_globals.get("__name__")).startswith("pandas."):  # it iterates for itself too
         come_from(rows, identity)
 
 

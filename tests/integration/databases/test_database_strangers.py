@@ -345,7 +345,7 @@ SERVER = """
         driver = connection.connection.dbapi_connection
         with driver.cursor().copy('COPY "My Table" TO STDOUT') as copy:  # @copy
             assert len(list(copy)) == 2
-"""
+"""  # noqa: E501
 SERVER_DRAWN = """
     pandas.read_csv@orders: a.csv -> return
     pandas.to_sql@orders: pandas.read_csv@orders -> #public.orders

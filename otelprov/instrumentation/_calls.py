@@ -507,6 +507,8 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     for a table that it still does."""
     if len(known) != 1 or not known[0].is_selection:
         return None
+    if site.attribute == "__init__":
+        return WHOLE if _is_made_of_rows(site, arguments[0], known[0]) else None
     before = known[0].columns[0] if known[0].columns else WHOLE
     if site.entry.carries_parameters:
         return before
@@ -522,6 +524,14 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     if type(key) is list and all(type(name) is str for name in key):
         return (None, *key)
     return None
+
+
+def _is_made_of_rows(site: Site, frame: Any, rows: Identity) -> bool:
+    """Whether a frame is the rows of a statement, with the columns that these have."""
+    names = getattr(rows.artifact, "names", None)
+    if names is None or site.call.library != "pandas" or type(frame).__name__ != "DataFrame":
+        return False
+    return tuple(frame.columns) == names.columns
 
 
 def plan_or_pass_on(

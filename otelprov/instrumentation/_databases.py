@@ -264,6 +264,8 @@ class Connection:
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
         self._views: dict[Name, list[Read]] = {}
+        self._stored: dict[Name, list[Read]] = {}
+        """What the queries of materialized views read."""
         self._asked: list[Name] = []
         self.look: Callable[[str], Held | None] | None = None
         """Gives what a file of SQLite's holds, if all that is done on the connection is seen."""
@@ -335,7 +337,9 @@ class Connection:
                 found += self.reads(view, depth + 1)
             elif table is not None:
                 found.append(table)
-        if statement.unknown:
+        if statement.operation == "REFRESH" and statement.target in self._stored:
+            found += self._stored[statement.target]
+        elif statement.unknown:
             found.append(statement.unknown)
         return found
 
@@ -512,7 +516,7 @@ class Connection:
         # Nothing in it fails for a name that is not there.
         return (
             "SELECT v.number, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
-            f"pg_catalog.current_schema(), {_BELOW_A_VIEW}"
+            f"pg_catalog.current_schema(), c.relkind = 'm', {_BELOW_A_VIEW}"
             f" FROM (VALUES {rows}) AS v (number, quoted)"
             " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -520,7 +524,7 @@ class Connection:
 
     def answered(self, rows: Iterable[Any]) -> None:
         """What the database said."""
-        for number, schema, table, persistence, current, below in rows:
+        for number, schema, table, persistence, current, stored, below in rows:
             name = self._asked[number]
             self._created_in = current
             if table is None:
@@ -530,7 +534,7 @@ class Connection:
             else:
                 self._names[name] = Table(f"{self.place.uri}#{schema}.{table}", table)
             if below is not None:
-                self._views[name] = [
+                (self._stored if stored else self._views)[name] = [
                     self._temporary_table(last)
                     if temporary
                     else Table(f"{self.place.uri}#{outer}.{last}", last)
@@ -596,6 +600,7 @@ class Connection:
         """Names may mean something else now."""
         self._names.clear()
         self._views.clear()
+        self._stored.clear()
         self.known.changes += 1
 
     # --- transactions ---
@@ -651,9 +656,11 @@ class Connection:
             self.transaction.committed()
 
 
-# The tables that a view of PostgreSQL's reads, also through other views, as JSON.
+# The tables that a view of PostgreSQL's reads, also through other views, as JSON; of a materialized
+# one, those that its query reads.
 _BELOW_A_VIEW: Final = (
-    "CASE c.relkind WHEN 'v' THEN (WITH RECURSIVE below (oid, kind) AS (SELECT c.oid, c.relkind"
+    "CASE WHEN c.relkind IN ('v', 'm') THEN"
+    " (WITH RECURSIVE below (oid, kind) AS (SELECT c.oid, 'v'::\"char\""
     " UNION SELECT t.oid, t.relkind FROM below"
     " JOIN pg_catalog.pg_rewrite r ON r.ev_class = below.oid AND below.kind = 'v'"
     " JOIN pg_catalog.pg_depend d ON d.objid = r.oid"

@@ -8,13 +8,13 @@ tables that it reads and writes are what that operation used and generated.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otelprov import semconv
-from otelprov.artifacts.deferred import Source
+from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import (
@@ -31,6 +31,7 @@ from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
 from otelprov.instrumentation._wrapping import followed
+from otelprov.model import Names
 from otelprov.recording import faults
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
 from otelprov.recording.run import now, run
@@ -64,8 +65,16 @@ def caller_of(frame: FrameType | None, own: frozenset[str]) -> Caller:
                 if operation is None or operation.call.library == root:
                     return operation
             elif owner(place) != "standard":
-                return place if operation is None else None
+                return _given_to_pandas(place) if operation is None else None
         place = place.f_back
+
+
+def _given_to_pandas(frame: FrameType) -> FrameType | OpenOperation:
+    """The program's frame; the operation where it is a function that ``to_sql`` was given as its
+    ``method``: what that puts into the table is the frame."""
+    operation = current_operation()
+    given = operation is not None and operation.call.full_name == "pandas.to_sql"
+    return operation if given and operation is not None else frame
 
 
 class Inside:
@@ -460,8 +469,15 @@ def listing(original: Callable[..., Any]) -> Callable[..., Any]:
 def listed(_: object, rows: object, cursor: object, *__: object, **___: object) -> None:
     """A cursor has given a list of rows."""
     identity = registry.lookup(cursor)
-    if identity is not None and identity.artifact is not None and type(rows) is list:
-        registry.fetched(rows, identity.artifact)
+    if identity is not None and identity.artifact is not None and type(rows) is list and rows:
+        described = getattr(cursor, "description", None)
+        registry.fetched(rows, named_rows(identity.artifact, [one[0] for one in described or ()]))
+
+
+def named_rows(artifact: Source, names: Sequence[object]) -> Source:
+    """The rows of a statement, with what their columns are called."""
+    known = tuple(name for name in names if isinstance(name, str))
+    return with_(artifact, names=Names(known)) if known and len(known) == len(names) else artifact
 
 
 def given_up(sent: Sent | None, fault: BaseException, error: BaseException | None = None) -> None:

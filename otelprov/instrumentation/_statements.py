@@ -209,7 +209,7 @@ def _statement(text: str, dialect: str) -> Statement:
         text = _REPLACE.sub("INSERT", text, 1)
     elif first == "REFRESH":
         refreshed = _REFRESH.match(text)
-        target = name_of(refreshed[1]) if refreshed is not None else None
+        target = _folded(refreshed[1]) if refreshed is not None else None
         return Statement(
             first, target=target, replaces=True, unknown="the query of the view was not looked up"
         )
@@ -220,10 +220,11 @@ def _statement(text: str, dialect: str) -> Statement:
 
 _REPLACE: Final = later(r"\bREPLACE\b", re.IGNORECASE)
 _REFRESH: Final = later(
-    r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?([^\s;]+)", re.IGNORECASE
+    r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?((?:\"[^\"]+\"|[^\s;\"])+)",
+    re.IGNORECASE,
 )
 _COPIED: Final = later(
-    r"\s*COPY\s+(?:(?P<query>\(.*\))|(?P<table>[^\s(]+)\s*(?:\([^)]*\))?)\s*(?P<way>FROM|TO)\s",
+    r"\s*COPY\s+(?:(?P<query>\(.*\))|(?P<table>(?:\"[^\"]+\"|[^\s(\"])+)\s*(?:\([^)]*\))?)\s*(?P<way>FROM|TO)\s",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -235,12 +236,15 @@ def _copied(text: str, dialect: str) -> Statement:
         return Statement("COPY", is_query=True, unknown="the statement could not be parsed")
     if found["query"]:
         return replace(_parsed(found["query"], "SELECT", dialect), operation="COPY")
-    name = tuple(
-        part if f'"{part}"' in found["table"] else part.lower() for part in name_of(found["table"])
-    )
+    name = _folded(found["table"])
     if found["way"].upper() == "FROM":
         return Statement("COPY", target=name)
     return Statement("COPY", reads=(name,), is_query=True, whole=True)
+
+
+def _folded(name: str) -> Name:
+    """The parts of a name of PostgreSQL's, in small letters where they are in no quotes."""
+    return tuple(part if f'"{part}"' in name else part.lower() for part in name_of(name))
 
 
 def _inserted(text: str, dialect: str) -> Statement | None:

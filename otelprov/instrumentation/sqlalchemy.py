@@ -19,7 +19,14 @@ from otelprov.instrumentation._databases import (
     place_of_driver,
     place_of_url,
 )
-from otelprov.instrumentation._queries import Sent, caller_of, commented, given_up, told
+from otelprov.instrumentation._queries import (
+    Sent,
+    caller_of,
+    commented,
+    given_up,
+    named_rows,
+    told,
+)
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults
@@ -347,11 +354,13 @@ def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
 def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
     if type(rows) is not list or not rows or frame.f_globals.get("__name__") in INNER:
         return
+    keys = getattr(result, "keys", None)  # values of `scalars()` have none
+    names = list(keys()) if keys is not None else []
     for _number in range(4):  # that of the ORM has a context of its own around the cursor's
         identity = registry.lookup(getattr(result, "context", None))
         if identity is not None and identity.artifact is not None:
             if not any(map(_holds_objects, some_of(rows))):
-                registry.fetched(rows, identity.artifact)
+                registry.fetched(rows, named_rows(identity.artifact, names))
             return
         result = getattr(result, "_real_result", None) or getattr(result, "raw", None)
 

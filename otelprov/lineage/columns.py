@@ -166,7 +166,7 @@ class _Statement:
             known = _lookup(self._schema, name)
             if known is None:
                 reason = "which columns of the table are written is not known"
-                return Columns(tuple(found), name, reason, rows, unsure)
+                return Columns((), name, reason, rows, unsure)
             names = list(known)
         if names is None or by_name:
             return Columns(tuple(found), name, "", rows, unsure)

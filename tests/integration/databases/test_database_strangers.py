@@ -289,3 +289,78 @@ def test_rows_that_are_put_into_some_columns_in_another_order_change_no_others(
         assert recording.columns(f"{name}#k") == {"a.csv#id"}
         assert recording.columns(f"{name}#total") == {"a.csv#v"}
         assert recording.columns(f"{name}#note") == {"a.csv#name"}
+
+
+ROWS = """
+    import os, sqlite3
+    import pandas as pd, psycopg, sqlalchemy as sa
+    from psycopg.rows import dict_row
+    connection = sqlite3.connect("shop.db")
+    pd.read_csv("a.csv").to_sql("orders", connection, index=False)
+    cursor = connection.execute("SELECT name, sum(v) AS total FROM orders GROUP BY 1")
+    found = pd.DataFrame(cursor.fetchall(), columns=[one[0] for one in cursor.description])
+    found.assign(twice=found["total"] * 2).to_csv("sqlite.csv", index=False)
+    cursor = connection.execute("SELECT name, v FROM orders")
+    pd.DataFrame(cursor.fetchall(), columns=["v", "name"]).to_csv("other.csv", index=False)
+    with sa.create_engine("sqlite:///shop.db").connect() as other:
+        rows = other.execute(sa.text("SELECT id, v FROM orders")).mappings().all()
+        pd.DataFrame(rows).to_csv("sqlalchemy.csv", index=False)
+    with psycopg.connect(os.environ["DSN"], row_factory=dict_row) as server:
+        server.execute("CREATE TABLE t (k int, v text)")
+        server.execute("INSERT INTO t VALUES (1, 'x')")
+        pd.DataFrame(server.execute("SELECT v, k FROM t").fetchall()).to_csv("psycopg.csv")
+"""
+
+
+def test_a_frame_of_rows_has_the_columns_that_their_statement_gave(
+    tmp_path: Path, dsn: str
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,name,v\n1,x,2.5\n2,y,1.5\n")
+    recording = strangers.record(directory, ROWS, DSN=dsn)
+    assert recording.columns("sqlite.csv#name") == {"a.csv#name"}
+    assert recording.columns("sqlite.csv#total") == {"a.csv#v"}
+    assert recording.columns("sqlite.csv#twice") == {"a.csv#v"}
+    assert recording.columns("other.csv#v") == {"a.csv#name", "a.csv#v", "opaque"}
+    assert recording.columns("sqlalchemy.csv#v") == {"a.csv#v"}
+    assert recording.columns("psycopg.csv#k") == {"#public.t#k"}
+
+
+SERVER = """
+    import os
+    import pandas as pd, sqlalchemy as sa
+    engine = sa.create_engine(os.environ["DSN"].replace("postgresql:", "postgresql+psycopg:"))
+    def copied(table, connection, names, rows):
+        with connection.connection.dbapi_connection.cursor() as cursor:
+            with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+    pd.read_csv("a.csv").to_sql("orders", engine, index=False, method=copied)  # @orders
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE VIEW v AS SELECT name, v FROM orders"))
+        connection.execute(sa.text('CREATE MATERIALIZED VIEW "My View" AS SELECT * FROM v'))  # @make
+        connection.execute(sa.text('CREATE TABLE "My Table" AS SELECT * FROM v'))  # @table
+        connection.execute(sa.text('REFRESH MATERIALIZED VIEW "My View"'))  # @refresh
+        driver = connection.connection.dbapi_connection
+        with driver.cursor().copy('COPY "My Table" TO STDOUT') as copy:  # @copy
+            assert len(list(copy)) == 2
+"""  # noqa: E501
+SERVER_DRAWN = """
+    pandas.read_csv@orders: a.csv -> return
+    pandas.to_sql@orders: pandas.read_csv@orders -> #public.orders
+    sqlalchemy.execute@make: #public.orders -> #public.My View
+    sqlalchemy.execute@refresh: #public.orders -> #public.My View
+    sqlalchemy.execute@table: #public.orders -> #public.My Table
+    psycopg.copy@copy: #public.My Table -> return
+"""
+
+
+def test_a_refreshed_view_and_what_a_function_given_to_pandas_copies_have_their_sources(
+    tmp_path: Path, dsn: str
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,name,v\n1,x,2.5\n2,y,1.5\n")
+    recording = strangers.record(directory, SERVER, DSN=dsn)
+    assert recording.graph() == strangers.drawn(SERVER_DRAWN)

@@ -59,8 +59,16 @@ class Queried(Observed):
 
     def _read_statement(self) -> None:
         """What the statement names, where nobody has seen what was sent."""
-        operation, connection = self.operation, Connection(_place_of(self.parameters))
         statement = _statement(self.parameters)
+        handle = self.parameters.get("connection", self.parameters.get("con"))
+        if statement is not None and type(handle).__name__ == "DuckDBPyConnection":
+            from otelprov.instrumentation.duckdb.operations import use
+
+            text = shorten(mask_literals(statement), MAX_STATEMENT)
+            self.operation.state({semconv.DB_SYSTEM: "duckdb", semconv.DB_QUERY_TEXT: text})
+            use(self.operation, handle, statement)
+            return
+        operation, connection = self.operation, Connection(_place_of(self.parameters))
         table = self.parameters.get("table_name")
         if isinstance(table, str):
             schema = self.parameters.get("schema")

@@ -581,6 +581,26 @@ def test_a_lazy_frame_of_polars_is_read_through(here: Path, spans: Spans) -> Non
     ]
 
 
+def test_a_lazy_frame_of_a_relation_and_what_polars_asks_the_connection_are_followed(
+    here: Path, spans: Spans
+) -> None:
+    con = duckdb.connect()
+    con.execute("CREATE TABLE t AS FROM 'a.csv'")
+    lazy = con.sql("FROM t JOIN 'b.csv' USING (k)").pl(lazy=True)
+    lazy.sink_csv("lazy.csv")
+    pl.read_database("SELECT * FROM t", con)
+    pl.read_database("SELECT * FROM 'b.csv'", con)
+    made, given, sunk, table, file = spans.all()
+    assert (sunk.name, sunk.used_ids) == ("polars.sink_csv", given.generated_ids)
+    assert graph([made, given]) == [
+        step("execute", "a.csv", "main.t"),
+        step("pl", "main.t b.csv", "stream"),
+    ]
+    assert table.used_ids == made.generated_ids
+    assert table.used[0]["otelprov.artifact.maker"] == f"{made.trace_id}-{made.span_id}"
+    assert [one["otelprov.artifact.name"] for one in file.used] == ["b.csv"]
+
+
 def test_the_modules_own_connection_stays_one_where_nobody_holds_it(spans: Spans) -> None:
     duckdb.execute("CREATE OR REPLACE TABLE held_by_nobody AS SELECT 1 AS a")
     duckdb.execute("SELECT a FROM held_by_nobody").fetchall()

@@ -247,9 +247,14 @@ class Resolver:
     """Says of names what they stand for, for one call."""
 
     def __init__(
-        self, connection: Connection, handle: Any, frame: FrameType, parameters: object = None
+        self,
+        connection: Connection,
+        handle: Any,
+        frame: FrameType | None,
+        parameters: object = None,
     ) -> None:
-        """``handle`` is DuckDB's connection, ``parameters`` are those of the statement."""
+        """``handle`` is DuckDB's connection, ``parameters`` are those of the statement; ``frame``
+        is where variables are looked for."""
         self.connection = connection
         self.handle = handle
         self.frame = frame

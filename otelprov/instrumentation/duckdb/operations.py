@@ -15,8 +15,9 @@ from otelprov import semconv
 from otelprov.artifacts.deferred import Source, settled, with_
 from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.locations import name_and_uri, named
-from otelprov.artifacts.registry import Identity
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._caller import Watched, in_callers_place
+from otelprov.instrumentation._statements import statements
 from otelprov.instrumentation.duckdb.names import (
     Held,
     Made,
@@ -28,6 +29,7 @@ from otelprov.instrumentation.duckdb.names import (
     Unknown,
     connection_of,
     default,
+    merged,
     plans,
 )
 from otelprov.model import Artifact, Names, OperationKind
@@ -284,6 +286,28 @@ def _version() -> str:
     return str(duckdb.__version__)
 
 
+def use(operation: OpenOperation, handle: Any, text: str) -> None:
+    """Say that an operation of another library's has read what a statement reads, which it sent by
+    DuckDB's connection. No variable of the program's is seen from there."""
+    resolver = Resolver(connection_of(handle), handle, None)
+    database = resolver.connection.database
+    for one in merged(*(resolver.reads(statement) for statement in statements(text))):
+        if isinstance(one, Table):
+            artifact = replace(_named(one), maker=database.makers.get(one.uri))
+            operation.use_content("table", artifact)
+        elif isinstance(one, Place):
+            part = "a query reads what it needs of it" if one.partial else ""
+            how = Reading(partial=part, succeeded=True)
+            places.read_from(operation, "source", _expanded(one), how)
+        elif isinstance(one, Made):
+            operation.use(one.name, one.identity)
+        elif isinstance(one, Held):
+            for role, identity in observation.inputs({one.name: one.value})[0]:
+                operation.use(role, identity)
+        else:
+            operation.use_content("source", _unknown(one.reason))
+
+
 def handle_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any], *, method: bool) -> Any:
     """DuckDB's connection that a call is about."""
     if method:
@@ -334,6 +358,10 @@ def outputs(result: Any, operation: OpenOperation) -> None:
         return
     if not observation.outputs(operation, result, by_content=True) and result is not None:
         observation.adopt(operation, "return", result, "stream")
+        rows = registry.lookup(result)
+        if rows is not None and observation.is_lazy(result):  # pl(lazy=True)
+            leaves = (recording_plans.Given("return", rows),)
+            recording_plans.plans.assign(result, recording_plans.Plan(leaves, os.urandom(32)))
 
 
 def first(arguments: tuple[Any, ...], keywords: Mapping[str, Any], *, method: bool) -> Any:

@@ -512,7 +512,7 @@ def _is_made_of_rows(site: Site, frame: Any, rows: Identity) -> bool:
     names = getattr(rows.artifact, "names", None)
     if names is None or site.call.library != "pandas" or type(frame).__name__ != "DataFrame":
         return False
-    return tuple(frame.columns) == names.columns
+    return bool(tuple(frame.columns) == names.columns)
 
 
 def plan_or_pass_on(

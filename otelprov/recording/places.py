@@ -300,7 +300,11 @@ def _mode(path: str) -> int:
 
 
 def _gone(item: object, path: str) -> Artifact:
-    """What was read and is not there any more; a text may be the data itself."""
+    """What was read and is not there any more; a text or bytes may be the data itself."""
+    if isinstance(item, bytes):
+        data = identify(item)
+        known = registry.content(data.id, item)
+        return known if isinstance(known, Artifact) else data
     if isinstance(item, str) and ("\n" in item or item.lstrip()[:1] in ("{", "[", "<")):
         return identify(item)
     name, uri = name_and_uri(path)

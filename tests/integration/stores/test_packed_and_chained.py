@@ -54,3 +54,41 @@ def test_what_is_packed_or_behind_a_cache_or_in_an_archive_has_the_name_of_its_o
     assert recording.roots("gz.csv") == recording.roots("again.csv") == {"orders.csv"}
     assert recording.roots("cached.csv") == {"orders.csv"}
     assert recording.roots("member.csv") == recording.roots("local.csv") == {"orders.zip"}
+
+
+PARTS = """
+    import boto3
+    import pandas as pd
+    client = boto3.client("s3")
+    pd.read_csv("orders.csv").to_csv("sent.csv", sep=";")  # @made
+    where = {"Bucket": "lake", "Key": "whole.csv"}
+    where["UploadId"] = upload = client.create_multipart_upload(**where)["UploadId"]
+    with open("sent.csv", "rb") as file:
+        sent = client.upload_part(**where, PartNumber=1, Body=file)  # @part
+    parts = [{"PartNumber": 1, "ETag": sent["ETag"]}]
+    client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})  # @whole
+    body = client.get_object(Bucket="lake", Key="whole.csv")["Body"]  # @get
+    pd.read_csv(body, sep=";").to_json("read.json")  # @read
+    print(upload)
+"""
+PARTS_DRAWN = """
+    pandas.read_csv@made: orders.csv -> return
+    pandas.to_csv@made: pandas.read_csv@made -> sent.csv
+    botocore.upload_part@part: sent.csv -> PART
+    botocore.complete_multipart_upload@whole: PART -> s3://lake/whole.csv
+    botocore.get_object@get: s3://lake/whole.csv -> Body
+    pandas.read_csv@read: botocore.get_object@get -> return
+    pandas.to_json@read: pandas.read_csv@read -> read.json
+"""
+
+
+def test_parts_that_the_program_sends_itself_lead_from_the_object_to_their_file(
+    tmp_path: Path, s3_environment: dict[str, str]
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "orders.csv").write_text("id,amount\n1,2.5\n2,0.5\n")
+    recording = strangers.record(directory, PARTS, **s3_environment)
+    part = f"s3://lake/whole.csv?partNumber=1&uploadId={recording.outputs[0].strip()}"
+    assert recording.graph() == strangers.drawn(PARTS_DRAWN.replace("PART", part))
+    assert recording.roots("read.json") == {"orders.csv"}

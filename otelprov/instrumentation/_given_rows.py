@@ -51,7 +51,7 @@ def _use(operation: OpenOperation, part: Any) -> bool:
         if artifact is not None:
             operation.use_artifact(_ROLE, artifact)
             return True
-        rows = [use_row(operation, row) for row in some_of(list(part) if kind is tuple else part)]
+        rows = [use_row(operation, row) for row in some_of(part)]
         return bool(rows) and all(rows)
     if kind.__module__ in ("csv", "_csv"):
         return _use_csv(operation, part)

@@ -32,7 +32,7 @@ from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Names
-from otelprov.recording import faults
+from otelprov.recording import faults, places
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
 from otelprov.recording.run import now, run
 from otelprov.recording.transactions import Outcome
@@ -117,7 +117,7 @@ class Executing:
     __slots__ = (
         "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested", "_reads", "_row",
         "_text", "_unseen", "_writes",
-        "calls", "connection", "group", "operation", "stream", "touches",
+        "calls", "connection", "group", "into", "operation", "stream", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -132,6 +132,8 @@ class Executing:
         self.connection = connection
         self.group = group
         self.calls = 0
+        self.into: object = None
+        """The open file that what it gives is written to."""
         self.stream: Source | None = None
         """The rows that it gives."""
         self._text = text
@@ -232,7 +234,9 @@ class Executing:
             operation.leave()
         self.calls += calls
         identity = None
-        if self._mine and any(one.is_query for one in found):
+        if self._mine and self.into is not None:
+            places.written_to(operation, "file", self.into)
+        elif self._mine and any(one.is_query for one in found):
             self.stream = operation.derived("stream")
             operation.generate("return", self.stream)
             identity = Identity((self.stream,))
@@ -335,12 +339,13 @@ class Sent:
         group: object = None,
         rows: object = None,
         given: object = None,
+        into: object = None,
         ask: Ask | None = None,
     ) -> None:
         """``rows`` are the parameters of many executions, in whatever holds them, ``given`` those
         of one; what is sent for
         one ``group`` again and again is one operation. ``ask`` asks the database what names stand
-        for, where that has not been done."""
+        for, where that has not been done; what is read goes ``into`` an open file."""
         self._connection = connection
         self._text = text
         self._given = given
@@ -367,6 +372,7 @@ class Sent:
         executing = Executing(connection, call, caller, text, self._found, group)
         if executing.touches:
             self.executing = executing
+            executing.into = into
             try:
                 if rows is not None:
                     executing.given(rows)

@@ -27,23 +27,23 @@ from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 
 RECORDS: Final = (
-    "**read**, **write**: `get_object`, `put_object` and `copy_object` of an S3 client, "
-    "in the version that S3 names"
+    "**read**, **write**: `get_object`, `put_object`, `copy_object`, `upload_part` and "
+    "`complete_multipart_upload` of an S3 client, in the version that S3 names"
 )
 ODDITIES: Final = (
-    "get_object, put_object and copy_object of the client are recorded, and what the resources of "
-    "boto3 make of them; other requests are not.",
+    "get_object, put_object, copy_object, upload_part and complete_multipart_upload of the client "
+    "are recorded, and what the resources of boto3 make of them; other requests are not.",
     "The body of an object gets its id when the program has read all of it.",
-    "complete_multipart_upload of parts that the program itself has sent is not recorded; the "
-    "version that it made is known.",
+    "A part of an upload is known by its number and the id of the upload; one that "
+    "upload_part_copy makes is not recorded.",
 )
 
 for _name in ("boto3", "botocore", "s3transfer", "aiobotocore"):
     add_library(_name)
 
-_KINDS: Final[dict[str, Any]] = {"GetObject": "read", "PutObject": "write", "CopyObject": "write"}
 _NAMES: Final = {
     "GetObject": "get_object", "PutObject": "put_object", "CopyObject": "copy_object",
+    "UploadPart": "upload_part", "CompleteMultipartUpload": "complete_multipart_upload",
 }  # fmt: skip
 _WRITTEN: Final = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
 _ANSWERED: Final = frozenset({"GetObject", "HeadObject"}) | _WRITTEN
@@ -115,7 +115,7 @@ def _awaiting(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-_CONCERNED: Final = _ANSWERED | _MARKED
+_CONCERNED: Final = _ANSWERED | _MARKED | {"UploadPart"}
 
 
 def _service(client: Any) -> str:
@@ -179,7 +179,11 @@ class _Request:
             uri = object_uri(self.parameters)
             if self.name == "GetObject":
                 _got(operation, uri, answer, said, result)
+            elif self.name == "UploadPart":
+                operation.generate("Key", _part(self.parameters, self.parameters["PartNumber"]))
             else:
+                for part in (self.parameters.get("MultipartUpload") or {}).get("Parts", ()):
+                    operation.use_content("Parts", _part(self.parameters, part["PartNumber"]))
                 if self.name == "CopyObject":
                     for artifact in _source(self.parameters, result):
                         operation.use_content("CopySource", artifact)
@@ -187,6 +191,12 @@ class _Request:
         finally:
             if operation is not None:
                 operation.end()
+
+
+def _part(parameters: Mapping[str, Any], number: object) -> Artifact:
+    """A part of an upload."""
+    name = f"?partNumber={number}&uploadId={parameters.get('UploadId')}"
+    return identify_location(f"{object_uri(parameters)}{name}")
 
 
 def _open(request: _Request, client: Any, call: str, frame: types.FrameType) -> None:
@@ -200,7 +210,7 @@ def _open(request: _Request, client: Any, call: str, frame: types.FrameType) -> 
         Call(
             "botocore",
             call,
-            _KINDS[request.name],
+            "read" if request.name == "GetObject" else "write",
             getattr(library, "__version__", None),
             client=True,
         ),
@@ -209,10 +219,11 @@ def _open(request: _Request, client: Any, call: str, frame: types.FrameType) -> 
         list(shown),
     )
     request.operation = operation
-    if request.name == "PutObject":
+    if request.name in ("PutObject", "UploadPart"):
         content = put_content(operation, "Body", request.parameters.get("Body"))
         request.content = content
-        if content is not None and run.settings.object_metadata:
+        marked = request.name in _MARKED and run.settings.object_metadata
+        if content is not None and marked:
             _mark(request, places.carried(operation, content.id))
     operation.enter()
 

@@ -31,6 +31,7 @@ from otelprov.instrumentation._queries import (
     listing,
     told,
 )
+from otelprov.instrumentation._statements import statements
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import disguise
 from otelprov.recording import faults
@@ -47,9 +48,9 @@ ODDITIES: Final = (
     "class that it would be, and so is that of its cursors.",
     "Cursors whose class a connection factory chooses by itself in a way that cannot be subclassed "
     "afterwards, callproc, and large objects are not recorded.",
-    "The lists of `fetchall` and `fetchmany` are followed; rows that are taken one by one are not, "
-    "nor is what comes out of `COPY`. What goes into it is the file or buffer. Each page of "
-    "`execute_values` and `execute_batch` is a statement; its rows are known as with sqlite3.",
+    "The lists of `fetchall` and `fetchmany` are followed; rows that are taken one by one are not. "
+    "`COPY` reads or writes the file or buffer that it is given. Each page of `execute_values` and "
+    "`execute_batch` is a statement; its rows are known as with sqlite3.",
     "Which table a name without a schema stands for is asked of the server, once for each name on "
     "a connection, before the statement; see psycopg.",
 )
@@ -236,6 +237,7 @@ def _sent(
         caller_of(frame, OWN),
         text,
         rows=rows,
+        into=rows if _is_copied_out(name, text) else None,
         given=_given(1, args, kwargs, "vars") if name == "execute" and rows is None else None,
         ask=_asking(cursor.connection),
     )
@@ -298,12 +300,18 @@ def _rows(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Frame
     """The rows that are sent, or the file that they are read from; None where there are none."""
     if name == "copy_expert":
         return _given(1, args, kwargs, "file")
-    if name == "copy_from":
+    if name in ("copy_from", "copy_to"):
         return _given(0, args, kwargs, "file")
     module = frame.f_globals.get("__name__")
     if name == "execute" and frame.f_code.co_name in _PAGES and module == "psycopg2.extras":
         return frame.f_locals.get("argslist")
     return _many(name, args, kwargs)
+
+
+def _is_copied_out(name: str, text: str) -> bool:
+    """Whether a file is written, and not read."""
+    found = statements(text, "postgres") if name == "copy_expert" else ()
+    return name == "copy_to" or any(one.is_query for one in found)
 
 
 def _given(number: int, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:

@@ -28,7 +28,7 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import archive_of, resolve, stream_behind, unwrapped
+from otelprov.recording.streams import archive_of, resolve, stream_behind, unchained, unwrapped
 from otelprov.recording.versioned import Versioned
 
 STILL = 2_000_000_000
@@ -39,6 +39,7 @@ MOVED = Reading(succeeded=True, partial="moved, not read")
 """Of a file that gets another name."""
 TICK = 10_000_000
 """Nanoseconds by which the time of a file may lie behind the clock: a tick of the kernel's."""
+_MEMBER = "a member of it was read"
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
@@ -88,12 +89,18 @@ def read_from(
     for item in _each(place):
         archive = archive_of(item)
         if archive is not None:
-            part = Reading(partial="a member of it was read", succeeded=how.succeeded)
+            part = Reading(partial=_MEMBER, succeeded=how.succeeded)
             read += read_from(operation, role, archive, part)
             continue
         identity = registry.lookup(item) or registry.lookup(stream_behind(unwrapped(item)))
         if identity is not None:
             operation.use(role, identity)
+            continue
+        item, is_member = unchained(item)
+        if is_member:
+            read += read_from(
+                operation, role, item, Reading(partial=_MEMBER, succeeded=how.succeeded)
+            )
             continue
         found, directory = resolve(item, how.filesystem), None
         if isinstance(found, Artifact):
@@ -142,7 +149,7 @@ def written_to(
         operation, role, stream, _part, lambda one, path: _put(one, role, path, None)
     ):
         return None
-    place = unwrapped(place)
+    place = unwrapped(unchained(place)[0])
     if isinstance(place, io.TextIOWrapper) and isinstance(stream_behind(place), io.BytesIO):
         place.flush()  # into memory
     handles.flush(place)  # what is still in the buffer of an open file is part of what was written
@@ -293,7 +300,11 @@ def _mode(path: str) -> int:
 
 
 def _gone(item: object, path: str) -> Artifact:
-    """What was read and is not there any more; a text may be the data itself."""
+    """What was read and is not there any more; a text or bytes may be the data itself."""
+    if isinstance(item, bytes):
+        data = identify(item)
+        known = registry.content(data.id, item)
+        return known if isinstance(known, Artifact) else data
     if isinstance(item, str) and ("\n" in item or item.lstrip()[:1] in ("{", "[", "<")):
         return identify(item)
     name, uri = name_and_uri(path)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from otelprov._record import record
@@ -122,6 +122,24 @@ def local_path(place: object) -> str | None:
     return _path_of_open(place)
 
 
+_CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})
+_ARCHIVES: Final = ("zip://", "tar://", "libarchive://")
+
+
+def unchained(place: Any) -> tuple[Any, bool]:
+    """What one of fsspec's chained URLs reads or writes in the end, without the cache before it;
+    and whether that is an archive, of which it is a member."""
+    is_member = False
+    while isinstance(place, str) and "::" in place:
+        first, _, rest = place.partition("::")
+        if first.startswith(_ARCHIVES):
+            is_member = True
+        elif first.partition("://")[0] not in _CACHES:
+            break
+        place = rest
+    return place, is_member
+
+
 def is_url(place: str) -> bool:
     """Whether a string names something that is not a local path."""
     scheme, separator, _ = place.partition("://")
@@ -208,6 +226,8 @@ def _stream(place: Any) -> Artifact:
         )
     while isinstance(place, io.TextIOWrapper):
         place = place.buffer
+    if type(place).__module__ in ("gzip", "bz2", "lzma"):  # what a packed file of a store is in
+        place = stream_behind(place)
     file = plain(place)
     if file is not None and (data := _nowhere(file)) is not None:
         return identify(data)

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import strangers
 import support
 from support import Recorded, Spans
 
@@ -258,3 +259,36 @@ def test_a_process_that_reads_is_linked_to_the_one_that_wrote(tmp_path: Path) ->
     (writer,) = [s for s in support.journal(tmp_path / "one") if s.name == "polars.write_parquet"]
     (reader,) = [s for s in support.journal(tmp_path / "two") if s.name == "polars.collect"]
     assert [link["spanId"] for link in reader.links] == [writer.span_id]
+
+
+BYTES = """
+    import pathlib
+    import polars as pl
+    data = pathlib.Path("secret.csv").read_bytes()
+    pl.read_csv(data).write_csv("read.csv", separator=";")  # @read
+    pl.scan_csv(data).collect().write_csv("scan.csv", separator="|")  # @scan
+    pl.scan_csv([data, data]).collect().write_csv("both.csv", separator="!")  # @both
+    try:
+        pl.read_parquet(data)  # @failed
+    except pl.exceptions.ComputeError:
+        pass
+"""
+BYTES_DRAWN = """
+    polars.read_csv@read: ? -> return
+    polars.write_csv@read: polars.read_csv@read -> read.csv
+    polars.collect@scan: ? -> return
+    polars.write_csv@scan: polars.collect@scan -> scan.csv
+    polars.collect@both: ? -> return
+    polars.write_csv@both: polars.collect@both -> both.csv
+    polars.read_parquet@failed!: ->
+"""
+
+
+def test_bytes_that_are_read_are_no_path_and_never_recorded(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "secret.csv").write_text("id,name\n1,hushhush\n")
+    recording = strangers.record(directory, BYTES)
+    assert recording.graph() == strangers.drawn(BYTES_DRAWN)
+    for segment in recording.journal.rglob("*.jsonl"):
+        assert "hushhush" not in segment.read_text()

@@ -100,6 +100,13 @@ SERVER = """
         orders.to_csv(buffer, index=False, header=False)  # @buffer
         buffer.seek(0)
         cursor.copy_from(buffer, "t", sep=",")  # @from
+        out = io.StringIO()
+        cursor.copy_expert("COPY t TO STDOUT WITH CSV HEADER", out)  # @out
+        out.seek(0)
+        pd.read_csv(out).to_csv("out.csv")  # @read
+        with open("copied.tsv", "w") as file:
+            cursor.copy_to(file, "t")  # @to
+    pd.read_csv("copied.tsv", sep="\t").to_json("copied.json")  # @json
 """
 SERVER_DRAWN = """
     pandas.read_csv@orders: orders.csv -> return
@@ -112,6 +119,12 @@ SERVER_DRAWN = """
     psycopg2.copy_expert@file: #public.t, orders.csv -> #public.t
     pandas.to_csv@buffer: pandas.read_csv@orders -> path_or_buf
     psycopg2.copy_from@from: #public.t, pandas.to_csv@buffer -> #public.t
+    psycopg2.copy_expert@out: #public.t -> file
+    pandas.read_csv@read: psycopg2.copy_expert@out -> return
+    pandas.to_csv@read: pandas.read_csv@read -> out.csv
+    psycopg2.copy_to@to: #public.t -> copied.tsv
+    pandas.read_csv@json: copied.tsv -> return
+    pandas.to_json@json: pandas.read_csv@json -> copied.json
 """
 
 

@@ -137,9 +137,9 @@ def test_copies_pages_and_named_cursors(shop: Any, spans: Spans) -> None:
     assert out.getvalue() == "1,10\n2,20\n1,30\n"
     assert graph(spans.all()) == expected(
         """
-        psycopg2.copy_expert: orders -> return
+        psycopg2.copy_expert: orders -> file
         psycopg2.copy_from: orders, nothing known -> orders
-        psycopg2.copy_to: orders -> return
+        psycopg2.copy_to: orders -> file
         psycopg2.execute: orders, ? -> orders
         psycopg2.execute: orders, ? -> orders
         psycopg2.execute: orders -> return

@@ -11,14 +11,17 @@ from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import add_library, outside
 from otelprov.instrumentation._downloads import DOWNLOAD, Fetch, begin, passed
 from otelprov.instrumentation._table import Entry, step
-from otelprov.recording import faults
+from otelprov.recording import faults, stores
 from otelprov.recording.passing import Passing, Streams
+from otelprov.recording.recorder import current_operation
 from otelprov.recording.run import run
 
 RECORDS: Final = DOWNLOAD
 ODDITIES: Final = (
     "urlopen is recorded for GET and POST, and urlretrieve; the openers of urllib.request are not. "
     "A body is known when the program has read all of it.",
+    "What a function of pandas reads of a URL by itself is one input of that function, known by "
+    "what the server says of the version (ETag, else size and time).",
 )
 OWN: Final = frozenset({"urllib", "http", "opentelemetry", "wrapt"})
 add_library("urllib")
@@ -44,7 +47,7 @@ def _begin(name: str, request: Any, data: Any, frame: Any) -> Fetch | None:
         if isinstance(request, str):
             url, method = request, "GET" if data is None else "POST"
         else:
-            url, method = request.full_url, request.get_method()
+            url, method = _asked(request)
         return begin("urllib", name, OWN, url, method, frame)
     return None
 
@@ -61,7 +64,11 @@ def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
             if fetch is not None:
                 fetch.failed(error)
             raise
-        if fetch is not None:
+        if fetch is None:
+            if run.active:
+                with faults.contained("the version of a download is not known"):
+                    _read_inside(url, response)
+        else:
             with faults.contained("the end of a download was not recorded"):
                 fetch.answered(
                     response,
@@ -74,6 +81,22 @@ def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
         return response
 
     return wrapper
+
+
+def _read_inside(request: Any, response: Any) -> None:
+    """Where a function of a library's reads a URL, as ``pandas.read_csv`` does, the answer says
+    which version that was."""
+    operation = current_operation()
+    if operation is None or operation.call.library == "urllib":
+        return
+    url, method = (request, "GET") if isinstance(request, str) else _asked(request)
+    if method == "GET" and url.startswith(("http:", "https:")):
+        details = {str(name): value for name, value in (response.headers or {}).items()}
+        stores.note(url, details, written=False)
+
+
+def _asked(request: Any) -> tuple[str, str]:
+    return request.full_url, request.get_method()
 
 
 def _retrieving(original: Callable[..., Any]) -> Callable[..., Any]:

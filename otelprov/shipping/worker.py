@@ -20,7 +20,7 @@ from typing import Final
 
 from otelprov.journal import writer
 from otelprov.journal.delivery import SIGNALS, Delivery, Signal
-from otelprov.journal.interrupted import remember_interrupt
+from otelprov.journal.interrupted import remember_interrupt, was_interrupted
 from otelprov.journal.reader import files
 from otelprov.journal.segment import is_open
 from otelprov.recording import faults
@@ -124,6 +124,9 @@ class Worker:
             self._finishing = False
         self._left = max(0.0, self._left - (time.monotonic() - began))
         self._until = math.inf
+        if was_interrupted() and not self._settled.is_set():
+            # The thread goes on, and what it imports would take the interpreter's note away.
+            guest.load_no_more(timeout=1.0)
         remember_interrupt()
 
     def after_fork(self) -> None:

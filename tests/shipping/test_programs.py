@@ -192,6 +192,41 @@ def test_a_slow_collector_delays_the_exit_by_the_limit(
 # --- other ways to run ----------------------------------------------------------------------------
 
 
+# What is imported takes its time and evaluates a text, as a namedtuple does; and the exit goes on
+# when otelprov has left it.
+INTERRUPTED = """
+import atexit, signal, sys, time
+from opentelemetry.instrumentation.auto_instrumentation import initialize
+atexit.register(time.sleep, 0.8)
+initialize()
+class Slow:
+    def find_spec(name, path=None, target=None):
+        if name == "urllib3.connection":
+            time.sleep(0.4)
+            exec("0")
+sys.meta_path.insert(0, Slow)
+import otelprov
+with otelprov.operation("step"):
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_a_program_that_ctrl_c_ends_dies_of_it_though_its_delivery_has_only_begun(
+    journal: Path,
+) -> None:
+    with receiving() as receiver:
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED],
+            env=environment(journal, receiver.url, OTELPROV_EXIT_TIMEOUT="0.05"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert done.returncode == -signal.SIGINT
+    assert len(in_journal(journal)) == 2
+
+
 def test_forked_children_are_delivered_too(journal: Path) -> None:
     code = """
     from multiprocessing import get_context

@@ -108,6 +108,39 @@ def test_a_download_that_pandas_reads(
     assert span.used[0]["otelprov.artifact.uri"] == f"{web[0]}/a.csv"
 
 
+INSIDE: dict[str, Any] = {
+    "read_csv": lambda url: pd.read_csv(url),
+    "read_table": lambda url: pd.read_table(url, sep=",", storage_options={"User-Agent": "test"}),
+    "read_fwf": lambda url: pd.read_fwf(url),
+    "read_json": lambda url: pd.read_json(url.replace(".csv", ".json")),
+    "read_parquet": lambda url: pd.read_parquet(url.replace(".csv", ".parquet")),
+    "read_pickle": lambda url: pd.read_pickle(url.replace(".csv", ".pkl")),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_url_that_pandas_reads_itself_is_known_by_its_version(
+    spans: Spans, web: Web, name: str
+) -> None:
+    url, directory = web
+    frame = pd.DataFrame({"k": [1, 2], "v": [10, 20]})
+    frame.to_csv(directory / "a.csv", index=False)
+    frame.to_json(directory / "a.json")
+    frame.to_parquet(directory / "a.parquet")
+    frame.to_pickle(directory / "a.pkl")
+    spans.clear()
+    assert len(INSIDE[name](f"{url}/a.csv")) == 2
+    read = spans.one(f"pandas.{name}")
+    (used,) = read.used
+    path = directory / str(used["otelprov.artifact.uri"]).rpartition("/")[2]
+    assert used["otelprov.used.id"] == answer_id(f"{url}/{path.name}", path)
+    assert [one.name for one in spans.all()] == [f"pandas.{name}"]
+    # The program's own download of it is the same artifact.
+    spans.clear()
+    urllib.request.urlopen(f"{url}/{path.name}").read()
+    assert spans.one("urllib.urlopen").used_ids == read.used_ids
+
+
 def written_by_requests(url: str, target: Path) -> None:
     with requests.get(url, stream=True) as answer, target.open("wb") as file:
         for chunk in answer.iter_content(chunk_size=5):
@@ -207,8 +240,7 @@ def test_pandas_reads_from_an_answer(names: dict[str, str], spans: Spans, web: W
         pd.read_csv(answer)
     with requests.get(f"{web[0]}/a.csv", stream=True) as answer:
         pd.read_csv(answer.raw)
-    pd.read_csv(f"{web[0]}/a.csv")  # its own request is its own
-    names["url"] = edges.name_id(f"{web[0]}/a.csv")
+    pd.read_csv(f"{web[0]}/a.csv")  # its own request is a part of the call
     held(
         spans,
         names,
@@ -217,7 +249,7 @@ def test_pandas_reads_from_an_answer(names: dict[str, str], spans: Spans, web: W
         [urllib.urlopen] -> pandas.read_csv -> table
         answer           -> requests.get    -> [requests.get]
         [requests.get]   -> pandas.read_csv -> table
-        url              -> pandas.read_csv -> table
+        answer           -> pandas.read_csv -> table
         """,
     )
 

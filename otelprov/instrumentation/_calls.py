@@ -50,11 +50,13 @@ _SUITES = frozenset({"test", "tests"})
 _ADAPTERS = frozenset({"narwhals"})
 """Packages through which a library, or the program, calls the methods of a table."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
+_DUMPING = "otelprov.instrumentation.pickle"
+"""What stands in for ``pickle.dump``, where it is not recorded."""
 
 TAKING = "<otelprov takes out of an iterator>"
 """The name of the piece of code that does so for the program, and has its frame as ``caller``."""
 
-_OF_ARRAYS = frozenset({"numpy", "joblib", "sklearn", "xgboost", "lightgbm"})
+_OF_ARRAYS = frozenset({"numpy", "joblib", "pickle", "sklearn", "xgboost", "lightgbm"})
 _SETTING = frozenset({"setitem", "{self.name}.setitem", "setattr", "isetitem", "insert", "assign"})
 
 sending: set[int] = set()
@@ -132,7 +134,9 @@ def pickled_by(frame: types.FrameType | None) -> types.FrameType | None:
     """The frame of the program that has something pickled or copied; None where a library does so
     for itself. ``frame`` is the one that asks an object for its state."""
     caller: types.FrameType | None = frame
-    while caller is not None and _root(caller) in _COPYING:
+    while caller is not None and (
+        _root(caller) in _COPYING or caller.f_globals.get("__name__") == _DUMPING
+    ):
         caller = caller.f_back
     if caller is None or is_internal(caller):
         return None
@@ -478,6 +482,9 @@ def pass_on(
     if not known:
         return
     own = arguments[1:] if site.method else arguments
+    if site.attribute == "__init__":
+        # ``DataFrame({"id": df["id"], "p": array})``: part of it is of unknown origin.
+        known += observation.unknown_inputs((*own, *keywords.values()))
     plain = [value for value in own if registry.lookup(value) is None]
     named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
     parameters: tuple[tuple[str, object], ...] = ()

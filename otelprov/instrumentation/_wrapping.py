@@ -348,7 +348,7 @@ def _spanning(site: Site, depth: int = 1) -> Function:
     return wrapper
 
 
-def recorded(site: Site, frame: types.FrameType, args: Any, kwargs: Any) -> Any:
+def recorded(site: Site, frame: types.FrameType | None, args: Any, kwargs: Any) -> Any:
     """Make a call that the program makes in ``frame``, and record it."""
     observed: Observed | bool = False
     try:

@@ -256,7 +256,9 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
         # wrapt keeps a hook for good, so it may be called after uninstrument, or twice.
         if not instrumentor.is_instrumented_by_opentelemetry or name in instrumentor.sites:
             return
-        version = getattr(sys.modules[name.partition(".")[0]], "__version__", None)
+        facts = import_module(f"otelprov.instrumentation.{library.name}")
+        patched = sys.modules[getattr(facts, "PATCHED", name)]
+        version = getattr(sys.modules[patched.__name__.partition(".")[0]], "__version__", None)
         if not isinstance(version, str):
             version = _installed(library) or ""
         if _version(version) < library.minimum:
@@ -270,9 +272,8 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
             return
         from otelprov.instrumentation._wrapping import install
 
-        facts = import_module(f"otelprov.instrumentation.{library.name}")
         instrumentor.sites[name] = install(
-            module,
+            patched,
             facts.TABLES[name](),
             version=version,
             own_threads=getattr(facts, "OWN_THREADS", False),

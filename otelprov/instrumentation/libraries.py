@@ -16,7 +16,8 @@ class Library(NamedTuple):
     minimum: tuple[int, ...]
     """The oldest version that is supported."""
     modules: tuple[str, ...]
-    """The modules that are patched when the program imports them: the keys of ``TABLES``."""
+    """The modules that are patched when the program imports them: the keys of ``TABLES``. Where
+    there is a ``PATCHED``, that one is patched then."""
     distributions: tuple[str, ...] = ()
     """What it may be installed as, where that is not its name; ``python`` for the standard
     library."""
@@ -66,6 +67,7 @@ LIBRARIES: Final = (
     ),
     Library("pandas", (2, 2), ("pandas", "pandas.io.formats.style")),
     Library("polars", (1,), ("polars",)),
+    Library("pickle", (), ("numpy", "polars", "pyarrow"), ("python",)),
     Library("psycopg", (3, 1), ("psycopg",)),
     Library("psycopg2", (2, 9), ("psycopg2",), ("psycopg2", "psycopg2-binary")),
     Library(
@@ -100,6 +102,10 @@ LIBRARIES: Final = (
             "sklearn.metrics._regression",
             "sklearn.metrics.cluster._supervised",
             "sklearn.metrics.cluster._unsupervised",
+            "sklearn.metrics.pairwise",
+            "sklearn.calibration",
+            "sklearn.utils.class_weight",
+            "sklearn.tree._export",
             "sklearn.preprocessing._data",
             "sklearn.preprocessing._label",
             "sklearn.utils._indexing",

@@ -42,6 +42,8 @@ ODDITIES: tuple[str, ...] = (
     "the frame that it styles; what the program's functions put into the styles is not seen.",
     "`HDFStore.copy` is not recorded.",
     '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
+    'What `df["a"] * array` makes with an array of unknown origin comes from the table alone; what '
+    "a table is made of, or set to, is named with all of its parts.",
 )
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(

@@ -294,6 +294,15 @@ TABLES: dict[str, Callable[[], Iterable[Entry]]] = {
     "sklearn.metrics.cluster._unsupervised": _metrics(
         "calinski_harabasz_score davies_bouldin_score silhouette_samples silhouette_score"
     ),
+    "sklearn.metrics.pairwise": _functions(
+        "additive_chi2_kernel chi2_kernel cosine_distances cosine_similarity euclidean_distances "
+        "haversine_distances laplacian_kernel linear_kernel manhattan_distances "
+        "nan_euclidean_distances paired_distances pairwise_distances pairwise_distances_argmin "
+        "pairwise_distances_argmin_min pairwise_kernels polynomial_kernel rbf_kernel sigmoid_kernel"
+    ),
+    "sklearn.calibration": _functions("calibration_curve"),
+    "sklearn.utils.class_weight": _functions("compute_class_weight compute_sample_weight"),
+    "sklearn.tree._export": _functions("export_text", observed=Measured),
     "sklearn.preprocessing._data": _functions(
         "add_dummy_feature binarize maxabs_scale minmax_scale normalize power_transform "
         "quantile_transform robust_scale scale"

@@ -212,6 +212,11 @@ def _is_empty(value: object) -> bool:
     return type(found) is tuple and found[:1] == (0,) and data_kind(value) == "table"
 
 
+def has_inputs(value: object) -> bool:
+    """Whether a value is data, or holds some."""
+    return next(_data(value, 0, few=True), None) is not None
+
+
 def _is_unknown(identity: Identity) -> bool:
     artifact = identity.artifact
     return isinstance(artifact, Artifact) and artifact.origin == "unknown"
@@ -311,6 +316,27 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
         if identity is not None:
             found.append(identity)
     return found
+
+
+def unknown_inputs(values: Iterable[object]) -> list[Identity]:
+    """The tables and arrays among ``values``, and in them, of which ``known_inputs`` and
+    ``known_contents`` say nothing; labels of rows and columns are none."""
+    return [
+        identity_of(item)
+        for value in values
+        if type(value) not in PLAIN
+        and not (isinstance(value, (dict, list)) and registry.container(value) is not None)
+        for item in _data(value, 0, few=True)
+        if _lookup(item) is None and data_kind(item) in ("table", "array") and not _is_label(item)
+    ]
+
+
+def _is_label(value: object) -> bool:
+    kind: Any = type(value)
+    try:
+        return _is_labels(kind)
+    except TypeError:  # as in _classify
+        return False
 
 
 def _of_what_it_stands_for(value: object, behind: str | None) -> Identity | None:

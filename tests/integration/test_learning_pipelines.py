@@ -155,11 +155,13 @@ BOOSTED = """
     xgboost.Booster.save_model: xgboost.train -> xgb.json
     xgboost.XGBClassifier.fit: sklearn.train_test_split -> self
     pandas.to_csv: xgboost.XGBClassifier.fit -> importances.csv
+    pickle.dump: xgboost.XGBClassifier.fit -> xgb.pkl
     lightgbm.Dataset: sklearn.train_test_split -> self
     lightgbm.Dataset: sklearn.train_test_split, lightgbm.Dataset -> self
     lightgbm.train: lightgbm.Dataset -> return
     lightgbm.Booster.save_model: lightgbm.train -> lgb.txt
     lightgbm.LGBMClassifier.fit: sklearn.train_test_split -> self
+    pickle.dump: lightgbm.LGBMClassifier.fit -> lgb.pkl
 """
 
 BOOST_APPLY = """
@@ -184,12 +186,14 @@ BOOST_APPLIED = """
     xgboost.DMatrix: pandas.read_csv -> self
     xgboost.Booster.predict: xgboost.Booster.load_model, xgboost.DMatrix -> return
     pandas.to_csv: xgboost.Booster.predict -> 1.csv
-    xgboost.XGBClassifier.predict_proba: xgboost.XGBClassifier.fit, pandas.read_csv -> return
+    pickle.load: xgb.pkl -> return
+    xgboost.XGBClassifier.predict_proba: pickle.load, pandas.read_csv -> return
     pandas.to_csv: xgboost.XGBClassifier.predict_proba -> 2.csv
     lightgbm.Booster: lgb.txt -> return
     lightgbm.Booster.predict: lightgbm.Booster, pandas.read_csv -> return
     pandas.to_csv: lightgbm.Booster.predict -> 3.csv
-    lightgbm.LGBMClassifier.predict: lightgbm.LGBMClassifier.fit, pandas.read_csv -> return
+    pickle.load: lgb.pkl -> return
+    lightgbm.LGBMClassifier.predict: pickle.load, pandas.read_csv -> return
     pandas.to_csv: lightgbm.LGBMClassifier.predict -> 4.csv
 """
 
@@ -251,7 +255,8 @@ CUSTOMIZED = """
     sklearn.Louder.predict: sklearn.Louder.fit, sklearn.Ratio.fit_transform -> return
     pandas.to_csv: sklearn.Louder.predict -> louder.csv
     sklearn.Pipeline.fit: pandas.read_csv -> self
-    sklearn.pickle: sklearn.Pipeline.fit -> content
+    pickle.dump: sklearn.Pipeline.fit -> step.pkl
+    pickle.dump: sklearn.Pipeline.fit -> whole.pkl
     pandas.iloc: pandas.read_csv -> return
     sklearn.LogisticRegression.fit: pandas.iloc -> self
     pandas.iloc: pandas.read_csv -> return

@@ -153,3 +153,38 @@ def test_what_python_itself_calls_at_the_exit_is_recorded(tmp_path: Path) -> Non
     recording = strangers.record(directory, AT_EXIT)
     assert recording.graph() == strangers.drawn(LEFT)
     assert recording.roots("last.csv") == {"t.csv"}
+
+
+TOGETHER = """
+    import numpy as np, pandas as pd
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV
+    df = pd.read_csv("t.csv")  # @t
+    array = df["a"].to_numpy() * 2  # @array
+    pd.DataFrame({"id": df.index, "a": df["a"], "p": array}).to_csv("both.csv")  # @both
+    pd.DataFrame(array.reshape(-1, 1), index=df.index).to_csv("labelled.csv")  # @labelled
+    pd.Series(df["b"], index=range(9)).to_csv("known.csv")  # @known
+    pd.DataFrame({"n": range(9), "a": df["a"]}, columns=["n", "a"]).to_csv("list.csv")  # @list
+    search = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=3).fit(df[["a"]], df["b"])  # @search
+    pd.DataFrame(search.cv_results_).to_csv("search.csv")  # @results
+"""
+PUT = """
+    pandas.read_csv@t: t.csv -> return
+    pandas.to_numpy@array: pandas.read_csv@t -> return
+    pandas.to_csv@both: pandas.read_csv@t, ? -> both.csv
+    pandas.to_csv@labelled: pandas.read_csv@t, ? -> labelled.csv
+    pandas.to_csv@known: pandas.read_csv@t -> known.csv
+    pandas.to_csv@list: pandas.read_csv@t -> list.csv
+    sklearn.GridSearchCV.fit@search: pandas.read_csv@t -> self, cv_results_
+    pandas.to_csv@results: sklearn.GridSearchCV.fit@search -> search.csv
+"""
+
+
+def test_a_table_of_known_and_unknown_data_is_of_unknown_origin_in_part(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    table = pd.DataFrame({"a": [1.0, 2.0, 3.0] * 3, "b": [2.0, 4.0, 5.0] * 3})
+    table.to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, TOGETHER)
+    assert recording.graph() == strangers.drawn(PUT)
+    assert recording.roots("both.csv") == {"t.csv", "?"}

@@ -79,3 +79,60 @@ def test_parts_of_models_come_from_them_and_what_is_made_of_these_too(tmp_path: 
     later = strangers.record(directory, LATER)
     assert later.roots("later.csv") == {"t.csv"}
     assert "sklearn.Pipeline.fit" in later.operations("later.csv")
+
+
+DUMPS = """
+    import gzip, pickle
+    import pandas as pd, polars as pl, pyarrow as pa
+    from pickle import dump
+    from sklearn.linear_model import LinearRegression
+    df = pd.read_csv("t.csv")  # @t
+    model = LinearRegression().fit(df[["a"]], df["b"])  # @fit
+    with open("frame.pkl", "wb") as file:
+        pickle.dump(df, file)  # @frame
+    with gzip.open("all.pkl.gz", "wb") as file:
+        dump({"model": model, "few": df.head(2), "n": 3}, file, protocol=4)  # @all
+    with open("plain.pkl", "wb") as file:
+        pickle.dump({"n": 3}, file)
+    assert pickle.loads(pickle.dumps(df)).equals(df)
+"""
+LOADS = """
+    import gzip, io, pickle
+    import pandas as pd
+    with open("frame.pkl", "rb") as file:
+        pickle.load(file).to_json("frame.json")  # @frame
+    with gzip.open("all.pkl.gz") as file:
+        found = pickle.load(file)  # @all
+    found["few"].to_json("few.json")  # @few
+    pd.Series(found["model"].predict(pd.read_csv("t.csv")[["a"]])).to_csv("p.csv")  # @p
+    try:
+        pickle.load(io.BytesIO(b""))
+    except EOFError as error:
+        print(error)
+    print(pickle.load.__name__, pickle.loads(pickle.dumps(pickle.load)) is pickle.load)
+"""
+DUMPED = """
+    pandas.read_csv@t: t.csv -> return
+    sklearn.LinearRegression.fit@fit: pandas.read_csv@t -> self
+    pickle.dump@frame: pandas.read_csv@t -> frame.pkl
+    pandas.head@all: pandas.read_csv@t -> return
+    pickle.dump@all: sklearn.LinearRegression.fit@fit, pandas.head@all -> all.pkl.gz
+    pickle.load@frame: frame.pkl -> return
+    pandas.to_json@frame: pickle.load@frame -> frame.json
+    pickle.load@all: all.pkl.gz -> return['model'], return['few']
+    pandas.to_json@few: pickle.load@all -> few.json
+    pandas.read_csv@p: t.csv -> return
+    sklearn.LinearRegression.predict@p: pickle.load@all, pandas.read_csv@p -> return
+    pandas.to_csv@p: sklearn.LinearRegression.predict@p -> p.csv
+"""
+
+
+def test_a_pickle_in_a_file_hands_over_what_is_in_it(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [2.0, 4.0, 6.5]}).to_csv(directory / "t.csv")
+    recording = strangers.record(directory, DUMPS, LOADS)
+    assert recording.graph() == strangers.drawn(DUMPED)
+    for name in ("frame.json", "few.json", "p.csv"):
+        assert recording.roots(name) == {"t.csv"}
+    assert recording.outputs[1] == "Ran out of input\nload True\n"

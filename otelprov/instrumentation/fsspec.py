@@ -37,6 +37,8 @@ ODDITIES: Final = (
     "recorded where these are the local one's, the one's in memory, or asynchronous ones.",
     "Asynchronous methods that the program awaits (`_cat`, `_put_file` and the like) are recorded "
     "for s3fs, gcsfs and what fsspec makes of the others; files of open_async are not.",
+    "A file that the program opens through a cache (`simplecache::`, `filecache::`) is that of the "
+    "cache; a chained URL that pandas reads names the object, or the archive that holds it.",
     "The version of an object is known for S3 and Google Cloud Storage; elsewhere it is what the "
     "file system says of it by itself.",
 )

@@ -41,6 +41,8 @@ ODDITIES: tuple[str, ...] = (
     "What a Styler writes (`df.style.to_excel`, `to_html`, `to_latex`, `to_string`, `to_typst`) is "
     "the frame that it styles; what the program's functions put into the styles is not seen.",
     "`HDFStore.copy` is not recorded.",
+    "A frame of rows that a database gave has the columns of the statement where these have the "
+    "same names in the same order; with other names, which is which is not known.",
     '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
     'What `df["a"] * array` makes with an array of unknown origin comes from the table alone; what '
     "a table is made of, or set to, is named with all of its parts.",

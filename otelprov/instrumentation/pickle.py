@@ -6,18 +6,20 @@ imported whose data is recorded.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from copy import copy
 from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._calls import Site, is_internal
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Entry, read, write
 from otelprov.instrumentation._wrapping import recorded, site_of
-from otelprov.recording import observation
+from otelprov.recording import faults, observation
 from otelprov.recording.run import run
 
 RECORDS: Final = (
@@ -31,32 +33,20 @@ ODDITIES: Final = (
 )
 
 
-def _holds_data(parameters: Mapping[str, Any], _: object) -> bool:
-    return observation.has_inputs(parameters.get("obj"))
-
-
-def _is_a_file(parameters: Mapping[str, Any], _: object) -> bool:
-    """Not what a program has in memory, and may load from ten thousand times."""
-    return not isinstance(parameters.get("file"), io.BytesIO)
-
-
 def _both() -> Iterable[Entry]:
-    dump = write("dump", target="file", data="obj", only_when=_holds_data)
-    load = read("load", source="file", only_when=_is_a_file)
-    for entry in (dump, load):
-        yield entry._replace(around=partial(_by_the_program, entry))
+    dump, load = write("dump", target="file", data="obj"), read("load", source="file")
+    yield dump._replace(around=partial(_dumping, dump))
+    yield load._replace(around=partial(_loading, load))
 
 
-def _by_the_program(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Not what multiprocessing and joblib's loky send to the processes that they start."""
-    site = site_of(entry, "pickle", sys.version.split()[0], original, original, method=False)
+def _dumping(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    site = _site(entry, original)
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            if run.active:
-                frame = sys._getframe().f_back
-                if frame is None or not _is_a_pool(frame):
-                    return recorded(site, frame, args, kwargs)
+            frame = sys._getframe().f_back
+            if _data_for(args[0] if args else kwargs.get("obj"), frame):
+                return recorded(site, frame, args, kwargs)
             return original(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
@@ -64,6 +54,52 @@ def _by_the_program(entry: Entry, original: Callable[..., Any]) -> Callable[...,
             raise
 
     return wrapper
+
+
+def _loading(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    """What is loaded tells whether it is data: a file may hold thousands of small objects."""
+    site = _site(entry, original)
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(*args, **kwargs)
+            frame = sys._getframe().f_back
+            data = _data_for(result, frame)
+            if data:
+                for item in data:
+                    registry.forget(item)  # known by its content by now: it is from the file
+                loaded = copy(site)
+                loaded.function = lambda *_, **__: result
+                return recorded(loaded, frame, args, kwargs)
+            return result
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return wrapper
+
+
+def _site(entry: Entry, original: Callable[..., Any]) -> Site:
+    version = sys.version.split()[0]
+    return site_of(entry, "pickle", version, original, original, method=False)
+
+
+def _data_for(value: object, frame: FrameType | None) -> list[object]:
+    """The data in what a program dumps or loads itself.
+
+    Not what multiprocessing and joblib's loky send to the processes that they start.
+    """
+    if not run.active or type(value) in observation.PLAIN:
+        return []
+    try:
+        data = observation.data_in(value)
+        if not data or is_internal(frame) or (frame is not None and _is_a_pool(frame)):
+            return []
+        return data
+    except Exception as fault:
+        faults.tell("what a pickle holds is not known", fault)
+        return []
 
 
 def _is_a_pool(frame: FrameType) -> bool:

@@ -212,9 +212,9 @@ def _is_empty(value: object) -> bool:
     return type(found) is tuple and found[:1] == (0,) and data_kind(value) == "table"
 
 
-def has_inputs(value: object) -> bool:
-    """Whether a value is data, or holds some."""
-    return next(_data(value, 0, few=True), None) is not None
+def data_in(value: object) -> list[object]:
+    """The tables, arrays and models that a value is, or holds."""
+    return list(_data(value, 0, few=True))
 
 
 def _is_unknown(identity: Identity) -> bool:

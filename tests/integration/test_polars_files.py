@@ -288,7 +288,11 @@ def test_bytes_that_are_read_are_no_path_and_never_recorded(tmp_path: Path) -> N
     directory = tmp_path / "work"
     directory.mkdir()
     (directory / "secret.csv").write_text("id,name\n1,hushhush\n")
-    recording = strangers.record(directory, BYTES)
-    assert recording.graph() == strangers.drawn(BYTES_DRAWN)
+    program, drawn = BYTES.splitlines(), BYTES_DRAWN.splitlines()
+    if not NEW:  # 1.0 does not scan bytes
+        program = [line for line in program if "scan_csv" not in line]
+        drawn = [line for line in drawn if "@scan" not in line and "@both" not in line]
+    recording = strangers.record(directory, "\n".join(program))
+    assert recording.graph() == strangers.drawn("\n".join(drawn))
     for segment in recording.journal.rglob("*.jsonl"):
         assert "hushhush" not in segment.read_text()

@@ -32,6 +32,8 @@ ODDITIES: Final = (
     "this process has written the file.",
     "A file of more than 16 MiB that this process has not read or written is not read because it "
     "is moved: it is known by its footer, or by its size and time.",
+    "What zipfile packs and extracts for the program is recorded; what tarfile, "
+    "shutil.make_archive and shutil.unpack_archive do is not.",
     "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
     "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
     "one that it opens to read when it is opened. What it makes of what it read is not seen. "

@@ -26,7 +26,6 @@ from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import (
     Held,
-    Place,
     Table,
     is_idle,
     sqlite_place,
@@ -99,12 +98,18 @@ def _know(connection: Connection) -> None:
     # Nothing of the program's (a trace, an authorizer) is on it yet.
     connection.text_factory = os.fsdecode  # the name of a file need not be UTF-8
     try:
-        listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
+        connection._otelprov = _known(connection)
     finally:
         connection.text_factory = str
+
+
+def _known(connection: sqlite3.Connection) -> Known:
+    """What is known of a connection at first: which file is open, and how to see what it holds."""
+    listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
     path = next((path for _, name, path in listed if name == "main"), None)
-    connection._otelprov = known = Known(sqlite_place(path))
+    known = Known(sqlite_place(path))
     known.looks(held_by)
+    return known
 
 
 def held_by(path: str) -> Held | None:
@@ -412,8 +417,7 @@ def _copied(
     target = args[0] if args else kwargs["target"]
     other: Known | None = getattr(target, "_otelprov", None)
     if other is None:
-        other = Known(_place(target))
-        other.looks(held_by)
+        other = _known(target)
     source = known.tables_of(schema)
     other.holds("main", None if source is None else [one.name for one in source])
     # What a file holds now, it says itself; it may be locked.
@@ -444,11 +448,6 @@ def _serialized(data: object) -> list[str] | None:
             return [name for kind, name, _ in held(own) if kind == "table"]
     except sqlite3.Error:
         return None
-
-
-def _place(connection: Any) -> Place:
-    listed = sqlite3.Connection.execute(connection, "PRAGMA database_list").fetchall()
-    return sqlite_place(next((one[2] for one in listed if one[1] == "main"), None))
 
 
 def _equip(kind: Any, original: Any, methods: dict[str, Callable[[Any], Any]]) -> None:

@@ -96,8 +96,14 @@ class LibraryInstrumentor:
             run.start(root=False)  # the run's own span is the run instrumentor's
             self.is_instrumented_by_opentelemetry = True
             self.sites = {}
-            for name in self.library.modules:
-                wrapt.register_post_import_hook(partial(_patch_when_wanted, self), name)
+            for name in self.library.companions:
+                wrapt.register_post_import_hook(lambda _: self._wait(), name)
+            if not self.library.companions:
+                self._wait()
+
+    def _wait(self) -> None:
+        for name in self.library.modules:
+            wrapt.register_post_import_hook(partial(_patch_when_wanted, self), name)
 
     def uninstrument(self, **kwargs: Any) -> None:
         """Put every original back."""
@@ -257,8 +263,7 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
         if not instrumentor.is_instrumented_by_opentelemetry or name in instrumentor.sites:
             return
         facts = import_module(f"otelprov.instrumentation.{library.name}")
-        patched = sys.modules[getattr(facts, "PATCHED", name)]
-        version = getattr(sys.modules[patched.__name__.partition(".")[0]], "__version__", None)
+        version = getattr(sys.modules[name.partition(".")[0]], "__version__", None)
         if not isinstance(version, str):
             version = _installed(library) or ""
         if _version(version) < library.minimum:
@@ -273,7 +278,7 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
         from otelprov.instrumentation._wrapping import install
 
         instrumentor.sites[name] = install(
-            patched,
+            module,
             facts.TABLES[name](),
             version=version,
             own_threads=getattr(facts, "OWN_THREADS", False),

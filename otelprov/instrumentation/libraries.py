@@ -16,11 +16,12 @@ class Library(NamedTuple):
     minimum: tuple[int, ...]
     """The oldest version that is supported."""
     modules: tuple[str, ...]
-    """The modules that are patched when the program imports them: the keys of ``TABLES``. Where
-    there is a ``PATCHED``, that one is patched then."""
+    """The modules that are patched when the program imports them: the keys of ``TABLES``."""
     distributions: tuple[str, ...] = ()
     """What it may be installed as, where that is not its name; ``python`` for the standard
     library."""
+    companions: tuple[str, ...] = ()
+    """Modules, where it is patched only in programs that import one of them as well."""
 
 
 LIBRARIES: Final = (
@@ -67,7 +68,7 @@ LIBRARIES: Final = (
     ),
     Library("pandas", (2, 2), ("pandas", "pandas.io.formats.style")),
     Library("polars", (1,), ("polars",)),
-    Library("pickle", (), ("numpy", "polars", "pyarrow"), ("python",)),
+    Library("pickle", (), ("pickle",), ("python",), ("numpy", "polars", "pyarrow")),
     Library("psycopg", (3, 1), ("psycopg",)),
     Library("psycopg2", (2, 9), ("psycopg2",), ("psycopg2", "psycopg2-binary")),
     Library(

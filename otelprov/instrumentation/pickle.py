@@ -1,7 +1,7 @@
 """pickle of the standard library: tables, arrays and models in files, alone or in what holds them.
 
-It is imported at every start, by OpenTelemetry itself; so it is patched when the first library is
-imported whose data is recorded.
+OpenTelemetry itself imports it where it sets up logging; so it is patched only in programs that
+import a library whose data is recorded as well.
 """
 
 from __future__ import annotations
@@ -110,6 +110,4 @@ def _is_a_pool(frame: FrameType) -> bool:
 
 _POOLS: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("joblib", "loky", "multiprocess"))
 
-TABLES = {"numpy": _both, "polars": _both, "pyarrow": _both}
-PATCHED: Final = "pickle"
-"""The module that is patched then."""
+TABLES = {"pickle": _both}

@@ -136,3 +136,24 @@ def test_a_pickle_in_a_file_hands_over_what_is_in_it(tmp_path: Path) -> None:
     for name in ("frame.json", "few.json", "p.csv"):
         assert recording.roots(name) == {"t.csv"}
     assert recording.outputs[1] == "Ran out of input\nload True\n"
+
+
+IMPORTED = """
+    import sys
+    sys.modules.pop("pickle", None)  # nobody has imported it so far
+    import polars
+    import pickle
+    import numpy
+    with open("frame.pkl", "wb") as file:
+        pickle.dump(polars.read_csv("t.csv"), file)  # @frame
+"""
+IMPORTED_DRAWN = """
+    polars.read_csv@frame: t.csv -> return
+    pickle.dump@frame: polars.read_csv@frame -> frame.pkl
+"""
+
+
+def test_pickle_may_be_imported_after_the_libraries_whose_data_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    recording = strangers.record(tmp_path, IMPORTED)
+    assert recording.graph() == strangers.drawn(IMPORTED_DRAWN)

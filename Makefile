@@ -26,6 +26,7 @@ $(READY): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q otelprov # pip does it, but for what is installed in place
 	touch $@
 
 demo: $(READY) ## record a real pipeline and print where its report comes from
@@ -121,6 +122,7 @@ $(BENCHMARKS)/.ready: requirements/benchmarks.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCHMARKS)
 	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.lock
 	$(BENCHMARKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BENCHMARKS)/bin/python -m compileall -q otelprov
 	touch $@
 
 lock: ## resolve the dependencies again

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar, cast
 
 from otelprov import rules
+from otelprov.memory_limit import memory_limit
 from otelprov.rules import Rule
 
 RUN = "OTELPROV_RUN"
@@ -99,7 +100,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "OTELPROV_DIGEST_QUEUE",
-        "1GiB",
+        "an eighth of the memory, 4GiB at most",
         "Bytes of data that may wait to be digested while the program goes on; what is over it, "
         "and with 'off' everything, is digested before the call returns.",
     ),
@@ -247,7 +248,7 @@ def load(
     default: Path | None = default_journal(environ)
     journal = get("OTELPROV_JOURNAL", _journal, default)
     default_limit: int | None = 8 << 30
-    default_queue: int | None = 1 << 30
+    default_queue: int | None = min((memory_limit() or 8 << 30) // 8, 4 << 30)
     default_size: int | None = 10 << 30
     default_repeats: int | None = 1000
     default_trace: int | None = 4_000_000

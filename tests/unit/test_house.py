@@ -17,7 +17,8 @@ import otelprov
 PACKAGE = Path(otelprov.__file__).parent
 
 FREE = {
-    "_record", "semconv", "model", "settings", "version", "redaction", "rules", "statements",
+    "_record", "semconv", "model", "memory_limit", "settings", "version", "redaction", "rules",
+    "statements",
 }  # fmt: skip
 """Rooms that import nothing of ours but one another."""
 FORMAT = {"journal"}
@@ -25,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "_record": set(),
     "semconv": set(),
     "model": {"_record"},
-    "settings": {"rules"},
+    "memory_limit": set(),
+    "settings": {"memory_limit", "rules"},
     "rules": {"_record"},
     "statements": set(),
     "redaction": {"semconv", "statements"},

@@ -17,6 +17,7 @@ from otelprov.instrumentation._table import Entry, write
 from otelprov.instrumentation._wrapping import recorded, site_of
 from otelprov.model import Artifact
 from otelprov.recording import copies, faults, handles, places
+from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 from otelprov.recording.streams import local_path
@@ -92,6 +93,68 @@ class _Poured(Observed):
         self.close(error)
 
 
+class _Packed(Observed):
+    """A file is put into an archive."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        archive, role = self.target, str(self.site.entry.data)
+        with faults.contained(f"what {self.site.name} packs is not known"):
+            if handles.is_continued(archive):
+                places.read_from(self.operation, "archive", handles.file_of(archive))
+            put_content(self.operation, role, self.parameters.get(role))
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        return _naming(self, plain, given)
+
+    def returned(self, result: object) -> None:
+        self.operation.leave()
+        try:
+            places.written_to(self.operation, "archive", self.target)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        self.operation.leave()
+        self.close(error)
+
+
+class _Extracted(Observed):
+    """A file is taken out of an archive."""
+
+    __slots__ = ()
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        return _naming(self, plain, given)
+
+    def returned(self, result: object) -> None:
+        operation, target = self.operation, _path(self.parameters.get("targetpath"))
+        operation.leave()
+        try:
+            places.read_from(operation, "archive", self.target, places.REREAD)
+            places.written_to(operation, "targetpath", target)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        self.operation.leave()
+        self.close(error)
+
+
+def _naming(call: Observed, plain: dict[str, Any], given: list[str]) -> Defaults:
+    """Adds the name of the member."""
+    member = call.parameters.get("tarinfo") or call.parameters.get("zinfo_or_arcname")
+    plain["member"] = member if isinstance(member, str) else _name_of(member)
+    given.append("member")
+    return call.site.binder.defaults
+
+
+def _name_of(member: Any) -> Any:
+    return getattr(member, "name", None) or getattr(member, "filename", None)
+
+
 _SHOWN: Final = ("src", "dst")
 _ENTRIES: Final[dict[str, Entry]] = {
     **{
@@ -100,7 +163,18 @@ _ENTRIES: Final[dict[str, Entry]] = {
     },
     **{name: write(name, shows=_SHOWN, observed=_Moved) for name in ("move", "replace", "rename")},
     "copyfileobj": write("copyfileobj", shows=(), observed=_Poured),
+    "writestr": write("writestr", data="data", shows=("member",), observed=_Packed),
+    "addfile": write(
+        "addfile",
+        name="add",
+        data="fileobj",
+        shows=("member",),
+        observed=_Packed,
+        only_when=lambda parameters, _: parameters.get("fileobj") is not None,
+    ),
+    "makefile": write("makefile", name="extract", data="", shows=("member",), observed=_Extracted),
 }
+_OF_ARCHIVES: Final = ("tarfile", "zipfile")
 
 
 def record(
@@ -122,7 +196,7 @@ def record(
 @lru_cache(maxsize=64)
 def _site(module: str, original: Callable[..., Any]) -> Site:
     entry = _ENTRIES[original.__name__]
-    return site_of(entry, module, "", original, original, method=False)
+    return site_of(entry, module, "", original, original, method=module in _OF_ARCHIVES)
 
 
 def _path(value: object) -> str | None:

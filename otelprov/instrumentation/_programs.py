@@ -38,3 +38,13 @@ def _look(file: str) -> Owner:
     if file.startswith((_STANDARD, "<frozen ")) and not file.startswith(_TESTS):
         return "standard"
     return "program"
+
+
+def through(frame: types.FrameType | None, modules: frozenset[str]) -> types.FrameType | None:
+    """Who has these modules of the standard library do something, seen from a frame in them."""
+    while frame is not None:
+        name = frame.f_globals.get("__name__")
+        if not isinstance(name, str) or name.partition(".")[0] not in modules:
+            break
+        frame = frame.f_back
+    return frame

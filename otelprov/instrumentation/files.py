@@ -19,12 +19,16 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Final
 
-from otelprov.instrumentation._programs import owner
+import wrapt
+
+from otelprov.instrumentation._programs import owner, through
+from otelprov.recording import faults
 from otelprov.recording.run import run
 
 RECORDS: Final = (
-    "**write**: files that are copied, moved or renamed by `shutil`, `os` and `pathlib`, "
-    "and with `OTELPROV_RECORD_OPEN=on` those that `open()` opens"
+    "**write**: files that are copied, moved or renamed by `shutil`, `os` and `pathlib`, or packed "
+    "and extracted by `tarfile` and `zipfile`, and with `OTELPROV_RECORD_OPEN=on` those that "
+    "`open()` opens"
 )
 ODDITIES: Final = (
     "shutil.copy, copy2, copyfile, copytree, move and copyfileobj, os.replace, os.rename and the "
@@ -32,8 +36,8 @@ ODDITIES: Final = (
     "this process has written the file.",
     "A file of more than 16 MiB that this process has not read or written is not read because it "
     "is moved: it is known by its footer, or by its size and time.",
-    "What zipfile packs and extracts for the program is recorded; what tarfile, "
-    "shutil.make_archive and shutil.unpack_archive do is not.",
+    "What zipfile, tarfile, shutil.make_archive and shutil.unpack_archive pack and extract is an "
+    "operation for each file; what the program itself writes into a member that it opens is not.",
     "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
     "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
     "one that it opens to read when it is opened. What it makes of what it read is not seen. "
@@ -42,8 +46,15 @@ ODDITIES: Final = (
 
 Undo = Callable[[], None]
 
-_THROUGH: Final = frozenset({"pathlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "codecs"})
-"""Modules through which a program opens and moves files."""
+_THROUGH: Final = frozenset(
+    {"pathlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "codecs", "shutil"}
+)
+"""Modules through which a program opens, moves and packs files."""
+_METHODS: Final = {
+    "tarfile": ("TarFile", ("addfile", "makefile")),
+    "zipfile": ("ZipFile", ("writestr",)),
+}
+"""What packs and extracts a file, by module and class."""
 
 
 class StandIn:
@@ -92,7 +103,7 @@ class StandIn:
         return self.__name__
 
 
-def _standing_in(original: types.FunctionType) -> types.FunctionType:
+def _standing_in(original: types.FunctionType, module: str) -> types.FunctionType:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             if run.active:
@@ -100,7 +111,7 @@ def _standing_in(original: types.FunctionType) -> types.FunctionType:
                 if frame is not None:
                     from otelprov.instrumentation._moves import record
 
-                    return record("shutil", original, frame, args, kwargs)
+                    return record(module, original, frame, args, kwargs)
             return original(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
@@ -120,12 +131,12 @@ def _who(
         return None
     whose = owner(frame)
     if whose == "standard":
-        name = frame.f_globals.get("__name__")
-        if name == "shutil":
+        if (
+            frame.f_globals.get("__name__") == "shutil"
+            and frame.f_code.co_name != "_unpack_zipfile"
+        ):
             return None
-        while frame is not None and isinstance(name, str) and name.partition(".")[0] in _THROUGH:
-            frame = frame.f_back
-            name = None if frame is None else frame.f_globals.get("__name__")
+        frame = through(frame, _THROUGH)
         if frame is None:
             return None
         whose = owner(frame)
@@ -149,7 +160,7 @@ def install() -> Undo:
         setattr(module, name, new)
 
     for name in ("copyfile", "copy", "copy2", "copytree", "move", "copyfileobj"):
-        put(shutil, name, _standing_in(getattr(shutil, name)))
+        put(shutil, name, _standing_in(getattr(shutil, name), "shutil"))
     for name in ("replace", "rename"):
         put(os, name, StandIn(getattr(os, name), "os"))
         accessor = getattr(pathlib, "_NormalAccessor", None)
@@ -163,8 +174,19 @@ def install() -> Undo:
         if accessor is not None:
             put(accessor, "open", opening)
 
+    def pack(module: types.ModuleType) -> None:
+        with faults.contained(f"what {module.__name__} packs and extracts is not recorded"):
+            kind, names = _METHODS[module.__name__]
+            owner = getattr(module, kind)
+            for name in names if wanted else ():
+                put(owner, name, _standing_in(getattr(owner, name), module.__name__))
+
     def undo() -> None:
+        wanted.clear()
         for module, name, original in reversed(before):
             setattr(module, name, original)
 
+    wanted = [True]
+    for name in _METHODS:
+        wrapt.register_post_import_hook(pack, name)
     return undo

@@ -20,7 +20,7 @@ from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.recorder import OpenOperation
-from otelprov.recording.streams import local_path, plain
+from otelprov.recording.streams import file_of_archive, is_archive, local_path, plain
 
 PACKERS: Final = ("gzip", "bz2", "lzma")
 """Modules of the standard library whose files pack what is written to them."""
@@ -68,19 +68,27 @@ def packer(place: Any) -> Any:
             place = place.raw
         elif (kind.__module__, kind.__name__) == ("zipfile", "_ZipWriteFile"):
             return place._zipfile
-        elif kind.__module__ in PACKERS:
+        elif kind.__module__ in PACKERS or is_archive(place):
             return place
         else:
             break
     return None
 
 
-def _file_of(stream: Any) -> str | None:
+def is_continued(archive: Any) -> bool:
+    """Whether an archive is opened to add to what is in it, and nothing was so far."""
+    found = _streams.get(archive)
+    return archive.mode == "a" and (found is None or id(found) not in _open)
+
+
+def file_of(stream: Any) -> str | None:
     """The path of the file that a packing stream writes.
 
     Asked of the file below: a name that the stream has itself may be another, and to ask a gzip
     file for its ``filename`` warns.
     """
+    if is_archive(stream):
+        return local_path(file_of_archive(stream))
     below = getattr(stream, "fileobj", None) or getattr(stream, "_fp", None)
     return local_path(below or getattr(stream, "fp", None))  # of gzip, of bz2 and lzma, of a zip
 
@@ -97,7 +105,11 @@ class _Packed:
     def __init__(self, stream: Any, path: str) -> None:
         self.stream = weakref.ref(stream)
         below = getattr(stream, "fileobj", None)
-        own = getattr(stream, "myfileobj", None) or getattr(stream, "_filePassed", 1) == 0
+        own = (
+            getattr(stream, "myfileobj", None)
+            or getattr(stream, "_filePassed", 1) == 0  # of a zip archive
+            or getattr(stream, "_extfileobj", 1) is False  # of a tar archive
+        )
         self.below = None if own or below is None else weakref.ref(below)
         """The program's own file, where the stream does not close that."""
         self.path = path
@@ -141,7 +153,7 @@ def packs(
 
     An operation that wrote to it before has made a part, which ``part`` says.
     """
-    path = _file_of(stream)
+    path = file_of(stream)
     if path is None or _is_closed(stream):
         return False
     found = _streams.get(stream)

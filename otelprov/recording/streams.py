@@ -97,7 +97,25 @@ def archive_of(place: Any) -> Any:
         return getattr(getattr(place, "_fileobj", None), "_file", None)
     if (kind.__module__, kind.__name__) == ("tarfile", "ExFileObject"):
         return getattr(place.raw, "fileobj", None)
-    return None
+    return file_of_archive(place) if is_archive(place) else None
+
+
+def is_archive(place: object) -> bool:
+    """Whether it is an open archive of the standard library's: a ``ZipFile`` or a ``TarFile``."""
+    return any(
+        kind.__module__ in ("zipfile", "tarfile") and kind.__name__ in ("ZipFile", "TarFile")
+        for kind in type(place).__mro__
+    )
+
+
+def file_of_archive(archive: Any) -> Any:
+    """The open file, or the path, of an open archive."""
+    file = getattr(archive, "fileobj", None) or getattr(archive, "fp", None)
+    if type(file).__module__ != "tarfile":
+        return stream_behind(file)
+    # Modes such as "r|gz": a stream that unpacks itself.
+    below = getattr(file, "fileobj", None)
+    return archive.name if type(below).__module__ == "tarfile" else below
 
 
 def rest_of(buffer: io.BytesIO) -> Artifact:

@@ -198,6 +198,84 @@ def test_a_member_of_an_archive_comes_from_the_archive(tmp_path: Path) -> None:
     assert recording.roots("extracted.json") == {"in.zip"}
 
 
+ARCHIVING = """
+    import io, os, shutil, tarfile, zipfile
+    import pandas as pd
+    table = pd.read_csv("first.csv")  # @first
+    os.makedirs("tree/sub")
+    table.to_csv("tree/table.csv")  # @table
+    table.to_parquet("tree/sub/table.parquet")  # @parquet
+    with tarfile.open("tree.tar.gz", "w:gz") as archive:
+        archive.add("tree/sub")  # @tree
+    with tarfile.open("added.tar", "w") as archive:
+        member, data = tarfile.TarInfo("made.json"), table.to_json().encode()  # @json
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))  # @member
+        archive.addfile(tarfile.TarInfo("empty"))
+    with tarfile.open("added.tar", "a") as archive:
+        archive.add("second.csv")  # @more
+    with tarfile.open("stream.tar.gz", "w|gz") as archive:
+        archive.add("second.csv")  # @stream
+    with zipfile.ZipFile("written.zip", "w") as archive:
+        archive.writestr("a.csv", table.to_csv())  # @text
+    with zipfile.ZipFile("written.zip", "a") as archive:
+        archive.writestr(zipfile.ZipInfo("b.csv"), b"unknown")  # @unknown
+    shutil.make_archive("tree", "zip", "tree/sub")  # @zipped
+    shutil.make_archive("made", "gztar", "tree/sub")  # @tarred
+"""
+ARCHIVED = """
+    pandas.read_csv@first: first.csv -> return
+    pandas.to_csv@table: pandas.read_csv@first -> tree/table.csv
+    pandas.to_parquet@parquet: pandas.read_csv@first -> content, tree/sub/table.parquet
+    tarfile.add@tree: tree/sub/table.parquet -> tree.tar.gz
+    pandas.to_json@json: pandas.read_csv@first -> return
+    tarfile.add@member: pandas.to_json@json -> added.tar
+    tarfile.add@more: added.tar, second.csv -> added.tar
+    tarfile.add@stream: second.csv -> stream.tar.gz
+    pandas.to_csv@text: pandas.read_csv@first -> return
+    zipfile.writestr@text: pandas.to_csv@text -> written.zip
+    zipfile.writestr@unknown: ?, written.zip -> written.zip
+    shutil.copyfileobj@zipped: tree/sub/table.parquet -> tree.zip
+    tarfile.add@tarred: tree/sub/table.parquet -> made.tar.gz
+"""
+UNARCHIVES = """
+    import shutil, tarfile
+    import pandas as pd
+    with tarfile.open("tree.tar.gz") as archive:
+        archive.extractall("a")  # @all
+    pd.read_parquet("a/tree/sub/table.parquet").to_json("a.json")  # @a
+    with tarfile.open("stream.tar.gz", "r|gz") as archive:
+        for member in archive:
+            archive.extract(member, "b")  # @each
+    pd.read_csv("b/second.csv").to_json("b.json")  # @b
+    shutil.unpack_archive("tree.zip", "c")  # @zipped
+    shutil.unpack_archive("made.tar.gz", "d")  # @tarred
+"""
+UNARCHIVED = """
+    tarfile.extract@all: tree.tar.gz -> a/tree/sub/table.parquet
+    pandas.read_parquet@a: a/tree/sub/table.parquet -> return
+    pandas.to_json@a: pandas.read_parquet@a -> a.json
+    tarfile.extract@each: stream.tar.gz -> b/second.csv
+    pandas.read_csv@b: b/second.csv -> return
+    pandas.to_json@b: pandas.read_csv@b -> b.json
+    shutil.copyfileobj@zipped: tree.zip -> c/table.parquet
+    tarfile.extract@tarred: made.tar.gz -> d/table.parquet
+"""
+
+
+def test_archives_are_made_of_files_and_give_them_back(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, ARCHIVING, UNARCHIVES)
+    assert recording.graph() == strangers.drawn(ARCHIVED) + strangers.drawn(UNARCHIVED)
+    assert recording.roots("a.json") == {"first.csv"}
+    assert {"tarfile.extract", "tarfile.add"} <= recording.operations("b.json")
+    members = {one.attributes.get("otelprov.parameter.member") for one in recording.spans}
+    assert {"made.json", "a.csv", "tree/sub/table.parquet"} <= members
+
+
 OPENED = """
     import gzip
     from pathlib import Path

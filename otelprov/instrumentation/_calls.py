@@ -247,9 +247,13 @@ class Observed:
         if not entry.counts_frames and call.holds_nested and runs_nothing_else(passed):
             self.operation.closed = True
         self.execution = Execution(self.operation, lazy, self._explained()) if lazy else None
-        if entry.target is not None and str(self.parameters.get("mode", "")).startswith("a"):
-            how = reading(self.site.call.library, self.parameters)
-            places.read_from(self.operation, entry.target, self._place(entry.target), how)
+        if entry.target is not None:
+            place = self._place(entry.target)
+            if str(self.parameters.get("mode", "")).startswith("a"):
+                how = reading(self.site.call.library, self.parameters)
+                places.read_from(self.operation, entry.target, place, how)
+            else:
+                places.added_to(self.operation, entry.target, place)
         if entry.kind == "write" and not entry.typed:
             # What a typed file carries is the id of the very table that is put into it, which may
             # be another than the frame (without its index): the library's module sees to it.

@@ -75,6 +75,7 @@ class _Poured(Observed):
         super().__init__(*arguments)
         source = self.parameters.get("fsrc")
         with faults.contained("what shutil.copyfileobj reads is not known"):
+            places.added_to(self.operation, "fdst", self.parameters.get("fdst"))
             put_content(self.operation, "fsrc", source)
 
     def returned(self, result: object) -> None:
@@ -102,8 +103,7 @@ class _Packed(Observed):
         super().__init__(*arguments)
         archive, role = self.target, str(self.site.entry.data)
         with faults.contained(f"what {self.site.name} packs is not known"):
-            if handles.is_continued(archive):
-                places.read_from(self.operation, "archive", handles.file_of(archive))
+            places.added_to(self.operation, "archive", archive)
             put_content(self.operation, role, self.parameters.get(role))
 
     def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:

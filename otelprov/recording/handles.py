@@ -20,7 +20,14 @@ from otelprov.artifacts.locations import name_and_uri, named
 from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.recorder import OpenOperation
-from otelprov.recording.streams import file_of_archive, is_archive, local_path, plain
+from otelprov.recording.streams import (
+    file_of_archive,
+    is_archive,
+    local_path,
+    plain,
+    stream_behind,
+    unwrapped,
+)
 
 PACKERS: Final = ("gzip", "bz2", "lzma")
 """Modules of the standard library whose files pack what is written to them."""
@@ -61,6 +68,7 @@ def after(place: Any, artifact: Source, operation: OpenOperation) -> None:
 def packer(place: Any) -> Any:
     """The stream among those that ``place`` writes through which packs what it is given."""
     for _ in range(4):
+        place = unwrapped(place)
         kind = type(place)
         if isinstance(place, io.TextIOWrapper):
             place = place.buffer
@@ -75,10 +83,24 @@ def packer(place: Any) -> Any:
     return None
 
 
-def is_continued(archive: Any) -> bool:
-    """Whether an archive is opened to add to what is in it, and nothing was so far."""
-    found = _streams.get(archive)
-    return archive.mode == "a" and (found is None or id(found) not in _open)
+def continued(place: Any) -> str | None:
+    """The path of what is there already, where an open file or archive only adds to it and nothing
+    was added so far."""
+    stream = packer(place)
+    if stream is not None and id(_streams.get(stream)) in _open:
+        return None
+    if is_archive(stream):
+        return file_of(stream) if stream.mode == "a" else None
+    file = plain(stream_behind(place))
+    if file is None or file.closed or file in _parts or not appends(place):
+        return None
+    return local_path(file) if os.fstat(file.fileno()).st_size else None
+
+
+def appends(place: Any) -> bool:
+    """Whether an open file of this machine was opened to add to its end."""
+    file = plain(stream_behind(place))
+    return file is not None and file.mode.startswith("a")
 
 
 def file_of(stream: Any) -> str | None:

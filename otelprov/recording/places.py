@@ -20,6 +20,7 @@ from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact, Names
 from otelprov.recording import claims, handles, stores, written
 from otelprov.recording.bounds import (
+    APPENDED,
     WHOLE,
     Reading,
     not_read,
@@ -37,6 +38,8 @@ REREAD = Reading(succeeded=True)
 """Of a file that is read whole by the call."""
 MOVED = Reading(succeeded=True, partial="moved, not read")
 """Of a file that gets another name."""
+ADDED = Reading(succeeded=True, partial=APPENDED)
+"""Of a file that is added to."""
 TICK = 10_000_000
 """Nanoseconds by which the time of a file may lie behind the clock: a tick of the kernel's."""
 _MEMBER = "a member of it was read"
@@ -136,6 +139,13 @@ def claimed(operation: OpenOperation, read: Sequence[Artifact], how: Reading) ->
         operation.claims = (*operation.claims, said)
 
 
+def added_to(operation: OpenOperation, role: str, place: object) -> None:
+    """Say what is there already, before an operation adds to it: to an open file, or an archive."""
+    already = None if type(place) is str else handles.continued(place)
+    if already is not None:
+        read_from(operation, role, already, ADDED)
+
+
 def written_to(
     operation: OpenOperation, role: str, place: object, how: Reading = WHOLE
 ) -> Source | None:
@@ -165,7 +175,8 @@ def written_to(
         return stored[0]
     earlier = handles.before(place)
     added = None
-    if how.partial or earlier is not None or stat.S_ISDIR(_mode(found)):
+    adds = how.partial or earlier is not None or handles.appends(place)
+    if adds or stat.S_ISDIR(_mode(found)):
         content = operation.content
         added = deferred.resolve(content).bytes if content is not None else None
     if earlier is not None and _begins_with(found, earlier):

@@ -53,8 +53,10 @@ def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
 
 
 def unwrapped(place: Any) -> Any:
-    """The file in what ``tempfile`` and ``codecs`` put around one."""
+    """The file in what ``tempfile``, ``codecs`` and fsspec put around one."""
     kind = type(place)
+    if kind.__name__ == "LocalFileOpener" and kind.__module__ == "fsspec.implementations.local":
+        return place.f
     if kind.__module__ == "tempfile":
         if kind.__name__ == "_TemporaryFileWrapper":
             return place.file
@@ -68,7 +70,7 @@ def unwrapped(place: Any) -> Any:
 def plain(file: Any) -> io.FileIO | None:
     """The file of this machine that an open file reads or writes as it is, with or without a
     buffer."""
-    below = file.buffer if isinstance(file, io.TextIOWrapper) else file
+    below = unwrapped(file.buffer if isinstance(file, io.TextIOWrapper) else file)
     if isinstance(below, (io.BufferedReader, io.BufferedWriter, io.BufferedRandom)):
         below = below.raw
     return below if isinstance(below, io.FileIO) else None

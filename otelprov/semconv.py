@@ -241,6 +241,8 @@ RUN_ID: Final = _attribute(
     "The run (one process) that the operation belongs to: `<trace id>-<span id>` of its run span, "
     "or `process-<32 hex digits>` where a process has none (a server, a notebook).",
 )
+PROCESS_RUN: Final = "process-"
+"""How the id of a run begins that has no run span."""
 TIER: Final = _attribute(
     "otelprov.tier", "string", ("span",), "How much was recorded: `essential` or `full`."
 )

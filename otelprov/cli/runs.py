@@ -68,7 +68,8 @@ def runs(
 
     The status of a run that has not said how it ended is `running` while its process lives,
     and `died` when it is gone: killed, or the machine went down; `replaced` when another program
-    took its place (exec). Below it stands what it was doing: operations that began, and whose end
+    took its place (exec); `unknown` for a server or a notebook, which has no run span to say it.
+    Below it stands what it was doing: operations that began, and whose end
     is not recorded.
 
     \b

@@ -288,7 +288,7 @@ class Run:
         if not re.fullmatch(_RUN_ID, run_id):
             return False
         self._id, self.worker = run_id, os.getpid()
-        if not run_id.startswith("process-"):
+        if not run_id.startswith(semconv.PROCESS_RUN):
             self._context, self._above = _handed_on(), None
             context_api.attach(self._context)
         return True
@@ -300,7 +300,7 @@ class Run:
         if name is None or multiprocessing is None or multiprocessing.parent_process() is None:
             # A forked worker of a server is a process like any other; one of multiprocessing's
             # (in a notebook, say) does a part of what its parent does.
-            name, self.worker = f"process-{uuid4().hex}", None
+            name, self.worker = f"{semconv.PROCESS_RUN}{uuid4().hex}", None
         os.environ[settings.RUN] = f"{name} {_process()}"
         return name
 

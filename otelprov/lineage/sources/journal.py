@@ -129,11 +129,12 @@ class JournalSource:
         if span is not None:
             return self._state(decode.run(span, entry.operations), entry.run)
         trace_id, _, span_id = entry.run.partition("-")
+        has_span = not entry.run.startswith(semconv.PROCESS_RUN)
         first = next((one for one in self.trace(trace_id) if one.run == entry.run), None)
         run = Run(
             trace_id=trace_id,
             span_id=span_id,
-            name="(run span not recorded)",
+            name="(run span not recorded)" if has_span else "(server or notebook)",
             service=first.service if first else "unknown_service",
             status="unknown",
             start=entry.started // 1000 * 1000,
@@ -148,6 +149,8 @@ class JournalSource:
         if run.end is None:
             # Its process holds a lock for as long as it lives.
             states: dict[bool | None, RunStatus] = {True: "running", False: "died"}
+            if run_id.startswith(semconv.PROCESS_RUN):  # it never says how it ended
+                states[False] = "unknown"
             status = states.get(self.index.is_open(run_id), "unknown")
             if status == "died" and self._is_replaced(run.trace_id, run_id):
                 status = "replaced"

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from programs import Outcome, compared, is_run
 
+from otelprov.lineage.sources.journal import JournalSource
+
 TWO = {"a.csv": "k,v\n1,2\n3,4\n", "b.csv": "k,w\n1,5\n3,6\n"}
 
 
@@ -255,3 +257,5 @@ def test_children_of_a_server_are_processes_of_their_own_and_its_workers_are_not
     runs = Counter(span.attributes["otelprov.run.id"] for span in outcome.spans)
     assert sorted(runs.values()) == ([1, 2, 2] if how == "os.fork" else [5])
     assert all(run.startswith("process-") for run in runs)
+    listed = JournalSource(tmp_path / "journal").runs(10)
+    assert {(run.name, run.status) for run in listed} == {("(server or notebook)", "unknown")}

@@ -29,7 +29,14 @@ from otelprov.recording.bounds import (
 )
 from otelprov.recording.recorder import OpenOperation, with_content
 from otelprov.recording.run import run
-from otelprov.recording.streams import archive_of, resolve, stream_behind, unchained, unwrapped
+from otelprov.recording.streams import (
+    archive_of,
+    kept_in,
+    resolve,
+    stream_behind,
+    unchained,
+    unwrapped,
+)
 from otelprov.recording.versioned import Versioned
 
 STILL = 2_000_000_000
@@ -168,9 +175,9 @@ def written_to(
         stored = stores.wrote(found, operation.begun)
         for artifact in stored:
             operation.generate(role, with_content(artifact, operation.content))
-        stream = stream_behind(place)
-        if stored == [found] and getattr(stream, "fs", None) is not None:
-            # An open file of fsspec's is stored when it is closed: that comes from this.
+        stream = kept_in(stream_behind(place))
+        if stored == [found] and stream is not None:
+            # It is stored when it is closed: that comes from this.
             registry.assign(stream, Identity((with_(found, maker=operation.id),)))
         return stored[0]
     earlier = handles.before(place)

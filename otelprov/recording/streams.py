@@ -77,17 +77,26 @@ def plain(file: Any) -> io.FileIO | None:
 
 
 def stream_behind(place: Any) -> object:
-    """The stream that one of the standard library's reads from: decoded, buffered, unpacked."""
+    """The stream that one of the standard library's reads from or writes to: as it is, not decoded,
+    buffered or packed."""
     for _ in range(4):
         if isinstance(place, io.TextIOWrapper):
             place = place.buffer
-        elif isinstance(place, io.BufferedReader):
+        elif isinstance(place, (io.BufferedReader, io.BufferedWriter)):
             place = place.raw
         elif type(place).__module__ in ("gzip", "bz2", "lzma"):
             place = getattr(place, "fileobj", None) or getattr(place, "_fp", None)
         else:
             break
     return place
+
+
+def kept_in(stream: object) -> object:
+    """What holds the bytes that a stream has yet to store: itself, or a buffer of its own."""
+    if getattr(stream, "fs", None) is not None:  # fsspec
+        return stream
+    buffer = getattr(stream, "_buf", None)  # smart_open
+    return buffer if type(buffer) is io.BytesIO and hasattr(stream, "_key") else None
 
 
 def archive_of(place: Any) -> Any:
@@ -244,10 +253,7 @@ def _stream(place: Any) -> Artifact:
         return (
             _in_memory(place) if place.startswith("memory://") else identify_location(_one(place))
         )
-    while isinstance(place, io.TextIOWrapper):
-        place = place.buffer
-    if type(place).__module__ in ("gzip", "bz2", "lzma"):  # what a packed file of a store is in
-        place = stream_behind(place)
+    place = stream_behind(place)
     file = plain(place)
     if file is not None and (data := _nowhere(file)) is not None:
         return identify(data)
@@ -258,6 +264,9 @@ def _stream(place: Any) -> Artifact:
         return _fsspec(place, system, path)
     if isinstance(place, io.BytesIO) and not place.closed:  # a class of the program's own
         return identify(place.getvalue())
+    bucket, key = getattr(place, "_bucket", None), getattr(place, "_key", None)
+    if isinstance(bucket, str) and isinstance(key, str):  # smart_open, awswrangler
+        return identify_location(f"s3://{bucket}/{key}")
     headers = getattr(place, "headers", None)
     url = getattr(place, "url", None)
     if isinstance(url, str) and headers is not None and hasattr(headers, "keys"):

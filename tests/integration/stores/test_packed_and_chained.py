@@ -95,3 +95,55 @@ def test_parts_that_the_program_sends_itself_lead_from_the_object_to_their_file(
     part = f"s3://lake/whole.csv?partNumber=1&uploadId={recording.outputs[0].strip()}"
     assert recording.graph() == strangers.drawn(PARTS_DRAWN.replace("PART", part))
     assert recording.roots("read.json") == {"orders.csv"}
+
+
+SMART = """
+    import pandas as pd, smart_open
+    orders = pd.read_csv("orders.csv")  # @orders
+    with smart_open.open("s3://lake/many.csv", "w") as file:
+        orders.to_csv(file)  # @many
+    with smart_open.open("s3://lake/many.csv") as file:
+        pd.read_csv(file).to_json("many.json")  # @many_read
+    with smart_open.open("s3://lake/packed.csv.gz", "w") as file:
+        orders.to_csv(file)  # @packed
+    with smart_open.open("s3://lake/packed.csv.gz") as file:
+        pd.read_csv(file).to_json("packed.json")  # @packed_read
+    once = {"multipart_upload": False}
+    with smart_open.open("s3://lake/once.parquet", "wb", transport_params=once) as file:
+        orders.to_parquet(file)  # @once
+    with smart_open.open("s3://lake/once.parquet", "rb") as file:
+        pd.read_parquet(file).to_json("once.json")  # @once_read
+    with smart_open.open("local.csv.gz", "w") as file:
+        orders.to_csv(file)  # @local
+    with smart_open.open("local.csv.gz") as file:
+        pd.read_csv(file).to_json("local.json")  # @local_read
+"""
+SMART_DRAWN = """
+    pandas.read_csv@orders: orders.csv -> return
+    pandas.to_csv@many: pandas.read_csv@orders -> s3://lake/many.csv
+    pandas.read_csv@many_read: s3://lake/many.csv -> return
+    pandas.to_json@many_read: pandas.read_csv@many_read -> many.json
+    pandas.to_csv@packed: pandas.read_csv@orders -> s3://lake/packed.csv.gz
+    pandas.read_csv@packed_read: s3://lake/packed.csv.gz -> return
+    pandas.to_json@packed_read: pandas.read_csv@packed_read -> packed.json
+    pandas.to_parquet@once: pandas.read_csv@orders -> content, s3://lake/once.parquet
+    pandas.read_parquet@once_read: s3://lake/once.parquet -> return
+    pandas.to_json@once_read: pandas.read_parquet@once_read -> once.json
+    pandas.to_csv@local: pandas.read_csv@orders -> local.csv.gz
+    pandas.read_csv@local_read: local.csv.gz -> return
+    pandas.to_json@local_read: pandas.read_csv@local_read -> local.json
+"""
+
+
+def test_streams_of_smart_open_are_the_objects_that_they_read_and_write(
+    tmp_path: Path, s3_environment: dict[str, str]
+) -> None:
+    pytest.importorskip("smart_open")
+    (tmp_path / "orders.csv").write_text("id,amount\n1,2.5\n2,0.5\n")
+    recording = strangers.record(tmp_path, SMART, **s3_environment)
+    drawn, found = strangers.drawn(SMART_DRAWN), recording.graph()
+    assert not drawn - found
+    for line in found - drawn:  # what smart_open asks of botocore
+        assert line.startswith(("botocore.", "boto3.")) and ": ?" not in line, line
+    for name in ("many.json", "packed.json", "once.json", "local.json"):
+        assert recording.roots(name) == {"orders.csv"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -45,7 +44,6 @@ from otelprov.instrumentation.duckdb.operations import (
 )
 from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
-from otelprov.statements import later
 
 # --- statements -----------------------------------------------------------------------------------
 
@@ -66,6 +64,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
                 "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
             )
         if not statement.is_operation:
+            resolver.go_on(statement)
             continue
         if lazy and number == len(found) - 1 and statement.is_query and not statement.target:
             break
@@ -102,30 +101,42 @@ def learn(text: str, resolver: Resolver) -> None:
     """What the names on a connection mean, after these statements."""
     connection = resolver.connection
     database = connection.database
+    resolver.chosen = None
     for statement in statements(text):
         if statement.operation == "PREPARE" and statement.inner and statement.subject:
             connection.prepared[statement.subject[0].lower()] = statement.inner[0]
+        connection.control(statement.operation)
         if not statement.changes_names:
             continue
+        subject = statement.subject
         if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target:
             learn_created(statement, resolver)
             continue
-        if statement.operation == "USE" and statement.subject:
-            connection.stands = _stands(statement.subject, resolver)
-        elif statement.operation == "SET":
-            chosen = _SCHEMA.match(text)
-            if chosen is not None:
-                connection.stands = _stands(name_of(chosen[1]), resolver)
-        elif statement.operation == "DROP":
-            dropped = _DROPPED.match(text)
-            if dropped is not None:
-                key = name_of(dropped[1])[-1].lower()
-                connection.temporary.pop(key, None)
-                connection.registered.pop(key, None)
-                connection.made.pop(key, None)
-                for full in [one for one in tuple(database.views) if one[-1] == key]:
-                    del database.views[full]
+        if statement.operation == "CREATE MACRO" and subject:
+            macros = connection.macros if statement.temporary else database.macros
+            macros[subject[-1].lower()] = statement.inner
+            continue
+        if statement.operation in ("USE", "SET") and subject:
+            connection.stands = resolver.choice(subject)
+        elif statement.operation == "DROP" and subject:
+            _learn_dropped(subject, resolver)
+            continue
+        elif statement.operation == "ATTACH":
+            database.macros_asked = False
         database.names = None
+
+
+def _learn_dropped(name: tuple[str, ...], resolver: Resolver) -> None:
+    """A table, a view or a macro is gone. What an open transaction has made beside it is not seen
+    by who asks the database anew."""
+    connection, key = resolver.connection, name[-1].lower()
+    if len(name) == 1 or name[0].lower() == "temp":
+        for held in (connection.temporary, connection.registered, connection.made):
+            if held.pop(key, None) is not None:
+                return
+        connection.macros.pop(key, None)
+    connection.database.macros.pop(key, None)
+    resolver.forget(name)
 
 
 def learn_created(statement: Statement, resolver: Resolver) -> None:
@@ -146,28 +157,6 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     else:
         names.views.pop(lower, None)
         names.tables.setdefault(lower, (full[0], full[1], full[2]))
-
-
-_SCHEMA: Final = later(
-    r"\s*SET\s+(?:SESSION\s+|LOCAL\s+|GLOBAL\s+)?(?:schema|search_path)\s*(?:=|TO)\s*'?([\w.\"]+)",
-    re.IGNORECASE,
-)
-_DROPPED: Final = later(
-    r"\s*DROP\s+\w+\s+(?:IF\s+EXISTS\s+)?((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
-    re.IGNORECASE,
-)
-
-
-def _stands(name: tuple[str, ...], resolver: Resolver) -> tuple[str, str] | None:
-    names = resolver.names
-    if len(name) == 2:
-        return name[0].lower(), name[1].lower()
-    if len(name) != 1:
-        return None
-    if name[0].lower() in names.paths:
-        return name[0].lower(), "main"
-    database = resolver.connection.stands[0] if resolver.connection.stands else names.database
-    return database.lower(), name[0].lower()
 
 
 def _text(query: Any) -> str | None:
@@ -209,9 +198,8 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
         if work is None:
             return Followed(after)
         if name == "executemany":
-            work.parameters["parameter_sets"] = _length(
-                argument(arguments, keywords, "parameters", 1 + int(method))
-            )
+            work.given = argument(arguments, keywords, "parameters", 1 + int(method))
+            work.parameters["parameter_sets"] = _length(work.given)
         work.after = after
         return Running(frame, work, resolver)
 
@@ -330,6 +318,18 @@ def appending(name: str, *, method: bool) -> Callable[[Any], Any]:
             return None
         work = Work(name, "write", resolver.of(value, "df"), "", "INSERT", [target], {target})
         return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
+def controlling(name: str, *, method: bool) -> Callable[[Any], Any]:
+    """``begin``, ``commit`` and ``rollback``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        connection = connection_of(handle_of(arguments, keywords, method=method))
+        return Followed(lambda _: connection.control(name.upper()))
 
     return partial(in_place, before=before, name=name)
 

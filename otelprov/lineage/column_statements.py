@@ -48,8 +48,15 @@ def sources(question: Question) -> Sources:
     found = _resolved(readable, tuple(schema.items()), _dialect(question))
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)
+    relation = operation.name == "duckdb.insert_into"
+    if relation:
+        # The text is that of the relation: its columns are put into those of the table in order.
+        names = question.names(made.id)
+        if names is None or [one.name for one in found.columns] == ["*"]:
+            return Sources(reason="the columns are put in by their position")
+        found = replace(found, columns=_named_in_order(found.columns, names))
     answer = _Answer(question, bound, found).sources()
-    if re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
+    if relation or re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
         answer = _appended(question, answer)
     return _beside(question, answer)
 
@@ -82,6 +89,10 @@ def _appended(question: Question, found: Sources) -> Sources:
     for name in question.names(id_) or ():
         columns.setdefault(name, (From(id_, name, "identity"),))
     return replace(found, columns=columns)
+
+
+def _named_in_order(columns: Sequence[Column], names: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(replace(one, name=name) for one, name in zip(columns, names, strict=False))
 
 
 def _beside(question: Question, found: Sources) -> Sources:

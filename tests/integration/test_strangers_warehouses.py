@@ -131,3 +131,19 @@ def test_what_a_macro_reads_and_the_rows_of_many_executions_are_inputs(tmp_path:
     assert recording.columns("last.csv#n") == {"users.csv#id", "users.csv#name", "opaque"}
     assert recording.columns("taxed.csv#taxed") == {"rates.csv#rate"}
     assert "opaque" in recording.columns("t.csv#name")
+
+
+PUT = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE t AS SELECT id, name FROM 'users.csv'")  # @t
+    con.sql("SELECT 2 * rate, country FROM 'rates.csv'").insert_into("t")  # @put
+    con.sql("SELECT to_json(t) AS row, id FROM t").df().to_csv("t.csv")  # @read
+"""
+
+
+def test_what_a_relation_puts_into_a_table_is_put_by_position_on_top(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), PUT)
+    assert recording.roots("t.csv") == {"users.csv", "rates.csv"}
+    assert recording.columns("t.csv#id") == {"users.csv#id", "rates.csv#rate"}
+    assert "opaque" in recording.columns("t.csv#row")

@@ -322,6 +322,8 @@ class Connection:
         reads: list[Read] = []
         writes: list[tuple[Table, Statement]] = []
         for one in operations:
+            if one.only_new and any(one.target == made.target for _, made in writes):
+                continue
             if one.only_new and self.had(one.target) is not False:
                 # Where the table was there, nothing is done.
                 if one.reads and not self.had(one.target):

@@ -147,3 +147,26 @@ def test_what_a_relation_puts_into_a_table_is_put_by_position_on_top(tmp_path: P
     assert recording.roots("t.csv") == {"users.csv", "rates.csv"}
     assert recording.columns("t.csv#id") == {"users.csv#id", "rates.csv#rate"}
     assert "opaque" in recording.columns("t.csv#row")
+
+
+SIDES = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE IF NOT EXISTS t AS FROM 'users.csv';"  # @t
+                "CREATE TABLE IF NOT EXISTS t AS FROM 'rates.csv'")
+    one, other = con.cursor(), con.cursor()
+    one.execute("BEGIN; INSERT INTO t FROM 'more.csv'")  # @begun
+    one.execute("SELECT id FROM t").df().to_csv("inside.csv")  # @inside
+    other.execute("SELECT name FROM t").df().to_csv("beside.csv")  # @beside
+    one.execute("COMMIT")
+    other.execute("SELECT id, name FROM t").df().to_csv("after.csv")  # @after
+"""
+
+
+def test_what_a_transaction_has_written_is_read_by_itself_until_it_is_committed(
+    tmp_path: Path,
+) -> None:
+    recording = strangers.record(_tables(tmp_path), SIDES)
+    assert recording.roots("inside.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("beside.csv") == {"users.csv"}
+    assert recording.roots("after.csv") == {"users.csv", "more.csv"}

@@ -65,6 +65,8 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
             )
         if not statement.is_operation:
             resolver.go_on(statement)
+            if statement.operation in _ENDS:
+                work.begins = statement.operation in ("BEGIN", "START")
             continue
         if lazy and number == len(found) - 1 and statement.is_query and not statement.target:
             break
@@ -95,6 +97,10 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
     if len(operations) == 1:
         work.operation = operations[0]
     return work
+
+
+_ENDS: Final = frozenset("BEGIN START COMMIT END ROLLBACK ABORT".split())
+"""Statements where a transaction begins, or is over."""
 
 
 def learn(text: str, resolver: Resolver) -> None:

@@ -275,8 +275,8 @@ class Connection:
         self.prepared: dict[str, Statement] = {}
         self.stands: tuple[str, str] | None = None
         """Database and schema, where the program has chosen them."""
-        self.undo: dict[str, str | None] | None = None
-        """While a transaction goes on: by URI of a table, who had written it before."""
+        self.open: dict[str, str] | None = None
+        """While a transaction goes on: by URI of a table, who wrote it last in that."""
         self.result: Identity | None = None
         """The rows of the last statement, until they are fetched."""
         self.fetched = 0
@@ -285,25 +285,23 @@ class Connection:
 
     def wrote(self, uri: str, operation: str) -> None:
         """An operation has written a table."""
-        makers = self.database.makers
-        if self.undo is not None:
-            self.undo.setdefault(uri, makers.get(uri))
-        makers[uri] = operation
+        (self.database.makers if self.open is None else self.open)[uri] = operation
+
+    def maker(self, uri: str) -> str | None:
+        """The last operation that wrote a table, as the connection sees it."""
+        own = self.open.get(uri) if self.open else None
+        return own or self.database.makers.get(uri)
 
     def control(self, operation: str) -> None:
         """A transaction begins, or is over."""
         if operation in ("BEGIN", "START"):
-            self.undo = {}
-        elif operation in ("ROLLBACK", "ABORT"):
-            for uri, maker in (self.undo or {}).items():
-                if maker is None:
-                    self.database.makers.pop(uri, None)
-                else:
-                    self.database.makers[uri] = maker
-            self.undo = None
-            self.database.names = None
+            self.open = self.open or {}
         elif operation in ("COMMIT", "END"):
-            self.undo = None
+            self.database.makers.update(self.open or {})
+            self.open = None
+        elif operation in ("ROLLBACK", "ABORT"):
+            self.open = None
+            self.database.names = None
 
 
 class Resolver:
@@ -547,10 +545,14 @@ class Resolver:
         return Table(f"{uri}#{named}", name, names.columns.get(key))
 
     def exists(self, table: Table) -> bool:
-        """Whether the database has a table."""
+        """Whether the database has a table, or this call has made it before."""
         names = self.names
-        return table in self.connection.temporary.values() or any(
-            self._table(full, names).uri == table.uri for full in tuple(names.tables.values())
+        return (
+            table.uri in self.written
+            or table in self.connection.temporary.values()
+            or any(
+                self._table(full, names).uri == table.uri for full in tuple(names.tables.values())
+            )
         )
 
     def _variable(self, name: str, names: Names) -> Reads | None:

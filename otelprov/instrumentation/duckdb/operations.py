@@ -70,6 +70,8 @@ class Work:
     parameters: dict[str, object] = field(default_factory=dict)
     after: Callable[[Any, OpenOperation], None] | None = None
     """What is made of what the call returns."""
+    begins: bool = False
+    """Whether it begins a transaction that goes on."""
     given: Any = None
     """Rows that are written, of many executions."""
 
@@ -147,7 +149,7 @@ class Running(Watched):
     def _artifact(self, table: Table) -> Artifact:
         """The table, with the last operation that wrote it here."""
         names = None if table.columns is None else Names(table.columns)
-        return replace(_named(table), maker=self.database.makers.get(table.uri), names=names)
+        return replace(_named(table), maker=self.resolver.connection.maker(table.uri), names=names)
 
     def returned(self, result: Any) -> None:
         """The call has returned: say what was read, written and made."""
@@ -156,6 +158,8 @@ class Running(Watched):
             operation.leave()
             self.execution.returned()
             self._read(succeeded=True)
+            if work.begins:
+                self.resolver.connection.control("BEGIN")
             for table in work.writes:
                 operation.generate("target", _named(table))
                 self.resolver.connection.wrote(table.uri, operation.id)
@@ -308,10 +312,9 @@ def use(operation: OpenOperation, handle: Any, text: str) -> None:
     """Say that an operation of another library's has read what a statement reads, which it sent by
     DuckDB's connection. No variable of the program's is seen from there."""
     resolver = Resolver(connection_of(handle), handle, None)
-    database = resolver.connection.database
     for one in merged(*(resolver.reads(statement) for statement in statements(text))):
         if isinstance(one, Table):
-            artifact = replace(_named(one), maker=database.makers.get(one.uri))
+            artifact = replace(_named(one), maker=resolver.connection.maker(one.uri))
             operation.use_content("table", artifact)
         elif isinstance(one, Place):
             part = "a query reads what it needs of it" if one.partial else ""

@@ -55,7 +55,7 @@ class Statement:
     """``IF NOT EXISTS``: where the table is there already, nothing is done."""
     temporary: bool = False
     output: Files | None = None
-    """The file that it writes."""
+    """The file that it writes; of ``EXPORT`` and ``IMPORT`` the directory."""
     is_query: bool = False
     """Whether rows come back."""
     whole: bool = False
@@ -68,8 +68,8 @@ class Statement:
     """Those of them that give rows, where nothing else is ``unknown``."""
     subject: Name | None = None
     """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` and ``SET schema``
-    that of a schema, of ``ATTACH`` that of a database, of ``CREATE MACRO`` that of the macro, and
-    of ``DROP`` that of a table or view."""
+    that of a schema, of ``ATTACH`` and ``EXPORT`` that of a database, of ``CREATE MACRO`` that of
+    the macro, and of ``DROP`` that of a table or view."""
     inner: tuple[Statement, ...] = field(default=(), repr=False)
     """Of ``PREPARE`` what is prepared, of ``CREATE MACRO`` the queries that it stands for."""
     inside: tuple[Statement, ...] = ()
@@ -155,6 +155,10 @@ _SAID: Final = {
         re.IGNORECASE,
     ),
 }
+_WHOLE: Final = later(
+    r"\s*(?:EXPORT\s+DATABASE\s+(?:(\"[^\"]+\"|\w+)\s+TO\s+)?|IMPORT\s+DATABASE\s+)'((?:[^']|'')+)'",
+    re.IGNORECASE,
+)
 _ATTACH: Final = later(
     r"\s*ATTACH\s+(?:DATABASE\s+)?(?:IF\s+NOT\s+EXISTS\s+)?'((?:[^']|'')+)'"
     r"(?:\s+AS\s+(\"[^\"]+\"|\w+))?(?:.*\bTYPE\s+'?(\w+))?",
@@ -229,6 +233,15 @@ def _statement(text: str, dialect: str) -> Statement:
         return Statement("EXECUTE", subject=name_of(executed[1]) if executed is not None else None)
     if first == "CALL":
         return Statement("CALL", is_query=True, unknown="what a called function reads is not known")
+    if first in ("EXPORT", "IMPORT") and dialect == "duckdb":
+        whole = _WHOLE.match(text)
+        place = Files(whole[2].replace("''", "'")) if whole is not None else None
+        return Statement(
+            first,
+            unknown="it copies a whole database",
+            subject=name_of(whole[1]) if whole is not None and whole[1] else None,
+            output=place,
+        )
     if first in _CONTROL:
         return _control(first, text)
     if first == "CREATE":

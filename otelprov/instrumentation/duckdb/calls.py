@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 from typing import Any, Final
@@ -11,6 +13,7 @@ from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._statements import (
+    Files,
     Statement,
     name_of,
     statements,
@@ -53,7 +56,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
 
     ``lazy`` where the last of them becomes a relation, if it is a query.
     """
-    found = statements(text)
+    found = [one for each in statements(text) for one in _loaded(each)]
     connection = resolver.connection
     reads: list[Reads] = []
     work = Work(name, "query", (), text)
@@ -78,7 +81,8 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
         if target is not None and statement.only_new and resolver.exists(target):
             continue
         operations.append(statement.operation)
-        reads.append(resolver.reads(statement))
+        whole = statement.operation == "EXPORT" and statement.output is not None
+        reads.append(resolver.all_of(statement) if whole else resolver.reads(statement))
         if target is not None:
             if target not in work.writes:
                 work.writes.append(target)
@@ -87,7 +91,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
             resolver.written[target.uri] = None
             if statement.replaces:
                 resolver.here[target.name.lower()] = (target,)
-        if statement.output is not None:
+        if statement.output is not None and statement.operation != "IMPORT":
             path = resolver.place(statement.output)
             if path is not None:
                 work.outputs.append(path)
@@ -97,6 +101,29 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
     if len(operations) == 1:
         work.operation = operations[0]
     return work
+
+
+def _loaded(statement: Statement) -> Iterable[Statement]:
+    """Of ``IMPORT DATABASE`` the statements by which its directory is loaded into new tables."""
+    if statement.operation != "IMPORT" or statement.output is None:
+        return (statement,)
+    directory = str(statement.output.pattern)
+    try:
+        with open(os.path.join(directory, "load.sql"), encoding="utf-8") as file:
+            found = statements(file.read())
+    except (OSError, ValueError):
+        return (statement,)
+    if any(one.unknown or (one.operation and one.target is None) for one in found):
+        return (statement,)
+    return [replace(one, files=_beside(directory, one), replaces=True) for one in found]
+
+
+def _beside(directory: str, statement: Statement) -> tuple[Files, ...]:
+    """The files of a statement where the directory is now."""
+    return tuple(
+        replace(one, pattern=os.path.join(directory, os.path.basename(str(one.pattern))))
+        for one in statement.files
+    )
 
 
 _ENDS: Final = frozenset("BEGIN START COMMIT END ROLLBACK ABORT".split())

@@ -382,6 +382,15 @@ class Resolver:
             if not (isinstance(one, Table) and one.uri in self.written)
         )
 
+    def all_of(self, statement: Statement) -> Reads:
+        """The tables of a database that is copied as a whole."""
+        names = self.names
+        if not names.complete:
+            return (Unknown(statement.unknown),)
+        database = (statement.subject or self._stands(names))[0].lower()
+        found = [full for key, full in tuple(names.tables.items()) if key[0] == database]
+        return tuple(self._table(full, names) for full in found)
+
     def read(
         self, name: Name, *, whole: bool = False, depth: int = 0, home: Name | None = None
     ) -> Reads:

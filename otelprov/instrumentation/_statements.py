@@ -68,8 +68,9 @@ class Statement:
     """Those of them that give rows, where nothing else is ``unknown``."""
     subject: Name | None = None
     """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` and ``SET schema``
-    that of a schema, of ``ATTACH`` and ``EXPORT`` that of a database, of ``CREATE MACRO`` that of
-    the macro, and of ``DROP`` that of a table or view."""
+    that of a schema, of ``ATTACH`` and ``EXPORT`` that of a database, of ``COPY FROM DATABASE``
+    those of both, of ``CREATE MACRO`` that of the macro, and of ``DROP`` that of a table or view.
+    """
     inner: tuple[Statement, ...] = field(default=(), repr=False)
     """Of ``PREPARE`` what is prepared, of ``CREATE MACRO`` the queries that it stands for."""
     inside: tuple[Statement, ...] = ()
@@ -78,7 +79,9 @@ class Statement:
     @property
     def changes_names(self) -> bool:
         """Whether names may mean something else afterwards."""
-        return self.operation.partition(" ")[0] in _CHANGES and self.operation not in _NAMELESS
+        first = self.operation.partition(" ")[0]
+        changes = first in _CHANGES or self.operation == "COPY DATABASE"
+        return changes and self.operation not in _NAMELESS
 
     @property
     def is_operation(self) -> bool:
@@ -158,6 +161,9 @@ _SAID: Final = {
 _WHOLE: Final = later(
     r"\s*(?:EXPORT\s+DATABASE\s+(?:(\"[^\"]+\"|\w+)\s+TO\s+)?|IMPORT\s+DATABASE\s+)'((?:[^']|'')+)'",
     re.IGNORECASE,
+)
+_COPY_DATABASE: Final = later(
+    r"\s*COPY\s+FROM\s+DATABASE\s+(\"[^\"]+\"|\w+)\s+TO\s+(\"[^\"]+\"|\w+)\s*;?\s*\Z", re.IGNORECASE
 )
 _ATTACH: Final = later(
     r"\s*ATTACH\s+(?:DATABASE\s+)?(?:IF\s+NOT\s+EXISTS\s+)?'((?:[^']|'')+)'"
@@ -242,6 +248,11 @@ def _statement(text: str, dialect: str) -> Statement:
             subject=name_of(whole[1]) if whole is not None and whole[1] else None,
             output=place,
         )
+    if first == "COPY" and dialect == "duckdb":
+        copied = _COPY_DATABASE.match(text)
+        if copied is not None:
+            names = (*name_of(copied[1]), *name_of(copied[2]))
+            return Statement("COPY DATABASE", unknown="it copies a whole database", subject=names)
     if first in _CONTROL:
         return _control(first, text)
     if first == "CREATE":

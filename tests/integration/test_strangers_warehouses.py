@@ -170,3 +170,38 @@ def test_what_a_transaction_has_written_is_read_by_itself_until_it_is_committed(
     assert recording.roots("inside.csv") == {"users.csv", "more.csv"}
     assert recording.roots("beside.csv") == {"users.csv"}
     assert recording.roots("after.csv") == {"users.csv", "more.csv"}
+
+
+MOVED = """
+    import duckdb, shutil
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE SCHEMA s; CREATE TABLE s.t AS FROM 'users.csv'")  # @t
+    con.execute("EXPORT DATABASE 'out' (FORMAT parquet)")  # @export
+    shutil.move("out", "moved")  # @move
+    other = duckdb.connect("other.duckdb")
+    other.execute("IMPORT DATABASE 'moved'")  # @load
+    other.sql("SELECT name FROM s.t").df().to_csv("names.csv")  # @names
+    other.execute("ATTACH 'third.duckdb' AS third")
+    other.execute("COPY FROM DATABASE other TO third")  # @copy
+    other.sql("SELECT id FROM third.s.t").df().to_csv("ids.csv")  # @ids
+"""
+
+
+def test_a_database_that_is_copied_as_a_whole_is_copied_table_by_table(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), MOVED)
+    files = "load.sql", "s_t.parquet", "schema.sql"
+    out, moved = (
+        ", ".join((one, *(f"{one}/{file}" for file in files))) for one in ("out", "moved")
+    )
+    assert recording.graph() == strangers.drawn(f"""
+        duckdb.execute@t: users.csv -> #s.t
+        duckdb.execute@export: #s.t -> {out}
+        shutil.move@move: {out} -> {moved}
+        duckdb.execute@load: moved/s_t.parquet -> #s.t
+        duckdb.df@names: #s.t -> return
+        pandas.to_csv@names: duckdb.df@names -> names.csv
+        duckdb.execute@copy: #s.t -> #s.t
+        duckdb.df@ids: #s.t -> return
+        pandas.to_csv@ids: duckdb.df@ids -> ids.csv
+    """)
+    assert recording.roots("names.csv") == recording.roots("ids.csv") == {"users.csv"}

@@ -56,7 +56,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
 
     ``lazy`` where the last of them becomes a relation, if it is a query.
     """
-    found = [one for each in statements(text) for one in _loaded(each)]
+    found = [one for each in statements(text) for one in _loaded(each, resolver)]
     connection = resolver.connection
     reads: list[Reads] = []
     work = Work(name, "query", (), text)
@@ -103,8 +103,11 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
     return work
 
 
-def _loaded(statement: Statement) -> Iterable[Statement]:
-    """Of ``IMPORT DATABASE`` the statements by which its directory is loaded into new tables."""
+def _loaded(statement: Statement, resolver: Resolver) -> Iterable[Statement]:
+    """Of ``IMPORT DATABASE`` the statements by which its directory is loaded into new tables, and
+    of ``COPY FROM DATABASE`` one for each table."""
+    if statement.operation == "COPY DATABASE":
+        return resolver.copies(statement) or (statement,)
     if statement.operation != "IMPORT" or statement.output is None:
         return (statement,)
     directory = str(statement.output.pattern)

@@ -391,6 +391,18 @@ class Resolver:
         found = [full for key, full in tuple(names.tables.items()) if key[0] == database]
         return tuple(self._table(full, names) for full in found)
 
+    def copies(self, statement: Statement) -> list[Statement]:
+        """The copies of tables that ``COPY FROM DATABASE`` makes; none where nobody can tell."""
+        names = self.names
+        source, target = statement.subject or ("", "")
+        if not names.complete or target.lower() not in names.paths:
+            return []
+        return [
+            Statement("COPY", reads=(full,), target=(target, *full[1:]), replaces=True, whole=True)
+            for key, full in tuple(names.tables.items())
+            if key[0] == source.lower()
+        ]
+
     def read(
         self, name: Name, *, whole: bool = False, depth: int = 0, home: Name | None = None
     ) -> Reads:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
+from weakref import WeakValueDictionary
 
 from otelprov import semconv
 from otelprov._record import record
@@ -29,7 +30,6 @@ from otelprov.instrumentation._statements import (
     MAX_KEPT,
     Name,
     Statement,
-    name_of,
     statements,
 )
 from otelprov.model import Artifact
@@ -217,6 +217,8 @@ class _Known:
         """By URI of a table: the last operation that wrote it here."""
         self.views: dict[str, Statement] = {}
         """By URI: views that were made here."""
+        self.place: Place | None = None
+        """Of memory that several connections have."""
 
 
 _databases: Final[dict[str, _Known]] = {}
@@ -232,6 +234,19 @@ def _known_of(place: Place) -> _Known:
                 del _databases[next(iter(_databases))]
         found = _databases.setdefault(place.uri, _Known())
     return found
+
+
+_shared: Final[WeakValueDictionary[str, _Known]] = WeakValueDictionary()
+"""Memory that several connections have, by its name, as long as one of them has it."""
+
+
+def _shared_memory(name: object) -> str | None:
+    """What ``cache=shared`` calls the memory that a name stands for; None for a file, or where
+    only one connection has it."""
+    if not isinstance(name, str) or not name.startswith("file:") or sqlite_path(name):
+        return None
+    parts = urlsplit(name)
+    return parts.path if "cache=shared" in parts.query else None
 
 
 class Connection:
@@ -259,6 +274,8 @@ class Connection:
         self._made: dict[Name, str | None] = {}
         """Schemas and names of the tables that were made here, as they are spelled; None where one
         was dropped."""
+        self._attaching: str | None = None
+        """The text that is carried out, where what it attaches is attached here already."""
         self._unsure = False
         """Whether some of that may not be so any more."""
         self._schema_is_known = True
@@ -274,6 +291,16 @@ class Connection:
         self._plans: dict[str, Plan] = {}
         self._created_in: str | None = None
 
+    def shares(self, database: object) -> None:
+        """The program has opened it by this name, which others may have, too."""
+        name = _shared_memory(database)
+        if name is None or not self.place.uri.startswith(_MEMORY):
+            return
+        known = _shared.setdefault(name, self.known)
+        if known.place is None:
+            known.place = self.place
+        self.place, self.known = known.place, known
+
     # --- names ---
 
     def plan(self, text: str, found: tuple[Statement, ...]) -> Plan:
@@ -282,6 +309,10 @@ class Connection:
         if plan is None or plan.changes != self.known.changes:
             if len(self._plans) >= MAX_PLANS or plan is not None:
                 self._plans.clear()
+            if self.place.system == "sqlite" and any(one.operation == "ATTACH" for one in found):
+                # Of several statements the first attach what the others name.
+                self._attach(text, None)
+                self._attaching = text
             plan = self._planned(text, [one for one in found if one.is_operation])
             if len(text) <= MAX_KEPT:
                 self._plans[text] = plan
@@ -291,6 +322,8 @@ class Connection:
         reads: list[Read] = []
         writes: list[tuple[Table, Statement]] = []
         for one in operations:
+            if one.only_new and any(one.target == made.target for _, made in writes):
+                continue
             if one.only_new and self.had(one.target) is not False:
                 # Where the table was there, nothing is done.
                 if one.reads and not self.had(one.target):
@@ -368,7 +401,9 @@ class Connection:
         if place is None or self.look is None:
             return None
         path = place.uri.removeprefix("sqlite:///")
-        return [] if place.uri.startswith(_MEMORY) else self.look(path)
+        if place.uri.startswith(_MEMORY):  # other connections may have made more in shared memory
+            return None if self.known.place is not None and schema == "main" else []
+        return self.look(path)
 
     def place_of(self, schema: str) -> Place | None:
         """Which database of SQLite's a schema is."""
@@ -386,7 +421,8 @@ class Connection:
                 if name is not None:
                     names[last] = name
         found = [self.table((schema, name)) for name in names.values()]
-        return [one for one in found if isinstance(one, Table)]
+        views = self.known.views
+        return [one for one in found if isinstance(one, Table) and one.uri not in views]
 
     def holds(self, schema: str, tables: Iterable[str] | None) -> None:
         """A schema holds other tables than before; None where it is not known which."""
@@ -431,6 +467,18 @@ class Connection:
             elif self._made[schema, last] is not None:
                 return schema
         return None
+
+    def _holds(self, name: Name) -> bool | None:
+        """Whether SQLite has a table or view of a name; None where nobody can tell."""
+        schema, last = name[-2].lower() if len(name) > 1 else "main", name[-1].lower()
+        if schema == "temp" or last in self._temporary:
+            return last in self._temporary
+        if (schema, last) in self._made:
+            return self._made[schema, last] is not None
+        held = self._held(schema)
+        if held is None or (self._unsure and not held):
+            return None
+        return any(one.lower() == last for _, one, _ in held)
 
     def _attach(self, text: str, given: object) -> None:
         for name in detachments(text):
@@ -483,11 +531,18 @@ class Connection:
         name = statement.target
         if self._attached and len(name) == 1 and statement.operation.startswith("CREATE"):
             name = ("main", *name)
+        elif self._attached and statement.operation == "ALTER" and statement.reads:
+            before = self.table(statement.reads[0])  # it gets another name where it is
+            if isinstance(before, Table):
+                uri = f"{before.uri.rpartition('#')[0]}#{name[-1].lower()}"
+                return Table(uri, name[-1])
         found = self.table(name)
         return found if isinstance(found, Table) else None
 
     def had(self, name: Name | None) -> bool | None:
         """Whether a table was there before a statement; None where nobody was asked."""
+        if self.look is not None and name is not None:
+            return self._holds(name)
         if not self.asks or name is None or name not in self._names:
             return None
         return self._names[name] is not None
@@ -582,9 +637,8 @@ class Connection:
                 if isinstance(table, Table):
                     self.known.views.pop(table.uri, None)
             elif one.operation == "DROP":
-                dropped = _DROPPED.match(text)
-                if dropped is not None:
-                    name = name_of(dropped[1])
+                name = one.subject
+                if name is not None:
                     view = self.table(name)
                     if isinstance(view, Table):
                         self.known.views.pop(view.uri, None)
@@ -592,7 +646,9 @@ class Connection:
                         self._make(name, made=False)
                     self._temporary.discard(name[-1].lower())
             elif one.operation in ("ATTACH", "DETACH") and self.place.system == "sqlite":
-                self._attach(text, given)
+                if text is not self._attaching:
+                    self._attach(text, given)
+                self._attaching = None
             elif one.operation == "SET" and _SEARCH_PATH.search(text):
                 self._schema_is_known = False
 
@@ -671,11 +727,6 @@ _BELOW_A_VIEW: Final = (
     " k.relpersistence = 't') ORDER BY m.nspname, k.relname), '[]')::text"
     " FROM below JOIN pg_catalog.pg_class k ON k.oid = below.oid"
     " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace WHERE below.kind <> 'v') END"
-)
-_DROPPED: Final = later(
-    r"\s*DROP\s+(?:TEMP(?:ORARY)?\s+)?\w+\s+(?:IF\s+EXISTS\s+)?"
-    r"((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
-    re.IGNORECASE,
 )
 _SEARCH_PATH: Final = later(r"\b(?:search_path|schema)\b", re.IGNORECASE)
 _BACK_TO: Final = later(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Pending
+from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.registry import Identity, registry
+from otelprov.model import Artifact
 from otelprov.recording import observation
 from otelprov.recording.bounds import reading
 from otelprov.recording.observation import PLAIN
@@ -41,6 +43,8 @@ def plan_on(
             parameters, _ = site.binder.bind(own, keywords)
             owner = arguments[0] if site.method else None
             found.plans += [plan for _, plan in entry.lazies({**parameters, "self": owner})]
+        if site.attribute == "__init__" and not found.plans and _has_values(arguments, keywords):
+            found.plans.append(given("data", Identity((_values(),))))
         if not found.plans and not entry.runs_functions:
             return
         if entry.target is not None:  # a write that is put off
@@ -74,6 +78,20 @@ def _may_carry(values: Iterable[object]) -> bool:
         if not observation.is_lazy(value) or plans.lookup(value) is not None:
             return True
     return False
+
+
+def _has_values(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    """Whether what is made holds rows that are given with it."""
+    data = arguments[1] if len(arguments) > 1 else keywords.get("data")
+    if type(data) is dict:
+        return any(type(one) is not list or one for one in data.values())
+    return data is not None and (type(data) not in (list, tuple) or bool(data))
+
+
+def _values() -> Artifact:
+    """Values that the program has put together."""
+    reason = "the values of a lazy table are not looked at"
+    return Artifact(unidentified(), "table", coverage="none", reason=reason, origin="unknown")
 
 
 class _Found:

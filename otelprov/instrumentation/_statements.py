@@ -55,24 +55,33 @@ class Statement:
     """``IF NOT EXISTS``: where the table is there already, nothing is done."""
     temporary: bool = False
     output: Files | None = None
-    """The file that it writes."""
+    """The file that it writes; of ``EXPORT`` and ``IMPORT`` the directory."""
     is_query: bool = False
     """Whether rows come back."""
     whole: bool = False
     """Whether it reads all columns and rows of what it names."""
     unknown: str = ""
     """Why not all that it reads is known; empty where it is."""
+    functions: tuple[str, ...] = ()
+    """Functions that it calls and sqlglot does not know: they may be macros (DuckDB)."""
+    unread: tuple[str, ...] = ()
+    """Those of them that give rows, where nothing else is ``unknown``."""
     subject: Name | None = None
-    """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` that of a schema."""
+    """Of ``PREPARE`` and ``EXECUTE`` the name of what is prepared, of ``USE`` and ``SET schema``
+    that of a schema, of ``ATTACH`` and ``EXPORT`` that of a database, of ``COPY FROM DATABASE``
+    those of both, of ``CREATE MACRO`` that of the macro, and of ``DROP`` that of a table or view.
+    """
     inner: tuple[Statement, ...] = field(default=(), repr=False)
-    """Of ``PREPARE``: what is prepared."""
+    """Of ``PREPARE`` what is prepared, of ``CREATE MACRO`` the queries that it stands for."""
     inside: tuple[Statement, ...] = ()
     """What it writes besides: the statements in its ``WITH`` that write a table (PostgreSQL)."""
 
     @property
     def changes_names(self) -> bool:
         """Whether names may mean something else afterwards."""
-        return self.operation.partition(" ")[0] in _CHANGES
+        first = self.operation.partition(" ")[0]
+        changes = first in _CHANGES or self.operation == "COPY DATABASE"
+        return changes and self.operation not in _NAMELESS
 
     @property
     def is_operation(self) -> bool:
@@ -80,9 +89,8 @@ class Statement:
         return bool(
             self.is_query
             or self.output
-            or self.unknown
             or self.inside
-            or (self.target and not self.is_view)
+            or ((self.unknown or self.target) and not self.is_view)
         )
 
     @property
@@ -94,6 +102,8 @@ class Statement:
 _CHANGES: Final = frozenset(
     "CREATE DROP ALTER ATTACH DETACH USE SET RESET PRAGMA CALL IMPORT ROLLBACK LOAD UNKNOWN".split()
 )
+
+_NAMELESS: Final = frozenset(("CREATE INDEX", "CREATE SECRET", "CREATE SEQUENCE", "CREATE TYPE"))
 
 _WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
@@ -119,15 +129,47 @@ _PREPARE: Final = later(
 _EXECUTE: Final = later(r"\s*EXECUTE\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
 # What is carried out when something else is: no data is read or written by it now.
 _CODE: Final = later(
-    r"\s*CREATE\s+(?:OR\s+(?:REPLACE|ALTER)\s+)?(?:CONSTRAINT\s+|EVENT\s+|TEMP(?:ORARY)?\s+)?"
-    r"(TRIGGER|FUNCTION|PROCEDURE|RULE)\b",
+    r"\s*CREATE\s+(?:OR\s+(?:REPLACE|ALTER)\s+)?"
+    r"(?:CONSTRAINT\s+|EVENT\s+|TEMP(?:ORARY)?\s+|PERSISTENT\s+)?"
+    r"(TRIGGER|FUNCTION|MACRO|PROCEDURE|RULE|SECRET|SEQUENCE|TYPE)\b",
+    re.IGNORECASE,
+)
+_MACRO: Final = later(
+    r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?P<temporary>TEMP(?:ORARY)?\s+)?(?:MACRO|FUNCTION)\s+"
+    r"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})\s*(?=\()",
     re.IGNORECASE,
 )
 _TRIGGER: Final = later(
     r"\s*CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b(?=.*\bBEGIN\b)", re.IGNORECASE | re.DOTALL
 )
 _PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
-_USE: Final = later(r"\s*USE\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
+# What a statement that reads no data says names, by its first word.
+_SAID: Final = {
+    "USE": later(r"\s*USE\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL),
+    "SET": later(
+        r"\s*SET\s+(?:SESSION\s+|LOCAL\s+|GLOBAL\s+)?(?:schema|search_path)\s*(?:=|TO)\s*"
+        r"'?([\w.\"]+)",
+        re.IGNORECASE,
+    ),
+    "DROP": later(
+        r"\s*DROP\s+(?:TEMP(?:ORARY)?\s+)?(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW|MACRO)\s+"
+        r"(?:TABLE\s+)?"
+        r"(?:IF\s+EXISTS\s+)?((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
+        re.IGNORECASE,
+    ),
+}
+_WHOLE: Final = later(
+    r"\s*(?:EXPORT\s+DATABASE\s+(?:(\"[^\"]+\"|\w+)\s+TO\s+)?|IMPORT\s+DATABASE\s+)'((?:[^']|'')+)'",
+    re.IGNORECASE,
+)
+_COPY_DATABASE: Final = later(
+    r"\s*COPY\s+FROM\s+DATABASE\s+(\"[^\"]+\"|\w+)\s+TO\s+(\"[^\"]+\"|\w+)\s*;?\s*\Z", re.IGNORECASE
+)
+_ATTACH: Final = later(
+    r"\s*ATTACH\s+(?:DATABASE\s+)?(?:IF\s+NOT\s+EXISTS\s+)?'((?:[^']|'')+)'"
+    r"(?:\s+AS\s+(\"[^\"]+\"|\w+))?(?:.*\bTYPE\s+'?(\w+))?",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 MAX_KEPT: Final = 10_000
@@ -197,11 +239,28 @@ def _statement(text: str, dialect: str) -> Statement:
         return Statement("EXECUTE", subject=name_of(executed[1]) if executed is not None else None)
     if first == "CALL":
         return Statement("CALL", is_query=True, unknown="what a called function reads is not known")
+    if first in ("EXPORT", "IMPORT") and dialect == "duckdb":
+        whole = _WHOLE.match(text)
+        place = Files(whole[2].replace("''", "'")) if whole is not None else None
+        return Statement(
+            first,
+            unknown="it copies a whole database",
+            subject=name_of(whole[1]) if whole is not None and whole[1] else None,
+            output=place,
+        )
+    if first == "COPY" and dialect == "duckdb":
+        copied = _COPY_DATABASE.match(text)
+        if copied is not None:
+            names = (*name_of(copied[1]), *name_of(copied[2]))
+            return Statement("COPY DATABASE", unknown="it copies a whole database", subject=names)
     if first in _CONTROL:
         return _control(first, text)
     if first == "CREATE":
+        macro = _MACRO.match(text) if dialect == "duckdb" else None
+        if macro is not None:
+            return _macro(macro, text)
         code = _CODE.match(text)
-        if code is not None:
+        if code is not None and (code[1].upper() != "TYPE" or not _SUBQUERY.search(text)):
             return Statement(f"CREATE {code[1].upper()}")
     if not first and not text.strip(" ;\n\t("):
         return Statement("")
@@ -276,10 +335,64 @@ def _inserted_much(text: str, dialect: str) -> Statement | None:
 
 
 def _control(first: str, text: str) -> Statement:
-    if first == "USE":
-        found = _USE.match(text)
-        return Statement("USE", subject=name_of(found[1]) if found is not None else None)
-    return Statement(first)
+    if first == "ATTACH":
+        attached = _ATTACH.match(text)
+        if attached is None:
+            return Statement(first)
+        path = attached[1].replace("''", "'")
+        name = (
+            attached[2] or '"' + path.replace("\\", "/").rpartition("/")[2].partition(".")[0] + '"'
+        )
+        file = Files(path, database=(attached[3] or "").lower() or None)
+        return Statement(first, subject=name_of(name), files=(file,))
+    found = _SAID[first].match(text) if first in _SAID else None
+    return Statement(first, subject=name_of(found[1]) if found is not None else None)
+
+
+def _macro(said: re.Match[str], text: str) -> Statement:
+    """DuckDB's ``CREATE MACRO``, which reads when it is called: an expression, or a query behind
+    ``TABLE``, and these several times where it takes different numbers of arguments."""
+    return Statement(
+        "CREATE MACRO",
+        subject=name_of(said["name"]),
+        temporary=bool(said["temporary"]),
+        inner=tuple(
+            _statement(body if is_query else f"SELECT {body}", "duckdb")
+            for is_query, body in _bodies(text, said.end())
+        ),
+    )
+
+
+def _bodies(text: str, at: int) -> Iterator[tuple[bool, str]]:
+    """What stands behind ``(…) AS``, each time, and whether it is a query."""
+    import sqlglot
+
+    text = text[at:]
+    try:
+        tokens = sqlglot.tokenize(text, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        yield True, "the macro cannot be taken apart"
+        return
+    kinds = [token.token_type.name for token in tokens]
+    begun, depth, is_query, arguments = -1, 0, False, 0
+    for number, (kind, token) in enumerate(zip(kinds, tokens, strict=True)):
+        if kind == "L_PAREN" and depth == 0:
+            arguments = number
+        depth += (kind == "L_PAREN") - (kind == "R_PAREN")
+        if depth or kind not in ("ALIAS", "SEMICOLON"):
+            continue
+        # Behind ``, (a) AS`` another body begins; in a query only behind ``, (a) AS TABLE``.
+        again = kind == "ALIAS" and kinds[arguments - 1 : arguments] == ["COMMA"]
+        if is_query and kinds[number + 1 : number + 2] != ["TABLE"]:
+            again = False
+        if begun >= 0 and (again or kind == "SEMICOLON"):
+            yield is_query, text[begun : tokens[arguments - 1].start if again else token.start]
+            begun = -1
+        if begun < 0 and kind == "ALIAS":
+            is_query = kinds[number + 1 : number + 2] == ["TABLE"]
+            begun = tokens[number + is_query].end + 1
+    if begun >= 0:
+        yield is_query, text[begun:]
 
 
 # --- with sqlglot ---------------------------------------------------------------------------------
@@ -420,13 +533,15 @@ def _trees(text: str, dialect: str) -> list[Any]:
 
 _PIVOTS: Final = frozenset(("PIVOT", "PIVOT_WIDER", "UNPIVOT", "PIVOT_LONGER"))
 _AFTER_PIVOT: Final = frozenset(("ORDER", "ORDER BY", "LIMIT", "OFFSET"))
+_BEGINS: Final = frozenset(("SELECT", "FROM"))
 
 
 def _pivots_in_brackets(text: str) -> str:
     """DuckDB's statements ``PIVOT`` and ``UNPIVOT`` as queries of a query.
 
     sqlglot 30 knows them where nothing follows and nothing but a bracket comes before: neither
-    ``PIVOT t ON a ORDER BY b`` nor ``CREATE TABLE t AS PIVOT …``, which may come as a command.
+    ``PIVOT t ON a ORDER BY b`` nor ``CREATE TABLE t AS PIVOT …``, which may come as a command, nor
+    ``INSERT INTO t PIVOT …``. Where a query goes on that has begun, they belong to its table.
 
     Raises:
         sqlglot.errors.SqlglotError: it cannot be taken apart.
@@ -436,20 +551,28 @@ def _pivots_in_brackets(text: str) -> str:
     added: list[tuple[int, str]] = []
     open_: list[int] = []
     """By how deep in brackets: statements that still have to end."""
-    depth, before = 0, ""
+    begun: list[bool] = [False]
+    """By how deep in brackets: whether a query has begun there."""
+    depth = 0
     for token in sqlglot.tokenize(text, read="duckdb"):
         word = token.text.upper()
         ends = word in _AFTER_PIVOT or (word == ")" and bool(open_) and open_[-1] == depth)
         if ends and open_ and open_[-1] == depth:
             added.append((token.start, ") "))
             open_.pop()
-        depth += (word == "(") - (word == ")")
-        if word in _PIVOTS and before in ("", "(", "AS"):
+        if token.token_type.name == "L_PAREN":
+            begun.append(False)
+        elif token.token_type.name == "R_PAREN" and depth:
+            begun.pop()
+        depth = len(begun) - 1
+        if word in _BEGINS and token.token_type.name in _BEGINS:
+            begun[-1] = True
+        elif word in _PIVOTS and not begun[-1]:
+            begun[-1] = True
             name = "UNPIVOT" if word in ("UNPIVOT", "PIVOT_LONGER") else "PIVOT"
             added.append((token.start, f"FROM ({name} "))
             added.append((token.end + 1, "\0"))
             open_.append(depth)
-        before = word
     added += [(len(text.rstrip(" ;\n\t")), ")")] * len(open_)
     parts: list[str] = []
     at = 0
@@ -579,16 +702,22 @@ class _Reader:
         self.names: dict[Name, None] = {}
         self.files: dict[Files, None] = {}
         self.unknown = ""
+        self.functions: dict[str, None] = {}
+        self.unread: dict[str, None] = {}
         self.inside: list[Statement] = []
         self._placeholders = 0
 
     def statement(self, operation: str, **said: Any) -> Statement:
         """What was noted, as a statement."""
+        unread = () if self.unknown else tuple(self.unread)
+        of_rows = f"what the function {unread[0]} reads is not known" if unread else ""
         return Statement(
             operation,
             reads=tuple(self.names),
             files=tuple(self.files),
-            unknown=self.unknown,
+            unknown=self.unknown or of_rows,
+            functions=tuple(self.functions),
+            unread=unread,
             inside=tuple(self.inside),
             **said,
         )
@@ -633,6 +762,8 @@ class _Reader:
             self._table(node, known)
         elif isinstance(node, exp.Reference):
             return  # of a foreign key
+        elif isinstance(node, exp.Anonymous) and node.name:
+            self.functions[node.name.lower()] = None
         for name, value in node.args.items():
             if name in ("with_", "with"):
                 continue
@@ -669,7 +800,7 @@ class _Reader:
             found = _files(arguments[0], name)
             self._file(replace(found, database=_DATABASES[name.lower()], table=arguments[1].name))
         elif not _PURE.fullmatch(name):
-            self.unknown = f"what the function {name} reads is not known"
+            self.unread[name] = None
 
     def _file(self, found: Files) -> None:
         if found.pattern is None and found.parameter is None:

@@ -89,6 +89,7 @@ def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
         if ours:
             with faults.contained("a connection is not recorded"):
                 _know(connection)
+                connection._otelprov.shares(args[0] if args else kwargs.get("database"))
         return connection
 
     return wrapper

@@ -30,6 +30,8 @@ def sources(question: Question) -> Sources:
         return Sources(reason="what was written is known in part")
     if name == "pyiceberg.update_schema":
         return Sources(reason="the schema was changed, and columns may have been renamed")
+    if name in ("polars.sink_delta", "polars.sink_iceberg"):
+        return Sources(reason="the plan that was carried out is not shown")
     if name == "deltalake.update":
         found = _updated(question)
     elif name == "deltalake.merge":

@@ -239,6 +239,8 @@ def _computed_before(question: Question) -> Sources | None:
         return None
     if any(one.how == "opaque" for one in origins):
         return None
+    if any(one.role not in question.operation.inputs for one in question.operation.used):
+        return None  # `df["a"].map(other)`: whole data is used beside it
     return Sources({names.columns[0]: origins})
 
 

@@ -177,7 +177,7 @@ def sources_of(question: Question) -> Sources:
     if operation.calls > 1:
         found = Sources(reason=f"it stands for {operation.calls:,} calls")
     elif question.made.passage is not None and question.made.passage.sources:
-        found = _said(question, question.made.passage.sources)
+        found = _on_top(question, _said(question, question.made.passage.sources))
     elif operation.name.startswith(_STATEMENTS):
         if operation.statement is not None:
             found = column_statements.sources(question)
@@ -255,6 +255,18 @@ def _said(question: Question, texts: Iterable[str]) -> Sources:
                 reasons[said["column"]] = "the engine's plan does not say more"
     reason = "it is left out of what the engine's plan said, for a limit"
     return Sources(columns, reasons, rows, reason=reason, same_as=same_as)
+
+
+def _on_top(question: Question, found: Sources) -> Sources:
+    """What the plan made was put on top of the rows that were there before."""
+    before = [one.artifact.id for one in question.used if one.role == "target"]
+    if not before:
+        return found
+    columns = dict(found.columns)
+    for id_ in before:
+        for name in dict.fromkeys((*found.columns, *(question.names(id_) or ()))):
+            columns[name] = (*columns.get(name, ()), From(id_, name, "identity"))
+    return replace(found, columns=columns, same_as="")
 
 
 def _origins(question: Question, said: object) -> Iterator[From]:

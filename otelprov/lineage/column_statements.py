@@ -20,6 +20,8 @@ _RENAMED: Final = re.compile(r"\s*ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
+MACRO: Final = "()"
+"""How a statement names what only a macro of it reads."""
 _LIST: Final = re.compile(r"\[\s*('otelprov:\d+'(?:\s*,\s*'otelprov:\d+')+)\s*\]")
 
 
@@ -46,10 +48,17 @@ def sources(question: Question) -> Sources:
     found = _resolved(readable, tuple(schema.items()), _dialect(question))
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)
+    relation = operation.name == "duckdb.insert_into"
+    if relation:
+        # The text is that of the relation: its columns are put into those of the table in order.
+        names = question.names(made.id)
+        if names is None or [one.name for one in found.columns] == ["*"]:
+            return Sources(reason="the columns are put in by their position")
+        found = replace(found, columns=_named_in_order(found.columns, names))
     answer = _Answer(question, bound, found).sources()
-    if re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
-        return _appended(question, answer)
-    return answer
+    if relation or re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
+        answer = _appended(question, answer)
+    return _beside(question, answer)
 
 
 _DIALECTS: Final = {
@@ -80,6 +89,33 @@ def _appended(question: Question, found: Sources) -> Sources:
     for name in question.names(id_) or ():
         columns.setdefault(name, (From(id_, name, "identity"),))
     return replace(found, columns=columns)
+
+
+def _named_in_order(columns: Sequence[Column], names: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(replace(one, name=name) for one, name in zip(columns, names, strict=False))
+
+
+def _beside(question: Question, found: Sources) -> Sources:
+    """What no name in the statement stands for may be in any column: rows that were given beside
+    it, and what its macros read."""
+    used = question.used
+    given = [one.artifact.id for one in used if one.role == "parameters"]
+    macros = [one.artifact.id for one in used if one.passage and MACRO in one.passage.named]
+    if not given and not macros:
+        return found
+    why = "the rows that were given are not followed" if given else "a macro is not followed"
+    made = question.made_names()
+    names = (*found.columns, *(made.columns if made is not None else ()))
+    names = (*names, *(question.names(question.made.artifact.id) or ()))
+    every = question.every([*given, *macros])
+    return replace(
+        found,
+        columns={one: tuple(dict.fromkeys((*found.columns.get(one, ()), *every))) for one in names},
+        reasons=dict.fromkeys(names, why) | dict(found.reasons),
+        rows_reason=found.rows_reason or why,
+        reason=found.reason or why,
+        same_as="",
+    )
 
 
 @lru_cache(maxsize=256)

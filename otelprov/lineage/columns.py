@@ -383,6 +383,11 @@ class _Query:
             for one in nodes
             for column in find_all_in_scope(one, exp.Column)
         ]
+        parts += [
+            Column(name, opaque=f"{row.name} is a whole row")
+            for one in nodes
+            for row in find_all_in_scope(one, exp.TableColumn)
+        ]
         inside = {id(one) for one in node.find_all(exp.Query)}
         for sub in scope.subquery_scopes:
             if id(sub.expression) in inside:
@@ -402,6 +407,8 @@ class _Query:
             place = place.parent  # of the query around it
         if place is None:
             return Column(name, opaque=f"what {table or name} is, is not known")
+        if name == (table or name) and self._is_row(place, name):
+            return Column(name, opaque=f"{name} is a whole row")
         if not table:
             if len(place.selected_sources) != 1:
                 return Column(name, opaque=f"{name} may be a column of several inputs")
@@ -410,6 +417,14 @@ class _Query:
         if behind is not None:
             return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
         return self._in(place.sources[table], name)
+
+    def _is_row(self, place: Any, name: str) -> bool:
+        """Whether a name is that of an input, as in ``to_json(t) FROM t``, and of no column of
+        it."""
+        if name not in place.selected_sources:
+            return False
+        names = self._names_of([], place.sources[name])
+        return names is None or name.lower() not in map(str.lower, names)
 
     def _behind(self, node: Any, place: Any) -> Any:
         """What is pivoted: a table, or a query."""

@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+import strangers
 from support import BIN, instrumented
 
 PROGRAM = """
@@ -156,3 +158,24 @@ def test_snapshots_are_put_on_top_of_each_other_by_columns(lake: Path) -> None:
         cwd=lake, env=env, capture_output=True, text=True,
     )  # fmt: skip
     assert "│ ■ amount  news.csv" in tree.stdout  # through pandas and pyarrow, which hand it on
+
+
+SUNK = """
+    import polars as pl
+    first = pl.scan_csv("raw.csv").select("id", eur=pl.col("amount") * pl.col("pieces"))
+    first.sink_delta("sunk")
+    pl.scan_csv("news.csv").select("id", eur=pl.col("amount")).sink_delta("sunk", mode="append")
+    read = pl.scan_delta("sunk").join(pl.scan_csv("news.csv"), on="id")
+    read.with_columns(twice=pl.col("eur") * 2).select("id", "twice").sink_delta("again")
+"""
+
+
+@pytest.mark.skipif(not hasattr(pl.LazyFrame, "sink_delta"), reason="Polars has none yet")
+def test_what_is_sunk_is_put_on_top_and_is_as_the_plan_says(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, amount in (("raw", 2.5), ("news", 9.5)):
+        (directory / f"{name}.csv").write_text(f"id,amount,pieces\n1,{amount},2\n2,3.5,1\n")
+    recording = strangers.record(directory, SUNK)
+    assert recording.columns("sunk#eur") == {"raw.csv#amount", "raw.csv#pieces", "news.csv#amount"}
+    assert recording.columns("again#twice") >= {"raw.csv#amount", "news.csv#amount", "opaque"}

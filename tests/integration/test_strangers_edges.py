@@ -188,3 +188,30 @@ def test_a_table_of_known_and_unknown_data_is_of_unknown_origin_in_part(tmp_path
     recording = strangers.record(directory, TOGETHER)
     assert recording.graph() == strangers.drawn(PUT)
     assert recording.roots("both.csv") == {"t.csv", "?"}
+
+
+LAZY = """
+    import polars as pl
+    rates = pl.read_csv("t.csv")  # @t
+    more = pl.LazyFrame({"a": [4.0], "b": [8.0]})
+    pl.concat([rates.lazy(), more]).collect().write_csv("more.csv")  # @more
+    pl.LazyFrame(rates).select("a").sink_csv("same.csv")  # @same
+    empty = pl.LazyFrame({"a": [], "b": []}, schema=rates.schema)
+    pl.concat([empty, rates.lazy()]).sink_csv("none.csv")  # @none
+"""
+PLANNED = """
+    polars.read_csv@t: t.csv -> return
+    polars.collect@more: polars.read_csv@t, ? -> return
+    polars.write_csv@more: polars.collect@more -> more.csv
+    polars.sink_csv@same: polars.read_csv@t -> same.csv
+    polars.sink_csv@none: polars.read_csv@t -> none.csv
+"""
+
+
+def test_the_values_of_a_lazy_table_are_of_unknown_origin(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 4.0]}).to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, LAZY)
+    assert recording.graph() == strangers.drawn(PLANNED)
+    assert recording.roots("more.csv") == {"t.csv", "?"}

@@ -161,3 +161,25 @@ def test_tables_that_are_set_in_a_store_of_hdf_go_back_to_what_they_were_read_fr
     recording = strangers.record(directory, STORE, FROM_STORE, PYTHONWARNINGS="ignore")
     for name in ("a.json", "b.json"):
         assert recording.roots(name) == {"a.csv", "b.csv"}
+
+
+MAPPED = """
+    import pandas as pd
+    most = pd.read_csv("orders.csv").groupby("item")["n"].max().to_dict()
+    items = pd.read_csv("items.csv")
+    items["most"] = items["item"].map(most)
+    items["twice"] = items["price"].map(lambda price: price * 2)
+    items.to_csv("mapped.csv")
+"""
+
+
+def test_a_column_that_is_mapped_comes_from_the_mapping_too(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "orders.csv").write_text("item,n\n7,2\n8,1\n7,5\n")
+    (directory / "items.csv").write_text("item,price\n7,2.5\n8,9.5\n")
+    recording = strangers.record(directory, MAPPED)
+    assert recording.columns("mapped.csv#most") == {
+        "items.csv#item", "orders.csv#item", "orders.csv#n", "opaque"
+    }  # fmt: skip
+    assert recording.columns("mapped.csv#twice") == {"items.csv#price"}

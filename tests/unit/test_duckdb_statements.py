@@ -29,6 +29,13 @@ READS: dict[str, tuple[str, str, str]] = {
         "",
         "",
     ),
+    "INSERT INTO t PIVOT df ON a USING sum(b)": ("df", "", "t"),
+    "INSERT INTO t (a, b) PIVOT (FROM df) ON a USING sum(b) ORDER BY a": ("df", "", "t"),
+    "INSERT INTO t BY NAME UNPIVOT df ON a, b INTO NAME n VALUE v": ("df", "", "t"),
+    "WITH d AS (FROM df) PIVOT d ON a USING sum(b) ORDER BY a": ("df", "", ""),
+    "WITH d AS (FROM df) UNPIVOT d ON COLUMNS(* EXCLUDE (k)) LIMIT 2": ("df", "", ""),
+    "COPY (WITH d AS (FROM df) PIVOT d ON a ORDER BY a) TO 'x.csv'": ("df", "", ""),
+    "CREATE TABLE t AS FROM (FROM df) PIVOT (sum(a) FOR b IN (1)) ORDER BY 1": ("df", "", "t"),
     "SUMMARIZE df": ("df", "", ""),
     "FROM 'x.csv' JOIN \"y.parquet\" USING (k)": ("x.csv y.parquet", "", ""),
     "FROM read_csv(['a.csv', 'b.csv'], header = true)": ("", "a.csv b.csv", ""),
@@ -72,6 +79,8 @@ def test_a_statement_reads_and_writes_what_it_names(text: str) -> None:
         "EXPLAIN FROM df", "DESCRIBE df", "SHOW TABLES", "DROP TABLE t",
         "ALTER VIEW t RENAME TO u",
         "CREATE SCHEMA s", "CREATE MACRO m() AS TABLE FROM df", "VACUUM", "CHECKPOINT", "",
+        "CREATE MACRO m(a, b := 0.2) AS a * b", "CREATE TYPE m AS ENUM ('a', 'b')",
+        "CREATE PERSISTENT SECRET s (TYPE s3)", "CREATE SEQUENCE s",
     ],
 )  # fmt: skip
 def test_what_reads_and_writes_no_data_is_no_operation(text: str) -> None:
@@ -94,6 +103,30 @@ def test_several_statements_are_told_apart() -> None:
     found = statements("BEGIN; INSERT INTO t SELECT 'a;b' FROM q; COMMIT;")
     assert [one.operation for one in found] == ["BEGIN", "INSERT", "COMMIT"]
     assert [one.operation for one in statements(" ; ;")] == [""]
+
+
+def test_a_macro_is_each_query_that_it_stands_for() -> None:
+    text = "CREATE OR REPLACE TEMP MACRO s.m(a, b := (1)) AS (SELECT max(x) FROM t) + a, (c) AS c;"
+    (found,) = statements(text)
+    assert (found.subject, found.temporary) == (("s", "m"), True)
+    assert [one.reads for one in found.inner] == [(("t",),), ()]
+    (rows,) = statements("CREATE MACRO m(f) AS TABLE SELECT * FROM u, read_csv(f)")
+    assert [(one.reads, one.unknown) for one in rows.inner] == [
+        ((("u",),), "the name of a file is computed")
+    ]
+    assert statements("SELECT m(1), max(a) FROM t")[0].functions == ("m",)
+    assert statements("FROM m(1)")[0].unread == ("m",)
+
+
+def test_what_a_statement_says_of_names_is_told_of_each() -> None:
+    found = statements(
+        "ATTACH 'a/b.c.duckdb'; ATTACH IF NOT EXISTS 'x.db' AS \"y z\" (READ_ONLY, TYPE sqlite);"
+        "USE s; SET schema = 'k'; SET threads = 1; DROP TABLE IF EXISTS a.t; DROP SCHEMA s"
+    )
+    assert [one.subject for one in found] == [
+        ("b",), ("y z",), ("s",), ("k",), None, ("a", "t"), None
+    ]  # fmt: skip
+    assert found[1].files[0].database == "sqlite"
 
 
 def test_the_subqueries_of_an_expression_are_looked_into() -> None:

@@ -17,6 +17,7 @@ from otelprov.instrumentation.duckdb.calls import (
     asking,
     choosing,
     connecting,
+    controlling,
     duplicating,
     executing,
     fetching,
@@ -55,15 +56,16 @@ ODDITIES: Final = (
     "the table that pyarrow's `read_all()` makes of it is of unknown origin. That of "
     "`to_arrow_table()` is not.",
     "Of a large Parquet file that is not read whole, the footer is digested and not the content.",
-    "What a macro, or a table function other than the readers of files, reads is not known, and "
-    "the span says so.",
+    "What a table function other than the readers of files reads is not known, and the span says "
+    "so. A macro reads what its definition names.",
     "What another library takes out of a relation by itself (`pyarrow.table(relation)`, "
     "`polars.DataFrame(relation)`) is of unknown origin; that of `relation.pl()` is not.",
     "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
     "`duckdb.experimental.spark`.",
     "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "
     "is not recorded; one that a function of the program calls then is.",
-    "What a transaction wrote counts as written, also where it is rolled back.",
+    "What a transaction wrote counts as written, also where it is rolled back; who reads the table "
+    "then read what the operation before it wrote, where that was in this process.",
 )
 
 # --- the table ------------------------------------------------------------------------------------
@@ -116,6 +118,8 @@ def _statements_and_fetches() -> Iterable[Entry]:
         for name in ("register", "unregister"):
             yield step(f"{owner}{name}", around=registering(name, method=method))
         yield step(f"{owner}append", around=appending("append", method=method))
+        for name in ("begin", "commit", "rollback"):
+            yield step(f"{owner}{name}", around=controlling(name, method=method))
         for name in ("cursor", "duplicate"):
             yield step(f"{owner}{name}", around=duplicating(method=method))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 from typing import Any, Final
@@ -12,6 +13,7 @@ from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._statements import (
+    Files,
     Statement,
     name_of,
     statements,
@@ -45,7 +47,6 @@ from otelprov.instrumentation.duckdb.operations import (
 )
 from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
-from otelprov.statements import later
 
 # --- statements -----------------------------------------------------------------------------------
 
@@ -55,7 +56,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
 
     ``lazy`` where the last of them becomes a relation, if it is a query.
     """
-    found = statements(text)
+    found = [one for each in statements(text) for one in _loaded(each, resolver)]
     connection = resolver.connection
     reads: list[Reads] = []
     work = Work(name, "query", (), text)
@@ -66,6 +67,9 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
                 "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
             )
         if not statement.is_operation:
+            resolver.go_on(statement)
+            if statement.operation in _ENDS:
+                work.begins = statement.operation in ("BEGIN", "START")
             continue
         if lazy and number == len(found) - 1 and statement.is_query and not statement.target:
             break
@@ -77,7 +81,8 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
         if target is not None and statement.only_new and resolver.exists(target):
             continue
         operations.append(statement.operation)
-        reads.append(resolver.reads(statement))
+        whole = statement.operation == "EXPORT" and statement.output is not None
+        reads.append(resolver.all_of(statement) if whole else resolver.reads(statement))
         if target is not None:
             if target not in work.writes:
                 work.writes.append(target)
@@ -86,7 +91,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
             resolver.written[target.uri] = None
             if statement.replaces:
                 resolver.here[target.name.lower()] = (target,)
-        if statement.output is not None:
+        if statement.output is not None and statement.operation != "IMPORT":
             path = resolver.place(statement.output)
             if path is not None:
                 work.outputs.append(path)
@@ -98,34 +103,76 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
     return work
 
 
+def _loaded(statement: Statement, resolver: Resolver) -> Iterable[Statement]:
+    """Of ``IMPORT DATABASE`` the statements by which its directory is loaded into new tables, and
+    of ``COPY FROM DATABASE`` one for each table."""
+    if statement.operation == "COPY DATABASE":
+        return resolver.copies(statement) or (statement,)
+    if statement.operation != "IMPORT" or statement.output is None:
+        return (statement,)
+    directory = str(statement.output.pattern)
+    try:
+        with open(os.path.join(directory, "load.sql"), encoding="utf-8") as file:
+            found = statements(file.read())
+    except (OSError, ValueError):
+        return (statement,)
+    if any(one.unknown or (one.operation and one.target is None) for one in found):
+        return (statement,)
+    return [replace(one, files=_beside(directory, one), replaces=True) for one in found]
+
+
+def _beside(directory: str, statement: Statement) -> tuple[Files, ...]:
+    """The files of a statement where the directory is now."""
+    return tuple(
+        replace(one, pattern=os.path.join(directory, os.path.basename(str(one.pattern))))
+        for one in statement.files
+    )
+
+
+_ENDS: Final = frozenset("BEGIN START COMMIT END ROLLBACK ABORT".split())
+"""Statements where a transaction begins, or is over."""
+
+
 def learn(text: str, resolver: Resolver) -> None:
     """What the names on a connection mean, after these statements."""
     connection = resolver.connection
     database = connection.database
+    resolver.chosen = None
     for statement in statements(text):
         if statement.operation == "PREPARE" and statement.inner and statement.subject:
             connection.prepared[statement.subject[0].lower()] = statement.inner[0]
+        connection.control(statement.operation)
         if not statement.changes_names:
             continue
+        subject = statement.subject
         if statement.operation in ("CREATE TABLE", "CREATE VIEW") and statement.target:
             learn_created(statement, resolver)
             continue
-        if statement.operation == "USE" and statement.subject:
-            connection.stands = _stands(statement.subject, resolver)
-        elif statement.operation == "SET":
-            chosen = _SCHEMA.match(text)
-            if chosen is not None:
-                connection.stands = _stands(name_of(chosen[1]), resolver)
-        elif statement.operation == "DROP":
-            dropped = _DROPPED.match(text)
-            if dropped is not None:
-                key = name_of(dropped[1])[-1].lower()
-                connection.temporary.pop(key, None)
-                connection.registered.pop(key, None)
-                connection.made.pop(key, None)
-                for full in [one for one in tuple(database.views) if one[-1] == key]:
-                    del database.views[full]
+        if statement.operation == "CREATE MACRO" and subject:
+            macros = connection.macros if statement.temporary else database.macros
+            macros[subject[-1].lower()] = statement.inner
+            continue
+        if statement.operation in ("USE", "SET") and subject:
+            connection.stands = resolver.choice(subject)
+        elif statement.operation == "DROP" and subject:
+            _learn_dropped(subject, resolver)
+            continue
+        elif statement.operation == "ATTACH":
+            database.macros_asked = False
         database.names = None
+
+
+def _learn_dropped(name: tuple[str, ...], resolver: Resolver) -> None:
+    """A table, a view or a macro is gone. What an open transaction has made beside it is not seen
+    by who asks the database anew."""
+    connection, key = resolver.connection, name[-1].lower()
+    if len(name) == 1 or name[0].lower() == "temp":
+        for held in (connection.temporary, connection.registered, connection.made):
+            if held.pop(key, None) is not None:
+                return
+        connection.macros.pop(key, None)
+    connection.database.macros.pop(key, None)
+    resolver.forget(name)
 
 
 def learn_created(statement: Statement, resolver: Resolver) -> None:
@@ -146,28 +193,6 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     else:
         names.views.pop(lower, None)
         names.tables.setdefault(lower, (full[0], full[1], full[2]))
-
-
-_SCHEMA: Final = later(
-    r"\s*SET\s+(?:SESSION\s+|LOCAL\s+|GLOBAL\s+)?(?:schema|search_path)\s*(?:=|TO)\s*'?([\w.\"]+)",
-    re.IGNORECASE,
-)
-_DROPPED: Final = later(
-    r"\s*DROP\s+\w+\s+(?:IF\s+EXISTS\s+)?((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
-    re.IGNORECASE,
-)
-
-
-def _stands(name: tuple[str, ...], resolver: Resolver) -> tuple[str, str] | None:
-    names = resolver.names
-    if len(name) == 2:
-        return name[0].lower(), name[1].lower()
-    if len(name) != 1:
-        return None
-    if name[0].lower() in names.paths:
-        return name[0].lower(), "main"
-    database = resolver.connection.stands[0] if resolver.connection.stands else names.database
-    return database.lower(), name[0].lower()
 
 
 def _text(query: Any) -> str | None:
@@ -209,9 +234,8 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
         if work is None:
             return Followed(after)
         if name == "executemany":
-            work.parameters["parameter_sets"] = _length(
-                argument(arguments, keywords, "parameters", 1 + int(method))
-            )
+            work.given = argument(arguments, keywords, "parameters", 1 + int(method))
+            work.parameters["parameter_sets"] = _length(work.given)
         work.after = after
         return Running(frame, work, resolver)
 
@@ -330,6 +354,18 @@ def appending(name: str, *, method: bool) -> Callable[[Any], Any]:
             return None
         work = Work(name, "write", resolver.of(value, "df"), "", "INSERT", [target], {target})
         return Running(frame, work, resolver)
+
+    return partial(in_place, before=before, name=name)
+
+
+def controlling(name: str, *, method: bool) -> Callable[[Any], Any]:
+    """``begin``, ``commit`` and ``rollback``."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or is_internal(frame):
+            return None
+        connection = connection_of(handle_of(arguments, keywords, method=method))
+        return Followed(lambda _: connection.control(name.upper()))
 
     return partial(in_place, before=before, name=name)
 

@@ -14,7 +14,7 @@ import re
 import uuid
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import FrameType
 from typing import Any, Final
@@ -37,6 +37,8 @@ class Table:
     name: str
     columns: tuple[str, ...] | None = field(default=None, compare=False)
     """The names of its columns, where the database has said them."""
+    by_macro: bool = field(default=False, compare=False)
+    """Whether a macro reads it, whose name says nothing of it."""
 
 
 @record(eq=False)
@@ -45,6 +47,7 @@ class Held:
 
     value: Any
     name: str
+    by_macro: bool = False
 
 
 @record
@@ -54,6 +57,7 @@ class Place:
     pattern: Any
     partial: bool
     """Whether only a part of what they hold may be read."""
+    by_macro: bool = field(default=False, compare=False)
 
 
 @record(eq=False)
@@ -73,6 +77,8 @@ class Unknown:
 
 Read = Table | Held | Place | Made | Unknown
 Reads = tuple[Read, ...]
+_FOUND: Final = (Table, Held, Place)
+"""What a macro may read by a name."""
 
 
 def merged(*several: Iterable[Read]) -> Reads:
@@ -85,7 +91,9 @@ def merged(*several: Iterable[Read]) -> Reads:
                 key = id(one.value)
             elif isinstance(one, Made):
                 key = id(one.identity)
-            found.setdefault(key, one)
+            known = found.setdefault(key, one)
+            if known is not one and isinstance(one, _FOUND) and one.by_macro:
+                found[key] = one
     return tuple(found.values())
 
 
@@ -141,6 +149,10 @@ _COLUMNS: Final = (
     "SELECT database_name, schema_name, table_name, list(column_name ORDER BY column_index)"
     " FROM duckdb_columns() WHERE NOT internal GROUP BY ALL LIMIT 2000"
 )
+_MACROS: Final = (
+    "SELECT function_name, function_type, macro_definition FROM duckdb_functions()"
+    " WHERE NOT internal AND macro_definition IS NOT NULL"
+)
 _STANDS: Final = "SELECT current_database(), current_schema()"
 _SETTINGS: Final = (
     "SELECT name, value FROM duckdb_settings()"
@@ -158,7 +170,31 @@ class Database:
         """By URI of a table: the last operation that wrote it here."""
         self.views: dict[Name, Reads] = {}
         """Views that were made of relations: they hold on to what those read."""
+        self.macros: dict[str, tuple[Statement, ...]] = {}
+        """By name in lower case: the queries that a macro stands for, made here or asked for."""
+        self.macros_asked: bool = False
         self.names: Names | None = None
+
+    def ask_macros(self, connection: Any) -> None:
+        """Learn of the macros that were there before; there are none in memory only."""
+        names = self.ask(connection)
+        if self.macros_asked or all(":memory:" in path for path in names.paths.values()):
+            return
+        self.macros_asked = True
+        try:
+            cursor = connection.cursor()
+            try:
+                found = cursor.execute(_MACROS).fetchall()
+            finally:
+                cursor.close()
+        except Exception as error:
+            if faults.is_of_the_program(error):
+                raise
+            return
+        for name, kind, body in found:
+            text = body if kind == "table_macro" else f"SELECT {body}"
+            known = self.macros.get(name.lower(), ())
+            self.macros[name.lower()] = (*known, *statements(text))
 
     def ask(self, connection: Any) -> Names:
         """What it holds; asked anew when names may have changed."""
@@ -186,7 +222,7 @@ class Database:
             # To list what lies in a database elsewhere may ask the network.
             names.complete = all(kind == "duckdb" for _, _, kind in databases)
             for name, path, kind in databases:
-                names.paths[name.lower()] = self._uri(name, path, kind, names)
+                names.paths[name.lower()] = self.uri_of(name, path, kind, names)
             if names.complete:
                 for database, schema, name, sql, internal in cursor.execute(_HELD).fetchall():
                     key = (database.lower(), schema.lower(), name.lower())
@@ -204,7 +240,8 @@ class Database:
             cursor.close()
         return names
 
-    def _uri(self, name: str, path: str | None, kind: str, names: Names) -> str:
+    def uri_of(self, name: str, path: str | None, kind: str, names: Names) -> str:
+        """The first part of the URI of the tables of a database that is attached."""
         if path is None or path == ":memory:":
             if not self.uri:
                 self.uri = f"duckdb:///:memory:/{uuid.uuid4().hex[:16]}"
@@ -233,14 +270,38 @@ class Connection:
         """Temporary tables, and the statements of temporary views."""
         self.made: dict[str, Reads] = {}
         """Temporary views that were made of relations."""
+        self.macros: dict[str, tuple[Statement, ...]] = {}
+        """Temporary macros, as those of the database."""
         self.prepared: dict[str, Statement] = {}
         self.stands: tuple[str, str] | None = None
         """Database and schema, where the program has chosen them."""
+        self.open: dict[str, str] | None = None
+        """While a transaction goes on: by URI of a table, who wrote it last in that."""
         self.result: Identity | None = None
         """The rows of the last statement, until they are fetched."""
         self.fetched = 0
         """How many times some of them were."""
         self.token = uuid.uuid4().hex[:16]
+
+    def wrote(self, uri: str, operation: str) -> None:
+        """An operation has written a table."""
+        (self.database.makers if self.open is None else self.open)[uri] = operation
+
+    def maker(self, uri: str) -> str | None:
+        """The last operation that wrote a table, as the connection sees it."""
+        own = self.open.get(uri) if self.open else None
+        return own or self.database.makers.get(uri)
+
+    def control(self, operation: str) -> None:
+        """A transaction begins, or is over."""
+        if operation in ("BEGIN", "START"):
+            self.open = self.open or {}
+        elif operation in ("COMMIT", "END"):
+            self.database.makers.update(self.open or {})
+            self.open = None
+        elif operation in ("ROLLBACK", "ABORT"):
+            self.open = None
+            self.database.names = None
 
 
 class Resolver:
@@ -265,23 +326,82 @@ class Resolver:
         """URIs of the tables that this call has made itself."""
         self.from_variables: set[int] = set()
         """Objects that were found among the caller's variables, by their ``id``."""
+        self.chosen: tuple[str, str] | None = None
+        """Database and schema, where this call has chosen them so far."""
+        self._attached: dict[str, str] = {}
 
     @property
     def names(self) -> Names:
         """What the database holds."""
-        return self.connection.database.ask(self.handle)
+        names = self.connection.database.ask(self.handle)
+        if self._attached and not self._attached.keys() <= names.paths.keys():
+            return replace(names, paths={**names.paths, **self._attached}, complete=False)
+        return names
+
+    def go_on(self, statement: Statement) -> None:
+        """A statement of this call comes first that makes names mean something else."""
+        subject = statement.subject
+        if not subject:
+            return
+        if statement.operation == "ATTACH":
+            (file,) = statement.files
+            names, path = self.names, str(file.pattern)
+            kind = file.database or ("sqlite" if _is_sqlite(path) else "duckdb")
+            uri = self.connection.database.uri_of(subject[0], path, kind, names)
+            self._attached[subject[0].lower()] = uri
+        elif statement.operation in ("USE", "SET"):
+            self.chosen = self.choice(subject)
+
+    def choice(self, name: Name) -> tuple[str, str] | None:
+        """The database and schema that ``USE`` chooses by a name."""
+        names = self.names
+        if len(name) == 2:
+            return name[0].lower(), name[1].lower()
+        if len(name) != 1:
+            return None
+        if name[0].lower() in names.paths:
+            return name[0].lower(), "main"
+        return self._stands(names)[0], name[0].lower()
+
+    def forget(self, name: Name) -> None:
+        """A table or view of the database is gone. What an open transaction has made beside it is
+        not seen by who asks the database anew."""
+        names, views = self.names, self.connection.database.views
+        for full in self._candidates(name, names):
+            if full in views or full in names.views or full in names.tables:
+                for known in (views, names.views, names.tables, names.columns):
+                    known.pop(full, None)
+                return
+        self.connection.database.names = None
 
     def reads(self, statement: Statement) -> Reads:
         """What a statement reads; a table that was made by this very call is left out."""
-        found = [self._files(one, statement) for one in statement.files]
-        found += [self.read(name, whole=statement.whole) for name in statement.reads]
-        if statement.unknown:
-            found.append((Unknown(statement.unknown),))
         return tuple(
             one
-            for one in merged(*found)
+            for one in self._statement(statement, 0, whole=statement.whole)
             if not (isinstance(one, Table) and one.uri in self.written)
         )
+
+    def all_of(self, statement: Statement) -> Reads:
+        """The tables of a database that is copied as a whole."""
+        names = self.names
+        if not names.complete:
+            return (Unknown(statement.unknown),)
+        database = (statement.subject or self._stands(names))[0].lower()
+        found = [full for key, full in tuple(names.tables.items()) if key[0] == database]
+        return tuple(self._table(full, names) for full in found)
+
+    def copies(self, statement: Statement) -> list[Statement]:
+        """The copies of tables that ``COPY FROM DATABASE`` makes; none where nobody can tell."""
+        names = self.names
+        source, target = statement.subject or ("", "")
+        if not names.complete or target.lower() not in names.paths:
+            return []
+        return [
+            Statement("COPY", reads=(full,), target=(target, *full[1:]), replaces=True, whole=True)
+            for key, full in tuple(names.tables.items())
+            if key[0] == source.lower()
+        ]
 
     def read(
         self, name: Name, *, whole: bool = False, depth: int = 0, home: Name | None = None
@@ -327,21 +447,53 @@ class Resolver:
         temporary = connection.temporary.get(key)
         if isinstance(temporary, Table):
             return (temporary,)
-        return self._statement(temporary, depth) if temporary is not None else None
+        return self._view(temporary, depth) if temporary is not None else None
 
-    def _view(self, view: str | Statement, depth: int, home: Name) -> Reads:
+    def _view(self, view: str | Statement, depth: int, home: Name | None = None) -> Reads:
         found = (view,) if isinstance(view, Statement) else statements(view)
-        return self._statement(found[-1], depth, home) if found else ()
-
-    def _statement(self, view: Statement, depth: int, home: Name | None = None) -> Reads:
+        if not found:
+            return ()
         if depth > MAX_VIEWS:
             return (Unknown("views that read views"),)
-        if view.unknown or not view.is_view:
+        if (found[-1].unknown and not found[-1].unread) or not found[-1].is_view:
             return (Unknown("the statement of a view could not be read"),)
-        return merged(
-            *(self._files(one, view) for one in view.files),
-            *(self.read(name, depth=depth + 1, home=home) for name in view.reads),
-        )
+        return self._statement(found[-1], depth, home)
+
+    def _statement(
+        self, statement: Statement, depth: int, home: Name | None = None, *, whole: bool = False
+    ) -> Reads:
+        found = [self._files(one, statement) for one in statement.files]
+        found += [
+            self.read(name, whole=whole, depth=depth + 1, home=home) for name in statement.reads
+        ]
+        for body in (body for name in statement.functions for body in self._macro(name)):
+            by_macro = (
+                self._statement(body, depth + 1)
+                if depth <= MAX_VIEWS
+                else (Unknown("macros that use macros"),)
+            )
+            found.append(
+                tuple(
+                    replace(one, by_macro=True) if isinstance(one, _FOUND) else one
+                    for one in by_macro
+                )
+            )
+        reason = statement.unknown
+        if statement.unread:
+            unread = [name for name in statement.unread if not self._macro(name)]
+            reason = f"what the function {unread[0]} reads is not known" if unread else ""
+        if reason:
+            found.append((Unknown(reason),))
+        return merged(*found)
+
+    def _macro(self, name: str) -> tuple[Statement, ...]:
+        """The queries that a macro stands for; none where there is no such macro."""
+        key, database = name.lower(), self.connection.database
+        found = self.connection.macros.get(key) or database.macros.get(key)
+        if found is None:
+            database.ask_macros(self.handle)
+            found = database.macros.get(key)
+        return found or ()
 
     def of(self, value: Any, name: str) -> Reads:
         """What is read of an object of the program's: of a relation, what that reads."""
@@ -367,7 +519,8 @@ class Resolver:
             yield names.database.lower(), "main", *parts
 
     def _stands(self, names: Names) -> tuple[str, str]:
-        return self.connection.stands or (names.database.lower(), names.schema.lower())
+        chosen = self.chosen or self.connection.stands
+        return chosen or (names.database.lower(), names.schema.lower())
 
     def full(self, name: Name) -> Name:
         """Database, schema and name of a table that is to be written."""
@@ -413,10 +566,14 @@ class Resolver:
         return Table(f"{uri}#{named}", name, names.columns.get(key))
 
     def exists(self, table: Table) -> bool:
-        """Whether the database has a table."""
+        """Whether the database has a table, or this call has made it before."""
         names = self.names
-        return table in self.connection.temporary.values() or any(
-            self._table(full, names).uri == table.uri for full in tuple(names.tables.values())
+        return (
+            table.uri in self.written
+            or table in self.connection.temporary.values()
+            or any(
+                self._table(full, names).uri == table.uri for full in tuple(names.tables.values())
+            )
         )
 
     def _variable(self, name: str, names: Names) -> Reads | None:
@@ -462,6 +619,15 @@ class Resolver:
             return given[int(name or "") - 1]
         except (TypeError, ValueError, LookupError):
             return None
+
+
+def _is_sqlite(path: str) -> bool:
+    """Whether DuckDB takes a file for a database of SQLite's."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except (OSError, ValueError):
+        return False
 
 
 _FILE: Final = later(

@@ -41,6 +41,8 @@ from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.statements import later, masked, pieces
 
+MACRO: Final = "()"
+"""How a statement names what a macro of it reads."""
 MAX_ROWS: Final = 2_000
 """Rows of a list that are looked at for an id."""
 MAX_SHOWN: Final = 8_000
@@ -68,6 +70,10 @@ class Work:
     parameters: dict[str, object] = field(default_factory=dict)
     after: Callable[[Any, OpenOperation], None] | None = None
     """What is made of what the call returns."""
+    begins: bool = False
+    """Whether it begins a transaction that goes on."""
+    given: Any = None
+    """Rows that are written, of many executions."""
 
 
 class Running(Watched):
@@ -94,14 +100,25 @@ class Running(Watched):
             elif isinstance(one, Made):
                 self.operation.use(one.name, one.identity)
             elif isinstance(one, Table):
-                self.operation.use_content("table", self._artifact(one))
+                artifact = self._artifact(one)
+                self.operation.use_content("table", artifact)
+                if one.by_macro:
+                    self.operation.call_it(artifact, MACRO)
         for table in work.writes:
             if table in work.appends:
                 self.operation.use_content("target", self._artifact(table))
+        if work.writes and work.given is not None:
+            self._use_rows(work.given)
         paths = [path for one in work.reads if isinstance(one, Place) for path in _expanded(one)]
         if not any(one.partial for one in work.reads if isinstance(one, Place)):
             places.look_ahead(self.operation, paths, Reading())
         self.operation.enter()
+
+    def _use_rows(self, rows: Any) -> None:
+        from otelprov.instrumentation._given_rows import use_rows, use_unknown
+
+        if not use_rows(self.operation, rows):
+            use_unknown(self.operation)
 
     def _lazy(self) -> list[tuple[str, recording_plans.Plan]]:
         """The lazy objects of other libraries that it executes."""
@@ -132,7 +149,7 @@ class Running(Watched):
     def _artifact(self, table: Table) -> Artifact:
         """The table, with the last operation that wrote it here."""
         names = None if table.columns is None else Names(table.columns)
-        return replace(_named(table), maker=self.database.makers.get(table.uri), names=names)
+        return replace(_named(table), maker=self.resolver.connection.maker(table.uri), names=names)
 
     def returned(self, result: Any) -> None:
         """The call has returned: say what was read, written and made."""
@@ -141,9 +158,11 @@ class Running(Watched):
             operation.leave()
             self.execution.returned()
             self._read(succeeded=True)
+            if work.begins:
+                self.resolver.connection.control("BEGIN")
             for table in work.writes:
                 operation.generate("target", _named(table))
-                self.database.makers[table.uri] = operation.id
+                self.resolver.connection.wrote(table.uri, operation.id)
             for path in work.outputs:
                 places.written_to(operation, "target", path)
             if work.after is not None:
@@ -169,6 +188,8 @@ class Running(Watched):
             found = [(held.name, observation.identity_of(held.value))]
         for role, identity in found:
             self.operation.use(role, identity)
+            if held.by_macro:
+                self.operation.call_it(identity.sources[0], MACRO)
             if identity.is_selection:
                 self.operation.call_it(identity.sources[0], held.name)
         if not found:
@@ -199,6 +220,7 @@ class Running(Watched):
     def _call(self, place: Place, files: list[Any]) -> None:
         """Say which question mark of the statement names these files."""
         marks = [f"?{number}" for number in self._marks(place.pattern)]
+        marks += [MACRO] if place.by_macro else []
         uris = {
             name if "://" in (name := os.fspath(one)) else name_and_uri(name)[1]
             for one in files
@@ -290,10 +312,9 @@ def use(operation: OpenOperation, handle: Any, text: str) -> None:
     """Say that an operation of another library's has read what a statement reads, which it sent by
     DuckDB's connection. No variable of the program's is seen from there."""
     resolver = Resolver(connection_of(handle), handle, None)
-    database = resolver.connection.database
     for one in merged(*(resolver.reads(statement) for statement in statements(text))):
         if isinstance(one, Table):
-            artifact = replace(_named(one), maker=database.makers.get(one.uri))
+            artifact = replace(_named(one), maker=resolver.connection.maker(one.uri))
             operation.use_content("table", artifact)
         elif isinstance(one, Place):
             part = "a query reads what it needs of it" if one.partial else ""

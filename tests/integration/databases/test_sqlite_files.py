@@ -175,6 +175,72 @@ def test_a_database_that_is_serialized_is_followed(work: Path) -> None:
     assert found.roots("again.csv") == {"orders.csv"}
 
 
+def test_a_script_attaches_drops_and_makes_what_its_later_statements_name(work: Path) -> None:
+    found = strangers.record(
+        work,
+        PREPARE,
+        """
+        import sqlite3
+        import pandas as pd
+        con = sqlite3.connect("shop.db")
+        con.executescript("CREATE VIEW v AS SELECT * FROM orders; CREATE VIEW few AS SELECT 1;"
+                          "DROP VIEW v; CREATE TABLE v AS SELECT item FROM orders")
+        con.executescript("CREATE TABLE IF NOT EXISTS v AS SELECT 1;"  # @attach
+                          "ATTACH 'new.db' AS new;"
+                          "CREATE TABLE new.n AS SELECT item, n FROM orders")
+        pd.read_sql("SELECT * FROM v", con).to_csv("v.csv")
+        pd.read_sql("SELECT * FROM new.n", con).to_csv("n.csv")
+        con.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT n FROM new.n")  # @kept
+        con.execute("ALTER TABLE kept RENAME TO named")  # @named
+        pd.read_sql("SELECT * FROM named", con).to_csv("named.csv")
+        con.backup(sqlite3.connect("copy.db"))  # @backup
+        """,
+    )
+    assert tables(found, "attach") == {"shop.db#orders"}
+    assert tables(found, "attach", "generated") == {"new.db#n"}
+    assert tables(found, "kept") == {"new.db#n"}
+    assert tables(found, "named", "generated") == {"shop.db#named"}
+    assert tables(found, "backup") == {"shop.db#orders", "shop.db#v", "shop.db#named"}
+    for name in ("v.csv", "n.csv", "named.csv"):
+        assert found.roots(name) == {"orders.csv"}
+
+
+def test_connections_share_memory_by_its_name(work: Path) -> None:
+    found = strangers.record(
+        work,
+        """
+        import sqlite3
+        import pandas as pd
+        name = "file:shared?mode=memory&cache=shared"
+        first, second = (sqlite3.connect(name, uri=True) for _ in range(2))
+        own = sqlite3.connect("file:own?mode=memory", uri=True)
+        pd.read_csv("orders.csv").to_sql("t", first, index=False)
+        pd.read_csv("items.csv").to_sql("t", own, index=False)
+        first.commit()
+        pd.read_sql("SELECT * FROM t", second).to_csv("shared.csv")
+        pd.read_sql("SELECT * FROM t", own).to_csv("own.csv")
+        """,
+    )
+    assert found.roots("shared.csv") == {"orders.csv"}
+    assert found.roots("own.csv") == {"items.csv"}
+
+
+GIVEN = """
+    import csv, sqlite3
+    import pandas as pd
+    con = sqlite3.connect("shop.db")
+    con.execute("CREATE TABLE t (item, price)")
+    with open("items.csv") as file:
+        con.executemany("INSERT INTO t VALUES (?, ?)", csv.reader(file))
+    con.commit()
+    pd.read_sql("SELECT price FROM t", con).to_csv("price.csv")
+"""
+
+
+def test_a_column_of_rows_that_were_given_is_not_known(work: Path) -> None:
+    assert strangers.record(work, GIVEN).columns("price.csv#price") >= {"items.csv#None", "opaque"}
+
+
 def test_a_copy_does_what_it_did(tmp_path: Path, spans: Spans) -> None:
     source, target = sqlite3.connect(tmp_path / "a.db"), sqlite3.connect(":memory:")
     source.execute("CREATE TABLE t (a)")

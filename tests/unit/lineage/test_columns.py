@@ -164,6 +164,8 @@ OPAQUE = {
     "SELECT COLUMNS('a.*') FROM t": "COLUMNS chooses columns by a pattern",
     "SELECT * FROM t UNION BY NAME SELECT * FROM u": "UNION BY NAME",
     "SELECT * FROM somewhere": "the columns of an input are not known",
+    "SELECT to_json(o) AS doc FROM one AS o": "o is a whole row",
+    "SELECT u AS doc FROM unseen AS u": "u is a whole row",
     "SELECT x FROM (PIVOT t ON a USING sum(b))": "",
 }
 

@@ -1,0 +1,207 @@
+"""Warehouses in a file, as strangers fill and ask them: names that change, macros, transactions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import strangers
+
+NAMES = """
+    import duckdb, pandas as pd
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TEMP TABLE a AS SELECT 1 AS x; DROP TABLE a;")  # @gone
+    a = pd.read_csv("rates.csv")  # @a
+    con.sql("FROM a").df().to_csv("a.csv")  # @frame
+    con.execute("CREATE SCHEMA s; USE s; CREATE TABLE k AS FROM 'rates.csv'")  # @k
+    con.execute("USE main")
+    con.sql("FROM s.k").df().to_csv("k.csv")  # @read_k
+    con.execute("ATTACH 'mart.duckdb' AS mart; CREATE TABLE mart.m AS FROM s.k")  # @mart
+    con.sql("FROM mart.m").df().to_csv("m.csv")  # @read_m
+    con.execute("BEGIN; CREATE TABLE t AS SELECT id, name FROM 'users.csv'")  # @t
+    con.execute("CREATE INDEX i ON t(id)")
+    con.execute("DROP TABLE IF EXISTS s.k")
+    con.execute("SELECT * FROM t").df().to_csv("t.csv")  # @read_t
+    con.execute("COMMIT")
+    con.begin()
+    con.execute("CREATE TABLE u AS FROM 'users.csv'")  # @undone
+    con.execute("INSERT INTO t FROM 'more.csv'")  # @undone_t
+    con.rollback()
+    u = pd.read_csv("rates.csv")  # @u
+    con.execute("FROM u").df().to_csv("u.csv")  # @read_u
+    con.execute("COPY (SELECT name, id FROM t) TO 'again.csv'")  # @again
+"""
+NAMED = """
+    duckdb.execute@gone: -> #a
+    pandas.read_csv@a: rates.csv -> return
+    duckdb.df@frame: pandas.read_csv@a -> return
+    pandas.to_csv@frame: duckdb.df@frame -> a.csv
+    duckdb.execute@k: rates.csv -> #s.k
+    duckdb.df@read_k: #s.k -> return
+    pandas.to_csv@read_k: duckdb.df@read_k -> k.csv
+    duckdb.execute@mart: #s.k -> #main.m
+    duckdb.df@read_m: #main.m -> return
+    pandas.to_csv@read_m: duckdb.df@read_m -> m.csv
+    duckdb.execute@t: users.csv -> #main.t
+    duckdb.execute@read_t: #main.t -> return
+    duckdb.df@read_t: duckdb.execute@read_t -> return
+    pandas.to_csv@read_t: duckdb.df@read_t -> t.csv
+    duckdb.execute@undone: users.csv -> #main.u
+    duckdb.execute@undone_t: more.csv, #main.t -> #main.t
+    pandas.read_csv@u: rates.csv -> return
+    duckdb.execute@read_u: pandas.read_csv@u -> return
+    duckdb.df@read_u: duckdb.execute@read_u -> return
+    pandas.to_csv@read_u: duckdb.df@read_u -> u.csv
+    duckdb.execute@again: #main.t -> again.csv
+"""
+
+
+def _tables(tmp_path: Path) -> Path:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, table in {
+        "rates": {"country": ["DE", "FR"], "rate": [1.0, 2.0]},
+        "users": {"id": [1, 2], "name": ["a", "b"]},
+        "more": {"id": [3, 4], "name": ["c", "d"]},
+    }.items():
+        pd.DataFrame(table).to_csv(directory / f"{name}.csv", index=False)
+    return directory
+
+
+def test_a_name_means_what_the_statements_before_it_left_it_to_mean(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), NAMES)
+    assert recording.graph() == strangers.drawn(NAMED)
+    assert recording.roots("a.csv") == recording.roots("u.csv") == {"rates.csv"}
+    assert recording.roots("k.csv") == recording.roots("m.csv") == {"rates.csv"}
+    assert "duckdb.execute" in recording.operations("again.csv")
+    assert recording.columns("again.csv#name") == {"users.csv#None", "opaque"}
+
+
+MACROS = """
+    import duckdb, pandas as pd
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE t AS SELECT id, name FROM 'users.csv'")  # @t
+    con.execute("CREATE MACRO newest() AS (SELECT max(id) FROM t)")
+    con.execute("CREATE MACRO tax(a, r := 0.2) AS a * (1 + r)")
+    con.execute("CREATE MACRO above(n) AS TABLE SELECT * FROM 'rates.csv' WHERE rate > n")
+    con.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
+    con.sql("SELECT newest() AS n, country FROM 'rates.csv'").df().to_csv("last.csv")  # @last
+    con.sql("SELECT tax(rate) AS taxed FROM 'rates.csv'").df().to_csv("taxed.csv")  # @taxed
+    con.execute("CREATE VIEW v AS FROM above(0) JOIN t ON true")
+    con.sql("FROM v").df().to_csv("v.csv")  # @v
+    users = pd.read_csv("more.csv")  # @more
+    con.executemany("INSERT INTO t VALUES (?, ?)", list(users.itertuples(index=False)))  # @rows
+    con.executemany("INSERT INTO t VALUES (?, ?)", [[7, "x"], [8, "y"]])  # @values
+    con.execute("INSERT INTO t WITH r AS (SELECT 'c' AS c, id FROM t) "
+                "PIVOT r ON c USING max(id) GROUP BY id")  # @pivot
+    con.execute("FROM t").df().to_csv("t.csv")  # @read
+    con.close()
+"""
+LATER = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.sql("SELECT newest() AS n").df().to_csv("n.csv")  # @n
+"""
+CALLED = """
+    duckdb.execute@t: users.csv -> #main.t
+    duckdb.df@last: rates.csv, #main.t -> return
+    pandas.to_csv@last: duckdb.df@last -> last.csv
+    duckdb.df@taxed: rates.csv -> return
+    pandas.to_csv@taxed: duckdb.df@taxed -> taxed.csv
+    duckdb.df@v: rates.csv, #main.t -> return
+    pandas.to_csv@v: duckdb.df@v -> v.csv
+    pandas.read_csv@more: more.csv -> return
+    duckdb.executemany@rows: pandas.read_csv@more, #main.t -> #main.t
+    duckdb.executemany@values: ?, #main.t -> #main.t
+    duckdb.execute: #main.t -> #main.t
+    duckdb.execute@read: #main.t -> return
+    duckdb.df@read: duckdb.execute@read -> return
+    pandas.to_csv@read: duckdb.df@read -> t.csv
+    duckdb.df@n: #main.t -> return
+    pandas.to_csv@n: duckdb.df@n -> n.csv
+"""
+
+
+def test_what_a_macro_reads_and_the_rows_of_many_executions_are_inputs(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), MACROS, LATER)
+    assert recording.graph() == strangers.drawn(CALLED)
+    assert recording.roots("last.csv") == {"rates.csv", "users.csv"}
+    assert recording.roots("t.csv") == {"users.csv", "more.csv", "?"}
+    assert recording.roots("n.csv") == {"users.csv", "more.csv", "?"}
+    assert recording.columns("last.csv#n") == {"users.csv#id", "users.csv#name", "opaque"}
+    assert recording.columns("taxed.csv#taxed") == {"rates.csv#rate"}
+    assert "opaque" in recording.columns("t.csv#name")
+
+
+PUT = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE t AS SELECT id, name FROM 'users.csv'")  # @t
+    con.sql("SELECT 2 * rate, country FROM 'rates.csv'").insert_into("t")  # @put
+    con.sql("SELECT to_json(t) AS row, id FROM t").df().to_csv("t.csv")  # @read
+"""
+
+
+def test_what_a_relation_puts_into_a_table_is_put_by_position_on_top(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), PUT)
+    assert recording.roots("t.csv") == {"users.csv", "rates.csv"}
+    assert recording.columns("t.csv#id") == {"users.csv#id", "rates.csv#rate"}
+    assert "opaque" in recording.columns("t.csv#row")
+
+
+SIDES = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE IF NOT EXISTS t AS FROM 'users.csv';"  # @t
+                "CREATE TABLE IF NOT EXISTS t AS FROM 'rates.csv'")
+    one, other = con.cursor(), con.cursor()
+    one.execute("BEGIN; INSERT INTO t FROM 'more.csv'")  # @begun
+    one.execute("SELECT id FROM t").df().to_csv("inside.csv")  # @inside
+    other.execute("SELECT name FROM t").df().to_csv("beside.csv")  # @beside
+    one.execute("COMMIT")
+    other.execute("SELECT id, name FROM t").df().to_csv("after.csv")  # @after
+"""
+
+
+def test_what_a_transaction_has_written_is_read_by_itself_until_it_is_committed(
+    tmp_path: Path,
+) -> None:
+    recording = strangers.record(_tables(tmp_path), SIDES)
+    assert recording.roots("inside.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("beside.csv") == {"users.csv"}
+    assert recording.roots("after.csv") == {"users.csv", "more.csv"}
+
+
+MOVED = """
+    import duckdb, shutil
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE SCHEMA s; CREATE TABLE s.t AS FROM 'users.csv'")  # @t
+    con.execute("EXPORT DATABASE 'out' (FORMAT parquet)")  # @export
+    shutil.move("out", "moved")  # @move
+    other = duckdb.connect("other.duckdb")
+    other.execute("IMPORT DATABASE 'moved'")  # @load
+    other.sql("SELECT name FROM s.t").df().to_csv("names.csv")  # @names
+    other.execute("ATTACH 'third.duckdb' AS third")
+    other.execute("COPY FROM DATABASE other TO third")  # @copy
+    other.sql("SELECT id FROM third.s.t").df().to_csv("ids.csv")  # @ids
+"""
+
+
+def test_a_database_that_is_copied_as_a_whole_is_copied_table_by_table(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), MOVED)
+    files = "load.sql", "s_t.parquet", "schema.sql"
+    out, moved = (
+        ", ".join((one, *(f"{one}/{file}" for file in files))) for one in ("out", "moved")
+    )
+    assert recording.graph() == strangers.drawn(f"""
+        duckdb.execute@t: users.csv -> #s.t
+        duckdb.execute@export: #s.t -> {out}
+        shutil.move@move: {out} -> {moved}
+        duckdb.execute@load: moved/s_t.parquet -> #s.t
+        duckdb.df@names: #s.t -> return
+        pandas.to_csv@names: duckdb.df@names -> names.csv
+        duckdb.execute@copy: #s.t -> #s.t
+        duckdb.df@ids: #s.t -> return
+        pandas.to_csv@ids: duckdb.df@ids -> ids.csv
+    """)
+    assert recording.roots("names.csv") == recording.roots("ids.csv") == {"users.csv"}

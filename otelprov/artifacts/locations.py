@@ -7,9 +7,9 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from otelprov.artifacts.digest import hasher
+from otelprov.artifacts.digest import hasher, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
-from otelprov.model import Artifact
+from otelprov.model import Artifact, ArtifactKind
 
 
 def identify_location(uri: str) -> Artifact:
@@ -45,6 +45,11 @@ def named(uri: str, reason: str, name: str | None = None) -> Artifact:
         coverage="none",
         reason=reason,
     )
+
+
+def unknown(reason: str, kind: ArtifactKind = "object", name: str | None = None) -> Artifact:
+    """Something of which nobody knows what it is, nor where it is from."""
+    return Artifact(unidentified(), kind, name, coverage="none", reason=reason, origin="unknown")
 
 
 def _file_uri(place: bytes) -> str:

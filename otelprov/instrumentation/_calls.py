@@ -12,6 +12,7 @@ from typing import Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import with_
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
 from otelprov.instrumentation._caller import is_in_place
@@ -388,6 +389,8 @@ class Observed:
         registry.assign(writer, Identity((*sources, with_(part, maker=self.operation.id))))
 
     def _made(self, result: object) -> None:
+        if self.site.entry.hands_over and not self.operation.used_so_far():
+            self.operation.use_content("data", unknown("it was not seen what is handed over"))
         in_place = self.site.entry.in_place
         if in_place == "always" or (in_place == "parameter" and _is_in_place(self.parameters)):
             changed = _changed(self.target)

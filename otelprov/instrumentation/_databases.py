@@ -23,7 +23,6 @@ from weakref import WeakValueDictionary
 
 from otelprov import semconv
 from otelprov._record import record
-from otelprov.artifacts.digest import unidentified
 from otelprov.artifacts.locations import named, without_credentials
 from otelprov.instrumentation._attached import attachments, detachments
 from otelprov.instrumentation._statements import (
@@ -120,11 +119,6 @@ Held = list[tuple[str, str, str]]
 
 Read = Table | str
 """What is read: a table, or why it is not known."""
-
-
-def unknown(reason: str) -> Artifact:
-    """Something of which nobody knows what it is."""
-    return Artifact(unidentified(), "object", coverage="none", reason=reason, origin="unknown")
 
 
 # --- where a database is --------------------------------------------------------------------------

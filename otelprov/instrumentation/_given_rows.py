@@ -10,8 +10,8 @@ import gc
 from types import BuiltinMethodType, GeneratorType, MethodType
 from typing import Any, Final
 
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import registry, some_of
-from otelprov.instrumentation._databases import unknown
 from otelprov.instrumentation._iterators import drawn_from
 from otelprov.recording.observation import data_kind, identity_of
 from otelprov.recording.places import read_from

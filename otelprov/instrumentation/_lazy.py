@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Pending
-from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, registry
-from otelprov.model import Artifact
 from otelprov.recording import observation
 from otelprov.recording.bounds import reading
 from otelprov.recording.observation import PLAIN
@@ -44,7 +43,8 @@ def plan_on(
             owner = arguments[0] if site.method else None
             found.plans += [plan for _, plan in entry.lazies({**parameters, "self": owner})]
         if site.attribute == "__init__" and not found.plans and _has_values(arguments, keywords):
-            found.plans.append(given("data", Identity((_values(),))))
+            reason = "the values of a lazy table are not looked at"
+            found.plans.append(given("data", Identity((unknown(reason, "table"),))))
         if not found.plans and not entry.runs_functions:
             return
         if entry.target is not None:  # a write that is put off
@@ -86,12 +86,6 @@ def _has_values(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
     if type(data) is dict:
         return any(type(one) is not list or one for one in data.values())
     return data is not None and (type(data) not in (list, tuple) or bool(data))
-
-
-def _values() -> Artifact:
-    """Values that the program has put together."""
-    reason = "the values of a lazy table are not looked at"
-    return Artifact(unidentified(), "table", coverage="none", reason=reason, origin="unknown")
 
 
 class _Found:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from otelprov import semconv
 from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import (
@@ -24,7 +25,6 @@ from otelprov.instrumentation._databases import (
     Table,
     bounded,
     parsed,
-    unknown,
 )
 from otelprov.instrumentation._given_rows import use_row, use_rows, use_unknown
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of

@@ -13,7 +13,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otelprov import semconv
-from otelprov.artifacts.locations import named
+from otelprov.artifacts.locations import named, unknown
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._databases import (
@@ -26,7 +26,6 @@ from otelprov.instrumentation._databases import (
     place_of_text,
     place_of_url,
     sqlite_place,
-    unknown,
 )
 from otelprov.instrumentation._queries import Inside, inside
 from otelprov.instrumentation._statements import Name, name_of

@@ -11,10 +11,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import unknown
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._table import Entry, Packing, read, write
-from otelprov.model import Artifact
 from otelprov.recording import observation, places
 from otelprov.recording.bounds import Reading
 
@@ -55,10 +54,7 @@ class _Flushed(Observed):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         reason = "put into the memory of a mapped file"
-        self.operation.use_artifact(
-            "content",
-            Artifact(unidentified(), "array", coverage="none", reason=reason, origin="unknown"),
-        )
+        self.operation.use_artifact("content", unknown(reason, "array"))
 
 
 class _Dispatched:

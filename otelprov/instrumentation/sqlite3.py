@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from otelprov import semconv
 from otelprov.artifacts import identify
-from otelprov.artifacts.locations import named
+from otelprov.artifacts.locations import named, unknown
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
@@ -29,7 +29,6 @@ from otelprov.instrumentation._databases import (
     Table,
     is_idle,
     sqlite_place,
-    unknown,
 )
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._queries import Sent, caller_of, given_up, listing, told

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from otelprov.artifacts import classes, identify
 from otelprov.artifacts.deferred import Source, with_
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import Bound, Observed, Site, begin, is_internal, pass_on
 from otelprov.instrumentation._table import Binder, Entry, read, step, write
 from otelprov.instrumentation._wrapping import followed, given_up, not_begun
-from otelprov.model import Artifact
 from otelprov.recording import epochs, faults, observation, places, tensors
 from otelprov.recording.bounds import Reading, over
 from otelprov.recording.recorder import Call, in_closed_operation
@@ -95,7 +95,7 @@ def _of_unknown_origin(value: object) -> Source:
         return observation.unseen(value)
     limit = run.settings.digest_limit
     if limit is not None and tensors.size(value) > limit:
-        return Artifact("object:", "object", coverage="none", reason=over(limit), origin="unknown")
+        return unknown(over(limit))
     return with_(identify(value), origin="unknown")
 
 

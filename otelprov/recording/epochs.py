@@ -20,7 +20,7 @@ from typing import Any, Final
 from otelprov.artifacts import classes
 from otelprov.artifacts import tensors as artifacts
 from otelprov.artifacts.deferred import with_
-from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.model import Artifact
 from otelprov.recording import faults, figures, models, observation, tensors
@@ -270,9 +270,7 @@ def _dataset(dataset: Any, depth: int) -> Iterator[Identity]:
 def _named(dataset: Any) -> Artifact:
     name = type(dataset).__name__
     reason = f"what a {classes.name(type(dataset))} reads is not known"
-    return Artifact(
-        unidentified(), "object", name, coverage="none", reason=reason, origin="unknown"
-    )  # fmt: skip
+    return unknown(reason, name=name)
 
 
 def _array(name: str, value: Any) -> Identity:

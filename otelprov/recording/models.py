@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from otelprov.artifacts import classes, digest_value, identify
 from otelprov.artifacts.deferred import Source, resolve, settled, with_
-from otelprov.artifacts.digest import NoCanonicalForm, unidentified
+from otelprov.artifacts.digest import NoCanonicalForm
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.model import Artifact
 from otelprov.recording import tensors
@@ -97,10 +98,7 @@ def _network(model: object) -> Identity:
         return found
     limit = run.settings.digest_limit
     if limit is not None and tensors.size(model) > limit:
-        reason = over(limit)
-        return Identity(
-            (Artifact(unidentified(), "model", coverage="none", reason=reason, origin="unknown"),)
-        )
+        return Identity((unknown(over(limit), "model"),))
     changes = tensors.changes(model)
     before = _looked_at.get(id(model))
     if before is not None and before[0]() is model and before[1] == changes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from otelprov.artifacts import columns, identify
 from otelprov.artifacts.deferred import Source, background, with_
-from otelprov.artifacts.digest import unidentified
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
@@ -280,10 +280,7 @@ def unseen(value: object) -> Source:
     """
     limit = run.settings.digest_limit
     if limit is not None and size(value) > limit:
-        kind = data_kind(value) or "object"
-        return Artifact(
-            unidentified(), kind, coverage="none", reason=over(limit), origin="unknown"
-        )  # fmt: skip
+        return unknown(over(limit), data_kind(value) or "object")
     artifact = identify(value)
     return registry.content(artifact.id, value) or replace(
         artifact, origin="unknown", names=names_of(value)

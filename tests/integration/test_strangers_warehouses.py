@@ -205,3 +205,21 @@ def test_a_database_that_is_copied_as_a_whole_is_copied_table_by_table(tmp_path:
         pandas.to_csv@ids: duckdb.df@ids -> ids.csv
     """)
     assert recording.roots("names.csv") == recording.roots("ids.csv") == {"users.csv"}
+
+
+HANDED = """
+    import duckdb, polars as pl
+    rows = pl.from_arrow(duckdb.sql("FROM 'users.csv'"))  # @rows
+    rows.to_frame("row").unnest("row").write_csv("rows.csv")  # @out
+"""
+
+
+def test_a_relation_that_another_library_runs_by_itself_is_of_unknown_origin(
+    tmp_path: Path,
+) -> None:
+    recording = strangers.record(_tables(tmp_path), HANDED)
+    assert recording.graph() == strangers.drawn("""
+        polars.from_arrow@rows: ? -> return
+        polars.unnest@out: polars.from_arrow@rows -> return
+        polars.write_csv@out: polars.unnest@out -> rows.csv
+    """)

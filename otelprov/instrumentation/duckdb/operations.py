@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from otelprov import semconv
 from otelprov.artifacts.deferred import Source, settled, with_
-from otelprov.artifacts.digest import unidentified
-from otelprov.artifacts.locations import name_and_uri, named
+from otelprov.artifacts.locations import name_and_uri, named, unknown
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._caller import Watched, in_callers_place
 from otelprov.instrumentation._statements import statements
@@ -196,7 +195,7 @@ class Running(Watched):
             # A query, a stream, something of the program's own: it may give its rows but once.
             kind = type(held.value)
             reason = f"a {kind.__module__}.{kind.__qualname__} was not looked at"
-            self.operation.use_content(held.name, _unknown(reason))
+            self.operation.use_content(held.name, unknown(reason))
 
     def _read(self, *, succeeded: bool) -> None:
         variables = self.resolver.from_variables
@@ -215,7 +214,7 @@ class Running(Watched):
                 places.read_from(self.operation, "source", files := _expanded(one), how)
                 self._call(one, files)
             elif isinstance(one, Unknown) and succeeded:
-                self.operation.use_content("source", _unknown(one.reason))
+                self.operation.use_content("source", unknown(one.reason))
 
     def _call(self, place: Place, files: list[Any]) -> None:
         """Say which question mark of the statement names these files."""
@@ -259,10 +258,6 @@ class Followed(Watched):
     def returned(self, result: Any) -> None:
         """Remember it."""
         self._after(result)
-
-
-def _unknown(reason: str) -> Artifact:
-    return Artifact(unidentified(), "object", coverage="none", reason=reason, origin="unknown")
 
 
 def _named(table: Table) -> Artifact:
@@ -326,7 +321,7 @@ def use(operation: OpenOperation, handle: Any, text: str) -> None:
             for role, identity in observation.inputs({one.name: one.value})[0]:
                 operation.use(role, identity)
         else:
-            operation.use_content("source", _unknown(one.reason))
+            operation.use_content("source", unknown(one.reason))
 
 
 def handle_of(arguments: tuple[Any, ...], keywords: Mapping[str, Any], *, method: bool) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.registry import Step, derive, registry
+from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
@@ -266,7 +266,9 @@ def _methods() -> Iterable[Entry]:
     yield from each(transform("update", in_place="always", warns_chained=True), *BOTH)
     yield from each(transform("__delitem__", in_place="always"), *BOTH)
     yield from each(transform("__setitem__", in_place="always", warns_chained=True), *BOTH)
-    yield from each(transform("__setattr__", in_place="always", only_when=_sets_data), *BOTH)
+    yield from each(
+        transform("__setattr__", in_place="always", only_when=_sets_data, observed=_Named), *BOTH
+    )
     yield transform("DataFrame.__getitem__", only_when=_selects_rows, always=True)
     yield transform(f"{INDEXERS}.__getitem__", name="{self.name}", only_when=_locates_rows)
     yield transform(f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always")
@@ -414,6 +416,15 @@ def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **sai
     identity = derive(_FINALIZE, known, None)
     if identity is not None:
         registry.assign(made, identity)
+
+
+class _Named(Observed):
+    """``df.columns = names``, which are no data, and ``df.x = values``."""
+
+    __slots__ = ()
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        return ([], set()) if self.parameters.get("name") == "columns" else super()._inputs()
 
 
 class OpenedStore(Observed):

@@ -136,6 +136,8 @@ def can_be_known(value: object) -> bool:
         return False
 
 
+_NAMING = frozenset({"columns", "id_vars", "subset", "value_vars"})
+"""Parameters that name columns, by labels too (``columns=df.columns``): that is no data."""
 _LABELS = {("pandas", "Index")}
 """No data of their own, but taken from a table."""
 
@@ -194,6 +196,8 @@ def inputs(
     names: set[str] = set()
     for name, value in parameters.items():
         if type(value) in PLAIN:
+            continue
+        if name in _NAMING and _is_label(value) and registry.lookup(value) is None:
             continue
         before = len(found) + len(empty)
         for item in _data(value, 0, few=few):

@@ -32,7 +32,7 @@ TESTS = {
         "strangers_pandas",
         "written_content",
         "public_readers",
-    ),  # fmt: skip
+    ),
 }
 
 

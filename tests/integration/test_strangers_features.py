@@ -120,3 +120,42 @@ def test_what_is_made_of_labels_and_categories_goes_back_to_the_raw_data(
     labelled: strangers.Recording, name: str
 ) -> None:
     assert labelled.roots(f"{name}.csv") == {"s.csv"}
+
+
+NAMES = """
+    import pandas as pd
+    a = pd.read_csv("a.csv")  # @a
+    a.columns = a.columns.str.strip().str.lower()  # @lower
+    b = pd.read_csv("b.csv")  # @b
+    b.columns = a.columns  # @same
+    b.reindex(columns=a.columns[::-1]).to_csv("turned.csv")  # @turned
+    a.drop(columns=a.columns[1:]).to_csv("first.csv")  # @first
+    a.melt(value_vars=a.columns[:70]).to_csv("long.csv")  # @long
+    values = a[a.columns[:-1]].to_numpy()  # @values
+    pd.DataFrame(values, columns=a.columns[:-1]).to_csv("again.csv")  # @again
+"""
+NAMES_DRAWN = """
+    pandas.read_csv@a: a.csv -> return
+    pandas.setattr@lower: pandas.read_csv@a -> self
+    pandas.read_csv@b: b.csv -> return
+    pandas.setattr@same: pandas.read_csv@b -> self
+    pandas.reindex@turned: pandas.setattr@same -> return
+    pandas.to_csv@turned: pandas.reindex@turned -> turned.csv
+    pandas.drop@first: pandas.setattr@lower -> return
+    pandas.to_csv@first: pandas.drop@first -> first.csv
+    pandas.melt@long: pandas.setattr@lower -> return
+    pandas.to_csv@long: pandas.melt@long -> long.csv
+    pandas.to_numpy@values: pandas.setattr@lower -> return
+    pandas.to_csv@again: pandas.to_numpy@values -> again.csv
+"""
+
+
+def test_names_of_columns_are_no_data_however_many_there_are(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name in "ab":
+        values = np.random.default_rng(ord(name)).random((3, 80))
+        table = pd.DataFrame(values, columns=[f" C{number}" for number in range(80)])
+        table.to_csv(directory / f"{name}.csv", index=False)
+    recording = strangers.record(directory, NAMES)
+    assert recording.graph() == strangers.drawn(NAMES_DRAWN)

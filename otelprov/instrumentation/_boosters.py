@@ -7,7 +7,7 @@ import types
 from typing import Any
 
 from otelprov.artifacts import identify
-from otelprov.artifacts.registry import Identity
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import Bound, Observed, Site
 from otelprov.instrumentation._estimators import data_first, last_values
 from otelprov.recording import observation, places
@@ -55,10 +55,21 @@ class Trained(Built):
             return
         super()._made(result)
         course = self.parameters.get("evals_result")
+        for held in (course, *_courses(self.parameters.get("callbacks"))):
+            model = registry.lookup(result)
+            if isinstance(held, dict) and model is not None:
+                observation.come_out(held, model.sources[0])
         found = last_values(course) if isinstance(course, dict) else {}
         best = getattr(result, "best_score", None)  # an attribute, or a property that asks for one
         found.update(last_values(best) if isinstance(best, dict) else {"best_score": best})
         say(self.operation, found)
+
+
+def _courses(callbacks: object) -> list[object]:
+    """What LightGBM's ``record_evaluation`` has written down."""
+    if not isinstance(callbacks, (list, tuple)):
+        return []
+    return [vars(one).get("eval_result") for one in callbacks if hasattr(one, "__dict__")]
 
 
 def _series(result: dict[str, Any]) -> dict[str, list[Any]]:

@@ -484,16 +484,21 @@ def pass_on(
     if not observation.can_be_known(changed):
         if observation.is_lazy(changed):
             plan_on(site, arguments, keywords, result)
+        elif entry.gives_contents:
+            for holder in observation.known_inputs(arguments[:1]):
+                observation.come_out(result, holder.sources[0])
         return  # a number, a text: what is taken out of a table is not followed
     known = observation.known_inputs(values) + observation.known_contents(values)
     if not known:
         return
     own = arguments[1:] if site.method else arguments
-    if site.attribute == "__init__":
-        # ``DataFrame({"id": df["id"], "p": array})``: part of it is of unknown origin.
-        known += observation.unknown_inputs((*own, *keywords.values()))
     plain = [value for value in own if registry.lookup(value) is None]
     named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
+    if site.attribute not in _TOLD:
+        unknown = _unknown(site, arguments, keywords)
+        if unknown:
+            known += unknown
+            plain = [value for value in plain if observation.data_kind(value) is None]
     parameters: tuple[tuple[str, object], ...] = ()
     if entry.carries_parameters:
         bound, given = site.binder.bind(own, keywords)
@@ -511,6 +516,55 @@ def pass_on(
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+_TOLD = frozenset({"quantile"})
+"""Steps whose arrays are parameters."""
+_WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
+"""Operations that call a function of the program's once, with all of the table."""
+_OPERATORS = frozenset({"pandas.core.arraylike", "pandas.core.ops.common"})
+"""Modules through which an operator of the program's comes to the step that computes."""
+
+
+def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> list[Identity]:
+    """The data among the arguments of a step that nothing is known of: ``df["a"] * array`` and
+    ``DataFrame({"id": df["id"], "p": array})`` are of unknown origin in part."""
+    if site.attribute == "__init__":  # names of columns are no data
+        values = [*arguments[1:3], *(keywords[name] for name in keywords if name != "columns")]
+    else:
+        values = [*arguments, *keywords.values()]
+    suspects = [
+        value
+        for value in values
+        if registry.lookup(value) is None and observation.may_hold_data(value)
+    ]
+    if not suspects or (site.entry.always and not _is_by_the_program()):
+        return []
+    operation = current_operation()
+    if operation is not None and not operation.call.holds_nested:
+        operation = None
+    if operation is not None and operation.call.name not in _WITH_ALL:
+        return []  # it may well be a piece of what the operation has read
+    few = site.takes_arrays or site.entry.kind == "step"
+    found = observation.unknown_data(suspects, few=few)
+    if not found:
+        return []
+    unknown = list(map(observation.identity_of, found))
+    if operation is not None:
+        for identity in unknown:
+            for artifact in identity.sources:
+                operation.use_artifact("read inside", artifact)
+    return unknown
+
+
+def _is_by_the_program() -> bool:
+    """Whether the step that pandas has called is an operator of the program's."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and (
+        _root(frame) == "otelprov" or frame.f_globals.get("__name__") in _OPERATORS
+    ):
+        frame = frame.f_back
+    return not is_internal(frame)
 
 
 _PICKING = frozenset({"__getitem__", "get_column"})

@@ -26,7 +26,7 @@ from otelprov.instrumentation._calls import (
 )
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.instrumentation._wrapping import UNCOUNTED, disguise, given_up, not_begun
-from otelprov.recording import faults
+from otelprov.recording import faults, observation
 from otelprov.recording.recorder import Call
 from otelprov.recording.run import run
 
@@ -110,6 +110,9 @@ class Watch(_Around):
             return result
         try:
             if observed is True:
+                if self._name in self._family.methods:
+                    # Some steps of a pipeline, put together, are known when they are looked at.
+                    observation.inputs({"self": member})
                 pass_on(site, (member, *args), kwargs, result)
             else:
                 observed.returned(result)
@@ -179,7 +182,7 @@ class Family:
         that a class comes from, and its version."""
         self._library = library
         self._entries = {**methods, **properties}
-        self._methods = methods
+        self.methods = methods
         self._properties = properties
         self._belongs = belongs
         self._library_of = library_of
@@ -246,7 +249,7 @@ class Family:
 
     def _patch(self, kind: type) -> None:
         for name, value in list(classes.namespace(kind).items()):
-            if name in self._methods:
+            if name in self.methods:
                 if isinstance(value, types.FunctionType):
                     setattr(kind, name, self._stand_in(name, value))
                 elif _is_conditional(value):

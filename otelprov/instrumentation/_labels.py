@@ -29,6 +29,21 @@ _CLASSES: Final = (
     "core.indexes.datetimelike.DatetimeIndexOpsMixin",
     "core.indexes.datetimelike.DatetimeTimedeltaMixin",
 )
+_OPERATORS: Final = ("_arith_method", "_cmp_method", "_logical_method")
+_TIMES: Final = {
+    "datetimes.DatetimeIndex": (
+        "year month day hour minute second microsecond nanosecond quarter dayofweek day_of_week "
+        "weekday dayofyear day_of_year days_in_month daysinmonth date time is_leap_year "
+        "is_month_start is_month_end is_quarter_start is_quarter_end is_year_start is_year_end "
+        "normalize strftime round floor ceil month_name day_name isocalendar to_period tz_convert "
+        "tz_localize to_julian_date"
+    ),
+    "timedeltas.TimedeltaIndex": "days seconds microseconds total_seconds round floor ceil",
+    "period.PeriodIndex": (
+        "year month day hour minute quarter dayofweek day_of_week weekday dayofyear day_of_year "
+        "week days_in_month start_time end_time strftime to_timestamp asfreq"
+    ),
+}
 
 
 def entries() -> Iterable[Entry]:
@@ -37,6 +52,18 @@ def entries() -> Iterable[Entry]:
     yield from each(step("index", around=_taken, packing=packing), "DataFrame", "Series")
     for name in _METHODS:
         yield from each(step(name), *_CLASSES)
+    for name in _OPERATORS:
+        yield from each(step(name, always=True), *_CLASSES[:2])
+    for name in ("__array__", "__array_ufunc__"):
+        yield step(f"{_CLASSES[0]}.{name}")
+    yield from each(step("values", gives_memory=True), *_CLASSES)
+    for name in ("base.Index.__new__", "datetimes.DatetimeIndex.__new__"):
+        yield step(f"core.indexes.{name}")
+    for name in ("from_frame", "from_arrays", "from_product"):
+        yield step(f"core.indexes.multi.MultiIndex.{name}")
+    for kind, names in _TIMES.items():
+        for name in names.split():
+            yield step(f"core.indexes.{kind}.{name}")
 
 
 def _take_out(original: Any) -> Callable[..., Any] | None:

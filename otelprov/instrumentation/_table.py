@@ -72,6 +72,8 @@ class Entry(NamedTuple):
     """For a read: whether it reads into memory that nothing else writes to."""
     gives_memory: bool = False
     """For a step: whether the program can write to what it returns, behind the library's back."""
+    gives_contents: bool = False
+    """For a step: whether it gives a dict or list of what ``self`` holds, which is followed."""
     lazies: Callable[[Mapping[str, Any]], list[tuple[str, Plan]]] | None = None
     """The lazy objects that a call executes, or makes another of, where it is not given them;
     each with its role. ``self`` is among the parameters."""

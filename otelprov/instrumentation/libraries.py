@@ -105,6 +105,8 @@ LIBRARIES: Final = (
             "sklearn.metrics.cluster._unsupervised",
             "sklearn.metrics.pairwise",
             "sklearn.calibration",
+            "sklearn.feature_selection._univariate_selection",
+            "sklearn.feature_selection._mutual_info",
             "sklearn.utils.class_weight",
             "sklearn.tree._export",
             "sklearn.preprocessing._data",

@@ -14,6 +14,9 @@ ODDITIES = (
     "recorded for that.",
     "A loop of the program's own over `Booster.update` makes no operations; the model that it "
     "makes comes from all the data it was given, and is known by its content when it is saved.",
+    "What `evals_result_` gives, and the dict that is given to `record_evaluation`, come from the "
+    "model, as do the dicts and lists in them: until the program changes them, and not their items "
+    "one by one.",
 )
 
 
@@ -49,6 +52,7 @@ def table() -> Iterable[Entry]:
         yield step(f"Booster.{name}", in_place="always")
     for name in ("feature_importance", "trees_to_dataframe"):
         yield step(f"Booster.{name}")
+    yield step("LGBMModel.evals_result_", gives_contents=True)
     yield Entry("Booster.refit", "train", "Booster.refit", observed=Trained)
     for name in ("predict", "eval"):
         yield Entry(f"Booster.{name}", "predict", f"Booster.{name}", observed=Built)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.registry import Step, derive, registry
+from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
@@ -34,7 +34,11 @@ from otelprov.instrumentation._wrapping import (
     iterating,
 )
 from otelprov.recording import places
-from otelprov.recording.observation import known_contents
+from otelprov.recording.observation import (
+    identity_of,
+    known_contents,
+    unknown_data,
+)
 from otelprov.recording.recorder import current_operation, in_closed_operation, note_read
 
 ODDITIES: tuple[str, ...] = (
@@ -44,8 +48,10 @@ ODDITIES: tuple[str, ...] = (
     "A frame of rows that a database gave has the columns of the statement where these have the "
     "same names in the same order; with other names, which is which is not known.",
     '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
-    'What `df["a"] * array` makes with an array of unknown origin comes from the table alone; what '
-    "a table is made of, or set to, is named with all of its parts.",
+    "A function that `apply` and its like call for each row or group is seen where it uses known "
+    "tables by pandas; arrays and numbers that it uses are not.",
+    "An array of up to 64 values by which rows are chosen (`df[mask]`, `isin(values)`) is a "
+    "parameter.",
 )
 BOTH = ("DataFrame", "Series")
 GROUPBY = tuple(
@@ -260,7 +266,9 @@ def _methods() -> Iterable[Entry]:
     yield from each(transform("update", in_place="always", warns_chained=True), *BOTH)
     yield from each(transform("__delitem__", in_place="always"), *BOTH)
     yield from each(transform("__setitem__", in_place="always", warns_chained=True), *BOTH)
-    yield from each(transform("__setattr__", in_place="always", only_when=_sets_data), *BOTH)
+    yield from each(
+        transform("__setattr__", in_place="always", only_when=_sets_data, observed=_Named), *BOTH
+    )
     yield transform("DataFrame.__getitem__", only_when=_selects_rows, always=True)
     yield transform(f"{INDEXERS}.__getitem__", name="{self.name}", only_when=_locates_rows)
     yield transform(f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always")
@@ -343,6 +351,11 @@ def _steps() -> Iterable[Entry]:
     ):
         yield step(f"{owner}._delegate_property_get", always=True)
         yield step(f"{owner}._delegate_method", always=True)
+    # Of the column nothing is left in the accessor but its values.
+    yield step("core.arrays.categorical.CategoricalAccessor.__init__", always=True)
+    for owner in ("CategoricalAccessor", "Categorical"):
+        yield step(f"core.arrays.categorical.{owner}.codes")
+    yield step("core.arrays.categorical.Categorical.__init__")
     yield step("core.generic.NDFrame.__finalize__", around=_finalizing)
     yield step("core.generic.NDFrame.__getstate__", around=pickling)
     yield step("core.generic.NDFrame.__setstate__", around=unpickling)
@@ -362,12 +375,18 @@ def _resolving(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _resolved, "a variable of a query is not known")
 
 
-def _resolved(_: FrameType, value: object, *arguments: Any, **keywords: Any) -> None:
+def _resolved(
+    _: FrameType, value: object, scope: Any, key: str, is_local: bool = False, *rest: Any
+) -> None:
     note_read(value)
     operation = current_operation()
-    if operation is not None:
-        for identity in known_contents((value,)):
-            operation.use("read inside", identity)
+    if operation is None:
+        return
+    found = known_contents((value,))
+    if key not in scope.temps and (is_local or not scope.has_resolvers):  # else it is a column
+        found += map(identity_of, unknown_data((value,), few=False))
+    for identity in found:
+        operation.use("read inside", identity)
 
 
 _FINALIZE = Step("pandas", "finalize")
@@ -397,6 +416,15 @@ def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **sai
     identity = derive(_FINALIZE, known, None)
     if identity is not None:
         registry.assign(made, identity)
+
+
+class _Named(Observed):
+    """``df.columns = names``, which are no data, and ``df.x = values``."""
+
+    __slots__ = ()
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        return ([], set()) if self.parameters.get("name") == "columns" else super()._inputs()
 
 
 class OpenedStore(Observed):

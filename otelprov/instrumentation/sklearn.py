@@ -61,6 +61,7 @@ METHODS = {
         ).split()
     },
     "score": _method("score", "predict", Scored),
+    **{name: step(name) for name in ("get_support", "get_feature_names_out")},
 }
 
 PROPERTIES = {
@@ -130,6 +131,29 @@ class _InScorers:
         for scorer in scorers.values():
             if getattr(scorer, "_score_func", None) is before:
                 scorer._score_func = after
+
+
+class _InSelectors(_InScorers):
+    """Where a function that rates columns is held besides: in the selectors that use it if they are
+    told no other. What they print and pickle rests on its being what is found under the name."""
+
+    def _exchange(self, before: Any, after: Any) -> None:
+        for kind in vars(sys.modules[before.__module__]).values():
+            init = vars(kind).get("__init__") if isinstance(kind, type) else None
+            defaults = getattr(init, "__defaults__", None) or ()
+            if any(one is before for one in defaults):
+                found = tuple(after if one is before else one for one in defaults)
+                init.__defaults__ = found  # type: ignore[union-attr]
+
+
+def _ratings(names: str) -> Any:
+    def table() -> Iterable[Entry]:
+        for name in names.split():
+            place = _InSelectors()
+            packing = Packing(lambda original: original, place.put_in)
+            yield transform(name, packing=packing, undo=place.undo)
+
+    return table
 
 
 def _split() -> Iterable[Entry]:
@@ -301,6 +325,12 @@ TABLES: dict[str, Callable[[], Iterable[Entry]]] = {
         "pairwise_distances_argmin_min pairwise_kernels polynomial_kernel rbf_kernel sigmoid_kernel"
     ),
     "sklearn.calibration": _functions("calibration_curve"),
+    "sklearn.feature_selection._univariate_selection": _ratings(
+        "chi2 f_classif f_oneway f_regression r_regression"
+    ),
+    "sklearn.feature_selection._mutual_info": _functions(
+        "mutual_info_classif mutual_info_regression"
+    ),
     "sklearn.utils.class_weight": _functions("compute_class_weight compute_sample_weight"),
     "sklearn.tree._export": _functions("export_text", observed=Measured),
     "sklearn.preprocessing._data": _functions(

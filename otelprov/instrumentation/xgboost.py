@@ -13,6 +13,9 @@ ODDITIES = (
     "recorded for that.",
     "A loop of the program's own over `Booster.update` makes no operations; the model that it "
     "makes comes from all the data it was given, and is known by its content when it is saved.",
+    "What `get_score` and `evals_result()` give, and the dict that is given as `evals_result`, "
+    "come from the model, as do the dicts and lists in them: until the program changes them, and "
+    "not their items one by one.",
 )
 
 MATRICES = ("DMatrix", "QuantileDMatrix", "ExtMemQuantileDMatrix")
@@ -38,8 +41,10 @@ def table() -> Iterable[Entry]:
     )
     for name in ("update", "boost"):
         yield step(f"Booster.{name}", in_place="always")
-    for name in ("__getitem__", "copy", "get_score", "get_fscore", "trees_to_dataframe"):
+    for name in ("__getitem__", "copy", "trees_to_dataframe"):
         yield step(f"Booster.{name}")
+    for name in ("Booster.get_score", "Booster.get_fscore", "XGBModel.evals_result"):
+        yield step(name, gives_contents=True)
     for name in ("predict", "inplace_predict", "eval", "eval_set"):
         yield Entry(f"Booster.{name}", "predict", f"Booster.{name}", observed=Built)
     yield write("Booster.save_raw", name="Booster.save_raw")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from otelprov.artifacts import columns, identify
+from otelprov.artifacts import columns, digest_value, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
@@ -136,6 +136,8 @@ def can_be_known(value: object) -> bool:
         return False
 
 
+_NAMING = frozenset({"columns", "id_vars", "subset", "value_vars"})
+"""Parameters that name columns, by labels too (``columns=df.columns``): that is no data."""
 _LABELS = {("pandas", "Index")}
 """No data of their own, but taken from a table."""
 
@@ -194,6 +196,8 @@ def inputs(
     names: set[str] = set()
     for name, value in parameters.items():
         if type(value) in PLAIN:
+            continue
+        if name in _NAMING and _is_label(value) and registry.lookup(value) is None:
             continue
         before = len(found) + len(empty)
         for item in _data(value, 0, few=few):
@@ -315,17 +319,30 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
     return found
 
 
-def unknown_inputs(values: Iterable[object]) -> list[Identity]:
+def unknown_data(values: Iterable[object], *, few: bool = True) -> list[object]:
     """The tables and arrays among ``values``, and in them, of which ``known_inputs`` and
-    ``known_contents`` say nothing; labels of rows and columns are none."""
+    ``known_contents`` say nothing; labels of rows and columns are none, nor what is empty."""
     return [
-        identity_of(item)
+        item
         for value in values
         if type(value) not in PLAIN
         and not (isinstance(value, (dict, list)) and registry.container(value) is not None)
-        for item in _data(value, 0, few=True)
-        if _lookup(item) is None and data_kind(item) in ("table", "array") and not _is_label(item)
+        for item in _data(value, 0, few=few)
+        if _lookup(item) is None
+        and data_kind(item) in ("table", "array")
+        and not _is_label(item)
+        and not _is_empty(item)
     ]
+
+
+def may_hold_data(value: object) -> bool:
+    """Whether a value is no plain one and no list of these; asked of every argument of a step."""
+    kind = type(value)
+    if kind in PLAIN:
+        return False
+    if kind is list or kind is tuple:
+        return not PLAIN.issuperset(map(type, value))  # type: ignore[call-overload]
+    return kind is dict or data_kind(value) is not None
 
 
 def _is_label(value: object) -> bool:
@@ -352,6 +369,17 @@ def known_contents(values: Iterable[object]) -> list[Identity]:
     containers = (value for value in values if isinstance(value, (dict, list)))
     artifacts = map(registry.container, containers)
     return [Identity((artifact,)) for artifact in artifacts if artifact is not None]
+
+
+def come_out(value: object, source: Source, depth: int = 0) -> None:
+    """A dict or list, and those in it, come from ``source``: each is known again by its content."""
+    if not isinstance(value, (dict, list)) or depth == MAX_DEPTH:
+        return
+    digest = digest_value(value)
+    if digest is not None:
+        registry.remember(source, value, f"object:{digest.hex()}")
+    for item in islice(value.values() if isinstance(value, dict) else value, MAX_LISTED):
+        come_out(item, source, depth + 1)
 
 
 def _data(value: object, depth: int, roots: bool = True, few: bool = False) -> Iterator[object]:

@@ -25,7 +25,14 @@ VERSIONS = {
 }
 TESTS = {
     "learning": ("fitted_models", "learning_pipelines", "strangers_arrays", "strangers_models"),
-    "tables": ("formats", "pandas_edges", "strangers_pandas", "written_content", "public_readers"),
+    "tables": (
+        "formats",
+        "pandas_edges",
+        "strangers_features",
+        "strangers_pandas",
+        "written_content",
+        "public_readers",
+    ),
 }
 
 

@@ -157,3 +157,97 @@ def test_pickle_may_be_imported_after_the_libraries_whose_data_it_holds(tmp_path
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     recording = strangers.record(tmp_path, IMPORTED)
     assert recording.graph() == strangers.drawn(IMPORTED_DRAWN)
+
+
+RATED = """
+    import pickle
+    import joblib
+    import pandas as pd
+    from sklearn.feature_selection import SelectKBest, chi2, f_classif, mutual_info_regression
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    df = pd.read_csv("t.csv")  # @t
+    X, y = df[["a", "b"]], df["y"]
+    F, p = f_classif(X, y)  # @f
+    pd.DataFrame({"F": F, "p": p}, index=X.columns).to_csv("f.csv")  # @table
+    pd.Series(mutual_info_regression(X, df["b"], random_state=0)).to_csv("mi.csv")  # @mi
+    pipe = make_pipeline(SelectKBest(chi2, k=1), LogisticRegression()).fit(X, y)  # @fit
+    X.loc[:, pipe[0].get_support()].to_csv("support.csv")  # @support
+    names = pipe[:-1].get_feature_names_out()
+    pd.Series(pipe[-1].coef_[0], index=names).to_csv("coef.csv")  # @coef
+    joblib.dump(pipe, "pipe.joblib")  # @dump
+    print(SelectKBest(), SelectKBest(f_classif), SelectKBest().score_func is f_classif)
+    print(pickle.loads(pickle.dumps(SelectKBest())).score_func is f_classif)
+"""
+RATED_DRAWN = """
+    pandas.read_csv@t: t.csv -> return
+    sklearn.f_classif@f: pandas.read_csv@t -> return[0], return[1]
+    pandas.to_csv@table: sklearn.f_classif@f -> f.csv
+    sklearn.mutual_info_regression@mi: pandas.read_csv@t -> return
+    pandas.to_csv@mi: sklearn.mutual_info_regression@mi -> mi.csv
+    sklearn.Pipeline.fit@fit: pandas.read_csv@t -> self
+    pandas.loc@support: pandas.read_csv@t, sklearn.Pipeline.fit@fit -> return
+    pandas.to_csv@support: pandas.loc@support -> support.csv
+    pandas.to_csv@coef: sklearn.Pipeline.fit@fit -> coef.csv
+    joblib.dump@dump: sklearn.Pipeline.fit@fit -> pipe.joblib
+"""
+
+
+def test_how_columns_are_rated_and_which_are_kept_comes_from_the_data(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    columns = {"a": random.random(90), "b": random.random(90), "y": random.integers(0, 2, 90)}
+    pd.DataFrame(columns).to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, RATED)
+    assert recording.graph() == strangers.drawn(RATED_DRAWN)
+    assert recording.outputs == ["SelectKBest() SelectKBest() True\nTrue\n"]
+
+
+BOOSTED = """
+    import lightgbm as lgb, pandas as pd, xgboost as xgb
+    df = pd.read_csv("t.csv")  # @t
+    X, y = df[["a", "b"]], df["y"]
+    data = xgb.DMatrix(X, label=y)  # @data
+    course = {}
+    told = {"max_depth": 2, "nthread": 1}
+    quiet = {"evals": [(data, "d")], "verbose_eval": False}
+    booster = xgb.train(told, data, 3, evals_result=course, **quiet)  # @x
+    pd.Series(booster.get_score(importance_type="gain")).to_csv("gain.csv")  # @gain
+    pd.DataFrame(course["d"]).to_csv("course.csv")  # @course
+    pd.DataFrame(booster.get_score().items()).to_csv("items.csv")  # @items
+    model = xgb.XGBRegressor(n_estimators=3, n_jobs=1)
+    model.fit(X, y, eval_set=[(X, y)], verbose=False)  # @model
+    pd.DataFrame(model.evals_result()["validation_0"]).to_csv("evaluated.csv")  # @evaluated
+    more, noted = lgb.Dataset(X, label=y), {}  # @more
+    kept = lgb.record_evaluation(noted)
+    quiet = {"verbosity": -1, "num_threads": 1}
+    gbm = lgb.train(quiet, more, 3, valid_sets=[more], callbacks=[kept])  # @l
+    pd.DataFrame(noted["training"]).to_csv("noted.csv")  # @noted
+    noted["training"]["l2"].append(0.5)
+    pd.DataFrame(noted["training"]).to_csv("changed.csv")  # @changed
+"""
+BOOSTED_DRAWN = """
+    pandas.read_csv@t: t.csv -> return
+    xgboost.DMatrix@data: pandas.read_csv@t -> self
+    xgboost.train@x: xgboost.DMatrix@data -> return
+    pandas.to_csv@gain: xgboost.train@x -> gain.csv
+    pandas.to_csv@course: xgboost.train@x -> course.csv
+    pandas.to_csv@items: ? -> items.csv
+    xgboost.XGBRegressor.fit@model: pandas.read_csv@t -> self
+    pandas.to_csv@evaluated: xgboost.XGBRegressor.fit@model -> evaluated.csv
+    lightgbm.Dataset@more: pandas.read_csv@t -> self
+    lightgbm.train@l: lightgbm.Dataset@more -> return
+    pandas.to_csv@noted: lightgbm.train@l -> noted.csv
+    pandas.to_csv@changed: ? -> changed.csv
+"""
+
+
+def test_what_boosters_say_of_themselves_comes_from_them(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    columns = {"a": random.random(90), "b": random.random(90), "y": random.random(90)}
+    pd.DataFrame(columns).to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, BOOSTED)
+    assert recording.graph() == strangers.drawn(BOOSTED_DRAWN)

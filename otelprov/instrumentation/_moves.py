@@ -23,7 +23,28 @@ from otelprov.recording.run import run
 from otelprov.recording.streams import local_path
 
 
-class _Copied(Observed):
+class _OfFiles(Observed):
+    """A call that the standard library carries out on files."""
+
+    __slots__ = ()
+
+    def returned(self, result: object) -> None:
+        self.operation.leave()
+        try:
+            self._say(result)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        self.operation.leave()
+        self.close(error)
+
+    def _say(self, result: Any) -> None:
+        """What was read and written, now that the call has returned."""
+        raise NotImplementedError
+
+
+class _Copied(_OfFiles):
     """A file or a directory gets a copy."""
 
     __slots__ = ("taken",)
@@ -41,22 +62,13 @@ class _Copied(Observed):
             found = copies.taken_from(self.operation, "src", path, moved=self.moved)
             self.taken = list(found)
 
-    def returned(self, result: object) -> None:
-        operation = self.operation
-        operation.leave()
-        try:
-            if not self.moved:
-                self._take()
-            # What shutil returns is where it went: `dst` may be a directory.
-            path = _path(result if result is not None else self.parameters.get("dst"))
-            if path is not None:
-                copies.put_at(operation, "dst", path, self.taken, moved=self.moved)
-        finally:
-            self.close()
-
-    def failed(self, error: BaseException) -> None:
-        self.operation.leave()
-        self.close(error)
+    def _say(self, result: Any) -> None:
+        if not self.moved:
+            self._take()
+        # What shutil returns is where it went: `dst` may be a directory.
+        path = _path(result if result is not None else self.parameters.get("dst"))
+        if path is not None:
+            copies.put_at(self.operation, "dst", path, self.taken, moved=self.moved)
 
 
 class _Moved(_Copied):
@@ -66,7 +78,7 @@ class _Moved(_Copied):
     moved = True
 
 
-class _Poured(Observed):
+class _Poured(_OfFiles):
     """The rest of one stream is written to another."""
 
     __slots__ = ()
@@ -78,23 +90,15 @@ class _Poured(Observed):
             places.added_to(self.operation, "fdst", self.parameters.get("fdst"))
             put_content(self.operation, "fsrc", source)
 
-    def returned(self, result: object) -> None:
-        operation, target = self.operation, self.parameters.get("fdst")
-        operation.leave()
-        try:
-            if type(target) is io.BytesIO or type(target) is io.StringIO:
-                operation.generate("fdst", identify(target))
-            elif local_path(target) is not None or handles.packer(target) is not None:
-                places.written_to(operation, "fdst", target)
-        finally:
-            self.close()
-
-    def failed(self, error: BaseException) -> None:
-        self.operation.leave()
-        self.close(error)
+    def _say(self, result: Any) -> None:
+        target = self.parameters.get("fdst")
+        if type(target) is io.BytesIO or type(target) is io.StringIO:
+            self.operation.generate("fdst", identify(target))
+        elif local_path(target) is not None or handles.packer(target) is not None:
+            places.written_to(self.operation, "fdst", target)
 
 
-class _Packed(Observed):
+class _Packed(_OfFiles):
     """A file is put into an archive."""
 
     __slots__ = ()
@@ -109,19 +113,11 @@ class _Packed(Observed):
     def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
         return _naming(self, plain, given)
 
-    def returned(self, result: object) -> None:
-        self.operation.leave()
-        try:
-            places.written_to(self.operation, "archive", self.target)
-        finally:
-            self.close()
-
-    def failed(self, error: BaseException) -> None:
-        self.operation.leave()
-        self.close(error)
+    def _say(self, result: Any) -> None:
+        places.written_to(self.operation, "archive", self.target)
 
 
-class _Extracted(Observed):
+class _Extracted(_OfFiles):
     """A file is taken out of an archive."""
 
     __slots__ = ()
@@ -129,18 +125,10 @@ class _Extracted(Observed):
     def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
         return _naming(self, plain, given)
 
-    def returned(self, result: object) -> None:
-        operation, target = self.operation, _path(self.parameters.get("targetpath"))
-        operation.leave()
-        try:
-            places.read_from(operation, "archive", self.target, places.REREAD)
-            places.written_to(operation, "targetpath", target)
-        finally:
-            self.close()
-
-    def failed(self, error: BaseException) -> None:
-        self.operation.leave()
-        self.close(error)
+    def _say(self, result: Any) -> None:
+        places.read_from(self.operation, "archive", self.target, places.REREAD)
+        path = _path(self.parameters.get("targetpath"))
+        places.written_to(self.operation, "targetpath", path)
 
 
 def _naming(call: Observed, plain: dict[str, Any], given: list[str]) -> Defaults:

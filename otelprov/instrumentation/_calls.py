@@ -7,7 +7,7 @@ import threading
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from otelprov.artifacts import digest_value
@@ -508,7 +508,7 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
-    detail = digest_value([plain, named]) if plain or named else no_parameters()
+    detail = _digest_of(plain, named) if plain or named else no_parameters()
     identity = derive(site.step, known, detail, parameters, _picked(site, arguments, known))
     if identity is None:
         return
@@ -610,6 +610,30 @@ def plan_or_pass_on(
         plan_on(site, arguments, keywords, result)
     else:
         pass_on(site, arguments, keywords, result)
+
+
+_SHORT = 64
+"""Characters of a text that is kept for the next call."""
+_ALIKE = frozenset((bool, int, type(None)))
+"""Classes whose equal values are the same, and small."""
+
+
+def _digest_of(plain: list[Any], named: dict[str, Any]) -> bytes | None:
+    """Of the parameters of a step. A loop calls one again and again with the same few."""
+    kinds = (*map(type, plain), *map(type, named.values()))
+    for kind, value in zip(kinds, (*plain, *named.values()), strict=True):
+        if kind in _ALIKE or (kind is str and len(value) <= _SHORT):
+            continue
+        if kind is not types.BuiltinFunctionType or type(value.__self__) is not types.ModuleType:
+            return digest_value([plain, named])  # operator.add is kept
+    return _kept_digest(kinds, tuple(plain), tuple(named.items()))
+
+
+@lru_cache(maxsize=1024)
+def _kept_digest(
+    kinds: tuple[type, ...], plain: tuple[Any, ...], named: tuple[tuple[str, Any], ...]
+) -> bytes | None:
+    return digest_value([list(plain), dict(named)])  # `kinds` tells True and 1 apart
 
 
 @cache

@@ -106,8 +106,9 @@ def register_identity(
 def enable() -> None:
     """Record this process from now on, as ``opentelemetry-instrument`` does from the start.
 
-    For a notebook or a REPL: call it first, before ``from pandas import read_csv`` makes names of
-    its own. Harmless when it is called again.
+    For a notebook or a REPL: call it first. What was made before is unknown then, as are functions
+    that the program has put into its own objects; names that it has imported (``from pandas import
+    read_csv``) are replaced, in ``__main__`` and its modules. Harmless when it is called again.
     """
     from importlib.metadata import entry_points
 

@@ -21,14 +21,19 @@ _found: dict[str, Owner] = {}
 
 def owner(frame: types.FrameType) -> Owner:
     """Whose code it is, by the place of its file."""
-    file = frame.f_code.co_filename
+    found = owner_of(frame.f_code.co_filename)
+    if found == "package" and frame.f_globals.get("__name__") == "__main__":
+        return "program"  # python -m package
+    return found
+
+
+def owner_of(file: str) -> Owner:
+    """The same for the file that code is from."""
     found = _found.get(file)
     if found is None:
         if len(_found) > 10_000:  # code that is made as the program goes
             _found.clear()
         found = _found[file] = _look(file)
-    if found == "package" and frame.f_globals.get("__name__") == "__main__":
-        return "program"  # python -m package
     return found
 
 

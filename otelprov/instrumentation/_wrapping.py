@@ -41,6 +41,7 @@ from otelprov.instrumentation._calls import (
     plan_or_pass_on,
 )
 from otelprov.instrumentation._chained import ChainedAssignment, chained_assignment
+from otelprov.instrumentation._programs import owner_of
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
 from otelprov.recording.recorder import (
@@ -262,16 +263,26 @@ def _uncounted_file(library: str) -> str:
     return os.path.join(package, UNCOUNTED)
 
 
+def _is_the_programs(name: str, module: object) -> bool:
+    """Whether it may hold names of a library that it imported before that was patched."""
+    file = getattr(module, "__file__", None)
+    return isinstance(module, types.ModuleType) and (
+        name == "__main__" or (isinstance(file, str) and owner_of(file) == "program")
+    )
+
+
 def _replace_aliases(library: str, sites: dict[int, Site]) -> None:
     """``pandas.read_csv`` and ``pandas.io.api.read_csv`` are one function under several names."""
     prefix = library + "."
     functions = {
         key: site for key, site in sites.items() if isinstance(site.owner, types.ModuleType)
     }
+    late = not getattr(getattr(sys.modules[library], "__spec__", None), "_initializing", False)
     for name, module in list(sys.modules.items()):
-        if module is None or not (name == library or name.startswith(prefix)):
-            continue
-        if name.startswith(prefix + "tests"):
+        if name == library or name.startswith(prefix):
+            if module is None or name.startswith(prefix + "tests"):
+                continue
+        elif not (late and functions and _is_the_programs(name, module)):
             continue
         if functions.keys().isdisjoint(map(id, list(vars(module).values()))):
             continue  # as it is for nearly all: pandas' modules have 20,000 names

@@ -239,6 +239,35 @@ pd.read_csv(io.StringIO("a\\n1\\n")).assign(b=2)
     assert "pandas.assign" in names
 
 
+def test_names_that_a_program_has_taken_before_it_enables_are_replaced_and_put_back(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "helpers.py").write_text("from pandas import concat, DataFrame as Table\n")
+    code = """
+from pandas import read_csv, read_csv as reads
+from sklearn.metrics import f1_score
+import helpers, io, pickle, otelprov
+before = read_csv, helpers.concat, f1_score
+otelprov.enable()
+for function in (read_csv, reads, helpers.concat, f1_score):
+    assert pickle.loads(pickle.dumps(function)) is function, function
+table = reads(io.StringIO("a\\n1\\n"))
+assert type(helpers.concat([table, read_csv(io.StringIO("a\\n2\\n"))])) is helpers.Table
+f1_score([0, 1], [0, 1])
+from otelprov.instrumentation.instrumentors import libraries
+for library in libraries.values():
+    library.uninstrument()
+assert before == (read_csv, helpers.concat, f1_score)
+assert reads is read_csv
+"""
+    journal = tmp_path / "journal"
+    environment = support.environment(journal)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+    names = sorted(span.name for span in support.journal(journal))
+    read = ["pandas.read_csv"] * 2
+    assert names == ["pandas.concat", *read, "run -c", "sklearn.f1_score"]
+
+
 def test_an_sdk_set_up_by_hand_records_too(tmp_path: Path) -> None:
     code = """
 from opentelemetry import trace

@@ -86,7 +86,7 @@ def install(
     at_home = all(site.owner is module or isinstance(site.owner, type) for site in sites.values())
     if not (at_home and _is_being_imported(module)):
         # To look through all modules of a library takes 2 ms, and of scikit-learn 24 are patched.
-        _replace_aliases(library, {id(site.original): site for site in sites.values()})
+        _replace_aliases(module, {id(site.original): site for site in sites.values()})
     return list(sites.values())
 
 
@@ -265,19 +265,20 @@ def _uncounted_file(library: str) -> str:
 
 def _is_the_programs(name: str, module: object) -> bool:
     """Whether it may hold names of a library that it imported before that was patched."""
-    file = getattr(module, "__file__", None)
-    return isinstance(module, types.ModuleType) and (
-        name == "__main__" or (isinstance(file, str) and owner_of(file) == "program")
-    )
+    if type(module) is not types.ModuleType:  # a class of its own may load it when it is asked
+        return False
+    file = vars(module).get("__file__")
+    return name == "__main__" or (isinstance(file, str) and owner_of(file) == "program")
 
 
-def _replace_aliases(library: str, sites: dict[int, Site]) -> None:
+def _replace_aliases(patched: types.ModuleType, sites: dict[int, Site]) -> None:
     """``pandas.read_csv`` and ``pandas.io.api.read_csv`` are one function under several names."""
+    library = patched.__name__.partition(".")[0]
     prefix = library + "."
     functions = {
         key: site for key, site in sites.items() if isinstance(site.owner, types.ModuleType)
     }
-    late = not getattr(getattr(sys.modules[library], "__spec__", None), "_initializing", False)
+    late = not getattr(patched.__spec__, "_initializing", False)
     for name, module in list(sys.modules.items()):
         if name == library or name.startswith(prefix):
             if module is None or name.startswith(prefix + "tests"):

@@ -35,9 +35,10 @@ def python_of(lock: Path) -> Path:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not finished.exists():
             shutil.rmtree(directory, ignore_errors=True)  # left by one that was killed
-            _run(sys.executable, "-m", "venv", str(directory))
+            # Isolated: what PYTHONPATH names would count as installed.
+            _run(sys.executable, "-I", "-m", "venv", str(directory))
             _run(
-                *(str(python), "-m", "pip", "install", "--quiet", "--no-deps"),
+                *(str(python), "-I", "-m", "pip", "install", "--quiet", "--no-deps"),
                 *("--disable-pip-version-check", "--only-binary", ":all:"),
                 *("--require-hashes", "-r", str(lock)),
             )
@@ -61,4 +62,4 @@ def _key(lock: Path) -> str:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Unavailable(f"`{' '.join(command[1:4])}` failed: {done.stderr.strip()[-500:]}")
+        raise Unavailable(f"`{' '.join(command[2:5])}` failed: {done.stderr.strip()[-500:]}")

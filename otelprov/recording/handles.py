@@ -111,8 +111,7 @@ def file_of(stream: Any) -> str | None:
     """
     if is_archive(stream):
         return local_path(file_of_archive(stream))
-    below = getattr(stream, "fileobj", None) or getattr(stream, "_fp", None)
-    return local_path(below or getattr(stream, "fp", None))  # of gzip, of bz2 and lzma, of a zip
+    return local_path(getattr(stream, "fileobj", None) or getattr(stream, "_fp", None))
 
 
 def _is_closed(stream: Any) -> bool:

@@ -24,6 +24,9 @@ def later(pattern: str, flags: int = 0) -> re.Pattern[str]:
     return cast(re.Pattern[str], _Later(pattern, int(flags)))
 
 
+MACRO: Final = "()"
+"""How a statement names what only a macro of it reads."""
+
 _TOKEN: Final = later(
     r"""
       (?P<comment> --[^\r\n]* | /\*.*?(?:\*/|\Z) )

@@ -55,10 +55,11 @@ class Trained(Built):
             return
         super()._made(result)
         course = self.parameters.get("evals_result")
-        for held in (course, *_courses(self.parameters.get("callbacks"))):
-            model = registry.lookup(result)
-            if isinstance(held, dict) and model is not None:
-                observation.come_out(held, model.sources[0])
+        model = registry.lookup(result)
+        if model is not None:
+            for held in (course, *_courses(self.parameters.get("callbacks"))):
+                if isinstance(held, dict):
+                    observation.come_out(held, model.sources[0])
         found = last_values(course) if isinstance(course, dict) else {}
         best = getattr(result, "best_score", None)  # an attribute, or a property that asks for one
         found.update(last_values(best) if isinstance(best, dict) else {"best_score": best})

@@ -495,9 +495,9 @@ def pass_on(
     plain = [value for value in own if registry.lookup(value) is None]
     named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
     if site.attribute not in _TOLD:
-        unknown = _unknown(site, arguments, keywords)
-        if unknown:
-            known += unknown
+        others = _unknown(site, arguments, keywords)
+        if others:
+            known += others
             plain = [value for value in plain if observation.data_kind(value) is None]
     parameters: tuple[tuple[str, object], ...] = ()
     if entry.carries_parameters:
@@ -549,12 +549,12 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
     found = observation.unknown_data(suspects, few=few)
     if not found:
         return []
-    unknown = list(map(observation.identity_of, found))
+    others = list(map(observation.identity_of, found))
     if operation is not None:
-        for identity in unknown:
+        for identity in others:
             for artifact in identity.sources:
                 operation.use_artifact("read inside", artifact)
-    return unknown
+    return others
 
 
 def _is_by_the_program() -> bool:

@@ -23,28 +23,7 @@ from otelprov.recording.run import run
 from otelprov.recording.streams import local_path
 
 
-class _OfFiles(Observed):
-    """A call that the standard library carries out on files."""
-
-    __slots__ = ()
-
-    def returned(self, result: object) -> None:
-        self.operation.leave()
-        try:
-            self._say(result)
-        finally:
-            self.close()
-
-    def failed(self, error: BaseException) -> None:
-        self.operation.leave()
-        self.close(error)
-
-    def _say(self, result: Any) -> None:
-        """What was read and written, now that the call has returned."""
-        raise NotImplementedError
-
-
-class _Copied(_OfFiles):
+class _Copied(Observed):
     """A file or a directory gets a copy."""
 
     __slots__ = ("taken",)
@@ -62,7 +41,7 @@ class _Copied(_OfFiles):
             found = copies.taken_from(self.operation, "src", path, moved=self.moved)
             self.taken = list(found)
 
-    def _say(self, result: Any) -> None:
+    def _written(self, result: Any) -> None:
         if not self.moved:
             self._take()
         # What shutil returns is where it went: `dst` may be a directory.
@@ -78,7 +57,7 @@ class _Moved(_Copied):
     moved = True
 
 
-class _Poured(_OfFiles):
+class _Poured(Observed):
     """The rest of one stream is written to another."""
 
     __slots__ = ()
@@ -90,7 +69,7 @@ class _Poured(_OfFiles):
             places.added_to(self.operation, "fdst", self.parameters.get("fdst"))
             put_content(self.operation, "fsrc", source)
 
-    def _say(self, result: Any) -> None:
+    def _written(self, result: Any) -> None:
         target = self.parameters.get("fdst")
         if type(target) is io.BytesIO or type(target) is io.StringIO:
             self.operation.generate("fdst", identify(target))
@@ -98,7 +77,21 @@ class _Poured(_OfFiles):
             places.written_to(self.operation, "fdst", target)
 
 
-class _Packed(_OfFiles):
+class _OfArchive(Observed):
+    """A call that concerns a member of an archive."""
+
+    __slots__ = ()
+
+    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
+        member: Any = self.parameters.get("tarinfo") or self.parameters.get("zinfo_or_arcname")
+        if not isinstance(member, str):
+            member = getattr(member, "name", None) or getattr(member, "filename", None)
+        plain["member"] = member
+        given.append("member")
+        return self.site.binder.defaults
+
+
+class _Packed(_OfArchive):
     """A file is put into an archive."""
 
     __slots__ = ()
@@ -110,37 +103,19 @@ class _Packed(_OfFiles):
             places.added_to(self.operation, "archive", archive)
             put_content(self.operation, role, self.parameters.get(role))
 
-    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
-        return _naming(self, plain, given)
-
-    def _say(self, result: Any) -> None:
+    def _written(self, result: Any) -> None:
         places.written_to(self.operation, "archive", self.target)
 
 
-class _Extracted(_OfFiles):
+class _Extracted(_OfArchive):
     """A file is taken out of an archive."""
 
     __slots__ = ()
 
-    def _more(self, plain: dict[str, Any], given: list[str]) -> Defaults:
-        return _naming(self, plain, given)
-
-    def _say(self, result: Any) -> None:
+    def _written(self, result: Any) -> None:
         places.read_from(self.operation, "archive", self.target, places.REREAD)
         path = _path(self.parameters.get("targetpath"))
         places.written_to(self.operation, "targetpath", path)
-
-
-def _naming(call: Observed, plain: dict[str, Any], given: list[str]) -> Defaults:
-    """Adds the name of the member."""
-    member = call.parameters.get("tarinfo") or call.parameters.get("zinfo_or_arcname")
-    plain["member"] = member if isinstance(member, str) else _name_of(member)
-    given.append("member")
-    return call.site.binder.defaults
-
-
-def _name_of(member: Any) -> Any:
-    return getattr(member, "name", None) or getattr(member, "filename", None)
 
 
 _SHOWN: Final = ("src", "dst")

@@ -134,9 +134,11 @@ _CODE: Final = later(
     r"(TRIGGER|FUNCTION|MACRO|PROCEDURE|RULE|SECRET|SEQUENCE|TYPE)\b",
     re.IGNORECASE,
 )
+_NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
+"""A name with up to two others in front."""
 _MACRO: Final = later(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?P<temporary>TEMP(?:ORARY)?\s+)?(?:MACRO|FUNCTION)\s+"
-    r"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})\s*(?=\()",
+    r"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
     re.IGNORECASE,
 )
 _TRIGGER: Final = later(
@@ -154,7 +156,7 @@ _SAID: Final = {
     "DROP": later(
         r"\s*DROP\s+(?:TEMP(?:ORARY)?\s+)?(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW|MACRO)\s+"
         r"(?:TABLE\s+)?"
-        r"(?:IF\s+EXISTS\s+)?((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2})",
+        r"(?:IF\s+EXISTS\s+)?(" + _NAMED + ")",
         re.IGNORECASE,
     ),
 }

@@ -98,11 +98,15 @@ def _functions(names: str, make: Callable[..., Entry] = transform, **facts: Any)
 
 
 def _metrics(names: str) -> Any:
+    return _held_besides(names, _InScorers, observed=Measured)
+
+
+def _held_besides(names: str, where: Callable[[], _InScorers], **facts: Any) -> Any:
     def table() -> Iterable[Entry]:
         for name in names.split():
-            place = _InScorers()
+            place = where()
             packing = Packing(lambda original: original, place.put_in)
-            yield transform(name, observed=Measured, packing=packing, undo=place.undo)
+            yield transform(name, packing=packing, undo=place.undo, **facts)
 
     return table
 
@@ -144,16 +148,6 @@ class _InSelectors(_InScorers):
             if any(one is before for one in defaults):
                 found = tuple(after if one is before else one for one in defaults)
                 init.__defaults__ = found  # type: ignore[union-attr]
-
-
-def _ratings(names: str) -> Any:
-    def table() -> Iterable[Entry]:
-        for name in names.split():
-            place = _InSelectors()
-            packing = Packing(lambda original: original, place.put_in)
-            yield transform(name, packing=packing, undo=place.undo)
-
-    return table
 
 
 def _split() -> Iterable[Entry]:
@@ -325,8 +319,8 @@ TABLES: dict[str, Callable[[], Iterable[Entry]]] = {
         "pairwise_distances_argmin_min pairwise_kernels polynomial_kernel rbf_kernel sigmoid_kernel"
     ),
     "sklearn.calibration": _functions("calibration_curve"),
-    "sklearn.feature_selection._univariate_selection": _ratings(
-        "chi2 f_classif f_oneway f_regression r_regression"
+    "sklearn.feature_selection._univariate_selection": _held_besides(
+        "chi2 f_classif f_oneway f_regression r_regression", _InSelectors
     ),
     "sklearn.feature_selection._mutual_info": _functions(
         "mutual_info_classif mutual_info_regression"

@@ -119,6 +119,17 @@ class Question:
                 found[From(id_, name, "opaque")] = None
         return tuple(found)
 
+    def on_top(
+        self, before: Iterable[str], columns: Mapping[str, tuple[From, ...]]
+    ) -> dict[str, tuple[From, ...]]:
+        """Columns of rows that were put on top of others: those come from the same column."""
+        found = dict(columns)
+        for id_ in before:
+            for name in dict.fromkeys((*columns, *(self.names(id_) or ()))):
+                own = From(id_, name, "identity")
+                found[name] = tuple(dict.fromkeys((*found.get(name, ()), own)))
+        return found
+
     def anything(self) -> tuple[From, ...]:
         """All that something opaque may come from: what steps took of a table, else all of it."""
         inputs = self.operation.inputs
@@ -262,11 +273,7 @@ def _on_top(question: Question, found: Sources) -> Sources:
     before = [one.artifact.id for one in question.used if one.role == "target"]
     if not before:
         return found
-    columns = dict(found.columns)
-    for id_ in before:
-        for name in dict.fromkeys((*found.columns, *(question.names(id_) or ()))):
-            columns[name] = (*columns.get(name, ()), From(id_, name, "identity"))
-    return replace(found, columns=columns, same_as="")
+    return replace(found, columns=question.on_top(before, found.columns), same_as="")
 
 
 def _origins(question: Question, said: object) -> Iterator[From]:

@@ -14,14 +14,13 @@ from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
+from otelprov.statements import MACRO
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
 _RENAMED: Final = re.compile(r"\s*ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
-MACRO: Final = "()"
-"""How a statement names what only a macro of it reads."""
 _LIST: Final = re.compile(r"\[\s*('otelprov:\d+'(?:\s*,\s*'otelprov:\d+')+)\s*\]")
 
 
@@ -82,13 +81,7 @@ def _appended(question: Question, found: Sources) -> Sources:
     id_ = question.made.artifact.id
     if all(one.artifact.id != id_ for one in question.used):
         return found
-    columns = {
-        name: tuple(dict.fromkeys((*origins, From(id_, name, "identity"))))
-        for name, origins in found.columns.items()
-    }
-    for name in question.names(id_) or ():
-        columns.setdefault(name, (From(id_, name, "identity"),))
-    return replace(found, columns=columns)
+    return replace(found, columns=question.on_top([id_], found.columns))
 
 
 def _named_in_order(columns: Sequence[Column], names: Sequence[str]) -> tuple[Column, ...]:

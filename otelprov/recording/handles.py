@@ -91,16 +91,16 @@ def continued(place: Any) -> str | None:
         return None
     if is_archive(stream):
         return file_of(stream) if stream.mode == "a" else None
-    file = plain(stream_behind(place))
-    if file is None or file.closed or file in _parts or not appends(place):
+    file = appended(place)
+    if file is None or file.closed or file in _parts:
         return None
     return local_path(file) if os.fstat(file.fileno()).st_size else None
 
 
-def appends(place: Any) -> bool:
-    """Whether an open file of this machine was opened to add to its end."""
+def appended(place: Any) -> io.FileIO | None:
+    """The file of this machine behind one that was opened to add to its end."""
     file = plain(stream_behind(place))
-    return file is not None and file.mode.startswith("a")
+    return file if file is not None and file.mode.startswith("a") else None
 
 
 def file_of(stream: Any) -> str | None:

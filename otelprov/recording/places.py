@@ -182,7 +182,7 @@ def written_to(
         return stored[0]
     earlier = handles.before(place)
     added = None
-    adds = how.partial or earlier is not None or handles.appends(place)
+    adds = how.partial or earlier is not None or handles.appended(place) is not None
     if adds or stat.S_ISDIR(_mode(found)):
         content = operation.content
         added = deferred.resolve(content).bytes if content is not None else None

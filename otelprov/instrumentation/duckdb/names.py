@@ -139,6 +139,10 @@ class Names:
     """Whether variables of the program's are looked for."""
     all_frames: bool = False
 
+    def tables_in(self, database: str) -> list[Name]:
+        """The tables of one of the databases, by its name in lower case, as they are spelled."""
+        return [full for key, full in tuple(self.tables.items()) if key[0] == database]
+
 
 _DATABASES: Final = "SELECT database_name, path, type FROM duckdb_databases() WHERE NOT internal"
 _HELD: Final = (
@@ -388,8 +392,7 @@ class Resolver:
         if not names.complete:
             return (Unknown(statement.unknown),)
         database = (statement.subject or self._stands(names))[0].lower()
-        found = [full for key, full in tuple(names.tables.items()) if key[0] == database]
-        return tuple(self._table(full, names) for full in found)
+        return tuple(self._table(full, names) for full in names.tables_in(database))
 
     def copies(self, statement: Statement) -> list[Statement]:
         """The copies of tables that ``COPY FROM DATABASE`` makes; none where nobody can tell."""
@@ -399,8 +402,7 @@ class Resolver:
             return []
         return [
             Statement("COPY", reads=(full,), target=(target, *full[1:]), replaces=True, whole=True)
-            for key, full in tuple(names.tables.items())
-            if key[0] == source.lower()
+            for full in names.tables_in(source.lower())
         ]
 
     def read(

@@ -38,10 +38,8 @@ from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
-from otelprov.statements import later, masked, pieces
+from otelprov.statements import MACRO, later, masked, pieces
 
-MACRO: Final = "()"
-"""How a statement names what a macro of it reads."""
 MAX_ROWS: Final = 2_000
 """Rows of a list that are looked at for an id."""
 MAX_SHOWN: Final = 8_000

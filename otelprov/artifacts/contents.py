@@ -50,8 +50,10 @@ if hasattr(os, "register_at_fork"):
 class Kept(Generic[T]):
     """What was found out about files, as long as they do not change; the oldest goes first."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _CACHED) -> None:
+        """``most`` is the number of files of which something is kept."""
         self._found: OrderedDict[_Key, T] = OrderedDict()
+        self._most = most
 
     def get(self, place: bytes, status: os.stat_result) -> T | None:
         """What is known of a file with this status."""
@@ -85,7 +87,7 @@ class Kept(Generic[T]):
         if since - changed >= tick:
             with _lock:
                 self._found[_key(place, status)] = found
-                while len(self._found) > _CACHED:
+                while len(self._found) > self._most:
                     self._found.popitem(last=False)
 
     def move(self, place: bytes, before: os.stat_result, after: os.stat_result) -> None:

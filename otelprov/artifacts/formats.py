@@ -6,9 +6,12 @@ import io
 import os
 import stat
 import sys
+import time
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
+from otelprov._record import record
 from otelprov.artifacts import contents, tables
 from otelprov.artifacts.digest import BLOCK_ROWS, NoCanonicalForm, TableDigest, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
@@ -119,11 +122,12 @@ def selected_bytes(
     share of the file. None where that is not known: another format, or no pyarrow imported.
     """
     try:
-        format_ = detect(path)
         names = None if columns is None else [str(name) for name in columns]
-        if format_ == "parquet" and "pyarrow.parquet" in sys.modules:
-            return _selected_of_parquet(path, names, filters, row_groups)
-        if format_ == "arrow" and "pyarrow" in sys.modules and names is not None:
+        if "pyarrow.parquet" in sys.modules:
+            chunks = _chunks(path)
+            if chunks is not None:
+                return _selected_of_parquet(path, chunks, names, filters, row_groups)
+        if names is not None and "pyarrow" in sys.modules and detect(path) == "arrow":
             import pyarrow
 
             with pyarrow.OSFile(os.fspath(path)) as source, pyarrow.ipc.open_file(source) as reader:
@@ -136,29 +140,75 @@ def selected_bytes(
     return None
 
 
+@record
+class _Chunks:
+    """What the footer of a Parquet file says of the sizes of its column chunks."""
+
+    groups: int
+    """Row groups of the file."""
+    looked_at: int
+    """The first of them, whose sizes are here: of very many, the first ones stand for all."""
+    paths: tuple[str, ...]
+    """Where the columns are in the schema: ``a.list.element`` is in ``a``."""
+    sizes: array[int]
+    """Compressed bytes of each column of each row group."""
+
+
+_kept: Final[contents.Kept[_Chunks]] = contents.Kept(64)
+
+
+def _chunks(path: str | os.PathLike[str]) -> _Chunks | None:
+    """None for what is no Parquet file.
+
+    Kept: a pipeline reads one file many times, and pyarrow takes 1 ms for a footer of 100 KB.
+    """
+    place, since = os.path.abspath(os.fsencode(path)), time.time_ns()
+    status = os.stat(place)
+    found = _kept.get(place, status)
+    if found is None and detect(path) == "parquet":
+        import pyarrow.parquet
+
+        footer = pyarrow.parquet.read_metadata(os.fspath(path))
+        looked_at = min(footer.num_row_groups, max(1, _MAX_CHUNKS // max(1, footer.num_columns)))
+        columns = range(min(footer.num_columns, _MAX_CHUNKS))
+        found = _Chunks(
+            footer.num_row_groups,
+            looked_at,
+            tuple(footer.schema.column(index).path for index in columns),
+            array(
+                "q",
+                (
+                    group.column(index).total_compressed_size
+                    for group in map(footer.row_group, range(looked_at))
+                    for index in columns
+                ),
+            ),
+        )
+        _kept.keep(place, status, found, since, status.st_mtime_ns)
+    return found
+
+
 def _selected_of_parquet(
     path: str | os.PathLike[str],
+    chunks: _Chunks,
     columns: list[str] | None,
     filters: object,
     row_groups: Iterable[int] | None,
 ) -> int:
-    import pyarrow.parquet
-
-    footer = pyarrow.parquet.read_metadata(os.fspath(path))
-    groups = range(footer.num_row_groups) if row_groups is None else list(row_groups)
+    groups = range(chunks.groups) if row_groups is None else list(row_groups)
     if filters is not None and "pyarrow.dataset" in sys.modules:
         groups = _left_by_filters(path, filters)
-    if not groups:
+    seen = [group for group in groups if group < chunks.looked_at] or range(chunks.looked_at)
+    if not groups or not seen:
         return 0
-    # Of a file of very many columns and row groups the first ones stand for all.
-    looked_at = groups[: max(1, _MAX_CHUNKS // max(1, footer.num_columns))]
-    size = 0
-    for group in map(footer.row_group, looked_at):
-        for index in range(min(group.num_columns, _MAX_CHUNKS)):
-            chunk = group.column(index)
-            if columns is None or _is_among(chunk.path_in_schema, columns):
-                size += chunk.total_compressed_size
-    return size * len(groups) // len(looked_at)
+    of_one = len(chunks.paths)
+    chosen = [
+        index
+        for index, path_in_schema in enumerate(chunks.paths)
+        if columns is None or _is_among(path_in_schema, columns)
+    ]
+    size = sum(chunks.sizes[group * of_one + index] for group in seen for index in chosen)
+    return size * len(groups) // len(seen)
 
 
 def _is_among(path: str, columns: list[str]) -> bool:

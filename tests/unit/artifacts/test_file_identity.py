@@ -77,7 +77,7 @@ def test_a_file_that_was_written_just_now_is_not_kept(tmp_path: Path) -> None:
 def test_the_digests_that_are_kept_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contents, "_CACHED", 3)
+    monkeypatch.setattr(contents, "_cache", contents.Kept(3))
     for i in range(5):
         path = tmp_path / str(i)
         path.write_bytes(b"x")

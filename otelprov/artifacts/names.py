@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from otelprov.model import Names
 
 MAX_NAMES: Final = 1_000
 """Columns that are named; a table of more has its number of columns only."""
-_KEPT: Final = 256
-_labels: dict[int, tuple[Any, tuple[str, ...] | None]] = {}
+_labels: Final[dict[int, tuple[weakref.ref[Any], tuple[str, ...] | None]]] = {}
 
 
 def names_of(value: Any) -> Names | None:
@@ -50,17 +50,14 @@ def _kind(class_: Hashable) -> str | None:
 
 def _frame(columns: Any, index: Any) -> Names | None:
     # Each table has an index of its own for its labels; but the array in there, which never
-    # changes, is that of the table it was made of where that has the same (pandas 3.1). It is held,
-    # so that its number stays its own.
+    # changes, is that of the table it was made of where that has the same (pandas 3.1).
     values = columns if columns.nlevels > 1 else getattr(columns, "_values", columns)
-    found = _labels.get(id(values))
-    if found is None:
+    key = id(values)
+    found = _labels.get(key)
+    if found is None or found[0]() is not values:
         if len(columns) > MAX_NAMES:
             return None
-        found = (values, _texts(values))
-        if len(_labels) >= _KEPT:
-            _labels.clear()
-        _labels[id(values)] = found
+        found = _labels[key] = (weakref.ref(values, partial(_labels.pop, key)), _texts(values))
     return None if found[1] is None else _known(found[1], _levels(index))
 
 

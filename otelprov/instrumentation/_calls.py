@@ -58,7 +58,9 @@ TAKING = "<otelprov takes out of an iterator>"
 """The name of the piece of code that does so for the program, and has its frame as ``caller``."""
 
 _OF_ARRAYS = frozenset({"numpy", "joblib", "pickle", "sklearn", "xgboost", "lightgbm"})
-_SETTING = frozenset({"setitem", "{self.name}.setitem", "setattr", "isetitem", "insert", "assign"})
+_SETTING = frozenset(
+    "setitem setattr isetitem insert assign add_column append_column set_column".split()
+)
 
 sending: set[int] = set()
 """Calls of libraries that may send what they are given to processes of their own."""
@@ -170,7 +172,9 @@ class Site:
     """Whether an array of a few values is data for it, and no parameter (``df.isin(array)``)."""
 
     def __post_init__(self) -> None:
-        self.takes_arrays = self.library in _OF_ARRAYS or self.entry.name in _SETTING
+        self.takes_arrays = (
+            self.library in _OF_ARRAYS or self.entry.name.rpartition(".")[2] in _SETTING
+        )
         self.step = Step(self.call.library, self.call.name, self.call.version)
 
     # Made when they are said: of 700 functions that are patched a program calls a few.
@@ -338,6 +342,8 @@ class Observed:
             seen = places.read_from(self.operation, entry.source, self._place(entry.source), how)
             if self.operation.said:
                 places.claimed(self.operation, seen, how)
+        elif self.site.method and not self.operation.used_so_far():
+            self.operation.use_content("self", unknown("it was not seen what is read"))
         found = observation.outputs(self.operation, returned, by_content=True)
         if not found and returned is not None:
             # Something to read from later: a reader of chunks, an open workbook, a data set.

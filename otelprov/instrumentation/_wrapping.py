@@ -26,6 +26,7 @@ from typing import Any
 
 from otelprov.artifacts import digest_value, identify
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.instrumentation._c_classes import set_attribute
 from otelprov.instrumentation._calls import (
     TAKING,
     Function,
@@ -106,9 +107,10 @@ def uninstall(sites: Iterable[Site]) -> None:
         if isinstance(site.owner, types.ModuleType):
             put = vars(site.owner).get(site.attribute)
             functions[id(put)] = (put, site.original)
-        setattr(site.owner, site.attribute, site.original)
+        with contextlib.suppress(TypeError):  # as below
+            set_attribute(site.owner, site.attribute, site.original)
         for alias, name in site.aliases:
-            setattr(alias, name, site.original)
+            set_attribute(alias, name, site.original)
     _put_back_in_later_modules(functions)
 
 
@@ -223,8 +225,8 @@ def _put(site: Site) -> None:
         )
     elif isinstance(site.original, (classmethod, staticmethod)):
         replacement = type(site.original)(replacement)
-    with contextlib.suppress(TypeError):  # a class written in C
-        setattr(site.owner, site.attribute, replacement)
+    with contextlib.suppress(TypeError):  # a class written in C, of an interpreter that keeps it
+        set_attribute(site.owner, site.attribute, replacement)
 
 
 def _replace_names_in_classes(sites: Iterable[Site]) -> None:
@@ -237,7 +239,7 @@ def _replace_names_in_classes(sites: Iterable[Site]) -> None:
         for name, value in list(vars(owner).items()):
             found = own.get(id(value))
             if found is not None and value is found.original and name != found.attribute:
-                setattr(owner, name, vars(owner)[found.attribute])
+                set_attribute(owner, name, vars(owner)[found.attribute])
                 found.aliases.append((owner, name))
 
 

@@ -76,6 +76,9 @@ LIBRARIES: Final = (
         (14,),
         (
             "pyarrow",
+            "pyarrow.ipc",
+            "pyarrow._compute",
+            "pyarrow._dataset",
             "pyarrow.parquet",
             "pyarrow.csv",
             "pyarrow.feather",
@@ -83,7 +86,6 @@ LIBRARIES: Final = (
             "pyarrow.orc",
             "pyarrow.dataset",
             "pyarrow.fs",
-            "pyarrow.pandas_compat",
             "pyarrow.acero",
         ),
     ),

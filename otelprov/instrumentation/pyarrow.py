@@ -1,39 +1,150 @@
-"""pyarrow: the readers and writers that are Python functions, and the ways in and out of pandas.
+"""pyarrow: readers and writers, tables and arrays, what is computed of them, data sets.
 
-Methods of ``pyarrow.Table`` are C and cannot be patched. Some of them (``join``, ``filter`` with an
-expression, ``group_by``, ``to_pandas``, ``from_pandas``) call a Python function of pyarrow's own,
-and that one is looked at. What is left (``take``, ``slice``, ``select``, ``sort_by`` of a table,
-compute functions) is not seen: its result is data of unknown origin, known by its content.
+Most of it are methods of classes that are written in C (docs/decisions/0029). What they call
+inside comes from the function that stands in, and counts as pyarrow's own. An operator of theirs
+(``table["a"]``, ``array[1:]``) is C too, but calls a method, and that one is looked at. Every
+compute function is a call of one method, ``Function.call``.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
-from otelprov.artifacts.registry import registry
+from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.values import digest_value
+from otelprov.instrumentation._calls import Site, is_internal, pass_on
 from otelprov.instrumentation._table import (
     Arguments,
     Entry,
     Keywords,
+    each,
     read,
     step,
     transform,
     when_called,
     write,
 )
-from otelprov.instrumentation._wrapping import followed, iterating
+from otelprov.instrumentation._wrapping import followed, iterating, site_of
 from otelprov.recording import faults, observation, places
+from otelprov.recording.observation import known_inputs
 from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.streams import without_options
 
+TABULAR: Final = ("Table", "RecordBatch")
+COLUMNS: Final = ("ChunkedArray", "Array")
 
-def _together() -> Iterable[Entry]:
+
+def _in_memory() -> Iterable[Entry]:
     yield transform("concat_tables", lists="tables")
     yield transform("concat_batches", lists="recordbatches")
+    for name in ("concat_arrays", "array", "chunked_array"):
+        yield step(name)
+    for name in ("table", "record_batch"):
+        yield transform(name, hands_over=True, only_when=_takes_over)
+    for name in (
+        "filter take slice sort_by drop_null cast rename_columns drop_columns drop remove_column "
+        "add_column append_column set_column"
+    ).split():
+        yield from _named(transform, name, *TABULAR)
+    for name in (
+        "flatten combine_chunks unify_dictionaries replace_schema_metadata to_batches "
+        "to_struct_array to_tensor __array__"
+    ).split():
+        yield from each(step(name), *TABULAR)
+    yield from each(step("select", around=_choosing), *TABULAR)
+    yield from each(step("_column", name="column", around=_taking), *TABULAR)
+    for name in ("from_arrays", "from_pydict", "from_pylist", "from_batches", "from_struct_array"):
+        yield from each(step(name), *TABULAR)
+    yield from _named(transform, "from_pandas", *TABULAR, hands_over=True)
+    yield transform("Table.to_pandas", name="{self.__class__.__name__}.to_pandas", hands_over=True)
+    for name in ("to_pydict", "to_pylist"):
+        yield from _named(write, name, *TABULAR)
+    yield from _named(write, "to_pylist", *COLUMNS)
+    for name in (
+        "slice to_numpy __array__ combine_chunks flatten unify_dictionaries view diff"
+    ).split():
+        yield from each(step(name), *COLUMNS)
+    yield step("ChunkedArray.chunk", around=_taking)
+    yield step("Array.from_pandas")
+    yield from each(step("from_arrays"), "StructArray", "ListArray", "DictionaryArray", "MapArray")
+    yield step("StructArray.field")
+    yield step("DictionaryArray.dictionary_decode")
+    for name in ("memory_map", "create_memory_map", "input_stream", "output_stream"):
+        yield step(name, around=_streaming)
+    yield from _batches()
+
+
+def _ipc() -> Iterable[Entry]:
+    for name in ("open_file", "open_stream"):
+        yield read(name, name=f"ipc.{name}", source="source", places=_source)
+    for name in ("RecordBatchFileReader", "RecordBatchStreamReader"):
+        yield read(
+            f"{name}.__init__",
+            name=f"ipc.{name}",
+            source="source",
+            in_place="always",
+            places=_source,
+        )
+    for name in ("RecordBatchFileWriter", "RecordBatchStreamWriter"):
+        yield step(f"{name}.__init__", in_place="always", around=_opening)
+
+
+def _batches() -> Iterable[Entry]:
+    """What reads and writes batches in turn."""
+    readers = ("RecordBatchReader", "RecordBatchFileReader")
+    yield from _named(read, "read_all", *readers, clean=_clean)
+    yield from _named(read, "read_pandas", *readers)
+    yield step("RecordBatchReader.read_next_batch", around=_handing_on)
+    for name in ("get_batch", "get_record_batch"):
+        yield step(f"RecordBatchFileReader.{name}", around=_handing_on)
+    yield step("Table.to_reader", around=_handing_on)
+    for name in ("from_batches", "from_stream"):
+        yield step(f"RecordBatchReader.{name}", around=_handing_on)
+    for name in ("write", "write_batch", "write_table"):
+        yield write(
+            f"RecordBatchFileWriter.{name}", name=f"RecordBatchWriter.{name}", collects="self"
+        )
+    for name in ("close", "__exit__"):
+        yield write(
+            f"RecordBatchFileWriter.{name}",
+            name="RecordBatchWriter.close",
+            target="sink",
+            places=_opened_before,
+        )
+
+
+def _takes_over(parameters: Mapping[str, Any], _: object) -> bool:
+    """Whether a table is made of another library's, and not of columns."""
+    return not isinstance(parameters.get("data"), (dict, list, tuple))
+
+
+def _named(kind: Callable[..., Entry], method: str, *owners: str, **facts: Any) -> list[Entry]:
+    """A method of several classes, whose operations are called after the class, too."""
+    return [kind(f"{owner}.{method}", name=f"{owner}.{method}", **facts) for owner in owners]
+
+
+def _compute() -> Iterable[Entry]:
+    yield step("Function.call", around=_computing)
+
+
+def _scans() -> Iterable[Entry]:
+    for owner in ("Dataset", "Scanner", "Fragment"):
+        for name in ("to_table", "head", "take"):
+            yield read(f"{owner}.{name}", name=f"{owner}.{name}", clean=_clean)
+        yield step(f"{owner}.to_batches", around=iterating)
+    for name in ("Dataset.filter", "Dataset.replace_schema", "Dataset.scanner"):
+        yield step(name, around=_handing_on)
+    yield step("Dataset.get_fragments", around=iterating)
+    yield step("Fragment.scanner", around=_handing_on)
+    yield step("Scanner.to_reader", around=_handing_on)
+    yield step("Scanner.from_batches", around=_handing_on)
 
 
 def _parquet() -> Iterable[Entry]:
@@ -110,7 +221,7 @@ def _orc() -> Iterable[Entry]:
     yield write("ORCWriter.write", name="ORCWriter.write", collects="self")
     for method in ("close", "__exit__"):
         yield write(
-            f"ORCWriter.{method}", name="ORCWriter.close", target="where", places=_orc_opened
+            f"ORCWriter.{method}", name="ORCWriter.close", target="where", places=_opened_before
         )
 
 
@@ -127,16 +238,6 @@ def _dataset() -> Iterable[Entry]:
     )
 
 
-def _pandas_compat() -> Iterable[Entry]:
-    yield transform("table_to_dataframe", name="Table.to_pandas")
-    yield transform(  # of pyarrow 14
-        "table_to_blockmanager", name="Table.to_pandas", by_content=True, result=_frame_of_blocks
-    )
-    yield transform(
-        "dataframe_to_arrays", name="Table.from_pandas", by_content=True, result=_table_of_arrays
-    )
-
-
 def _files() -> Iterable[Entry]:
     yield write("copy_files", name="fs.copy_files", observed=when_called("_arrow_copies", "Copied"))
 
@@ -144,7 +245,6 @@ def _files() -> Iterable[Entry]:
 def _acero() -> Iterable[Entry]:
     yield transform("_perform_join", name="Table.join")
     yield transform("_perform_join_asof", name="Table.join_asof")
-    yield transform("_filter_table", name="Table.filter")
     yield transform("_group_by", name="Table.group_by")
     yield transform("_sort_source", name="Dataset.sort_by")
 
@@ -153,42 +253,56 @@ def _source(parameters: Mapping[str, Any]) -> Any:
     """What is read, by whichever name the function has for it."""
     names = ("source", "path_or_paths", "metadata_path")
     found = (parameters[name] for name in names if parameters.get(name) is not None)
-    return without_options(next(found, None))
+    return _place(next(found, None))
 
 
 def _target(name: str) -> Callable[[Mapping[str, Any]], Any]:
     """What is written, by the name of the parameter."""
-    return lambda parameters: without_options(parameters[name])
+    return lambda parameters: _place(parameters[name])
+
+
+def _place(given: Any) -> Any:
+    """A place as its name, where it is a stream of pyarrow's that was opened by one."""
+    if type(given).__module__.partition(".")[0] == "pyarrow" and given in _files_of:
+        given = _files_of[given]
+    return without_options(given)
 
 
 def _opened(parameters: Mapping[str, Any]) -> Any:
     """The file of a ``ParquetWriter`` that something was written to."""
     writer = parameters["self"]
-    return (
-        without_options(getattr(writer, "where", None))
-        if registry.lookup(writer) is not None
-        else None
-    )
+    return _place(getattr(writer, "where", None)) if registry.lookup(writer) is not None else None
 
 
 def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
-    """An ``ORCWriter`` does not keep the name of its file."""
-    return followed(original, _noted, "the file of an ORCWriter is not known")
+    """A writer that does not keep the name of its file."""
+    return followed(original, _noted, "the file of a writer is not known")
 
 
 def _noted(_: object, __: object, writer: Any, where: Any, *___: Any, **____: Any) -> None:
-    _orc_files[writer] = where
+    _files_of[writer] = where
 
 
-_orc_files: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+def _streaming(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A stream that does not say the name of its file."""
+    return followed(original, _opened_by_name, "the file of a stream is not known")
 
 
-def _orc_opened(parameters: Mapping[str, Any]) -> Any:
-    """The file of an ``ORCWriter`` that something was written to."""
+def _opened_by_name(_: object, stream: Any, name: object = None, *__: Any, **___: Any) -> None:
+    if isinstance(name, (str, os.PathLike)):
+        _files_of[stream] = name
+
+
+_files_of: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+"""Of streams and writers."""
+
+
+def _opened_before(parameters: Mapping[str, Any]) -> Any:
+    """The file of such a writer, that something was written to."""
     writer = parameters["self"]
     if registry.lookup(writer) is None:
         return None
-    return without_options(_orc_files.get(writer))
+    return _place(_files_of.get(writer))
 
 
 def _carry_part(
@@ -256,20 +370,90 @@ def _others(metadata: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
     return {key: value for key, value in (metadata or {}).items() if key not in carrier.KEYS}
 
 
-def _frame_of_blocks(result: Any) -> object:
-    """``table_to_blockmanager`` returns what pandas makes a frame of, which C has it do."""
-    import pandas
+def _taking(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``table["a"]`` and ``column.chunk(0)``: a loop may ask for one again and again."""
+    step_ = Step("pyarrow", original.__name__.strip("_"))
 
-    make: Any = pandas.DataFrame._from_mgr
-    return make(result, result.axes)
+    def taken(frame: FrameType | None, made: Any, whole: Any, key: int) -> None:
+        identity = registry.lookup(whole)
+        if identity is None or is_internal(frame):
+            return
+        place = (id(identity), step_.name, key)
+        found = _parts.get(place)
+        if found is None or found[0] is not identity:
+            column = (None, whole.field(key).name) if hasattr(whole, "field") else None
+            picked = column if identity.is_selection else None
+            part = derive(step_, [identity], digest_value(key), picked=picked)
+            if part is None:
+                return
+            if len(_parts) >= MAX_PARTS:
+                _parts.clear()
+            found = _parts[place] = (identity, part)
+        registry.assign(made, found[1])
+
+    return followed(original, taken, "where a column comes from is not known")
 
 
-def _table_of_arrays(result: Any) -> object:
-    """``dataframe_to_arrays`` returns the columns; the table is made of them in C."""
+MAX_PARTS: Final = 1_000
+_parts: Final[dict[tuple[int, str, int], tuple[Identity, Identity]]] = {}
+"""What was taken of tables and columns: what they are, kept so that nothing else has its address,
+and what that part is."""
+
+
+def _choosing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``table.select(["a", "b"])``."""
+    step_ = Step("pyarrow", "select")
+
+    def chosen(frame: FrameType | None, made: Any, whole: Any, columns: object) -> None:
+        identity = registry.lookup(whole)
+        if identity is None or is_internal(frame):
+            return
+        names = made.schema.names
+        picked = (None, *names) if identity.is_selection else None
+        part = derive(step_, [identity], digest_value(names), picked=picked)
+        if part is not None:
+            registry.assign(made, part)
+
+    return followed(original, chosen, "where a table comes from is not known")
+
+
+def _handing_on(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands for a table, or reads it later, comes from what it was made of."""
+    step_ = Step("pyarrow", original.__name__)
+
+    def made_of(frame: FrameType | None, made: Any, *given: Any, **options: Any) -> None:
+        if is_internal(frame):
+            return
+        known = known_inputs((*given, *options.values()))
+        part = derive(step_, known, None) if known else None
+        if part is not None:
+            registry.assign(made, part)
+
+    return followed(original, made_of, "where a table comes from is not known")
+
+
+def _computing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Every function of ``pyarrow.compute``, by whichever name the program calls it."""
+
+    def computed(
+        frame: FrameType | None, made: Any, function: Any, given: Any, options: object = None,
+        *_: object, **__: object,
+    ) -> None:  # fmt: skip
+        while frame is not None and frame.f_globals.get("__name__") == "pyarrow.compute":
+            frame = frame.f_back
+        if not is_internal(frame):
+            said = {} if options is None else {"options": str(options)}
+            pass_on(_function(function.name), tuple(given), said, made)
+
+    return followed(original, computed, "where computed data comes from is not known")
+
+
+@cache
+def _function(name: str) -> Site:
     import pyarrow
 
-    arrays, schema = result[0], result[1]
-    return pyarrow.Table.from_arrays(list(arrays), schema=schema)
+    entry = step(name, name=f"compute.{name}")
+    return site_of(entry, "pyarrow", pyarrow.__version__, _computing, _computing, method=False)
 
 
 ODDITIES: Final = (
@@ -279,19 +463,23 @@ ODDITIES: Final = (
     "table they hold, and who wrote it.",
     "What is read from or written to a stream that such a file system has opened "
     "(open_input_file, open_output_stream) is of unknown place: the stream has no name.",
-    "Readers and writers that are C++ are not recorded, and what they give is of unknown origin, "
-    "known by its content: all of `pyarrow.ipc` (`open_file`, `open_stream`, `new_file`, "
-    "`new_stream`, `read_message`, `read_record_batch`, `read_tensor`, `write_tensor`, "
-    "`serialize_pandas`, `deserialize_pandas`), `csv.CSVWriter`, `to_table`, `to_batches` and "
-    "`scanner` of data sets and fragments, what the readers of `csv.open_csv` and `json.open_json` "
-    "read, and `parquet.ParquetReader`. Opening a data set is recorded.",
+    "Methods of pyarrow's classes in C are recorded on CPython with its lock. On others, and where "
+    "a class is made in C and not by a method (`csv.CSVWriter`, `OSFile`), what comes out of it is "
+    "of unknown origin, known by its content. `read_message`, `read_record_batch`, `read_tensor`, "
+    "`write_tensor`, `serialize_pandas`, `deserialize_pandas` and `parquet.ParquetReader` are not "
+    "recorded.",
+    "A scalar that is computed or taken out of a column (`pc.sum`, `column[0]`) is not followed, "
+    "as a number of pandas is not.",
     "What reads or writes only schemas and metadata is no operation (`read_metadata`, "
     "`read_schema`, `write_metadata`).",
 )
 
 # Each part is patched when the program imports it.
 TABLES = {
-    "pyarrow": _together,
+    "pyarrow": _in_memory,
+    "pyarrow.ipc": _ipc,
+    "pyarrow._compute": _compute,
+    "pyarrow._dataset": _scans,
     "pyarrow.parquet": _parquet,
     "pyarrow.csv": _csv,
     "pyarrow.feather": _feather,
@@ -299,6 +487,5 @@ TABLES = {
     "pyarrow.orc": _orc,
     "pyarrow.dataset": _dataset,
     "pyarrow.fs": _files,
-    "pyarrow.pandas_compat": _pandas_compat,
     "pyarrow.acero": _acero,
 }

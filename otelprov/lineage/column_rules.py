@@ -82,8 +82,9 @@ _STORES: Final = frozenset("files boto3 botocore fsspec s3fs obstore requests ht
 """What copies and moves files, and looks at nothing in them."""
 _HANDED_ON: Final = frozenset(
     "to_pandas to_arrow from_pandas from_arrow from_dataframe DataFrame Series Table.from_pandas "
-    "Table.to_pandas to_arrow_table fetch_arrow_table df fetchdf fetch_df pl arrow to_frame "
-    "df.setitem copy".split()
+    "Table.to_pandas RecordBatch.from_pandas RecordBatch.to_pandas ChunkedArray.to_pandas "
+    "to_arrow_table fetch_arrow_table df fetchdf fetch_df pl arrow to_frame df.setitem copy "
+    "table record_batch".split()
 )
 
 
@@ -185,6 +186,11 @@ def _words(text: str) -> list[str]:
 
 def _sorted(question: Question) -> Sources | None:
     return _keeps(question, rows=_named_rows(question, "by", "sort"))
+
+
+def _arrow_sorted(question: Question) -> Sources | None:
+    """``table.sort_by("a")``, ``table.sort_by([("a", "descending")])``."""
+    return _keeps(question, rows=_named_rows(question, "sorting", "sort"))
 
 
 def _deduplicated(question: Question) -> Sources | None:
@@ -318,6 +324,11 @@ def _set_cells(question: Question) -> Sources | None:
 
 def _inserted(question: Question) -> Sources | None:
     return _with_one(question, question.given("column"), "value")
+
+
+def _column_added(question: Question) -> Sources | None:
+    """``table.append_column("a", values)``."""
+    return _with_one(question, question.given("field_"), "column")
 
 
 def _with_one(question: Question, name: object, role: str) -> Sources | None:
@@ -714,6 +725,18 @@ _RULES: Final[dict[str, _Rule]] = {
             "astype fillna ffill bfill replace round clip map applymap shift diff rank "
             "pct_change convert_dtypes infer_objects interpolate cast fill_null fill_nan isin"
         ).split()
+    },
+    **{
+        f"pyarrow.{owner}.{name}": rule
+        for owner in ("Table", "RecordBatch")
+        for name, rule in {
+            **dict.fromkeys("filter take slice drop_null".split(), _kept),
+            **dict.fromkeys("drop_columns drop remove_column".split(), _kept),
+            "cast": _cell_by_cell,
+            "sort_by": _arrow_sorted,
+            "rename_columns": _renamed,
+            **dict.fromkeys("add_column append_column set_column".split(), _column_added),
+        }.items()
     },
     "pandas.to_datetime": _converted,
     "pandas.to_numeric": _converted,

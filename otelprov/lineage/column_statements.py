@@ -221,12 +221,25 @@ class _Answer:
     def _names(self) -> list[str]:
         """What the columns are called in the result: as that says it, where it is in hand."""
         own = [one.name for one in self._found.columns]
+        if _dialect(self._question) == "duckdb":
+            own = list(map(self._as_there, self._found.columns))
         names = self._question.made_names()
         if names is None or "*" in own:
             return own
         if len(names.columns) == len(own):
             return list(names.columns)
         return own
+
+    def _as_there(self, column: Column) -> str:
+        """DuckDB calls a column as its table does, however the statement writes it."""
+        if len(column.origins) == 1 and column.origins[0].column is not None:
+            wanted = column.name.lower()
+            if wanted == column.origins[0].column.lower():
+                for id_ in self._ids(column.origins[0]):
+                    for name in self._question.names(id_) or ():
+                        if name.lower() == wanted:
+                            return name
+        return column.name
 
     def _of(self, column: Column) -> tuple[tuple[From, ...], str]:
         found: dict[From, None] = {}

@@ -423,6 +423,8 @@ def is_small(value: Any, kind: ArtifactKind) -> bool:
         return bool(value.nelement() <= MAX_LISTED)
     if type(value).__module__.partition(".")[0] == "scipy":
         return False  # a sparse matrix is not shown
+    if type(value).__module__ == "pyarrow.lib":
+        return len(value) <= MAX_LISTED
     return getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED
 
 

@@ -444,7 +444,7 @@ import pickle, sys
 import cloudpickle, joblib, io
 import pandas as pd, pyarrow as pa
 import pyarrow.csv, pyarrow.dataset, pyarrow.feather, pyarrow.json, pyarrow.orc
-import pyarrow.parquet, pyarrow.pandas_compat, pyarrow.acero
+import pyarrow.parquet, pyarrow.acero
 import numpy, sklearn.datasets, sklearn.inspection, sklearn.metrics, sklearn.model_selection
 import sklearn.preprocessing, sklearn.linear_model, sklearn.pipeline
 import lightgbm, xgboost

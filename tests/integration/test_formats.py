@@ -227,7 +227,7 @@ def test_a_parquet_file_and_its_reader_and_writer_objects(spans: Spans, tmp_path
     assert first["n"].tolist() == [1, 2]
     batches = [pa.Table.from_batches([batch]) for batch in file.iter_batches(2)]
     assert len(batches) == 3
-    converted = next(span for span in spans.all() if span.name == "pyarrow.Table.to_pandas")
+    converted = next(span for span in spans.all() if span.name == "pyarrow.RecordBatch.to_pandas")
     assert converted.used_ids == spans.all()[0].generated_ids
     spans.clear()
     whole = pq.ParquetFile(path).read()

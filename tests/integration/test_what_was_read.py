@@ -81,9 +81,9 @@ def table(columns: int = 20, rows: int = 4_000) -> pa.Table:
 def wide(tmp_path: Path) -> Path:
     """640 kB, 32 kB a column, in four row groups of increasing ``c0``."""
     whole = table()
-    ordered = whole.set_column(0, "c0", pa.array(range(whole.num_rows)))
     path = tmp_path / "wide.parquet"
     with unrecorded():
+        ordered = whole.set_column(0, "c0", pa.array(range(whole.num_rows)))
         pq.write_table(ordered, path, row_group_size=1000, use_dictionary=False, compression="none")
     return settled(path)
 

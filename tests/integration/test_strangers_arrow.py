@@ -1,0 +1,209 @@
+"""Pipelines in pyarrow alone, as strangers write them: tables, columns, computed data, batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import strangers
+
+TABLES = """
+    import numpy as np, polars as pl, pyarrow as pa, pyarrow.compute as pc
+    import pyarrow.dataset as ds, pyarrow.parquet as pq
+    t = pq.read_table("t.parquet")  # @t
+    u = pq.read_table("u.parquet")  # @u
+    pq.write_table(t.select(["k", "v"]), "select.parquet")  # @select
+    pq.write_table(t.filter(pc.greater(t["v"], 2)), "mask.parquet")  # @mask
+    pq.write_table(t.filter(pc.field("v") > 2), "filter.parquet")  # @filter
+    pq.write_table(t[2:5], "slice.parquet")  # @slice
+    pq.write_table(t.take(pa.array([1, 2])), "take.parquet")  # @take
+    more = t.append_column("x", pc.multiply(t["v"], 2))  # @append
+    pq.write_table(more.sort_by("x"), "sorted.parquet")  # @sorted
+    both = t.join(u, "k")  # @join
+    pq.write_table(both.group_by("s").aggregate([("w", "sum")]), "grouped.parquet")  # @grouped
+    mixed = pa.table({"a": t["k"], "b": pc.add(t["k"], u["w"][0]), "c": t["v"].cast("float32")})
+    pq.write_table(mixed, "mixed.parquet")  # @mixed
+    frame = t.select(["k"]).to_pandas()  # @pandas
+    frame.to_csv("frame.csv")  # @csv
+    t["v"].to_pandas().to_csv("series.csv")  # @series
+    pq.write_table(pa.table(frame), "back.parquet")  # @back
+    pq.write_table(pa.Table.from_pandas(frame), "again.parquet")  # @again
+    f = pl.read_parquet("t.parquet")  # @polars
+    pq.write_table(pa.table(f), "taken.parquet")  # @taken
+    np.save("v.npy", t["v"].to_numpy())  # @npy
+    pq.write_table(pa.Table.from_arrays(list(t.columns), ["a", "b", "c"]), "cols.parquet")  # @cols
+    for column in t.itercolumns():
+        column.unique()
+    data = ds.dataset("t.parquet")  # @data
+    pq.write_table(data.to_table(filter=pc.field("k") > 1), "scan.parquet")  # @scan
+    pq.write_table(data.filter(pc.field("k") > 1).head(5), "head.parquet")  # @head
+    pq.write_table(pa.Table.from_batches(list(data.to_batches())), "batches.parquet")  # @batches
+    pq.write_table(t.to_reader().read_all(), "reader.parquet")  # @reader
+    noise = pa.array(np.arange(120.0))
+    pq.write_table(t.append_column("noise", noise), "noise.parquet")  # @noise
+    few = u.append_column("few", pa.array([1, 2, 3]))  # @few
+    pq.write_table(few, "few.parquet")  # @out
+"""
+TABLES_DRAWN = """
+    pyarrow.parquet.read_table@t: t.parquet -> return
+    pyarrow.parquet.read_table@u: u.parquet -> return
+    pyarrow.parquet.write_table@select: pyarrow.parquet.read_table@t -> content, select.parquet
+    pyarrow.Table.filter@mask: pyarrow.parquet.read_table@t -> return
+    pyarrow.parquet.write_table@mask: pyarrow.Table.filter@mask -> content, mask.parquet
+    pyarrow.Table.filter@filter: pyarrow.parquet.read_table@t -> return
+    pyarrow.parquet.write_table@filter: pyarrow.Table.filter@filter -> content, filter.parquet
+    pyarrow.Table.slice@slice: pyarrow.parquet.read_table@t -> return
+    pyarrow.parquet.write_table@slice: pyarrow.Table.slice@slice -> content, slice.parquet
+    pyarrow.Table.take@take: pyarrow.parquet.read_table@t -> return
+    pyarrow.parquet.write_table@take: pyarrow.Table.take@take -> content, take.parquet
+    pyarrow.Table.append_column@append: pyarrow.parquet.read_table@t -> return
+    pyarrow.Table.sort_by@sorted: pyarrow.Table.append_column@append -> return
+    pyarrow.parquet.write_table@sorted: pyarrow.Table.sort_by@sorted -> content, sorted.parquet
+    pyarrow.Table.join@join: pyarrow.parquet.read_table@t, pyarrow.parquet.read_table@u -> return
+    pyarrow.Table.group_by@grouped: pyarrow.Table.join@join -> return
+    pyarrow.parquet.write_table@grouped: pyarrow.Table.group_by@grouped -> content, grouped.parquet
+    pyarrow.parquet.write_table@mixed: pyarrow.parquet.read_table@t -> content, mixed.parquet
+    pyarrow.Table.to_pandas@pandas: pyarrow.parquet.read_table@t -> return
+    pandas.to_csv@csv: pyarrow.Table.to_pandas@pandas -> frame.csv
+    pyarrow.ChunkedArray.to_pandas@series: pyarrow.parquet.read_table@t -> return
+    pandas.to_csv@series: pyarrow.ChunkedArray.to_pandas@series -> series.csv
+    pyarrow.table@back: pyarrow.Table.to_pandas@pandas -> return
+    pyarrow.parquet.write_table@back: pyarrow.table@back -> content, back.parquet
+    pyarrow.Table.from_pandas@again: pyarrow.Table.to_pandas@pandas -> return
+    pyarrow.parquet.write_table@again: pyarrow.Table.from_pandas@again -> content, again.parquet
+    polars.read_parquet@polars: t.parquet -> return
+    pyarrow.table@taken: polars.read_parquet@polars -> return
+    pyarrow.parquet.write_table@taken: pyarrow.table@taken -> content, taken.parquet
+    numpy.save@npy: pyarrow.parquet.read_table@t -> v.npy
+    pyarrow.parquet.write_table@cols: pyarrow.parquet.read_table@t -> content, cols.parquet
+    pyarrow.dataset.dataset@data: t.parquet -> return
+    pyarrow.Dataset.to_table@scan: pyarrow.dataset.dataset@data -> return
+    pyarrow.parquet.write_table@scan: pyarrow.Dataset.to_table@scan -> content, scan.parquet
+    pyarrow.Dataset.head@head: pyarrow.dataset.dataset@data -> return
+    pyarrow.parquet.write_table@head: pyarrow.Dataset.head@head -> content, head.parquet
+    pyarrow.parquet.write_table@batches: pyarrow.dataset.dataset@data -> content, batches.parquet
+    pyarrow.RecordBatchReader.read_all@reader: pyarrow.parquet.read_table@t -> return
+    pyarrow.parquet.write_table@reader: pyarrow.RecordBatchReader.read_all@reader \\
+        -> content, reader.parquet
+    pyarrow.Table.append_column@noise: ?, pyarrow.parquet.read_table@t -> return
+    pyarrow.parquet.write_table@noise: pyarrow.Table.append_column@noise -> content, noise.parquet
+    pyarrow.Table.append_column@few: ?, pyarrow.parquet.read_table@u -> return
+    pyarrow.parquet.write_table@out: pyarrow.Table.append_column@few -> content, few.parquet
+"""
+
+
+def test_tables_and_columns_of_pyarrow(tmp_path: Path) -> None:
+    wide = {"k": [1, 2, 3, 4] * 30, "v": [1.5, 2.5, 3.5, 4.5] * 30, "s": ["a", "b", "c", "d"] * 30}
+    pq.write_table(pa.table(wide), tmp_path / "t.parquet")
+    pq.write_table(pa.table({"k": [1, 2, 3], "w": [10, 20, 30]}), tmp_path / "u.parquet")
+    recording = strangers.record(tmp_path, TABLES)
+    assert recording.graph() == strangers.drawn(TABLES_DRAWN)
+    both = {"grouped.parquet"}
+    for path in tmp_path.glob("*.*"):
+        raw = ("t.parquet", "u.parquet", "noise.parquet", "few.parquet", "program0.py")
+        if path.name not in raw:
+            other = {"u.parquet"} if path.name in both else set()
+            assert recording.roots(path.name) == {"t.parquet", *other}, path.name
+    assert recording.roots("noise.parquet") == {"t.parquet", "?"}
+
+
+BATCHES = """
+    import polars as pl, pandas as pd, duckdb
+    import pyarrow as pa, pyarrow.compute as pc, pyarrow.csv as pv, pyarrow.parquet as pq
+    t = pv.read_csv("x.csv")  # @csv
+    with pa.ipc.new_file("x.arrow", t.schema) as writer:  # @new
+        writer.write_table(t)  # @write
+    r = pa.ipc.open_file("x.arrow")  # @open
+    pq.write_table(r.read_all(), "all.parquet")  # @all
+    pq.write_table(pa.Table.from_batches([r.get_batch(0)]), "batch.parquet")  # @batch
+    mapped = pa.ipc.open_file(pa.memory_map("x.arrow"))  # @map
+    pq.write_table(mapped.read_all(), "mapped.parquet")  # @mapped
+    with open("y.arrows", "wb") as f:
+        w = pa.ipc.new_stream(f, t.schema)
+        w.write_table(t)  # @stream
+        w.close()  # @close
+    with open("y.arrows", "rb") as f:
+        parts = [one for one in pa.ipc.open_stream(f)]  # @parts
+    pq.write_table(pa.Table.from_batches(parts), "stream.parquet")  # @streamed
+    renamed = t.rename_columns(["A", "B", "C"])  # @rename
+    pq.write_table(renamed.drop_columns(["C"]), "renamed.parquet")  # @renamed
+    more = t.append_column("d", pc.add(t["a"], t["b"]))  # @more
+    more = more.set_column(0, "a", pc.negate(t["a"]))  # @set
+    pq.write_table(more.select(["a", "d"]), "more.parquet")  # @chosen
+    top = t.filter(pc.and_(pc.greater(t["a"], 1), pc.less(t["b"], 50)))  # @top
+    pq.write_table(top.sort_by([("b", "descending")]).slice(0, 2), "top.parquet")  # @two
+    pl.from_arrow(top).write_csv("polars.csv")  # @polars
+    duckdb.sql("copy (select * from renamed) to 'duck.csv'")  # @duck
+    column = t.column("b").cast("float64")
+    made = pa.table({"m": column.combine_chunks(), "d": column.fill_null(0)})
+    pq.write_table(made, "column.parquet")  # @column
+    pd.DataFrame(t.to_pylist()).to_csv("rows.csv")  # @rows
+"""
+BATCHES_DRAWN = """
+    pyarrow.csv.read_csv@csv: x.csv -> return
+    pyarrow.RecordBatchWriter.write_table@write: pyarrow.csv.read_csv@csv -> target
+    pyarrow.RecordBatchWriter.close@new: pyarrow.RecordBatchWriter.write_table@write -> x.arrow
+    pyarrow.ipc.open_file@open: x.arrow -> return
+    pyarrow.RecordBatchFileReader.read_all@all: pyarrow.ipc.open_file@open -> return
+    pyarrow.parquet.write_table@all: pyarrow.RecordBatchFileReader.read_all@all \\
+        -> all.parquet, content
+    pyarrow.parquet.write_table@batch: pyarrow.ipc.open_file@open -> batch.parquet, content
+    pyarrow.ipc.open_file@map: x.arrow -> return
+    pyarrow.RecordBatchFileReader.read_all@mapped: pyarrow.ipc.open_file@map -> return
+    pyarrow.parquet.write_table@mapped: pyarrow.RecordBatchFileReader.read_all@mapped \\
+        -> mapped.parquet, content
+    pyarrow.RecordBatchWriter.write_table@stream: pyarrow.csv.read_csv@csv -> target
+    pyarrow.RecordBatchWriter.close@close: pyarrow.RecordBatchWriter.write_table@stream -> y.arrows
+    pyarrow.ipc.open_stream@parts: y.arrows -> return
+    pyarrow.parquet.write_table@streamed: pyarrow.ipc.open_stream@parts -> content, stream.parquet
+    pyarrow.Table.rename_columns@rename: pyarrow.csv.read_csv@csv -> return
+    pyarrow.Table.drop_columns@renamed: pyarrow.Table.rename_columns@rename -> return
+    pyarrow.parquet.write_table@renamed: pyarrow.Table.drop_columns@renamed \\
+        -> content, renamed.parquet
+    pyarrow.Table.append_column@more: pyarrow.csv.read_csv@csv -> return
+    pyarrow.Table.set_column@set: pyarrow.Table.append_column@more, pyarrow.csv.read_csv@csv \\
+        -> return
+    pyarrow.parquet.write_table@chosen: pyarrow.Table.set_column@set -> content, more.parquet
+    pyarrow.Table.filter@top: pyarrow.csv.read_csv@csv -> return
+    pyarrow.Table.sort_by@two: pyarrow.Table.filter@top -> return
+    pyarrow.Table.slice@two: pyarrow.Table.sort_by@two -> return
+    pyarrow.parquet.write_table@two: pyarrow.Table.slice@two -> content, top.parquet
+    polars.from_arrow@polars: pyarrow.Table.filter@top -> return
+    polars.write_csv@polars: polars.from_arrow@polars -> polars.csv
+    duckdb.sql@duck: pyarrow.Table.rename_columns@rename -> duck.csv
+    pyarrow.parquet.write_table@column: pyarrow.csv.read_csv@csv -> column.parquet, content
+    pyarrow.Table.to_pylist@rows: pyarrow.csv.read_csv@csv -> return
+    pandas.to_csv@rows: pyarrow.Table.to_pylist@rows -> rows.csv
+"""
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> strangers.Recording:
+    directory = tmp_path_factory.mktemp("batches")
+    (directory / "x.csv").write_text("a,b,c\n1,10,x\n2,20,y\n3,30,z\n4,60,w\n")
+    return strangers.record(directory, BATCHES)
+
+
+def test_batches_files_and_other_libraries(batches: strangers.Recording) -> None:
+    assert batches.graph() == strangers.drawn(BATCHES_DRAWN)
+    for path in batches.directory.glob("*.*"):
+        if path.name not in ("x.csv", "program0.py"):
+            assert batches.roots(path.name) == {"x.csv"}, path.name
+
+
+@pytest.mark.parametrize(
+    ("target", "sources"),
+    [
+        ("renamed.parquet#A", {"x.csv#a"}),
+        ("more.parquet#d", {"x.csv#a", "x.csv#b"}),
+        ("more.parquet#a", {"x.csv#a"}),
+        ("top.parquet#a", {"x.csv#a"}),
+        ("polars.csv#a", {"x.csv#a"}),
+        ("duck.csv#B", {"x.csv#b"}),
+        ("column.parquet#m", {"x.csv#b", "opaque"}),
+    ],
+)
+def test_columns_of_pyarrow(batches: strangers.Recording, target: str, sources: set[str]) -> None:
+    assert batches.columns(target) == sources

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -27,6 +28,9 @@ _ORDER = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
 
 def pytest_configure(config: pytest.Config) -> None:
     global _file
+    # Who was started in the background ignores Ctrl-C, and so do its children: pyarrow's
+    # `test_cancellation` then doubles its data for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _file = open(os.environ["OUTCOMES"], "a", buffering=1)  # noqa: SIM115
     _told({"python": sys.version.split()[0], "libraries": _versions()})
 

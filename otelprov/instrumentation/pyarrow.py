@@ -279,8 +279,8 @@ def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _noted, "the file of a writer is not known")
 
 
-def _noted(_: object, __: object, writer: Any, where: Any, *___: Any, **____: Any) -> None:
-    _files_of[writer] = where
+def _noted(_: object, __: object, writer: Any, *given: Any, **named: Any) -> None:
+    _files_of[writer] = given[0] if given else named.get("where", named.get("sink"))
 
 
 def _streaming(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -288,7 +288,8 @@ def _streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     return followed(original, _opened_by_name, "the file of a stream is not known")
 
 
-def _opened_by_name(_: object, stream: Any, name: object = None, *__: Any, **___: Any) -> None:
+def _opened_by_name(_: object, stream: Any, *given: Any, **named: Any) -> None:
+    name = given[0] if given else named.get("path", named.get("source"))
     if isinstance(name, (str, os.PathLike)):
         _files_of[stream] = name
 
@@ -374,16 +375,16 @@ def _taking(original: Callable[..., Any]) -> Callable[..., Any]:
     """``table["a"]`` and ``column.chunk(0)``: a loop may ask for one again and again."""
     step_ = Step("pyarrow", original.__name__.strip("_"))
 
-    def taken(frame: FrameType | None, made: Any, whole: Any, key: int) -> None:
+    def taken(frame: FrameType | None, made: Any, whole: Any, i: int) -> None:
         identity = registry.lookup(whole)
         if identity is None or is_internal(frame):
             return
-        place = (id(identity), step_.name, key)
+        place = (id(identity), step_.name, i)
         found = _parts.get(place)
         if found is None or found[0] is not identity:
-            column = (None, whole.field(key).name) if hasattr(whole, "field") else None
+            column = (None, whole.field(i).name) if hasattr(whole, "field") else None
             picked = column if identity.is_selection else None
-            part = derive(step_, [identity], digest_value(key), picked=picked)
+            part = derive(step_, [identity], digest_value(i), picked=picked)
             if part is None:
                 return
             if len(_parts) >= MAX_PARTS:
@@ -436,14 +437,14 @@ def _computing(original: Callable[..., Any]) -> Callable[..., Any]:
     """Every function of ``pyarrow.compute``, by whichever name the program calls it."""
 
     def computed(
-        frame: FrameType | None, made: Any, function: Any, given: Any, options: object = None,
+        frame: FrameType | None, made: Any, function: Any, args: Any, options: object = None,
         *_: object, **__: object,
     ) -> None:  # fmt: skip
         while frame is not None and frame.f_globals.get("__name__") == "pyarrow.compute":
             frame = frame.f_back
         if not is_internal(frame):
             said = {} if options is None else {"options": str(options)}
-            pass_on(_function(function.name), tuple(given), said, made)
+            pass_on(_function(function.name), tuple(args), said, made)
 
     return followed(original, computed, "where computed data comes from is not known")
 

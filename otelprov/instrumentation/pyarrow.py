@@ -62,8 +62,9 @@ def _in_memory() -> Iterable[Entry]:
     yield from each(step("_column", name="column", around=_taking), *TABULAR)
     for name in ("from_arrays", "from_pydict", "from_pylist", "from_batches", "from_struct_array"):
         yield from each(step(name), *TABULAR)
-    yield from _named(transform, "from_pandas", *TABULAR, hands_over=True)
-    yield transform("Table.to_pandas", name="{self.__class__.__name__}.to_pandas", hands_over=True)
+    for owner in TABULAR:
+        yield transform(f"{owner}.from_pandas", name=f"{owner}.from_pandas", hands_over=True)
+    yield from _named(transform, "to_pandas", *TABULAR, *COLUMNS, hands_over=True)
     for name in ("to_pydict", "to_pylist"):
         yield from _named(write, name, *TABULAR)
     yield from _named(write, "to_pylist", *COLUMNS)
@@ -126,8 +127,10 @@ def _takes_over(parameters: Mapping[str, Any], _: object) -> bool:
 
 
 def _named(kind: Callable[..., Entry], method: str, *owners: str, **facts: Any) -> list[Entry]:
-    """A method of several classes, whose operations are called after the class, too."""
-    return [kind(f"{owner}.{method}", name=f"{owner}.{method}", **facts) for owner in owners]
+    """A method of several classes, which may have it of one base: its operations are called after
+    the class of the object."""
+    name = f"{{self.__class__.__name__}}.{method}"
+    return [kind(f"{owner}.{method}", name=name, **facts) for owner in owners]
 
 
 def _compute() -> Iterable[Entry]:

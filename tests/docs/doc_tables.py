@@ -195,7 +195,8 @@ def _of_library(name: str, modules: tuple[str, ...]) -> tuple[str | None, dict[s
     kinds: dict[str, set[str]] = {}
     for entry in entries:
         if entry.kind not in ("step", "plan"):
-            kinds.setdefault(entry.kind, set()).add(entry.name)
+            of_class = "{self.__class__" in entry.name
+            kinds.setdefault(entry.kind, set()).add(entry.path if of_class else entry.name)
     return words, kinds
 
 

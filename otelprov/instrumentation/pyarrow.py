@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
 from otelprov.artifacts.values import digest_value
 from otelprov.instrumentation._calls import Site, is_internal, pass_on
 from otelprov.instrumentation._table import (
@@ -429,7 +429,9 @@ def _handing_on(original: Callable[..., Any]) -> Callable[..., Any]:
         if is_internal(frame):
             return
         known = known_inputs((*given, *options.values()))
-        part = derive(step_, known, None) if known else None
+        computes = any(isinstance(one, dict) for one in (*given, *options.values()))
+        whole = len(known) == 1 and known[0].is_selection and not computes
+        part = derive(step_, known, None, picked=WHOLE if whole else None) if known else None
         if part is not None:
             registry.assign(made, part)
 

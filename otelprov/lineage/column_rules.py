@@ -63,11 +63,20 @@ def _written(question: Question) -> Sources:
 
 def _read(question: Question) -> Sources:
     """What was read has the columns of the file; of several files each has them."""
+    computed = str(question.given("columns")).startswith("{")  # by expressions
+    if computed or not all(question.is_table(one.role) for one in question.used):
+        return Sources(reason="its columns were computed")
     names = question.made_names()
-    if names is None:
-        return Sources(reason="the names of its columns are not known")
-    every = [*names.columns, *(one for one in names.index if one is not None)]
     known = {one.artifact.id: question.names(one.artifact.id) for one in question.used}
+    if names is not None:
+        every = [*names.columns, *(one for one in names.index if one is not None)]
+    elif question.made.artifact.kind == "stream":  # a file, or a data set, that is opened
+        every = list(dict.fromkeys(name for own in known.values() for name in own or ()))
+        if not every and len(known) == 1:
+            return Sources(same_as=next(iter(known)))
+        known = {id_: own for id_, own in known.items() if own is not None}
+    else:
+        return Sources(reason="the names of its columns are not known")
     columns: dict[str, tuple[From, ...]] = {}
     for name in every:
         columns[name] = tuple(
@@ -417,6 +426,15 @@ def _merged(question: Question) -> Sources | None:
         suffixes = [str(question.given("lsuffix") or ""), str(question.given("rsuffix") or "")]
         if _listed(question.given("suffixes")) is not None:
             suffixes = _listed(question.given("suffixes"))
+    elif question.operation.name == "pyarrow.Table.join":
+        if question.given("coalesce_keys") is not True:
+            return None
+        on_left, on_right = (
+            _listed(question.given("left_keys")),
+            _listed(question.given("right_keys")),
+        )
+        given = (question.given("left_suffix"), question.given("right_suffix"))
+        suffixes = ["" if one in (None, "None") else str(one) for one in given]
     else:
         on_left, on_right = left_on or on, right_on or on
         if on_left is None and not by_index and question.given("how") != "cross":
@@ -425,7 +443,7 @@ def _merged(question: Question) -> Sources | None:
         suffixes = _listed(question.given("suffixes"))
     if suffixes is None or len(suffixes) != 2 or (on_left is None) != (on_right is None):
         return None
-    how = str(question.given("how"))
+    how = str(question.given("how") or question.given("join_type")).partition(" ")[0]
     return _paired(
         names, (left, own, on_left or [], suffixes[0]), (right, other, on_right or [], suffixes[1]),
         how, by_index,
@@ -485,11 +503,11 @@ def _sides(question: Question) -> tuple[tuple[str, list[str]], tuple[str, list[s
     """The two tables, with their names."""
     if not question.tables_only:
         return None
-    left = [one.artifact.id for one in question.used if one.role in ("self", "left")]
-    right = [one.artifact.id for one in question.used if one.role in ("right", "other")]
+    left = [one.artifact.id for one in question.used if one.role in _LEFT]
+    right = [one.artifact.id for one in question.used if one.role in _RIGHT]
     taken = question.operation.inputs
     if not right:
-        for role in ("right", "other"):
+        for role in _RIGHT:
             right = [id_ for one in taken.get(role, ()) for id_ in question.used_by_beginning(one)]
             if right:
                 break
@@ -499,6 +517,10 @@ def _sides(question: Question) -> tuple[tuple[str, list[str]], tuple[str, list[s
     if own is None or other is None or _ambiguous(own) or _ambiguous(other):
         return None
     return (left[0], _all_names(own)), (right[0], _all_names(other))
+
+
+_LEFT: Final = ("self", "left", "left_operand")
+_RIGHT: Final = ("right", "other", "right_operand")
 
 
 def _all_names(names: Names) -> list[str]:
@@ -571,6 +593,21 @@ def _grouped(question: Question) -> Sources | None:
         elif name in known:
             columns[name] = (From(id_, name, "aggregation"),)
     return Sources(columns, {}, rows)
+
+
+def _arrow_grouped(question: Question) -> Sources | None:
+    """``table.group_by("a").aggregate([("b", "sum")])``: pyarrow says what makes each column."""
+    names, by = question.made_names(), _listed(question.given("keys"))
+    made = _literal(question.given("aggregates"))
+    table = question.self_()
+    if table is None or names is None or by is None or not isinstance(made, list):
+        return None
+    id_ = table.artifact.id
+    columns: dict[str, tuple[From, ...]] = {name: (From(id_, name, "identity"),) for name in by}
+    for target, _, _, name in made:
+        of = [target] if isinstance(target, str) else target
+        columns[name] = tuple(From(id_, one, "aggregation") for one in of)
+    return Sources(columns, {}, tuple(From(id_, one, "group_by") for one in by))
 
 
 def _in_groups(question: Question) -> Sources | None:
@@ -738,6 +775,9 @@ _RULES: Final[dict[str, _Rule]] = {
             **dict.fromkeys("add_column append_column set_column".split(), _column_added),
         }.items()
     },
+    "pyarrow.concat_tables": _stacked,
+    "pyarrow.Table.join": _merged,
+    "pyarrow.Table.group_by": _arrow_grouped,
     "pandas.to_datetime": _converted,
     "pandas.to_numeric": _converted,
     "pandas.to_timedelta": _converted,

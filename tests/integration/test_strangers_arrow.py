@@ -207,3 +207,127 @@ def test_batches_files_and_other_libraries(batches: strangers.Recording) -> None
 )
 def test_columns_of_pyarrow(batches: strangers.Recording, target: str, sources: set[str]) -> None:
     assert batches.columns(target) == sources
+
+
+LEDGER = """
+    import json
+    from concurrent.futures import ThreadPoolExecutor
+    import pandas as pd, pyarrow as pa, pyarrow.compute as pc, pyarrow.csv as csv
+    import pyarrow.dataset as ds, pyarrow.feather as feather, pyarrow.json, pyarrow.parquet as pq
+    x = csv.read_csv("x.csv")  # @x
+    rates = pyarrow.json.read_json("rates.json")  # @rates
+    big = pc.if_else(pc.greater(x["amount"], 100), "big", "small")
+    x = x.append_column("size", big)  # @size
+    coded = x["tag"].dictionary_encode()
+    coded = x.set_column(x.schema.get_field_index("tag"), "tag", coded)  # @coded
+    feather.write_feather(coded, "coded.feather")  # @feather
+    j = x.join(rates, keys="tag", join_type="inner")  # @join
+    j = j.append_column("total", pc.multiply(j["amount"], j["rate"]))  # @total
+    csv.write_csv(j.select(["id", "total"]), "total.csv")  # @csv
+    figures = [("total", "sum"), ("id", "count")]
+    out = j.group_by(["day", "size"], use_threads=False).aggregate(figures)  # @figures
+    pq.write_table(out.sort_by([("total_sum", "descending")]), "out.parquet")  # @out
+    with pq.ParquetWriter("parts.parquet", x.schema) as w:  # @open
+        for b in x.to_batches(max_chunksize=100):
+            w.write_batch(b.filter(pc.greater(b["amount"], 30)))  # @part
+    ds.write_dataset(x, "lake", format="parquet")  # @lake
+    lake = ds.dataset("lake")  # @opened
+    wanted = lake.scanner(columns=["id", "amount"], filter=ds.field("amount") > 10)
+    pq.write_table(wanted.to_table(), "scan.parquet")  # @scan
+    twice = lake.to_table(columns={"amount": ds.field("id") * 2})  # @twice
+    pq.write_table(twice, "twice.parquet")  # @computed
+    ds.write_dataset(lake.scanner(columns=["id"]), "ids", format="ipc")  # @ids
+    def work(batch):
+        table = pa.Table.from_batches([batch])
+        return table.take(pc.sort_indices(table["amount"]))  # @work
+    with ThreadPoolExecutor(2) as pool:
+        tops = list(pool.map(work, x.to_batches(max_chunksize=100)))
+    pq.write_table(pa.concat_tables(tops), "tops.parquet")  # @tops
+    new = pa.Table.from_pylist([{"id": one["id"]} for one in x.slice(0, 5).to_pylist()])  # @five
+    pq.write_table(new, "new.parquet")  # @new
+    frame = pd.read_csv("x.csv")  # @frame
+    parts = [pa.array(frame["amount"]), pa.array(frame["id"])]
+    pq.write_table(pa.table(parts, names=["a", "i"]), "arrays.parquet")  # @arrays
+    counts = pa.table({"tag": x["tag"].value_counts().field(0)})
+    pq.write_table(counts, "counts.parquet")  # @counts
+    chunks = pa.chunked_array([one for one in x["amount"].iterchunks()])
+    pq.write_table(pa.table({"c": chunks}), "chunks.parquet")  # @chunks
+"""
+LEDGER_DRAWN = """
+    pyarrow.csv.read_csv@x: x.csv -> return
+    pyarrow.json.read_json@rates: rates.json -> return
+    pyarrow.Table.append_column@size: pyarrow.csv.read_csv@x -> return
+    pyarrow.Table.set_column@coded: pyarrow.Table.append_column@size -> return
+    pyarrow.feather.write_feather@feather: pyarrow.Table.set_column@coded -> coded.feather, content
+    pyarrow.Table.join@join: pyarrow.Table.append_column@size, pyarrow.json.read_json@rates \\
+        -> return
+    pyarrow.Table.append_column@total: pyarrow.Table.join@join -> return
+    pyarrow.csv.write_csv@csv: pyarrow.Table.append_column@total -> total.csv
+    pyarrow.Table.group_by@figures: pyarrow.Table.append_column@total -> return
+    pyarrow.Table.sort_by@out: pyarrow.Table.group_by@figures -> return
+    pyarrow.parquet.write_table@out: pyarrow.Table.sort_by@out -> content, out.parquet
+    pyarrow.RecordBatch.filter@part: pyarrow.Table.append_column@size -> return
+    pyarrow.RecordBatch.filter@part: pyarrow.Table.append_column@size -> return
+    pyarrow.ParquetWriter.write_batch@part: pyarrow.RecordBatch.filter@part -> target
+    pyarrow.ParquetWriter.write_batch@part: pyarrow.ParquetWriter.write_batch@part, \\
+        pyarrow.RecordBatch.filter@part -> target
+    pyarrow.ParquetWriter.close@open: pyarrow.ParquetWriter.write_batch@part -> parts.parquet
+    pyarrow.dataset.write_dataset@lake: pyarrow.Table.append_column@size \\
+        -> content, lake, lake/part-0.parquet
+    pyarrow.dataset.dataset@opened: lake, lake/part-0.parquet -> return
+    pyarrow.Scanner.to_table@scan: pyarrow.dataset.dataset@opened -> return
+    pyarrow.parquet.write_table@scan: pyarrow.Scanner.to_table@scan -> content, scan.parquet
+    pyarrow.Dataset.to_table@twice: pyarrow.dataset.dataset@opened -> return
+    pyarrow.parquet.write_table@computed: pyarrow.Dataset.to_table@twice -> content, twice.parquet
+    pyarrow.dataset.write_dataset@ids: pyarrow.dataset.dataset@opened -> ids, ids/part-0.arrow
+    pyarrow.Table.take@work: pyarrow.Table.append_column@size -> return
+    pyarrow.Table.take@work: pyarrow.Table.append_column@size -> return
+    pyarrow.concat_tables@tops: pyarrow.Table.take@work -> return
+    pyarrow.parquet.write_table@tops: pyarrow.concat_tables@tops -> content, tops.parquet
+    pyarrow.Table.slice@five: pyarrow.Table.append_column@size -> return
+    pyarrow.Table.to_pylist@five: pyarrow.Table.slice@five -> return
+    pyarrow.parquet.write_table@new: ? -> content, new.parquet
+    pandas.read_csv@frame: x.csv -> return
+    pyarrow.parquet.write_table@arrays: pandas.read_csv@frame -> arrays.parquet, content
+    pyarrow.parquet.write_table@counts: pyarrow.Table.append_column@size -> content, counts.parquet
+    pyarrow.parquet.write_table@chunks: pyarrow.Table.append_column@size -> chunks.parquet, content
+"""
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> strangers.Recording:
+    directory = tmp_path_factory.mktemp("ledger")
+    lines = (f"{i},{i % 28 + 1},{i * 1.5},{'abc'[i % 3]}" for i in range(200))
+    (directory / "x.csv").write_text("\n".join(["id,day,amount,tag", *lines, ""]))
+    rates = '{"tag": "a", "rate": 1.1}\n{"tag": "b", "rate": 0.9}\n'
+    (directory / "rates.json").write_text(rates)
+    return strangers.record(directory, LEDGER)
+
+
+def test_a_ledger_in_pyarrow(ledger: strangers.Recording) -> None:
+    assert ledger.graph() == strangers.drawn(LEDGER_DRAWN)
+    both = {"x.csv", "rates.json"}
+    others = {"total.csv": both, "out.parquet": both, "new.parquet": {"?"}}
+    for path in [*ledger.directory.glob("*.*"), ledger.directory / "ids"]:
+        if path.name not in (*both, "program0.py"):
+            assert ledger.roots(path.name) == others.get(path.name, {"x.csv"}), path.name
+
+
+@pytest.mark.parametrize(
+    ("target", "sources"),
+    [
+        ("total.csv#total", {"x.csv#amount", "rates.json#rate"}),
+        ("out.parquet#total_sum", {"x.csv#amount", "rates.json#rate"}),
+        ("out.parquet#day", {"x.csv#day"}),
+        ("coded.feather#tag", {"x.csv#tag"}),
+        ("scan.parquet#amount", {"x.csv#amount"}),
+    ],
+)
+def test_columns_of_the_ledger(ledger: strangers.Recording, target: str, sources: set[str]) -> None:
+    assert ledger.columns(target) == sources
+
+
+def test_a_column_that_a_scan_computes_is_not_taken_for_the_one_of_its_name(
+    ledger: strangers.Recording,
+) -> None:
+    assert "opaque" in ledger.columns("twice.parquet#amount")

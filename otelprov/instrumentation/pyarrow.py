@@ -49,10 +49,12 @@ def _in_memory() -> Iterable[Entry]:
     for name in ("table", "record_batch"):
         yield transform(name, hands_over=True, only_when=_takes_over)
     for name in (
-        "filter take slice sort_by drop_null cast rename_columns drop_columns drop remove_column "
+        "filter sort_by drop_null cast rename_columns drop_columns drop remove_column "
         "add_column append_column set_column"
     ).split():
         yield from _named(transform, name, *TABULAR)
+    for name in ("slice", "take"):
+        yield from _named(transform, name, *TABULAR, only_when=_rows_are_asked_for)
     for name in (
         "flatten combine_chunks unify_dictionaries replace_schema_metadata to_batches "
         "to_struct_array to_tensor __array__"
@@ -65,9 +67,9 @@ def _in_memory() -> Iterable[Entry]:
     for owner in TABULAR:
         yield transform(f"{owner}.from_pandas", name=f"{owner}.from_pandas", hands_over=True)
     yield from _named(transform, "to_pandas", *TABULAR, *COLUMNS, hands_over=True)
-    for name in ("to_pydict", "to_pylist"):
-        yield from _named(write, name, *TABULAR)
-    yield from _named(write, "to_pylist", *COLUMNS)
+    plain: dict[str, Any] = {"only_when": _rows_are_asked_for, "gives_contents": True}
+    yield from _named(write, "to_pydict", *TABULAR, **plain)
+    yield from _named(write, "to_pylist", *TABULAR, *COLUMNS, **plain)
     for name in (
         "slice to_numpy __array__ combine_chunks flatten unify_dictionaries view diff"
     ).split():
@@ -119,6 +121,14 @@ def _batches() -> Iterable[Entry]:
             target="sink",
             places=_opened_before,
         )
+
+
+def _rows_are_asked_for(parameters: Mapping[str, Any], table: Any) -> bool:
+    """Whether it is more than one row: who takes one takes all, one after the other."""
+    if "indices" in parameters:
+        return len(parameters["indices"]) > 1
+    length = parameters.get("length")
+    return (len(table) if length is None else int(length)) > 1
 
 
 def _takes_over(parameters: Mapping[str, Any], _: object) -> bool:

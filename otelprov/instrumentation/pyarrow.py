@@ -276,8 +276,10 @@ def _target(name: str) -> Callable[[Mapping[str, Any]], Any]:
 
 def _place(given: Any) -> Any:
     """A place as its name, where it is a stream of pyarrow's that was opened by one."""
-    if type(given).__module__.partition(".")[0] == "pyarrow" and given in _files_of:
-        given = _files_of[given]
+    import pyarrow
+
+    if isinstance(given, pyarrow.NativeFile):
+        given = _files_of.get(given, given)
     return without_options(given)
 
 

@@ -498,8 +498,12 @@ def pass_on(
     if not known:
         return
     own = arguments[1:] if site.method else arguments
-    plain = [value for value in own if registry.lookup(value) is None]
-    named = {name: value for name, value in keywords.items() if registry.lookup(value) is None}
+    plain = [_without_known(value) for value in own if registry.lookup(value) is None]
+    named = {
+        name: _without_known(value)
+        for name, value in keywords.items()
+        if registry.lookup(value) is None
+    }
     if site.attribute not in _TOLD:
         others = _unknown(site, arguments, keywords)
         if others:
@@ -522,6 +526,16 @@ def pass_on(
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+def _without_known(value: Any) -> Any:
+    """A parameter, without the data in it that is known: that is an input, and may be large."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _without_known(item) for key, item in value.items()}
+    if (kind is list or kind is tuple) and not observation.PLAIN.issuperset(map(type, value)):
+        return kind(map(_without_known, value))
+    return None if registry.lookup(value) is not None else value
 
 
 _TOLD = frozenset({"quantile"})

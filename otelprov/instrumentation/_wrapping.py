@@ -501,7 +501,11 @@ def iterating(original: Function) -> Function:
             try:
                 identity = registry.lookup(self)
                 if identity is not None and pieces is not self:  # or its __next__ is looked at
-                    return _identified(step, pieces, identity, missing)
+                    found = _identified(step, pieces, identity, missing)
+                    whole = derive(step, [identity], None)
+                    if whole is not None:  # what is given the iterator takes all of it
+                        registry.assign(found, whole)
+                    return found
             except Exception as fault:
                 faults.tell(missing, fault)
         return pieces

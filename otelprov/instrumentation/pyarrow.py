@@ -53,8 +53,9 @@ def _in_memory() -> Iterable[Entry]:
         "add_column append_column set_column"
     ).split():
         yield from _named(transform, name, *TABULAR)
-    for name in ("slice", "take"):
-        yield from _named(transform, name, *TABULAR, only_when=_rows_are_asked_for)
+    yield from _named(transform, "take", *TABULAR, only_when=_rows_are_asked_for)
+    yield transform("Table.slice", name="Table.slice", only_when=_rows_are_asked_for)
+    yield step("RecordBatch.slice", around=_slicing)
     for name in (
         "flatten combine_chunks unify_dictionaries replace_schema_metadata to_batches "
         "to_struct_array to_tensor __array__"
@@ -62,18 +63,17 @@ def _in_memory() -> Iterable[Entry]:
         yield from each(step(name), *TABULAR)
     yield from each(step("select", around=_choosing), *TABULAR)
     yield from each(step("_column", name="column", around=_taking), *TABULAR)
-    for name in ("from_arrays", "from_pydict", "from_pylist", "from_batches", "from_struct_array"):
+    for name in ("from_arrays", "from_pydict", "from_pylist", "from_struct_array"):
         yield from each(step(name), *TABULAR)
+    yield step("Table.from_batches", around=_gathering)
     for owner in TABULAR:
         yield transform(f"{owner}.from_pandas", name=f"{owner}.from_pandas", hands_over=True)
     yield from _named(transform, "to_pandas", *TABULAR, *COLUMNS, hands_over=True)
-    plain: dict[str, Any] = {"only_when": _rows_are_asked_for, "gives_contents": True}
-    yield from _named(write, "to_pydict", *TABULAR, **plain)
-    yield from _named(write, "to_pylist", *TABULAR, *COLUMNS, **plain)
-    for name in (
-        "slice to_numpy __array__ combine_chunks flatten unify_dictionaries view diff"
-    ).split():
+    yield from _named(write, "to_pydict", *TABULAR, only_when=_rows_are_asked_for)
+    yield from _named(write, "to_pylist", *TABULAR, *COLUMNS, only_when=_rows_are_asked_for)
+    for name in ("to_numpy __array__ combine_chunks flatten unify_dictionaries view diff").split():
         yield from each(step(name), *COLUMNS)
+    yield from each(step("slice", around=_slicing), *COLUMNS)
     yield step("ChunkedArray.chunk", around=_taking)
     yield step("Array.from_pandas")
     yield from each(step("from_arrays"), "StructArray", "ListArray", "DictionaryArray", "MapArray")
@@ -416,6 +416,35 @@ _parts: Final[dict[tuple[int, str, int], tuple[Identity, Identity]]] = {}
 and what that part is."""
 
 
+def _slicing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Some rows of a batch or a column: whoever takes one row takes all, one after the other."""
+    step_ = Step("pyarrow", "slice")
+
+    def sliced(
+        frame: FrameType | None, made: Any, whole: Any, offset: int = 0, length: int | None = None
+    ) -> None:
+        identity = registry.lookup(whole)
+        if identity is None or is_internal(frame):
+            return
+        columns = identity.columns[0] if identity.columns else WHOLE
+        picked = columns if identity.is_selection else None
+        part = derive(step_, [identity], f"{offset}:{length}".encode(), picked=picked)
+        if part is not None:
+            registry.assign(made, part)
+
+    return followed(original, sliced, "where a part of a column comes from is not known")
+
+
+def _gathering(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``Table.from_batches(batches)``. The schema says nothing that the batches do not say."""
+
+    def gathered(frame: FrameType | None, made: Any, batches: Any, *_: Any, **__: Any) -> None:
+        if not is_internal(frame):
+            pass_on(_function("from_batches"), (batches,), {}, made)
+
+    return followed(original, gathered, "where a table comes from is not known")
+
+
 def _choosing(original: Callable[..., Any]) -> Callable[..., Any]:
     """``table.select(["a", "b"])``."""
     step_ = Step("pyarrow", "select")
@@ -461,7 +490,7 @@ def _computing(original: Callable[..., Any]) -> Callable[..., Any]:
             frame = frame.f_back
         if not is_internal(frame):
             said = {} if options is None else {"options": str(options)}
-            pass_on(_function(function.name), tuple(args), said, made)
+            pass_on(_function(f"compute.{function.name}"), tuple(args), said, made)
 
     return followed(original, computed, "where computed data comes from is not known")
 
@@ -470,8 +499,8 @@ def _computing(original: Callable[..., Any]) -> Callable[..., Any]:
 def _function(name: str) -> Site:
     import pyarrow
 
-    entry = step(name, name=f"compute.{name}")
-    return site_of(entry, "pyarrow", pyarrow.__version__, _computing, _computing, method=False)
+    entry = step(name)._replace(name=name)
+    return site_of(entry, "pyarrow", pyarrow.__version__, _function, _function, method=False)
 
 
 ODDITIES: Final = (

@@ -39,7 +39,7 @@ TABLES = """
     data = ds.dataset("t.parquet")  # @data
     pq.write_table(data.to_table(filter=pc.field("k") > 1), "scan.parquet")  # @scan
     pq.write_table(data.filter(pc.field("k") > 1).head(5), "head.parquet")  # @head
-    pq.write_table(pa.Table.from_batches(list(data.to_batches())), "batches.parquet")  # @batches
+    pq.write_table(pa.Table.from_batches(data.to_batches()), "batches.parquet")  # @batches
     pq.write_table(t.to_reader().read_all(), "reader.parquet")  # @reader
     noise = pa.array(np.arange(120.0))
     pq.write_table(t.append_column("noise", noise), "noise.parquet")  # @noise

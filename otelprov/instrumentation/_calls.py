@@ -598,7 +598,7 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     if site.attribute == "__init__":
         return WHOLE if _is_made_of_rows(site, arguments[0], known[0]) else None
     before = known[0].columns[0] if known[0].columns else WHOLE
-    if site.entry.carries_parameters:
+    if site.entry.carries_parameters or site.entry.keeps_columns:
         return before
     if site.attribute not in _PICKING or len(arguments) != 2:
         return None

@@ -83,6 +83,8 @@ class Entry(NamedTuple):
     """What the engine says of the plan that it is to execute; ``self`` is among the parameters."""
     carries_parameters: bool = False
     """For a step: whether its parameters belong to the operation that follows."""
+    keeps_columns: bool = False
+    """For a step: whether it gives rows of its one table, with all columns as they are."""
     only_when: Callable[[Mapping[str, Any], object], bool] | None = None
     """From the parameters and ``self``: whether the call is worth a span; else it is a step."""
     collects: str | None = None

@@ -53,13 +53,13 @@ def _in_memory() -> Iterable[Entry]:
         "add_column append_column set_column"
     ).split():
         yield from _named(transform, name, *TABULAR)
-    yield from _named(transform, "take", *TABULAR, only_when=_rows_are_asked_for)
-    yield transform("Table.slice", name="Table.slice", only_when=_rows_are_asked_for)
+    rows: dict[str, Any] = {"only_when": _rows_are_asked_for, "keeps_columns": True}
+    yield from _named(transform, "take", *TABULAR, **rows)
+    yield transform("Table.slice", name="Table.slice", **rows)
     yield step("RecordBatch.slice", around=_slicing)
-    for name in (
-        "flatten combine_chunks unify_dictionaries replace_schema_metadata to_batches "
-        "to_struct_array to_tensor __array__"
-    ).split():
+    for name in ("combine_chunks", "unify_dictionaries", "replace_schema_metadata", "to_batches"):
+        yield from each(step(name, keeps_columns=True), *TABULAR)
+    for name in ("flatten", "to_struct_array", "to_tensor", "__array__"):
         yield from each(step(name), *TABULAR)
     yield from each(step("select", around=_choosing), *TABULAR)
     yield from each(step("_column", name="column", around=_taking), *TABULAR)
@@ -514,7 +514,7 @@ ODDITIES: Final = (
     "a class is made in C and not by a method (`csv.CSVWriter`, `OSFile`), what comes out of it is "
     "of unknown origin, known by its content. `read_message`, `read_record_batch`, `read_tensor`, "
     "`write_tensor`, `serialize_pandas`, `deserialize_pandas` and `parquet.ParquetReader` are not "
-    "recorded.",
+    "recorded; `new_file` and `new_stream` only open a file, which is written when it is closed.",
     "A scalar that is computed or taken out of a column (`pc.sum`, `column[0]`) is not followed, "
     "as a number of pandas is not.",
     "What reads or writes only schemas and metadata is no operation (`read_metadata`, "

@@ -163,7 +163,8 @@ def test_changes_and_statements_name_the_versions_that_they_read(
         write_deltalake(path, later, mode="append")
     spans.clear()
     table = DeltaTable(path)
-    assert pa.table(table.load_cdf(starting_version=1)).num_rows == 4
+    changes = pa.RecordBatchReader.from_stream(table.load_cdf(starting_version=1))
+    assert sum(map(len, changes)) == 4
     table.load_cdf(0, ending_version=1, columns=["order"])
     table.load_cdf(ending_timestamp="2070-01-01T00:00:00Z", allow_out_of_range=True)
     builder = deltalake.QueryBuilder().register("Orders", DeltaTable(path, version=0))
@@ -171,7 +172,7 @@ def test_changes_and_statements_name_the_versions_that_they_read(
     result = builder.execute(
         "SELECT sum(a.amount) FROM orders a JOIN other USING (\"order\") WHERE a.day = 'secret'"
     )
-    assert pa.table(result).num_rows == 1
+    assert sum(map(len, pa.RecordBatchReader.from_stream(result))) == 1
     names = {
         **named(path, 2),
         "other": delta_id(other, 0),
@@ -433,7 +434,7 @@ def test_many_writers_each_know_their_own_version(spans: Spans, tmp_path: Path) 
     for one in writes:
         number = int(one.generated[0]["otelprov.artifact.version"])
         now, before = (
-            set(DeltaTable(path, version=version).to_pyarrow_table()["order"].to_pylist())
+            {one.as_py() for one in DeltaTable(path, version=version).to_pyarrow_table()["order"]}
             for version in (number, number - 1)
         )
         (added,) = now - before

@@ -79,7 +79,7 @@ def test_a_table_is_filled_read_and_changed(spans: Spans, catalog: SqlCatalog) -
     result = table.upsert(news, join_cols=["order"])
     assert (result.rows_updated, result.rows_inserted) == (1, 1)
     now = table.scan(row_filter="amount > 5", selected_fields=("amount",)).to_arrow()
-    assert sorted(now["amount"].to_pylist()) == [8.0, 9.0, 70.0]
+    assert sorted(one.as_py() for one in now["amount"]) == [8.0, 9.0, 70.0]
     names = named(table, orders=ORDERS, later=LATER, before=before, news=news, now=now)
     assert names["before"] == names.pop("orders")
     check(
@@ -251,7 +251,9 @@ def test_writers_know_their_own_snapshots(spans: Spans, catalog: SqlCatalog) -> 
     for one in table.snapshots():
         span = made[snapshot_id(table, one.snapshot_id)]
         rows = [
-            set(table.scan(snapshot_id=number).to_arrow()["order"].to_pylist()) if number else set()
+            {one.as_py() for one in table.scan(snapshot_id=number).to_arrow()["order"]}
+            if number
+            else set()
             for number in (one.snapshot_id, one.parent_snapshot_id)
         ]
         (added,) = rows[0] - rows[1]

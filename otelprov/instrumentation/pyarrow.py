@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
-from otelprov.artifacts.values import digest_value
 from otelprov.instrumentation._calls import Site, is_internal, pass_on
 from otelprov.instrumentation._table import (
     Arguments,
@@ -399,7 +398,7 @@ def _taking(original: Callable[..., Any]) -> Callable[..., Any]:
         if found is None or found[0] is not identity:
             column = (None, whole.field(i).name) if hasattr(whole, "field") else None
             picked = column if identity.is_selection else None
-            part = derive(step_, [identity], digest_value(i), picked=picked)
+            part = derive(step_, [identity], str(i).encode(), picked=picked)
             if part is None:
                 return
             if len(_parts) >= MAX_PARTS:
@@ -455,7 +454,7 @@ def _choosing(original: Callable[..., Any]) -> Callable[..., Any]:
             return
         names = made.schema.names
         picked = (None, *names) if identity.is_selection else None
-        part = derive(step_, [identity], digest_value(names), picked=picked)
+        part = derive(step_, [identity], repr(names).encode(), picked=picked)
         if part is not None:
             registry.assign(made, part)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from otelprov._record import record
-from otelprov.artifacts import contents, tables
+from otelprov.artifacts import contents, footers, tables
 from otelprov.artifacts.digest import BLOCK_ROWS, NoCanonicalForm, TableDigest, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.artifacts.locations import name_and_uri
@@ -88,19 +88,23 @@ def head(path: str | os.PathLike[str]) -> tuple[Mapping[bytes, bytes], tuple[str
     footer only; None for a file that does not say what its columns are called.
 
     Raises:
-        ImportError: without pyarrow.
+        ImportError: without pyarrow, for what only pyarrow can read.
         OSError, ValueError: for a broken file (``pyarrow.ArrowInvalid`` is a ValueError).
     """
     format_ = detect(path)
     found: Mapping[bytes, bytes] | None = None
     names: tuple[str, ...] | None = None
     if format_ == "parquet":
-        import pyarrow.parquet
+        own = None if "pyarrow" in sys.modules else _footer(path)
+        if own is not None:
+            found, names = own
+        else:
+            import pyarrow.parquet
 
-        footer = pyarrow.parquet.read_metadata(os.fspath(path))
-        found = footer.metadata
-        if footer.num_columns <= MAX_NAMES:
-            names = tuple(footer.schema.to_arrow_schema().names)
+            footer = pyarrow.parquet.read_metadata(os.fspath(path))
+            found = footer.metadata
+            if footer.num_columns <= MAX_NAMES:
+                names = tuple(footer.schema.to_arrow_schema().names)
     elif format_ == "arrow":
         import pyarrow
 
@@ -108,6 +112,25 @@ def head(path: str | os.PathLike[str]) -> tuple[Mapping[bytes, bytes], tuple[str
             found = reader.schema.metadata
             names = tuple(reader.schema.names[: MAX_NAMES + 1])
     return found or {}, names if names is not None and len(names) <= MAX_NAMES else None
+
+
+def _footer(path: str | os.PathLike[str]) -> footers.Footer | None:
+    """What is in the footer of a Parquet file; None where pyarrow is to look at it."""
+    with io.FileIO(path, opener=contents.quiet) as file:
+        end = file.seek(-_END, os.SEEK_END)
+        length = int.from_bytes(file.read(_END)[:4], "little")
+        if length > min(end, footers.MAX_BYTES):
+            return None
+        file.seek(end - length)
+        data = file.read(length)
+    try:
+        return footers.parsed(data)
+    except ValueError:
+        return None
+
+
+_END: Final = 8
+"""Bytes behind the footer of a Parquet file: its length, and four letters."""
 
 
 def selected_bytes(

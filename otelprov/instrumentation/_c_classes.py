@@ -7,7 +7,6 @@ Operators are no methods: ``a[0]`` of such a class is a call of C, whatever stan
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
 from typing import Any
@@ -26,6 +25,8 @@ def set_attribute(owner: Any, name: str, value: object) -> None:
         methods = _methods(owner)
         if methods is None or name not in methods:
             raise
+        import ctypes  # which NumPy, and so pyarrow, has loaded
+
         methods[name] = value
         ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
 

@@ -34,7 +34,7 @@ from otelprov.instrumentation._wrapping import followed, iterating, site_of
 from otelprov.recording import faults, observation, places
 from otelprov.recording.observation import known_inputs
 from otelprov.recording.recorder import OpenOperation, current_operation
-from otelprov.recording.streams import without_options
+from otelprov.recording.streams import Within, opened, without_options
 
 TABULAR: Final = ("Table", "RecordBatch")
 COLUMNS: Final = ("ChunkedArray", "Array")
@@ -251,6 +251,8 @@ def _dataset() -> Iterable[Entry]:
 
 
 def _files() -> Iterable[Entry]:
+    for name in ("open_input_file", "open_input_stream", "open_output_stream"):
+        yield step(f"FileSystem.{name}", around=_streaming_within)
     yield write("copy_files", name="fs.copy_files", observed=when_called("_arrow_copies", "Copied"))
 
 
@@ -265,27 +267,22 @@ def _source(parameters: Mapping[str, Any]) -> Any:
     """What is read, by whichever name the function has for it."""
     names = ("source", "path_or_paths", "metadata_path")
     found = (parameters[name] for name in names if parameters.get(name) is not None)
-    return _place(next(found, None))
+    return without_options(next(found, None))
 
 
 def _target(name: str) -> Callable[[Mapping[str, Any]], Any]:
     """What is written, by the name of the parameter."""
-    return lambda parameters: _place(parameters[name])
-
-
-def _place(given: Any) -> Any:
-    """A place as its name, where it is a stream of pyarrow's that was opened by one."""
-    import pyarrow
-
-    if isinstance(given, pyarrow.NativeFile):
-        given = _files_of.get(given, given)
-    return without_options(given)
+    return lambda parameters: without_options(parameters[name])
 
 
 def _opened(parameters: Mapping[str, Any]) -> Any:
     """The file of a ``ParquetWriter`` that something was written to."""
     writer = parameters["self"]
-    return _place(getattr(writer, "where", None)) if registry.lookup(writer) is not None else None
+    return (
+        without_options(getattr(writer, "where", None))
+        if registry.lookup(writer) is not None
+        else None
+    )
 
 
 def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -304,12 +301,29 @@ def _streaming(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _opened_by_name(_: object, stream: Any, *given: Any, **named: Any) -> None:
     name = given[0] if given else named.get("path", named.get("source"))
-    if isinstance(name, (str, os.PathLike)):
-        _files_of[stream] = name
+    if isinstance(name, (str, os.PathLike)) and not _holds_back(stream):
+        opened(stream, name)
+
+
+def _streaming_within(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``filesystem.open_input_file(name)``."""
+    return followed(original, _opened_within, "the file of a stream is not known")
+
+
+def _opened_within(
+    _: object, stream: Any, filesystem: Any, path: Any, *__: Any, **___: Any
+) -> None:
+    if not _holds_back(stream):
+        opened(stream, Within(filesystem, os.fspath(path)))
+
+
+def _holds_back(stream: Any) -> bool:
+    """Whether what is written to it is in the file when it is closed: it packs, or has a buffer."""
+    return type(stream).__name__.endswith("OutputStream")
 
 
 _files_of: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
-"""Of streams and writers."""
+"""Of writers."""
 
 
 def _opened_before(parameters: Mapping[str, Any]) -> Any:
@@ -317,7 +331,7 @@ def _opened_before(parameters: Mapping[str, Any]) -> Any:
     writer = parameters["self"]
     if registry.lookup(writer) is None:
         return None
-    return _place(_files_of.get(writer))
+    return without_options(_files_of.get(writer))
 
 
 def _carry_part(
@@ -507,8 +521,9 @@ ODDITIES: Final = (
     "SubTreeFileSystem or an s3:// URI) is known by its location: it is C++ and tells no version. "
     "Parquet and Feather files that were recorded when they were written say themselves which "
     "table they hold, and who wrote it.",
-    "What is read from or written to a stream that such a file system has opened "
-    "(open_input_file, open_output_stream) is of unknown place: the stream has no name.",
+    "What is written to a stream that packs it or has a buffer (`open_output_stream` of a name "
+    "that ends in .gz, `buffer_size`), or to one that is opened to add to a file, is of unknown "
+    "place: it is in the file when the stream is closed.",
     "Methods of pyarrow's classes in C are recorded on CPython with its lock. On others, and where "
     "a class is made in C and not by a method (`csv.CSVWriter`, `OSFile`), what comes out of it is "
     "of unknown origin, known by its content. `read_message`, `read_record_batch`, `read_tensor`, "

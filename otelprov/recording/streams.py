@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
 
 from otelprov._record import record
 from otelprov.artifacts import contents, evidence, identify, identify_location
@@ -41,6 +42,7 @@ def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
         return place
     if isinstance(place, Versioned):
         return place.artifact()
+    place = _opened_by(place)
     if isinstance(place, Within):
         place, filesystem = place.name, place.filesystem
     if filesystem is not None and isinstance(place, (str, os.PathLike)):
@@ -50,6 +52,23 @@ def resolve(place: Any, filesystem: Any = None) -> str | Artifact:
     place = unwrapped(place)
     path = local_path(place)
     return _stream(place) if path is None else path
+
+
+_opened: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+
+
+def opened(stream: Any, place: Any) -> None:
+    """Note by which name a stream was opened, whose library does not say so afterwards."""
+    _opened[stream] = place
+
+
+def _opened_by(place: Any) -> Any:
+    if type(place).__module__ != "pyarrow.lib":
+        return place
+    try:
+        return _opened.get(place, place)
+    except TypeError:  # a Buffer, which has no hash
+        return place
 
 
 def unwrapped(place: Any) -> Any:

@@ -124,10 +124,13 @@ def _batches() -> Iterable[Entry]:
 
 def _rows_are_asked_for(parameters: Mapping[str, Any], table: Any) -> bool:
     """Whether it is more than one row: who takes one takes all, one after the other."""
-    if "indices" in parameters:
-        return len(parameters["indices"]) > 1
     length = parameters.get("length")
-    return (len(table) if length is None else int(length)) > 1
+    try:
+        if length is None:
+            length = len(parameters.get("indices", table))
+        return bool(length > 1)
+    except TypeError:  # what pyarrow will refuse
+        return True
 
 
 def _takes_over(parameters: Mapping[str, Any], _: object) -> bool:

@@ -210,9 +210,11 @@ def _put(site: Site) -> None:
         if type(site.function) is types.BuiltinFunctionType:
             replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
     else:
-        known = getattr(site.function, "__qualname__", "").rpartition(".")[2]
-        if known != site.attribute and vars(site.owner).get(known) is not site.original:
-            # A function of a module, or of another name, that was set on the class.
+        home, _, known = getattr(site.function, "__qualname__", "").rpartition(".")
+        if (known != site.attribute and vars(site.owner).get(known) is not site.original) or (
+            home and home != site.owner.__qualname__ and "<locals>" not in home
+        ):
+            # A function of a module, of another class or name, that was set on the class.
             replacement.__module__ = site.owner.__module__
             replacement.__qualname__ = f"{site.owner.__qualname__}.{site.attribute}"
     if site.entry.packing is not None:

@@ -208,18 +208,44 @@ def test_a_database_that_is_copied_as_a_whole_is_copied_table_by_table(tmp_path:
 
 
 HANDED = """
-    import duckdb, polars as pl
-    rows = pl.from_arrow(duckdb.sql("FROM 'users.csv'"))  # @rows
-    rows.to_frame("row").unnest("row").write_csv("rows.csv")  # @out
+    import duckdb, polars as pl, pyarrow as pa
+    from deltalake import write_deltalake
+    rel = duckdb.sql("SELECT id, upper(name) AS name FROM 'users.csv'")
+    rows = pl.from_arrow(rel)  # @rows
+    rows.to_frame("row").unnest("row").write_ndjson("rows.json")  # @out
+    frame = pl.DataFrame(rel.filter("id > 1"))  # @frame
+    frame.write_csv("frame.csv")  # @written
+    write_deltalake("lake", duckdb.sql("FROM 'rates.csv'"))  # @lake
+    named = duckdb.sql("SELECT name, 1.0 AS id FROM frame")
+    write_deltalake("lake", named, mode="overwrite", schema_mode="overwrite")  # @over
+    pl.DataFrame(pa.table(duckdb.sql("FROM 'more.csv'"))).write_csv("more.parquet")  # @more
+    again = pl.DataFrame(rel)  # @again
+    again.write_parquet("again.parquet")  # @kept
+    del rel
 """
 
 
-def test_a_relation_that_another_library_runs_by_itself_is_of_unknown_origin(
-    tmp_path: Path,
-) -> None:
+def test_a_relation_that_another_library_runs_by_itself_is_an_operation(tmp_path: Path) -> None:
     recording = strangers.record(_tables(tmp_path), HANDED)
     assert recording.graph() == strangers.drawn("""
-        polars.from_arrow@rows: ? -> return
+        duckdb.arrow_c_stream@rows: users.csv -> return
+        polars.from_arrow@rows: duckdb.arrow_c_stream@rows -> return
         polars.unnest@out: polars.from_arrow@rows -> return
-        polars.write_csv@out: polars.unnest@out -> rows.csv
+        polars.write_ndjson@out: polars.unnest@out -> rows.json
+        duckdb.arrow_c_stream@frame: users.csv -> return
+        polars.DataFrame@frame: duckdb.arrow_c_stream@frame -> self
+        polars.write_csv@written: polars.DataFrame@frame -> frame.csv
+        duckdb.arrow_c_stream@lake: rates.csv -> return
+        deltalake.write_deltalake@lake: duckdb.arrow_c_stream@lake -> lake
+        duckdb.arrow_c_stream@over: polars.DataFrame@frame -> return
+        deltalake.write_deltalake@over: duckdb.arrow_c_stream@over -> lake
+        duckdb.arrow_c_stream@more: more.csv -> return
+        polars.DataFrame@more: ? -> self
+        polars.write_csv@more: polars.DataFrame@more -> more.parquet
+        duckdb.arrow_c_stream@again: users.csv -> return
+        polars.DataFrame@again: duckdb.arrow_c_stream@again -> self
+        polars.write_parquet@kept: polars.DataFrame@again -> content, again.parquet
     """)
+    assert recording.roots("lake") == recording.roots("rows.json") == {"users.csv"}
+    assert recording.columns("frame.csv#name") == {"users.csv#name"}
+    assert "users.csv#name" in recording.columns("lake#name")

@@ -138,7 +138,7 @@ _NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
 """A name with up to two others in front."""
 _MACRO: Final = later(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?P<temporary>TEMP(?:ORARY)?\s+)?(?:MACRO|FUNCTION)\s+"
-    r"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
+    r"(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
     re.IGNORECASE,
 )
 _TRIGGER: Final = later(
@@ -357,6 +357,7 @@ def _macro(said: re.Match[str], text: str) -> Statement:
     return Statement(
         "CREATE MACRO",
         subject=name_of(said["name"]),
+        only_new=bool(said["only_new"]),
         temporary=bool(said["temporary"]),
         inner=tuple(
             _statement(body if is_query else f"SELECT {body}", "duckdb")

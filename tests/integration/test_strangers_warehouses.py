@@ -249,3 +249,47 @@ def test_a_relation_that_another_library_runs_by_itself_is_an_operation(tmp_path
     assert recording.roots("lake") == recording.roots("rows.json") == {"users.csv"}
     assert recording.columns("frame.csv#name") == {"users.csv#name"}
     assert "users.csv#name" in recording.columns("lake#name")
+
+
+SCRIPTS = """
+    import duckdb, pandas as pd
+    con = duckdb.connect("w.duckdb")
+    users = pd.read_csv("more.csv")  # @frame
+    con.execute("CREATE SCHEMA stage; CREATE SCHEMA mart")
+    text = "CREATE TABLE stage.users AS FROM 'users.csv'; CREATE TABLE mart.u AS FROM users"
+    con.execute(text)  # @users
+    text = "CREATE VIEW stage.v AS FROM stage.users; CREATE TABLE mart.v AS FROM stage.v"
+    con.execute(text)  # @view
+    text = "CREATE OR REPLACE VIEW stage.v AS FROM 'rates.csv'; CREATE TABLE mart.r AS FROM stage.v"
+    con.execute(text)  # @again
+    text = "CREATE TEMP VIEW t AS FROM 'rates.csv'; CREATE TABLE mart.t AS FROM t; DROP VIEW t"
+    con.execute(text)  # @temporary
+    con.execute("CREATE MACRO m() AS (SELECT max(id) FROM stage.users);"  # @macro
+                "CREATE TABLE mart.m AS SELECT m() AS m")
+    con.execute("CREATE VIEW IF NOT EXISTS stage.v AS FROM 'more.csv'")
+    con.execute("CREATE MACRO IF NOT EXISTS m() AS (SELECT max(rate) FROM 'rates.csv')")
+    con.execute("CREATE TABLE mart.kept AS SELECT *, m() AS m FROM stage.v")  # @kept
+    text = "CREATE VIEW IF NOT EXISTS stage.v AS FROM 'more.csv'; CREATE TABLE mart.l AS FROM stage.v"
+    con.execute(text)  # @still
+    rows = con.sql("CREATE TABLE stage.n AS FROM 'more.csv'; SELECT count(*) AS n FROM stage.n")  # @n
+    rows.df().to_csv("n.csv")  # @count
+"""  # noqa: E501
+SCRIPTED = """
+    pandas.read_csv@frame: more.csv -> return
+    duckdb.execute@users: users.csv, pandas.read_csv@frame -> #stage.users, #mart.u
+    duckdb.execute@view: #stage.users -> #mart.v
+    duckdb.execute@again: rates.csv -> #mart.r
+    duckdb.execute@temporary: rates.csv -> #mart.t
+    duckdb.execute@macro: #stage.users -> #mart.m
+    duckdb.execute@kept: rates.csv, #stage.users -> #mart.kept
+    duckdb.execute@still: rates.csv -> #mart.l
+    duckdb.sql@n: more.csv -> #stage.n
+    duckdb.df@count: #stage.n -> return
+    pandas.to_csv@count: duckdb.df@count -> n.csv
+"""
+
+
+def test_names_that_a_script_has_made_mean_that_to_its_later_statements(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), SCRIPTS)
+    assert recording.graph() == strangers.drawn(SCRIPTED)
+    assert recording.roots("n.csv") == {"more.csv"}

@@ -106,6 +106,8 @@ _CHANGES: Final = frozenset(
 _NAMELESS: Final = frozenset(("CREATE INDEX", "CREATE SECRET", "CREATE SEQUENCE", "CREATE TYPE"))
 
 _WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+_BLANK: Final = later(r"(?:[\s;(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z", re.DOTALL)
+"""Nothing but comments."""
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
 _CONTROL: Final = frozenset(
     "BEGIN START COMMIT END ROLLBACK ABORT SET RESET PRAGMA EXPLAIN DEALLOCATE ATTACH DETACH USE "
@@ -264,7 +266,7 @@ def _statement(text: str, dialect: str) -> Statement:
         code = _CODE.match(text)
         if code is not None and (code[1].upper() != "TYPE" or not _SUBQUERY.search(text)):
             return Statement(f"CREATE {code[1].upper()}")
-    if not first and not text.strip(" ;\n\t("):
+    if not first and _BLANK.match(text):
         return Statement("")
     if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
         text = _REPLACE.sub("INSERT", text, 1)
@@ -457,7 +459,7 @@ def _split(text: str, dialect: str) -> Iterator[str]:
 
 
 def _not_blank(text: str) -> Iterable[str]:
-    return (text,) if text.strip() else ()
+    return () if _BLANK.match(text) else (text,)
 
 
 def _parsed(text: str, first: str, dialect: str) -> Statement:

@@ -293,3 +293,36 @@ def test_names_that_a_script_has_made_mean_that_to_its_later_statements(tmp_path
     recording = strangers.record(_tables(tmp_path), SCRIPTS)
     assert recording.graph() == strangers.drawn(SCRIPTED)
     assert recording.roots("n.csv") == {"more.csv"}
+
+
+READ = """
+    import duckdb, pathlib
+    con = duckdb.connect("w.duckdb")
+    for path in sorted(pathlib.Path("sql").glob("*.sql")):
+        con.execute(path.read_text())  # @file
+    con.sql(pathlib.Path("report.sql").read_text()).df().to_csv("report.csv")  # @report
+    for statement in duckdb.extract_statements(pathlib.Path("sql/2_all.sql").read_text()):
+        con.execute(statement)  # @each
+"""
+READ_DRAWN = """
+    duckdb.execute@file: users.csv -> #main.users
+    duckdb.execute@file: #main.users -> #main.all
+    duckdb.df@report: #main.all -> return
+    pandas.to_csv@report: duckdb.df@report -> report.csv
+    duckdb.execute@each: #main.users -> #main.all
+"""
+FILES = {
+    "sql/1_users.sql": "-- of; the shop\nCREATE TABLE users AS FROM 'users.csv';\n-- end; of it\n",
+    "sql/2_all.sql": 'CREATE OR REPLACE TABLE "all" AS SELECT name AS n, id FROM users;\n/* ; */\n',
+    "report.sql": 'SELECT n, id -- the names; all\nFROM "all"\nORDER BY id; -- at last\n',
+}
+
+
+def test_comments_around_statements_are_none(tmp_path: Path) -> None:
+    directory = _tables(tmp_path)
+    (directory / "sql").mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, READ)
+    assert recording.graph() == strangers.drawn(READ_DRAWN)
+    assert recording.columns("report.csv#n") == {"users.csv#name"}

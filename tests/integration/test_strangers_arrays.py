@@ -54,3 +54,40 @@ def test_what_a_program_puts_into_a_mapped_file_is_of_unknown_origin(tmp_path: P
     recording = strangers.record(directory, ARRAYS)
     assert recording.graph() == strangers.drawn(DRAWN)
     assert any("mapped file" in gap for gap in recording.gaps("again.npy"))
+
+
+FEW = """
+    import numpy as np, polars as pl
+    frame = pl.read_csv("in.csv")  # @frame
+    logs = np.log(frame["v"].to_numpy())  # @logs
+    frame.with_columns(l=logs).write_json("named.json")  # @named
+    frame.select("k", pl.lit(logs).alias("l")).write_json("lit.json")  # @lit
+    frame.with_columns(pl.col("v") * logs).write_json("product.json")  # @product
+    frame.lazy().with_columns(l=pl.lit(logs)).collect().write_json("lazy.json")  # @lazy
+    chosen = np.array([1, 2])
+    frame.filter(pl.col("k").is_in(chosen)).write_json("chosen.json")  # @chosen
+"""
+FEW_DRAWN = """
+    polars.read_csv@frame: in.csv -> return
+    polars.to_numpy@logs: polars.read_csv@frame -> return
+    polars.with_columns@named: ?, polars.read_csv@frame -> return
+    polars.write_json@named: polars.with_columns@named -> named.json
+    polars.select@lit: ?, polars.read_csv@frame -> return
+    polars.write_json@lit: polars.select@lit -> lit.json
+    polars.with_columns@product: ?, polars.read_csv@frame -> return
+    polars.write_json@product: polars.with_columns@product -> product.json
+    polars.collect@lazy: ?, polars.read_csv@frame -> return
+    polars.write_json@lazy: polars.collect@lazy -> lazy.json
+    polars.filter@chosen: polars.read_csv@frame -> return
+    polars.write_json@chosen: polars.filter@chosen -> chosen.json
+"""
+
+
+def test_a_few_values_that_a_column_is_computed_of_are_no_parameter(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "in.csv").write_text("k,v\n1,2.5\n2,3.5\n3,4.5\n")
+    recording = strangers.record(directory, FEW)
+    assert recording.graph() == strangers.drawn(FEW_DRAWN)
+    assert recording.roots("named.json") == {"in.csv", "?"}
+    assert "opaque" in recording.columns("named.json#l")

@@ -91,3 +91,34 @@ def test_a_few_values_that_a_column_is_computed_of_are_no_parameter(tmp_path: Pa
     assert recording.graph() == strangers.drawn(FEW_DRAWN)
     assert recording.roots("named.json") == {"in.csv", "?"}
     assert "opaque" in recording.columns("named.json#l")
+
+
+LABELS = """
+    import pandas as pd
+    frame = pd.read_csv("in.csv")  # @frame
+    names = frame.columns.to_list()
+    frame.drop_duplicates(subset=frame.columns.tolist()).to_csv("rows.csv")  # @rows
+    frame[names[:1]].sort_values(names[0]).to_csv("sorted.csv")  # @sorted
+    keys = frame.set_index("v").loc[2.0:].index.tolist()  # @keys
+    frame[frame["v"].isin(keys)].to_csv("keys.csv")  # @isin
+"""
+LABELS_DRAWN = """
+    pandas.read_csv@frame: in.csv -> return
+    pandas.drop_duplicates@rows: pandas.read_csv@frame -> return
+    pandas.to_csv@rows: pandas.drop_duplicates@rows -> rows.csv
+    pandas.sort_values@sorted: pandas.read_csv@frame -> return
+    pandas.to_csv@sorted: pandas.sort_values@sorted -> sorted.csv
+    pandas.set_index@keys: pandas.read_csv@frame -> return
+    pandas.loc@keys: pandas.set_index@keys -> return
+    pandas.to_list@keys: pandas.loc@keys -> return
+    pandas.getitem@isin: pandas.read_csv@frame, pandas.to_list@keys -> return
+    pandas.to_csv@isin: pandas.getitem@isin -> keys.csv
+"""
+
+
+def test_a_list_of_the_names_of_columns_is_no_data(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "in.csv").write_text("k,v\n1,1.5\n2,2.5\n3,3.5\n")
+    recording = strangers.record(directory, LABELS)
+    assert recording.graph() == strangers.drawn(LABELS_DRAWN)

@@ -335,7 +335,10 @@ class Connection:
                 and one.reads[0][-1].lower() in self._temporary
             ):
                 continue  # a temporary table gets another name
-            reads += self.reads(one, here)
+            made: list[Table | None] = [table for table, _ in writes]
+            if one.operation == "REFRESH":
+                made.append(self.target(one))
+            reads += [read for read in self.reads(one, here) if read not in made]
             for writing in (*one.inside, one):
                 target = self.target(writing)
                 if target is not None and all(table != target for table, _ in writes):

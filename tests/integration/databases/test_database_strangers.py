@@ -381,6 +381,8 @@ SCRIPTS = """
     con.execute("CREATE TABLE f AS SELECT * FROM v")  # @f
     new = "CREATE VIEW IF NOT EXISTS n AS SELECT * FROM b; CREATE TABLE g AS SELECT * FROM n"
     con.executescript(new)  # @g
+    swap = "CREATE TABLE h AS SELECT * FROM g; DROP TABLE g; CREATE TABLE g AS SELECT * FROM main.a"
+    con.executescript(swap)  # @swap
     with psycopg.connect(os.environ["DSN"]) as server:
         server.execute("CREATE TABLE a (id int); CREATE TABLE b (id int)")  # @server
         server.execute("CREATE VIEW v AS SELECT * FROM a; CREATE TABLE c AS SELECT * FROM v")  # @sc
@@ -397,6 +399,7 @@ SCRIPTS_DRAWN = """
     sqlite3.executescript@e: #b -> #a, #e
     sqlite3.execute@f: #b -> #f
     sqlite3.executescript@g: #b -> #g
+    sqlite3.executescript@swap: #a, #g -> #g, #h
     psycopg.execute@server: -> #public.a, #public.b
     psycopg.execute@sc: #public.a -> #public.c
     psycopg.execute: #public.b, #public.c -> #public.c

@@ -49,6 +49,10 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
+    "A text of several statements is one operation: each table that it writes comes from all that "
+    "it reads. A table that DELETE or TRUNCATE has emptied still comes from what it held before.",
+    "The tables of a database file that is copied as a file (`shutil.copy`) are not known to be "
+    "those of the first.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "
     "reads.",
     "Rows that are fetched one by one (`fetchone`), lists of more than 2,000 rows, and what "

@@ -13,10 +13,11 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 from weakref import WeakValueDictionary
@@ -68,6 +69,7 @@ _MEMORY: Final = "sqlite:///:memory:/"
 _OWN_TABLES: Final = frozenset(
     "sqlite_master sqlite_schema sqlite_temp_master sqlite_temp_schema sqlite_sequence".split()
 )
+_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 _OWN_SCHEMAS: Final = frozenset(("pg_catalog", "information_schema", "pg_toast"))
 
 
@@ -307,15 +309,19 @@ class Connection:
                 # Of several statements the first attach what the others name.
                 self._attach(text, None)
                 self._attaching = text
-            plan = self._planned(text, [one for one in found if one.is_operation])
+            plan = self._planned(text, found)
             if len(text) <= MAX_KEPT:
                 self._plans[text] = plan
         return plan
 
-    def _planned(self, text: str, operations: list[Statement]) -> Plan:
+    def _planned(self, text: str, found: tuple[Statement, ...]) -> Plan:
         reads: list[Read] = []
         writes: list[tuple[Table, Statement]] = []
-        for one in operations:
+        here: dict[Name, list[Read]] = {}
+        for one in found:
+            if not one.is_operation:
+                self._go_on(one, here)
+                continue
             if one.only_new and any(one.target == made.target for _, made in writes):
                 continue
             if one.only_new and self.had(one.target) is not False:
@@ -329,17 +335,23 @@ class Connection:
                 and one.reads[0][-1].lower() in self._temporary
             ):
                 continue  # a temporary table gets another name
-            reads += self.reads(one)
+            made: list[Table | None] = [table for table, _ in writes]
+            if one.operation == "REFRESH":
+                made.append(self.target(one))
+            reads += [read for read in self.reads(one, here) if read not in made]
             for writing in (*one.inside, one):
                 target = self.target(writing)
                 if target is not None and all(table != target for table, _ in writes):
                     writes.append((target, writing))
+                if target is not None and writing.target and writing.operation == "CREATE TABLE":
+                    here[_plain_of(writing.target)] = [target]
         facts = {semconv.DB_SYSTEM: self.place.system}
         if self.place.namespace:
             facts[semconv.DB_NAMESPACE] = self.place.namespace
         facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(bounded(text)), MAX_STATEMENT)
+        operations = [one.operation for one in found if one.is_operation]
         if len(operations) == 1:
-            facts[semconv.DB_OPERATION] = operations[0].operation
+            facts[semconv.DB_OPERATION] = operations[0]
         tables = {one.uri: one for one in reads if isinstance(one, Table)}
         tables |= {table.uri: table for table, _ in writes}
         if len(tables) == 1:
@@ -347,21 +359,36 @@ class Connection:
             facts[semconv.DB_COLLECTION] = table.name
         return Plan(reads, writes, facts, self.known.changes)
 
-    def reads(self, statement: Statement, depth: int = 0) -> list[Read]:
-        """What a statement reads."""
+    def _go_on(self, statement: Statement, here: dict[Name, list[Read]]) -> None:
+        """A statement of a text makes names mean something else to those after it."""
+        if statement.is_view and statement.target:
+            name = _plain_of(statement.target)
+            there = name in here or self.had(statement.target) is not False
+            if not (statement.only_new and there):
+                here[name] = self.reads(statement, here)
+        elif statement.operation == "DROP" and statement.subject:
+            here.pop(_plain_of(statement.subject), None)
+
+    def reads(
+        self, statement: Statement, here: Mapping[Name, list[Read]] = _NOTHING, depth: int = 0
+    ) -> list[Read]:
+        """What a statement reads; ``here`` are the names that those before it have made."""
         if depth > MAX_VIEWS:
             return ["views that read views"]
         found: list[Read] = []
         if self._unseen and statement.reads:
             self._learn_views()
         for name in statement.reads:
+            if here and (made := here.get(_plain_of(name))) is not None:
+                found += made
+                continue
             if name in self._views:
                 found += self._views[name]
                 continue
             table = self.table(name)
             view = self.known.views.get(table.uri) if isinstance(table, Table) else None
             if view is not None:
-                found += self.reads(view, depth + 1)
+                found += self.reads(view, depth=depth + 1)
             elif table is not None:
                 found.append(table)
         if statement.operation == "REFRESH" and statement.target in self._stored:
@@ -624,7 +651,10 @@ class Connection:
                 if one.temporary:
                     self._temporary.add(one.target[-1].lower())
                 view = self.table(one.target)
-                if isinstance(view, Table):
+                if isinstance(view, Table) and one.only_new:
+                    self._learn_views()
+                    self.known.views.setdefault(view.uri, one)
+                elif isinstance(view, Table):
                     self.known.views[view.uri] = one
             elif one.operation == "CREATE TABLE" and one.target:
                 table = self.table(one.target)
@@ -730,6 +760,11 @@ _BACK_TO: Final = later(
 _SAVEPOINT: Final = later(
     r"\s*(?:SAVEPOINT|RELEASE)\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE
 )
+
+
+def _plain_of(name: Name) -> Name:
+    """A name in lower case, without the schema where there may be none."""
+    return tuple(part.lower() for part in name if part.lower() not in ("main", "temp"))
 
 
 def _plain_name(text: str) -> str:

@@ -7,7 +7,6 @@ here. Rows of nobody knows where are an input of unknown origin.
 from __future__ import annotations
 
 import gc
-from types import BuiltinMethodType, GeneratorType, MethodType
 from typing import Any, Final
 
 from otelprov.artifacts.locations import unknown
@@ -60,12 +59,10 @@ def _use(operation: OpenOperation, part: Any) -> bool:
     if data_kind(part) is not None:
         operation.use(_ROLE, identity_of(part))
         return True
-    if isinstance(part, (BuiltinMethodType, GeneratorType, MethodType)):
-        identity = registry.lookup(part)
-        if identity is not None:
-            operation.use(_ROLE, identity)
-        return identity is not None
-    return False
+    identity = registry.lookup(part)  # of an iterator of pandas', of a cursor
+    if identity is not None:
+        operation.use(_ROLE, identity)
+    return identity is not None
 
 
 def _use_csv(operation: OpenOperation, reader: Any) -> bool:

@@ -123,7 +123,8 @@ class _Found:
         if plan is None:
             kind = observation.data_kind(value)
             if registry.lookup(value) is not None or (
-                kind is not None and not observation.is_small(value, kind)
+                kind is not None
+                and (self._site.attribute in _COMPUTES or not observation.is_small(value, kind))
             ):
                 plan = given(self._role(place), observation.identity_of(value))
         if plan is None and isinstance(value, (list, dict)):
@@ -153,6 +154,12 @@ class _Found:
         return names[min(index, len(names) - 1)]
 
 
+_COMPUTES: Final = frozenset("lit with_columns with_columns_seq select select_seq".split()) | {
+    f"__{side}{name}__"
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+    for side in ("", "r")
+}
+"""What makes values of a few values, too; elsewhere they are a parameter."""
 _PLACED: Final = b"plan"
 """Stands, with its number among those of the call, where a plan was."""
 

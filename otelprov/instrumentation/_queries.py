@@ -167,7 +167,7 @@ class Executing:
 
     def _use(self) -> None:
         operation, makers, nested = self.operation, self.connection.makers, self._nested
-        made = {table.uri for table, _ in self._writes}
+        made = {table.uri for table, statement in self._writes if not statement.replaces}
         there = {table.uri for table in nested.writes} if nested is not None else set()
         for read in self._reads:
             if not isinstance(read, Table):

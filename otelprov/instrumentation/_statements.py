@@ -106,6 +106,8 @@ _CHANGES: Final = frozenset(
 _NAMELESS: Final = frozenset(("CREATE INDEX", "CREATE SECRET", "CREATE SEQUENCE", "CREATE TYPE"))
 
 _WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+_BLANK: Final = later(r"(?:[\s;(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z", re.DOTALL)
+"""Nothing but comments."""
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
 _CONTROL: Final = frozenset(
     "BEGIN START COMMIT END ROLLBACK ABORT SET RESET PRAGMA EXPLAIN DEALLOCATE ATTACH DETACH USE "
@@ -138,7 +140,7 @@ _NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
 """A name with up to two others in front."""
 _MACRO: Final = later(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?P<temporary>TEMP(?:ORARY)?\s+)?(?:MACRO|FUNCTION)\s+"
-    r"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
+    r"(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
     re.IGNORECASE,
 )
 _TRIGGER: Final = later(
@@ -264,7 +266,7 @@ def _statement(text: str, dialect: str) -> Statement:
         code = _CODE.match(text)
         if code is not None and (code[1].upper() != "TYPE" or not _SUBQUERY.search(text)):
             return Statement(f"CREATE {code[1].upper()}")
-    if not first and not text.strip(" ;\n\t("):
+    if not first and _BLANK.match(text):
         return Statement("")
     if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
         text = _REPLACE.sub("INSERT", text, 1)
@@ -357,6 +359,7 @@ def _macro(said: re.Match[str], text: str) -> Statement:
     return Statement(
         "CREATE MACRO",
         subject=name_of(said["name"]),
+        only_new=bool(said["only_new"]),
         temporary=bool(said["temporary"]),
         inner=tuple(
             _statement(body if is_query else f"SELECT {body}", "duckdb")
@@ -456,7 +459,7 @@ def _split(text: str, dialect: str) -> Iterator[str]:
 
 
 def _not_blank(text: str) -> Iterable[str]:
-    return (text,) if text.strip() else ()
+    return () if _BLANK.match(text) else (text,)
 
 
 def _parsed(text: str, first: str, dialect: str) -> Statement:

@@ -75,6 +75,11 @@ def _is_frame(_: Mapping[str, Any], target: Any) -> bool:
     return getattr(target, "ndim", 0) == 2
 
 
+def _holds_values(_: Mapping[str, Any], target: Any) -> bool:
+    """Not the names of columns, as ``df.columns.to_list()`` gives them."""
+    return registry.lookup(target) is not None or hasattr(type(target), "index")
+
+
 def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
     """``df[mask]`` and ``df[1:5]`` choose rows; ``df["a"]`` and ``df[["a", "b"]]`` columns."""
     key = parameters.get("key")
@@ -184,8 +189,8 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.to_gbq", target="destination_table", places=_bigquery_place, client=True)
     yield from each(write("to_clipboard", target="sep", places=lambda _: "clipboard://"), *BOTH)
     yield from each(write("to_dict"), *BOTH)
-    yield from each(write("to_list"), "Series")
-    yield from each(write("tolist", name="to_list"), "Series")
+    for name in ("to_list", "tolist"):
+        yield from each(write(name, name="to_list", only_when=_holds_values), "Series")
     yield from each(transform("to_numpy"), *BOTH)
     yield from each(transform("to_records"), "DataFrame")
     yield from each(transform("to_xarray"), *BOTH)

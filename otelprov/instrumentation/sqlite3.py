@@ -46,7 +46,8 @@ ODDITIES: Final = (
     "Connections that the program opens are recorded, not those that packages open for themselves, "
     "nor those of a factory of the program's own. `type(connection)` is a subclass of "
     "`sqlite3.Connection`.",
-    "Rows that are fetched one by one are not followed; the list of `fetchall` and `fetchmany` is.",
+    "Rows that are fetched one by one are not followed, nor is `list(cursor)`; the list of "
+    "`fetchall` and `fetchmany` is, and so is the cursor that pandas or `executemany` is given.",
     "Rows that are given to `executemany` come from the frame where they are those of "
     '`itertuples()` or `to_dict("records")`, an array, or columns that are zipped, and from the '
     "file where `csv` reads them, also through `map`, `zip`, `islice` and generator expressions. "

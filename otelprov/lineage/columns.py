@@ -91,7 +91,8 @@ def _tree(statement: str, dialect: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
-    trees = [one for one in sqlglot.parse(statement, dialect=dialect) if one is not None]
+    parsed = sqlglot.parse(statement, dialect=dialect)
+    trees = [one for one in parsed if not isinstance(one, (exp.Semicolon, type(None)))]
     if len(trees) != 1:
         raise _Opaque("several statements" if trees else "no statement")
     if isinstance(trees[0], exp.Command):

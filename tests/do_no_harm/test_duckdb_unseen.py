@@ -212,6 +212,30 @@ PROGRAMS: dict[str, str] = {
         except Exception as error:
             print(type(error).__name__, "of the program" in str(error))
     """,
+    "relations that other libraries run": """
+        import duckdb, pandas as pd, polars as pl, pyarrow as pa, threading, traceback
+        def of_local():
+            local = pd.DataFrame({"a": [1, 2]})
+            return duckdb.sql("SELECT a, a / (a - 2) AS b FROM local")
+        relation = of_local()
+        print(pa.table(relation).to_pydict(), pl.DataFrame(relation).to_dicts())
+        print(pa.RecordBatchReader.from_stream(relation, schema=None).read_all().num_rows)
+        print(pl.Series("s", relation).to_list(), pl.from_arrow(relation).shape)
+        print(relation.fetchone(), pa.table(relation).num_rows, relation.fetchall())
+        out = []
+        thread = threading.Thread(target=lambda: out.append(pa.table(relation).num_rows))
+        thread.start(); thread.join()
+        print(out)
+        print(duckdb.from_arrow(relation).fetchall(), type(relation.__arrow_c_stream__()).__name__)
+        print(duckdb.sql("SELECT sum(a) FROM relation").fetchall())
+        bad = duckdb.sql("SELECT CAST(b AS INTEGER) AS b FROM (VALUES ('1'), ('x')) t(b)")
+        for take in (pa.table, pl.DataFrame, pl.from_arrow, lambda r: r.__arrow_c_stream__(1, 2)):
+            try:
+                print(take(bad))
+            except Exception as error:
+                print(type(error), str(error).splitlines()[0])
+                print([f.name for f in traceback.extract_tb(error.__traceback__)])
+    """,
     "what inspect sees": """
         import duckdb, inspect
         con = duckdb.connect()

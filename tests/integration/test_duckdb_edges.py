@@ -546,6 +546,32 @@ def test_streams_of_batches_are_followed(here: Path, spans: Spans) -> None:
     ]
 
 
+def test_what_another_library_takes_out_of_a_relation_comes_from_that(
+    here: Path, spans: Spans
+) -> None:
+    relation = duckdb.connect().sql("SELECT k FROM 'a.csv'")
+    if not hasattr(pl.DataFrame, "__arrow_c_stream__"):
+        pytest.skip("this Polars takes no Arrow stream")
+    first, second = pl.DataFrame(relation), pl.Series(relation)
+    assert pa.table(relation).num_rows == len(first) == len(second) == 3
+    taken, one, also, two, alone = spans.all()
+    assert graph([one, two, alone]) == [step("arrow_c_stream", "a.csv", "stream")] * 3
+    assert (taken.name, taken.used_ids) == ("polars.DataFrame", one.generated_ids)
+    assert (also.name, also.used_ids) == ("polars.Series", two.generated_ids)
+    assert [span.parent for span in (one, two)] == [taken.span_id, also.span_id]
+
+
+def test_a_relation_that_fails_while_another_library_runs_it_says_what_it_used(
+    here: Path, spans: Spans
+) -> None:
+    relation = duckdb.connect().sql("SELECT CAST(w AS INTEGER) AS w FROM 'b.csv'")
+    with pytest.raises(duckdb.ConversionException):
+        pa.table(relation)
+    (failed,) = spans.all()
+    assert graph([failed]) == [step("arrow_c_stream", "b.csv")]
+    assert failed.status["code"] == 2
+
+
 class Once:
     """A stream that gives its rows but once."""
 

@@ -208,18 +208,121 @@ def test_a_database_that_is_copied_as_a_whole_is_copied_table_by_table(tmp_path:
 
 
 HANDED = """
-    import duckdb, polars as pl
-    rows = pl.from_arrow(duckdb.sql("FROM 'users.csv'"))  # @rows
-    rows.to_frame("row").unnest("row").write_csv("rows.csv")  # @out
+    import duckdb, polars as pl, pyarrow as pa
+    from deltalake import write_deltalake
+    rel = duckdb.sql("SELECT id, upper(name) AS name FROM 'users.csv'")
+    rows = pl.from_arrow(rel)  # @rows
+    rows.to_frame("row").unnest("row").write_ndjson("rows.json")  # @out
+    frame = pl.DataFrame(rel.filter("id > 1"))  # @frame
+    frame.write_csv("frame.csv")  # @written
+    write_deltalake("lake", duckdb.sql("FROM 'rates.csv'"))  # @lake
+    named = duckdb.sql("SELECT name, 1.0 AS id FROM frame")
+    write_deltalake("lake", named, mode="overwrite", schema_mode="overwrite")  # @over
+    pl.DataFrame(pa.table(duckdb.sql("FROM 'more.csv'"))).write_csv("more.parquet")  # @more
+    again = pl.DataFrame(rel)  # @again
+    again.write_parquet("again.parquet")  # @kept
+    del rel
 """
 
 
-def test_a_relation_that_another_library_runs_by_itself_is_of_unknown_origin(
-    tmp_path: Path,
-) -> None:
+def test_a_relation_that_another_library_runs_by_itself_is_an_operation(tmp_path: Path) -> None:
     recording = strangers.record(_tables(tmp_path), HANDED)
     assert recording.graph() == strangers.drawn("""
-        polars.from_arrow@rows: ? -> return
+        duckdb.arrow_c_stream@rows: users.csv -> return
+        polars.from_arrow@rows: duckdb.arrow_c_stream@rows -> return
         polars.unnest@out: polars.from_arrow@rows -> return
-        polars.write_csv@out: polars.unnest@out -> rows.csv
+        polars.write_ndjson@out: polars.unnest@out -> rows.json
+        duckdb.arrow_c_stream@frame: users.csv -> return
+        polars.DataFrame@frame: duckdb.arrow_c_stream@frame -> self
+        polars.write_csv@written: polars.DataFrame@frame -> frame.csv
+        duckdb.arrow_c_stream@lake: rates.csv -> return
+        deltalake.write_deltalake@lake: duckdb.arrow_c_stream@lake -> lake
+        duckdb.arrow_c_stream@over: polars.DataFrame@frame -> return
+        deltalake.write_deltalake@over: duckdb.arrow_c_stream@over -> lake
+        duckdb.arrow_c_stream@more: more.csv -> return
+        polars.DataFrame@more: ? -> self
+        polars.write_csv@more: polars.DataFrame@more -> more.parquet
+        duckdb.arrow_c_stream@again: users.csv -> return
+        polars.DataFrame@again: duckdb.arrow_c_stream@again -> self
+        polars.write_parquet@kept: polars.DataFrame@again -> content, again.parquet
     """)
+    assert recording.roots("lake") == recording.roots("rows.json") == {"users.csv"}
+    assert recording.columns("frame.csv#name") == {"users.csv#name"}
+    assert "users.csv#name" in recording.columns("lake#name")
+
+
+SCRIPTS = """
+    import duckdb, pandas as pd
+    con = duckdb.connect("w.duckdb")
+    users = pd.read_csv("more.csv")  # @frame
+    con.execute("CREATE SCHEMA stage; CREATE SCHEMA mart")
+    text = "CREATE TABLE stage.users AS FROM 'users.csv'; CREATE TABLE mart.u AS FROM users"
+    con.execute(text)  # @users
+    text = "CREATE VIEW stage.v AS FROM stage.users; CREATE TABLE mart.v AS FROM stage.v"
+    con.execute(text)  # @view
+    text = "CREATE OR REPLACE VIEW stage.v AS FROM 'rates.csv'; CREATE TABLE mart.r AS FROM stage.v"
+    con.execute(text)  # @again
+    text = "CREATE TEMP VIEW t AS FROM 'rates.csv'; CREATE TABLE mart.t AS FROM t; DROP VIEW t"
+    con.execute(text)  # @temporary
+    con.execute("CREATE MACRO m() AS (SELECT max(id) FROM stage.users);"  # @macro
+                "CREATE TABLE mart.m AS SELECT m() AS m")
+    con.execute("CREATE VIEW IF NOT EXISTS stage.v AS FROM 'more.csv'")
+    con.execute("CREATE MACRO IF NOT EXISTS m() AS (SELECT max(rate) FROM 'rates.csv')")
+    con.execute("CREATE TABLE mart.kept AS SELECT *, m() AS m FROM stage.v")  # @kept
+    text = "CREATE VIEW IF NOT EXISTS stage.v AS FROM 'more.csv'; CREATE TABLE mart.l AS FROM stage.v"
+    con.execute(text)  # @still
+    rows = con.sql("CREATE TABLE stage.n AS FROM 'more.csv'; SELECT count(*) AS n FROM stage.n")  # @n
+    rows.df().to_csv("n.csv")  # @count
+"""  # noqa: E501
+SCRIPTED = """
+    pandas.read_csv@frame: more.csv -> return
+    duckdb.execute@users: users.csv, pandas.read_csv@frame -> #stage.users, #mart.u
+    duckdb.execute@view: #stage.users -> #mart.v
+    duckdb.execute@again: rates.csv -> #mart.r
+    duckdb.execute@temporary: rates.csv -> #mart.t
+    duckdb.execute@macro: #stage.users -> #mart.m
+    duckdb.execute@kept: rates.csv, #stage.users -> #mart.kept
+    duckdb.execute@still: rates.csv -> #mart.l
+    duckdb.sql@n: more.csv -> #stage.n
+    duckdb.df@count: #stage.n -> return
+    pandas.to_csv@count: duckdb.df@count -> n.csv
+"""
+
+
+def test_names_that_a_script_has_made_mean_that_to_its_later_statements(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), SCRIPTS)
+    assert recording.graph() == strangers.drawn(SCRIPTED)
+    assert recording.roots("n.csv") == {"more.csv"}
+
+
+READ = """
+    import duckdb, pathlib
+    con = duckdb.connect("w.duckdb")
+    for path in sorted(pathlib.Path("sql").glob("*.sql")):
+        con.execute(path.read_text())  # @file
+    con.sql(pathlib.Path("report.sql").read_text()).df().to_csv("report.csv")  # @report
+    for statement in duckdb.extract_statements(pathlib.Path("sql/2_all.sql").read_text()):
+        con.execute(statement)  # @each
+"""
+READ_DRAWN = """
+    duckdb.execute@file: users.csv -> #main.users
+    duckdb.execute@file: #main.users -> #main.all
+    duckdb.df@report: #main.all -> return
+    pandas.to_csv@report: duckdb.df@report -> report.csv
+    duckdb.execute@each: #main.users -> #main.all
+"""
+FILES = {
+    "sql/1_users.sql": "-- of; the shop\nCREATE TABLE users AS FROM 'users.csv';\n-- end; of it\n",
+    "sql/2_all.sql": 'CREATE OR REPLACE TABLE "all" AS SELECT name AS n, id FROM users;\n/* ; */\n',
+    "report.sql": 'SELECT n, id -- the names; all\nFROM "all"\nORDER BY id; -- at last\n',
+}
+
+
+def test_comments_around_statements_are_none(tmp_path: Path) -> None:
+    directory = _tables(tmp_path)
+    (directory / "sql").mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, READ)
+    assert recording.graph() == strangers.drawn(READ_DRAWN)
+    assert recording.columns("report.csv#n") == {"users.csv#name"}

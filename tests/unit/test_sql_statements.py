@@ -62,6 +62,15 @@ def test_what_cannot_be_seen_in_a_statement_is_said(text: str) -> None:
     assert found.unknown
 
 
+@pytest.mark.parametrize("dialect", ["duckdb", "sqlite", "postgres"])
+def test_a_comment_is_no_statement(dialect: str) -> None:
+    for text in ("SELECT * FROM t;\n-- the end; really\n", "/* a; b */ SELECT * FROM t; /* c */;"):
+        (found,) = statements(text, dialect)
+        assert (found.operation, found.reads, found.unknown) == ("SELECT", (("t",),), "")
+    (found,) = statements("-- nothing\n/* at; all */", dialect)
+    assert not found.is_operation
+
+
 @pytest.mark.parametrize(
     "word", ["SAVEPOINT a", "RELEASE a", "LISTEN x", "BEGIN", "COMMIT", "SHOW x"]
 )

@@ -25,6 +25,7 @@ from otelprov.instrumentation.duckdb.calls import (
 )
 from otelprov.instrumentation.duckdb.relations import (
     beginning,
+    handing_over,
     making_view,
     of_files,
     of_function,
@@ -48,6 +49,10 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
+    "A text of several statements is one operation: each table that it writes comes from all that "
+    "it reads. A table that DELETE or TRUNCATE has emptied still comes from what it held before.",
+    "The tables of a database file that is copied as a file (`shutil.copy`) are not known to be "
+    "those of the first.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "
     "reads.",
     "Rows that are fetched one by one (`fetchone`), lists of more than 2,000 rows, and what "
@@ -58,8 +63,9 @@ ODDITIES: Final = (
     "Of a large Parquet file that is not read whole, the footer is digested and not the content.",
     "What a table function other than the readers of files reads is not known, and the span says "
     "so. A macro reads what its definition names.",
-    "What another library takes out of a relation by itself (`pyarrow.table(relation)`, "
-    "`polars.DataFrame(relation)`) is of unknown origin; that of `relation.pl()` is not.",
+    "A library that takes the rows out of a relation by itself (`polars.DataFrame(relation)`, "
+    "`write_deltalake(path, relation)`) used those of `arrow_c_stream`; what C makes of them "
+    "(`pyarrow.table(relation)`) is of unknown origin, as is `polars.scan_arrow_c_stream`.",
     "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
     "`duckdb.experimental.spark`.",
     "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "
@@ -147,6 +153,7 @@ def table() -> Iterable[Entry]:
     yield step("_relation.GroupedRelation.agg", around=stepping("agg"))
     for name in _RUNS:
         yield step(f"DuckDBPyRelation.{name}", around=running(name))
+    yield step("DuckDBPyRelation.__arrow_c_stream__", around=handing_over)
     yield step("DuckDBPyRelation.query", around=querying)
     for name in ("to_parquet", "write_parquet", "to_csv", "write_csv"):
         yield step(f"DuckDBPyRelation.{name}", around=writing_file(name))

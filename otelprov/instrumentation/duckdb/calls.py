@@ -90,7 +90,7 @@ def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> W
                 work.appends.add(target)
             resolver.written[target.uri] = None
             if statement.replaces:
-                resolver.here[target.name.lower()] = (target,)
+                resolver.makes(statement, (target,))
         if statement.output is not None and statement.operation != "IMPORT":
             path = resolver.place(statement.output)
             if path is not None:
@@ -137,7 +137,7 @@ def learn(text: str, resolver: Resolver) -> None:
     """What the names on a connection mean, after these statements."""
     connection = resolver.connection
     database = connection.database
-    resolver.chosen = None
+    resolver.begin_again()
     for statement in statements(text):
         if statement.operation == "PREPARE" and statement.inner and statement.subject:
             connection.prepared[statement.subject[0].lower()] = statement.inner[0]
@@ -149,6 +149,8 @@ def learn(text: str, resolver: Resolver) -> None:
             learn_created(statement, resolver)
             continue
         if statement.operation == "CREATE MACRO" and subject:
+            if resolver.is_kept(statement):
+                continue
             macros = connection.macros if statement.temporary else database.macros
             macros[subject[-1].lower()] = statement.inner
             continue
@@ -179,6 +181,8 @@ def learn_created(statement: Statement, resolver: Resolver) -> None:
     connection, names, name = resolver.connection, resolver.names, statement.target
     assert name is not None
     key = name[-1].lower()
+    if statement.is_view and resolver.is_kept(statement):
+        return
     if statement.temporary or name[0].lower() == "temp":
         connection.made.pop(key, None)
         connection.temporary[key] = statement if statement.is_view else resolver.temporary(name[-1])
@@ -260,7 +264,7 @@ def asking(*, method: bool) -> Callable[[Any], Any]:
         work = None if run.excludes("duckdb.sql") else script(text, resolver, "sql", lazy=True)
         last = statements(text)[-1]
         lazy = last.is_query and not last.target
-        reads = resolver.reads(last) if lazy else ()
+        reads = resolver.reads(last, afterwards=True) if lazy else ()
 
         def after(result: Any, operation: OpenOperation | None = None) -> None:
             learn(text, resolver)

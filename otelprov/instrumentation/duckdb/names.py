@@ -326,6 +326,10 @@ class Resolver:
         self.parameters = parameters
         self.here: dict[str, Reads] = {}
         """Names that hold for this call only."""
+        self.made: dict[Name, Reads] = {}
+        """Tables and views that this call has made so far, by their full names in lower case."""
+        self.macros: dict[str, tuple[Statement, ...]] = {}
+        """And the macros."""
         self.written: dict[str, None] = {}
         """URIs of the tables that this call has made itself."""
         self.from_variables: set[int] = set()
@@ -345,9 +349,18 @@ class Resolver:
     def go_on(self, statement: Statement) -> None:
         """A statement of this call comes first that makes names mean something else."""
         subject = statement.subject
+        if statement.is_view and statement.target and not self.is_kept(statement):
+            self.makes(statement, self._statement(statement, 0))
         if not subject:
             return
-        if statement.operation == "ATTACH":
+        if statement.operation == "CREATE MACRO":
+            if not self.is_kept(statement):
+                self.macros[subject[-1].lower()] = statement.inner
+        elif statement.operation == "DROP":
+            self.here.pop(subject[-1].lower(), None)
+            for full in self._candidates(subject, self.names):
+                self.made.pop(full, None)
+        elif statement.operation == "ATTACH":
             (file,) = statement.files
             names, path = self.names, str(file.pattern)
             kind = file.database or ("sqlite" if _is_sqlite(path) else "duckdb")
@@ -355,6 +368,40 @@ class Resolver:
             self._attached[subject[0].lower()] = uri
         elif statement.operation in ("USE", "SET"):
             self.chosen = self.choice(subject)
+
+    def is_kept(self, statement: Statement) -> bool:
+        """Whether a view or macro is there already that is only made where there is none."""
+        name = statement.target or statement.subject
+        if not statement.only_new or not name:
+            return False
+        if statement.operation == "CREATE MACRO":
+            return bool(self._macro(name[-1]))
+        key, names = name[-1].lower(), self.names
+        if statement.temporary or name[0].lower() == "temp":
+            return key in self.here or key in self.connection.temporary
+        full = self._key(name)
+        views = self.connection.database.views
+        return any(full in known for known in (self.made, views, names.views, names.tables))
+
+    def _key(self, name: Name) -> Name:
+        """The full name of what is to be made, in lower case."""
+        database, schema, last = self.full(name)
+        return database.lower(), schema.lower(), last.lower()
+
+    def makes(self, statement: Statement, reads: Reads) -> None:
+        """A statement of this call makes a table or view; ``reads`` is what reads of it read."""
+        name = statement.target
+        assert name is not None
+        if statement.temporary or name[0].lower() == "temp":
+            self.here[name[-1].lower()] = reads
+        else:
+            self.made[self._key(name)] = reads
+
+    def begin_again(self) -> None:
+        """What the statements of this call have made is to be learnt, one after the other."""
+        self.chosen = None
+        for names in (self.here, self.made, self.macros):
+            names.clear()
 
     def choice(self, name: Name) -> tuple[str, str] | None:
         """The database and schema that ``USE`` chooses by a name."""
@@ -378,12 +425,13 @@ class Resolver:
                 return
         self.connection.database.names = None
 
-    def reads(self, statement: Statement) -> Reads:
-        """What a statement reads; a table that was made by this very call is left out."""
+    def reads(self, statement: Statement, *, afterwards: bool = False) -> Reads:
+        """What a statement reads. A table that was made by this very call is left out, but for a
+        statement that is run ``afterwards``, by another call."""
         return tuple(
             one
             for one in self._statement(statement, 0, whole=statement.whole)
-            if not (isinstance(one, Table) and one.uri in self.written)
+            if afterwards or not (isinstance(one, Table) and one.uri in self.written)
         )
 
     def all_of(self, statement: Statement) -> Reads:
@@ -418,6 +466,8 @@ class Resolver:
                 return found
         names = self.names
         for full in self._candidates(name, names, home):
+            if full in self.made:
+                return self.made[full]
             if full in self.connection.database.views:
                 return self.connection.database.views[full]
             if full in names.views:
@@ -491,7 +541,8 @@ class Resolver:
     def _macro(self, name: str) -> tuple[Statement, ...]:
         """The queries that a macro stands for; none where there is no such macro."""
         key, database = name.lower(), self.connection.database
-        found = self.connection.macros.get(key) or database.macros.get(key)
+        found = self.macros.get(key)
+        found = found or self.connection.macros.get(key) or database.macros.get(key)
         if found is None:
             database.ask_macros(self.handle)
             found = database.macros.get(key)

@@ -7,7 +7,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
-from otelprov.instrumentation._caller import Watched
+from otelprov.instrumentation._caller import Watched, is_in_place
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._statements import (
     Statement,
@@ -43,7 +43,7 @@ from otelprov.instrumentation.duckdb.operations import (
     rows_of,
 )
 from otelprov.recording import faults
-from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.run import run
 
 # --- relations: where they begin ------------------------------------------------------------------
@@ -213,6 +213,38 @@ def running(name: str) -> Callable[[Any], Any]:
         return Running(frame, work, Resolver(plan.connection, plan.handle, frame))
 
     return partial(in_place, before=before, name=name)
+
+
+def handing_over(original: Any) -> Any:
+    """``__arrow_c_stream__``: what asks for it is a call of another library, or C by itself."""
+
+    def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
+        if not run.active or _is_duckdb(frame) or run.excludes("duckdb.arrow_c_stream"):
+            return None
+        plan = _plan(arguments[0])
+        if plan.rows_taken:
+            return None
+        taker = current_operation() if is_internal(frame) else None
+        program: FrameType | None = frame
+        while program is not None and is_internal(program):
+            program = program.f_back
+        work = Work("arrow_c_stream", "query", plan.reads, _query_of(arguments[0]), "SELECT")
+        work.after = partial(_handed_over, taker)
+        return Running(program or frame, work, Resolver(plan.connection, plan.handle, frame))
+
+    return in_place(original, before=before, name="arrow_c_stream")
+
+
+def _is_duckdb(frame: FrameType) -> bool:
+    """Whether DuckDB reads a relation by itself: what runs says what it reads."""
+    return is_in_place(frame.f_code) or str(frame.f_globals.get("__name__")).startswith("duckdb")
+
+
+def _handed_over(taker: OpenOperation | None, _: Any, operation: OpenOperation) -> None:
+    """The operation that has asked for the rows used them; what C makes of them nobody sees."""
+    rows = rows_of(operation)
+    if taker is not None:
+        taker.use("data", rows.identity)
 
 
 def _held(plan: Plan, result: Any, operation: OpenOperation) -> None:

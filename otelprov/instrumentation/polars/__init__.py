@@ -39,7 +39,7 @@ from otelprov.instrumentation.polars.arguments import (
     selects_rows,
     source,
 )
-from otelprov.instrumentation.polars.eager import said_by
+from otelprov.instrumentation.polars.eager import Computed, said_by
 from otelprov.instrumentation.polars.engine import explain, explain_all
 from otelprov.instrumentation.polars.passages import (
     arriving,
@@ -197,7 +197,9 @@ def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
 
 
 def _transforms() -> Iterable[Entry]:
-    for name in ("with_columns", "with_columns_seq", "select", "select_seq", "filter", "sort"):
+    for name in ("with_columns", "with_columns_seq", "select", "select_seq"):
+        yield transform(f"DataFrame.{name}", columns=said_by(name), observed=Computed)
+    for name in ("filter", "sort"):
         yield transform(f"DataFrame.{name}", columns=said_by(name))
     for name in (
         "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode "

@@ -11,6 +11,7 @@ from typing import Any
 
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
+from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._table import Arguments, Keywords
 from otelprov.recording import faults, observation, places
 from otelprov.recording.plans import expanded
@@ -33,12 +34,13 @@ def of_data(parameters: Mapping[str, Any], _: object) -> bool:
 
 
 def is_foreign(parameters: Mapping[str, Any], _: object) -> bool:
-    """Whether a frame is made of the table of another library."""
+    """Whether a frame is made of the table of another library, or of what gives it one."""
     data = parameters.get("data", parameters.get("values"))
     if data is None:
         data = parameters.get("name")  # pl.Series(values)
-    root = type(data).__module__.partition(".")[0]
-    return root in ("pandas", "pyarrow") and observation.data_kind(data) == "table"
+    if observation.data_kind(data) == "table":
+        return type(data).__module__.partition(".")[0] in ("pandas", "pyarrow")
+    return hasattr(type(data), "__arrow_c_stream__") and registry.lookup(data) is None
 
 
 def selects_rows(parameters: Mapping[str, Any], _: object) -> bool:

@@ -7,8 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from otelprov.artifacts.registry import Identity
+from otelprov.instrumentation._calls import Observed
+from otelprov.recording import observation
 from otelprov.recording.column_sources import ColumnSources, Origin
 from otelprov.recording.plans import plans
+
+
+class Computed(Observed):
+    """A call whose arguments are columns: so is an array of a few values."""
+
+    __slots__ = ()
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        return observation.inputs(self.parameters, few=True)
 
 
 class _Said(NamedTuple):

@@ -364,3 +364,54 @@ def test_a_refreshed_view_and_what_a_function_given_to_pandas_copies_have_their_
     (directory / "a.csv").write_text("id,name,v\n1,x,2.5\n2,y,1.5\n")
     recording = strangers.record(directory, SERVER, DSN=dsn)
     assert recording.graph() == strangers.drawn(SERVER_DRAWN)
+
+
+SCRIPTS = """
+    import os, sqlite3
+    import pandas as pd, psycopg
+    con = sqlite3.connect("w.db")
+    pd.read_csv("a.csv").to_sql("a", con, index=False)  # @a
+    pd.read_csv("b.csv").to_sql("b", con, index=False)  # @b
+    con.executescript("CREATE VIEW v AS SELECT * FROM a; CREATE TABLE c AS SELECT * FROM v")  # @c
+    script = "DROP VIEW v; CREATE VIEW v AS SELECT * FROM b; CREATE TABLE d AS SELECT * FROM v"
+    con.executescript(script)  # @d
+    script = "CREATE TEMP TABLE a AS SELECT * FROM b; CREATE TABLE e AS SELECT * FROM a"
+    con.executescript(script)  # @e
+    con.execute("CREATE VIEW IF NOT EXISTS v AS SELECT * FROM main.a")
+    con.execute("CREATE TABLE f AS SELECT * FROM v")  # @f
+    new = "CREATE VIEW IF NOT EXISTS n AS SELECT * FROM b; CREATE TABLE g AS SELECT * FROM n"
+    con.executescript(new)  # @g
+    swap = "CREATE TABLE h AS SELECT * FROM g; DROP TABLE g; CREATE TABLE g AS SELECT * FROM main.a"
+    con.executescript(swap)  # @swap
+    with psycopg.connect(os.environ["DSN"]) as server:
+        server.execute("CREATE TABLE a (id int); CREATE TABLE b (id int)")  # @server
+        server.execute("CREATE VIEW v AS SELECT * FROM a; CREATE TABLE c AS SELECT * FROM v")  # @sc
+        server.execute("DROP VIEW v; CREATE VIEW v AS SELECT * FROM b; "
+                       "INSERT INTO c SELECT * FROM v")
+"""
+SCRIPTS_DRAWN = """
+    pandas.read_csv@a: a.csv -> return
+    pandas.to_sql@a: pandas.read_csv@a -> #a
+    pandas.read_csv@b: b.csv -> return
+    pandas.to_sql@b: pandas.read_csv@b -> #b
+    sqlite3.executescript@c: #a -> #c
+    sqlite3.executescript@d: #b -> #d
+    sqlite3.executescript@e: #b -> #a, #e
+    sqlite3.execute@f: #b -> #f
+    sqlite3.executescript@g: #b -> #g
+    sqlite3.executescript@swap: #a, #g -> #g, #h
+    psycopg.execute@server: -> #public.a, #public.b
+    psycopg.execute@sc: #public.a -> #public.c
+    psycopg.execute: #public.b, #public.c -> #public.c
+"""
+
+
+def test_names_that_a_text_of_statements_has_made_mean_that_to_those_after_it(
+    tmp_path: Path, dsn: str
+) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("id,name\n1,x\n2,y\n")
+    (directory / "b.csv").write_text("id,name\n3,z\n")
+    recording = strangers.record(directory, SCRIPTS, DSN=dsn)
+    assert recording.graph() == strangers.drawn(SCRIPTS_DRAWN)

@@ -77,6 +77,55 @@ def test_rows_that_sqlite_is_given_come_from_their_frame_or_file(tmp_path: Path)
     assert recording.graph() == strangers.drawn(LITE_DRAWN)
 
 
+CURSORS = """
+    import sqlite3
+    import pandas as pd
+    orders = pd.read_csv("orders.csv")  # @orders
+    source = sqlite3.connect("source.db")
+    orders.to_sql("raw", source, index=False)  # @raw
+    target = sqlite3.connect("target.db")
+    target.execute("CREATE TABLE t (id, customer, amount)")  # @create
+    INSERT = "INSERT INTO t VALUES (?, ?, ?)"
+    target.executemany(INSERT, source.execute("SELECT * FROM raw"))  # @whole
+    cursor = source.cursor()
+    cursor.execute("SELECT id, customer, amount FROM raw WHERE amount > 2")  # @some
+    next(cursor)
+    target.executemany(INSERT, map(tuple, cursor))  # @map
+    rows = ((a, b, 2 * c) for a, b, c in source.execute("SELECT * FROM raw"))  # @read
+    target.executemany(INSERT, rows)  # @made
+    cursor.execute("SELECT 4, 'dan', 1.0")
+    target.executemany(INSERT, cursor)  # @constants
+    for row in source.execute("SELECT * FROM raw ORDER BY id"):  # @each
+        target.execute(INSERT, row)  # @loop
+    target.commit()
+    print(target.execute("SELECT count(*) FROM t").fetchall())  # @count
+"""
+CURSORS_DRAWN = """
+    pandas.read_csv@orders: orders.csv -> return
+    pandas.to_sql@raw: pandas.read_csv@orders -> #raw
+    sqlite3.execute@create: -> #t
+    sqlite3.execute@whole: #raw -> return
+    sqlite3.executemany@whole: #t, sqlite3.execute@whole -> #t
+    sqlite3.execute@some: #raw -> return
+    sqlite3.executemany@map: #t, sqlite3.execute@some -> #t
+    sqlite3.execute@read: #raw -> return
+    sqlite3.executemany@made: #t, sqlite3.execute@read -> #t
+    sqlite3.executemany@constants: #t, ? -> #t
+    sqlite3.execute@each: #raw -> return
+    sqlite3.execute@loop: #t, ? -> #t
+    sqlite3.execute@count: #t -> return
+"""
+
+
+def test_rows_that_are_drawn_from_a_cursor_come_from_its_statement(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "orders.csv").write_text(ORDERS)
+    recording = strangers.record(directory, CURSORS)
+    assert recording.outputs == ["[(11,)]\n"]
+    assert recording.graph() == strangers.drawn(CURSORS_DRAWN)
+
+
 SERVER = """
     import io, os
     import pandas as pd, psycopg, psycopg2
@@ -88,6 +137,8 @@ SERVER = """
         cursor.executemany(INSERT, orders.itertuples(index=False))  # @psycopg
         with cursor.copy("COPY t FROM STDIN") as copy:  # @copy
             copy.write_row((1, "ann", 2.5))
+        rows = connection.execute("SELECT * FROM t LIMIT 1")  # @some
+        cursor.executemany(INSERT, rows)  # @drawn
     connection = psycopg2.connect(os.environ["DSN"])
     with connection, connection.cursor() as cursor:
         cursor.executemany(INSERT, orders.itertuples(index=False))  # @psycopg2
@@ -113,6 +164,8 @@ SERVER_DRAWN = """
     psycopg.execute@create: -> #public.t
     psycopg.executemany@psycopg: #public.t, pandas.read_csv@orders -> #public.t
     psycopg.copy@copy: #public.t, ? -> #public.t
+    psycopg.execute@some: #public.t -> return
+    psycopg.executemany@drawn: #public.t, psycopg.execute@some -> #public.t
     psycopg2.executemany@psycopg2: #public.t, pandas.read_csv@orders -> #public.t
     psycopg2.execute@values: #public.t, pandas.read_csv@orders -> #public.t
     psycopg2.execute@batch: #public.t, pandas.read_csv@orders -> #public.t

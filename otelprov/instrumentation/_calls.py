@@ -342,7 +342,7 @@ class Observed:
             seen = places.read_from(self.operation, entry.source, self._place(entry.source), how)
             if self.operation.said:
                 places.claimed(self.operation, seen, how)
-        elif self.site.method and not self.operation.used_so_far():
+        elif (self.site.method or entry.hands_over) and not self.operation.used_so_far():
             self.operation.use_content("self", unknown("it was not seen what is read"))
         found = observation.outputs(self.operation, returned, by_content=True)
         if not found and returned is not None:

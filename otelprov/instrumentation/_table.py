@@ -91,8 +91,8 @@ class Entry(NamedTuple):
     """For a write: parameter (or ``self``) that may be an open writer, whose file is written when
     it is closed."""
     hands_over: bool = False
-    """For a transform: whether it gives the same table to another library, or takes it from one:
-    it is known by its content on both sides."""
+    """Whether it gives the same table to another library, or takes it from one: for a transform, it
+    is known by its content on both sides."""
     setter: bool = False
     """For a property: whether it is its setter that is looked at."""
     lists: str | None = None

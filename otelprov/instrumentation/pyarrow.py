@@ -107,8 +107,9 @@ def _batches() -> Iterable[Entry]:
     for name in ("get_batch", "get_record_batch"):
         yield step(f"RecordBatchFileReader.{name}", around=_handing_on)
     yield step("Table.to_reader", around=_handing_on)
-    for name in ("from_batches", "from_stream"):
-        yield step(f"RecordBatchReader.{name}", around=_handing_on)
+    yield step("RecordBatchReader.from_batches", around=_handing_on)
+    stream = "RecordBatchReader.from_stream"
+    yield read(stream, name=stream, hands_over=True)
     for name in ("write", "write_batch", "write_table"):
         yield write(
             f"RecordBatchFileWriter.{name}", name=f"RecordBatchWriter.{name}", collects="self"

@@ -554,8 +554,9 @@ def test_what_another_library_takes_out_of_a_relation_comes_from_that(
         pytest.skip("this Polars takes no Arrow stream")
     first, second = pl.DataFrame(relation), pl.Series(relation)
     assert pa.table(relation).num_rows == len(first) == len(second) == 3
-    taken, one, also, two, alone = spans.all()
-    assert graph([one, two, alone]) == [step("arrow_c_stream", "a.csv", "stream")] * 3
+    taken, one, also, two, handed, three = spans.all()
+    assert graph([one, two, three]) == [step("arrow_c_stream", "a.csv", "stream")] * 3
+    assert (handed.name, handed.used_ids) == ("pyarrow.table", three.generated_ids)
     assert (taken.name, taken.used_ids) == ("polars.DataFrame", one.generated_ids)
     assert (also.name, also.used_ids) == ("polars.Series", two.generated_ids)
     assert [span.parent for span in (one, two)] == [taken.span_id, also.span_id]
@@ -567,7 +568,8 @@ def test_a_relation_that_fails_while_another_library_runs_it_says_what_it_used(
     relation = duckdb.connect().sql("SELECT CAST(w AS INTEGER) AS w FROM 'b.csv'")
     with pytest.raises(duckdb.ConversionException):
         pa.table(relation)
-    (failed,) = spans.all()
+    handed, failed = spans.all()
+    assert handed.name == "pyarrow.table"
     assert graph([failed]) == [step("arrow_c_stream", "b.csv")]
     assert failed.status["code"] == 2
 

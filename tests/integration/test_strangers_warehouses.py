@@ -240,7 +240,8 @@ def test_a_relation_that_another_library_runs_by_itself_is_an_operation(tmp_path
         duckdb.arrow_c_stream@over: polars.DataFrame@frame -> return
         deltalake.write_deltalake@over: duckdb.arrow_c_stream@over -> lake
         duckdb.arrow_c_stream@more: more.csv -> return
-        polars.DataFrame@more: ? -> self
+        pyarrow.table@more: duckdb.arrow_c_stream@more -> return
+        polars.DataFrame@more: pyarrow.table@more -> self
         polars.write_csv@more: polars.DataFrame@more -> more.parquet
         duckdb.arrow_c_stream@again: users.csv -> return
         polars.DataFrame@again: duckdb.arrow_c_stream@again -> self

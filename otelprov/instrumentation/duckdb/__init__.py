@@ -57,15 +57,14 @@ ODDITIES: Final = (
     "reads.",
     "Rows that are fetched one by one (`fetchone`), lists of more than 2,000 rows, and what "
     "`fetchmany` gives from the eleventh call on are not followed.",
-    "What `arrow()`, `to_arrow_reader()` and `fetch_record_batch()` give is followed as a stream; "
-    "the table that pyarrow's `read_all()` makes of it is of unknown origin. That of "
-    "`to_arrow_table()` is not.",
+    "What `arrow()`, `to_arrow_reader()` and `fetch_record_batch()` give is followed as a stream, "
+    "from which pyarrow reads.",
     "Of a large Parquet file that is not read whole, the footer is digested and not the content.",
     "What a table function other than the readers of files reads is not known, and the span says "
     "so. A macro reads what its definition names.",
     "A library that takes the rows out of a relation by itself (`polars.DataFrame(relation)`, "
-    "`write_deltalake(path, relation)`) used those of `arrow_c_stream`; what C makes of them "
-    "(`pyarrow.table(relation)`) is of unknown origin, as is `polars.scan_arrow_c_stream`.",
+    "`pyarrow.table(relation)`, `write_deltalake(path, relation)`) used those of `arrow_c_stream`; "
+    "what `polars.scan_arrow_c_stream` scans is of unknown origin.",
     "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
     "`duckdb.experimental.spark`.",
     "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "

@@ -545,7 +545,7 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
         operation = None
     if operation is not None and operation.call.name not in _WITH_ALL:
         return []  # it may well be a piece of what the operation has read
-    few = site.takes_arrays or site.entry.kind == "step"
+    few = site.takes_arrays or site.entry.kind == "step" or site.attribute == "__init__"
     found = observation.unknown_data(suspects, few=few)
     if not found:
         return []
@@ -578,7 +578,7 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     if site.attribute == "__init__":
         return WHOLE if _is_made_of_rows(site, arguments[0], known[0]) else None
     before = known[0].columns[0] if known[0].columns else WHOLE
-    if site.entry.carries_parameters:
+    if site.entry.carries_parameters or site.attribute == "copy":
         return before
     if site.attribute not in _PICKING or len(arguments) != 2:
         return None

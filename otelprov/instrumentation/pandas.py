@@ -17,6 +17,7 @@ from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._side_by_side import Concatenated, Frame, holds_known_columns
 from otelprov.instrumentation._table import (
     QUERIED,
     STORED,
@@ -222,7 +223,7 @@ def _functions() -> Iterable[Entry]:
         ).split(),
     )
     # The tables may come from a generator, whose steps are worth reading.
-    yield transform("concat", holds_nested=False, iterates="objs")
+    yield transform("concat", holds_nested=False, iterates="objs", observed=Concatenated)
     yield transform("eval", counts_frames=True)
     yield step("unique")
     yield step("isna")
@@ -262,6 +263,10 @@ def _methods() -> Iterable[Entry]:
     yield transform("DataFrame.query", in_place="parameter", counts_frames=True)
     yield transform("DataFrame.eval", in_place="parameter", counts_frames=True)
     yield transform("DataFrame.insert", in_place="always")
+    yield transform(
+        "DataFrame.__init__", name="DataFrame", in_place="always", observed=Frame,
+        only_when=holds_known_columns,
+    )  # fmt: skip
     yield from each(transform("pop", in_place="always"), "DataFrame")
     yield from each(transform("update", in_place="always", warns_chained=True), *BOTH)
     yield from each(transform("__delitem__", in_place="always"), *BOTH)
@@ -312,7 +317,7 @@ _RESAMPLERS = ("core.resample.Resampler",)
 
 
 def _steps() -> Iterable[Entry]:
-    yield from each(step("__init__"), *BOTH)
+    yield step("Series.__init__")
     for name in ["from_dict", "from_records"]:
         yield step(f"DataFrame.{name}")
     for owner in BOTH:

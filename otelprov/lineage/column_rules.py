@@ -24,7 +24,7 @@ def sources(question: Question) -> Sources:
         if len(used) == 1 and len(operation.generated) == 1:
             return Sources(same_as=used.pop())
         return Sources(reason="several files were moved")
-    if operation.name == "sqlite3.backup":
+    if operation.name in ("sqlite3.backup", "sqlite3.vacuum_into"):
         made = question.made.artifact.name
         same = [one.artifact.id for one in operation.used if one.artifact.name == made]
         return Sources(same_as=same[0]) if same else Sources(reason="no table has its name")

@@ -393,7 +393,7 @@ class Observed:
             self.operation.use_content("data", unknown("it was not seen what is handed over"))
         in_place = self.site.entry.in_place
         if in_place == "always" or (in_place == "parameter" and _is_in_place(self.parameters)):
-            changed = _changed(self.target)
+            changed = changed_by(self.target)
             held = self.site.entry.hands_over
             observation.output(self.operation, "self", changed, by_content=held)
             if result is None or result is changed:
@@ -425,7 +425,7 @@ def _is_in_place(parameters: Mapping[str, Any]) -> bool:
     return parameters.get("inplace") is True or parameters.get("in_place") is True
 
 
-def _changed(target: Any) -> Any:
+def changed_by(target: Any) -> Any:
     """The object that a call changed: an indexer (``df.loc``) changes its table."""
     if observation.data_kind(target) is None:
         return getattr(target, "obj", target)
@@ -477,7 +477,7 @@ def pass_on(
     values = (*arguments, *keywords.values())
     changed: object = result
     if entry.in_place == "always":
-        changed = _changed(arguments[0])
+        changed = changed_by(arguments[0])
         values = (changed, *values[1:])
     elif entry.in_place == "parameter" and _is_in_place(keywords):
         changed = arguments[0]

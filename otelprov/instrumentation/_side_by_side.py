@@ -1,16 +1,18 @@
-"""Tables that are put together of columns: ``DataFrame({"a": one, "b": other})`` and
-``concat([one, other], axis=1)``. Only the call itself sees which column was given what.
+"""Columns of which only the call itself sees where they come from: what is put side by side
+(``DataFrame({"a": one, "b": other})``, ``concat([one, other], axis=1)``), set where a condition
+holds (``df.loc[mask, "a"] = one``), or piped through a function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from otelprov.artifacts.deferred import Source, settled
 from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import WHOLE, Identity, registry
-from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._calls import Observed, changed_by
 from otelprov.recording import faults, observation
 from otelprov.recording.column_sources import ColumnSources, Origin
 
@@ -31,13 +33,26 @@ def holds_known_columns(parameters: Mapping[str, Any], _: object) -> bool:
     )
 
 
-class _Beside(Observed):
-    """A call that puts columns side by side."""
+class _Seen(Observed):
+    """A call that sees where the columns come from of what it makes."""
 
-    __slots__ = ()
+    __slots__ = ("_given",)
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        found, names = super()._inputs()
+        self._given = found
+        return found, names
+
+    def _identity(self, role: str, value: object) -> Identity | None:
+        """What a parameter is: unknown arrays were looked at, and need not be again."""
+        return registry.lookup(value) or next((one for at, one in self._given if at == role), None)
+
+    def _contents(self, role: str) -> list[Source]:
+        """What was used of a list or dict."""
+        return [source for used_as, source in self.operation.used_as() if used_as == role]
 
     def _made(self, result: object) -> None:
-        made = self.target if self.site.attribute == "__init__" else result
+        made = result if self.site.entry.in_place == "never" else changed_by(self.target)
         with faults.contained(f"where the columns of {self.site.name} come from is not known"):
             found = self._column_sources(made)
             if found is not None:
@@ -48,7 +63,7 @@ class _Beside(Observed):
         raise NotImplementedError
 
 
-class Frame(_Beside):
+class Frame(_Seen):
     """``DataFrame({…})``: each column is a parameter of its own."""
 
     __slots__ = ("_columns",)
@@ -64,6 +79,7 @@ class Frame(_Beside):
             if not (observation.is_label(value) and registry.lookup(value) is None)
         }
         found, names = observation.inputs(made, few=True)
+        self._given = found
         return found, names | (self.parameters.keys() - made.keys())
 
     def _more(self, plain: dict[str, Any], given: list[str]) -> Any:
@@ -72,20 +88,13 @@ class Frame(_Beside):
 
     def _column_sources(self, made: Any) -> ColumnSources | None:
         noted = _Noted()
-        contents: dict[str, list[Source]] = {}
-        for role, source in self.operation.used_as():
-            contents.setdefault(role, []).append(source)
         for role, value in self._columns.items():
-            if observation.data_kind(value) is None:  # a list, of which some may be known
-                origins = [noted.any_of(one) for one in contents.get(role, ())]
-                noted.add(role.removeprefix(_DATA), origins)
-            else:
-                noted.add(role.removeprefix(_DATA), noted.of_column(value, 0))
+            noted.add(role.removeprefix(_DATA), noted.given(self, role, value))
         noted.add_levels(made, self._columns.values())
         return noted.found
 
 
-class Concatenated(_Beside):
+class Concatenated(_Seen):
     """``concat([…], axis=1)``; other axes are what their names say."""
 
     __slots__ = ()
@@ -105,8 +114,54 @@ class Concatenated(_Beside):
         if len(places) != len(names.columns):
             return None
         for name, (one, place) in zip(names.columns, places, strict=True):
-            noted.add(name, noted.of_column(one, place))
+            noted.add(name, noted.of_column(registry.lookup(one), one, place))
         noted.add_levels(made, tables)
+        return noted.found
+
+
+class Piped(_Seen):
+    """``pipe``: what the function has returned may be known already."""
+
+    __slots__ = ()
+
+    def _column_sources(self, made: Any) -> ColumnSources | None:
+        identity, names = registry.lookup(made), names_of(made)
+        if identity is None or names is None:
+            return None
+        noted = _Noted()
+        if identity.artifact is not None:
+            noted.others(identity.artifact)
+            return noted.found
+        for place, name in enumerate(names.columns):
+            noted.add(name, noted.of_column(identity, made, place))
+        noted.add_levels(made, [made])
+        return noted.found
+
+
+class CellsSet(_Seen):
+    """``df.loc[rows, columns] = value``: other columns are what they were."""
+
+    __slots__ = ()
+
+    def _column_sources(self, made: Any) -> ColumnSources | None:
+        key, value = self.parameters.get("key"), self.parameters.get("value")
+        before = registry.lookup(made)
+        source = before.artifact if before is not None else None
+        old = getattr(source, "names", None)
+        if source is None or old is None or getattr(self.target, "name", None) != "loc":
+            return None
+        if not isinstance(key, tuple) or len(key) != 2:
+            return None
+        rows, labels = key[0], [key[1]] if type(key[1]) is str else key[1]
+        if type(labels) is not list or any(type(label) is not str for label in labels):
+            return None
+        noted = _Noted()
+        noted.others(source)
+        for place, label in enumerate(labels):
+            own = [noted.same(source, label)] if label in old.columns else []
+            noted.add(label, [*own, *noted.given(self, "value", value, place, len(labels))])
+        if observation.data_kind(rows) is not None:
+            noted.choose(self._identity("key", rows), rows)
         return noted.found
 
 
@@ -137,14 +192,40 @@ class _Noted:
                 if origins:
                     self.add(level, origins)
 
+    def others(self, source: Source) -> None:
+        """All other columns are those of an artifact."""
+        self.found.others = self._number(source)
+
+    def choose(self, identity: Identity | None, table: Any) -> None:
+        """What decided which rows."""
+        self.found.rows = tuple(
+            one if one.how == "opaque" else replace(one, how="filter")
+            for one in self.of_column(identity, table, 0)
+        )
+
     def any_of(self, source: Source) -> Origin:
         """Of something whose columns are not told apart."""
         return Origin(self._number(source), None, "opaque")
 
-    def of_column(self, table: Any, place: int) -> Iterator[Origin]:
+    def same(self, source: Source, name: str) -> Origin:
+        """Of a column as it is."""
+        return Origin(self._number(source), name, "identity")
+
+    def given(
+        self, call: _Seen, role: str, value: Any, place: int = 0, width: int = 1
+    ) -> Iterable[Origin]:
+        """Of a parameter, of which each of several columns may be given a part."""
+        if observation.data_kind(value) is None:  # a list, of which some may be known
+            return map(self.any_of, call._contents(role))
+        identity = call._identity(role, value)
+        if _width(value) not in (1, width):
+            return map(self.any_of, identity.sources if identity is not None else ())
+        return self.of_column(identity, value, min(place, _width(value) - 1))
+
+    def of_column(self, identity: Identity | None, table: Any, place: int) -> Iterator[Origin]:
         """Of a column of a table, or of an array."""
-        identity = observation.identity_of(table)
-        for number, source in enumerate(identity.sources):
+        for number, source in enumerate(identity.sources if identity is not None else ()):
+            assert identity is not None
             taken = WHOLE if identity.is_table else None
             if taken is None and identity.columns:
                 taken = identity.columns[number]
@@ -156,7 +237,7 @@ class _Noted:
             else:
                 names = taken[1:] or _columns_of(source, table)
                 if len(names) == _width(table):
-                    yield Origin(self._number(source), names[place], "identity")
+                    yield self.same(source, names[place] or "")
                 else:
                     yield self.any_of(source)
 
@@ -167,7 +248,7 @@ class _Noted:
             return
         for source in identity.sources:
             if identity.is_selection:
-                yield Origin(self._number(source), level, "identity")
+                yield self.same(source, level)
             else:
                 yield self.any_of(source)
 

@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
 from otelprov.instrumentation._pickles import pickling, unpickling
-from otelprov.instrumentation._side_by_side import Concatenated, Frame, holds_known_columns
+from otelprov.instrumentation._side_by_side import (
+    CellsSet,
+    Concatenated,
+    Frame,
+    Piped,
+    holds_known_columns,
+)
 from otelprov.instrumentation._table import (
     QUERIED,
     STORED,
@@ -48,7 +54,8 @@ ODDITIES: tuple[str, ...] = (
     "`HDFStore.copy` is not recorded.",
     "A frame of rows that a database gave has the columns of the statement where these have the "
     "same names in the same order; with other names, which is which is not known.",
-    '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
+    "`df.iloc[rows, 2] = …` is seen, and which columns the new cells come from is not, nor where "
+    '`df.loc[…] = …` names no columns. `df.loc[mask, "a"] = …` is.',
     "A function that `apply` and its like call for each row or group is seen where it uses known "
     "tables by pandas; arrays and numbers that it uses are not.",
     "An array of up to 64 values by which rows are chosen (`df[mask]`, `isin(values)`) is a "
@@ -106,6 +113,11 @@ def _sets_data(parameters: Mapping[str, Any], target: Any) -> bool:
     return name in ("columns", "index") or name in getattr(target, "columns", ())
 
 
+def _adds(parameters: Mapping[str, Any], _: object) -> bool:
+    """``ExcelWriter(path, mode="a")`` reads the workbook that it adds to."""
+    return str(parameters.get("mode")).startswith("a")
+
+
 def _reads() -> Iterable[Entry]:
     yield read("read_csv", source="filepath_or_buffer", fills=True)
     yield read("read_table", source="filepath_or_buffer", fills=True)
@@ -141,6 +153,13 @@ def _reads() -> Iterable[Entry]:
         observed=OpenedStore,
     )
     yield transform("ExcelFile.parse", name="ExcelFile.parse")
+    yield read(
+        "io.excel._openpyxl.OpenpyxlWriter.__init__",
+        source="path",
+        name="ExcelWriter",
+        in_place="always",
+        only_when=_adds,
+    )
     # Chunks come from their reader, which comes from the file.
     for reader in (
         "io.parsers.readers.TextFileReader",
@@ -246,7 +265,9 @@ def _methods() -> Iterable[Entry]:
     for name in ["agg", "aggregate", "apply", "map", "applymap", "transform", "pipe", "combine"]:
         # pipe calls one function with the whole table: what happens in there is worth reading.
         span = "agg" if name == "aggregate" else name
-        yield from each(transform(name, name=span, holds_nested=name != "pipe"), *BOTH)
+        seen = Piped if name == "pipe" else None
+        entry = transform(name, name=span, holds_nested=name != "pipe", observed=seen)
+        yield from each(entry, *BOTH)
     for name in (
         "drop rename dropna sort_values sort_index drop_duplicates set_index reset_index "
         "rename_axis"
@@ -276,12 +297,14 @@ def _methods() -> Iterable[Entry]:
     )
     yield transform("DataFrame.__getitem__", only_when=_selects_rows, always=True)
     yield transform(f"{INDEXERS}.__getitem__", name="{self.name}", only_when=_locates_rows)
-    yield transform(f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always")
+    yield transform(
+        f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always", observed=CellsSet
+    )
 
 
 def _groups() -> Iterable[Entry]:
     for name in ["groupby", "rolling", "expanding", "ewm", "resample"]:
-        yield from each(step(name, carries_parameters=True), *BOTH)
+        yield from each(step(name, carries_parameters=True), *BOTH, *GROUPBY[2:])
     yield from each(step("__getitem__", always=True), *GROUPBY, *WINDOWS)
     with_functions = ["agg", "aggregate", "apply", "transform", "filter", "pipe"]
     plain = (
@@ -418,7 +441,10 @@ def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **sai
         if before.artifact is not None:
             return
         known.insert(0, before)
-    identity = derive(_FINALIZE, known, None)
+    picked = None
+    if said.get("method") == "copy" and len(known) == 1 and known[0].is_selection:
+        picked = known[0].columns[0] if known[0].columns else WHOLE
+    identity = derive(_FINALIZE, known, None, picked=picked)
     if identity is not None:
         registry.assign(made, identity)
 

@@ -256,6 +256,21 @@ def _converted(question: Question) -> Sources | None:
     return Sources({names.columns[0]: made})
 
 
+def _split(question: Question) -> Sources | None:
+    """``train_test_split``: rows of several tables, each by itself."""
+    names = question.made_names()
+    if names is None or _ambiguous(names):
+        return None
+    every = [*names.columns, *(one for one in names.index if one is not None)]
+    known = {one.artifact.id: question.names_of(one.artifact.id) for one in question.used}
+    if not question.tables_only or any(own is None or _ambiguous(own) for own in known.values()):
+        return None
+    found = [
+        id_ for id_, own in known.items() if own is not None and {*every} <= {*_all_names(own)}
+    ]
+    return Sources(_identical(found[0], every)) if len(found) == 1 else None
+
+
 # --- names change ---------------------------------------------------------------------------------
 
 
@@ -354,6 +369,27 @@ def _with_several(question: Question, names: Sequence[str]) -> Sources | None:
     return Sources({**columns, **dict.fromkeys(names, some)}, dict.fromkeys(names, why))
 
 
+def _dummies(question: Question) -> Sources | None:
+    """``get_dummies``: a column for each value of one, with the name of that before it."""
+    table, kept = question.self_(), _keeps(question)
+    if table is None or kept is None:
+        return None
+    listed = _listed(question.given("columns"))
+    if question.given("columns") not in (None, "None") and listed is None:
+        return None
+    before, names = question.names_of(table.artifact.id), question.made_names()
+    if before is None or names is None or len(set(names.columns)) < len(names.columns):
+        return None
+    columns = dict(kept.columns)
+    gone = [one for one in before.columns if one not in names.columns] if listed is None else listed
+    given = {question.given("prefix"), question.given("prefix_sep")} <= {None, "None", "_"}
+    for name in names.columns if given else ():
+        found = [one for one in gone if name.startswith(f"{one}_")]
+        if name not in before.columns and len(found) == 1:
+            columns[name] = (From(table.artifact.id, found[0], "transformation"),)
+    return Sources(columns, reason="it is not known of which column it is")
+
+
 def _computed(
     name: str, made: Sequence[From], why: str = "a step between may use any column"
 ) -> tuple[tuple[From, ...], dict[str, str]]:
@@ -403,6 +439,11 @@ def _merged(question: Question) -> Sources | None:
     elif question.operation.name == "pandas.join":
         by_index = True
         on_left = on_right = None
+        one, two = question.names_of(left), question.names_of(right)
+        if question.given("on") in (None, "None") and one is not None and two is not None:
+            on_left = on_right = [
+                name for name in one.index if name is not None and name in two.index
+            ]
         suffixes = [str(question.given("lsuffix") or ""), str(question.given("rsuffix") or "")]
         if _listed(question.given("suffixes")) is not None:
             suffixes = _listed(question.given("suffixes"))
@@ -702,7 +743,8 @@ _RULES: Final[dict[str, _Rule]] = {
         for library in ("pandas", "polars")
         for name in (
             "head tail sample drop dropna reindex filter set_index reset_index take xs truncate "
-            "delitem pop sort_index select_dtypes iloc reverse "
+            "delitem pop sort_index select_dtypes iloc reverse droplevel swaplevel "
+            "reorder_levels asfreq "
             "slice limit gather gather_every drop_nulls drop_nans with_row_index shrink_to_fit "
             "rechunk clone drop_in_place partition_by unique"
         ).split()
@@ -740,6 +782,8 @@ _RULES: Final[dict[str, _Rule]] = {
     "polars.join": _merged,
     "pandas.concat": _stacked,
     "polars.concat": _stacked,
+    "pandas.get_dummies": _dummies,
+    "sklearn.train_test_split": _split,
     "pandas.pivot_table": _pivoted,
     "pandas.pivot": _pivoted,
     "pandas.melt": _melted,
@@ -751,7 +795,8 @@ _RULES: Final[dict[str, _Rule]] = {
     },
     **{f"pandas.groupby.{name}": _of_groups for name in ("head", "tail", "nth", "sample")},
     **{
-        f"pandas.window.{name}": _windowed
+        f"pandas.{kind}.{name}": _windowed
+        for kind in ("window", "resample")
         for name in "sum mean median min max std var sem count first last skew kurt rank".split()
     },
     **{

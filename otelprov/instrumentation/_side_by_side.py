@@ -138,6 +138,31 @@ class Piped(_Seen):
         return noted.found
 
 
+class Assigned(_Seen):
+    """``assign``: a function may use all that the call has used; a text may be its name."""
+
+    __slots__ = ()
+
+    def _column_sources(self, made: Any) -> ColumnSources | None:
+        identity, names = registry.lookup(self.target), names_of(self.target)
+        if identity is None or names is None:
+            return None
+        noted = _Noted()
+        if identity.artifact is not None:
+            noted.others(identity.artifact)
+        for place, name in enumerate(names.columns if identity.artifact is None else ()):
+            if name not in self.parameters:
+                noted.add(name, noted.of_column(identity, self.target, place))
+        for name, value in self.parameters.items():
+            if callable(value):
+                noted.add(name, map(noted.any_of, self.operation.used_so_far()))
+            else:
+                noted.add(name, noted.given(self, name, value))
+        if identity.artifact is None:
+            noted.add_levels(made, [self.target])
+        return noted.found
+
+
 class CellsSet(_Seen):
     """``df.loc[rows, columns] = value``: other columns are what they were."""
 

@@ -18,6 +18,7 @@ from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
 from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._side_by_side import (
+    Assigned,
     CellsSet,
     Concatenated,
     Frame,
@@ -251,7 +252,7 @@ def _functions() -> Iterable[Entry]:
 
 def _methods() -> Iterable[Entry]:
     both = (
-        "merge join pivot pivot_table melt stack unstack explode filter assign astype sample "
+        "merge join pivot pivot_table melt stack unstack explode filter astype sample "
         "transpose describe value_counts nlargest nsmallest reindex reindex_like "
         "combine_first compare convert_dtypes infer_objects droplevel swaplevel "
         "reorder_levels set_axis truncate asfreq tz_convert tz_localize align corr corrwith "
@@ -283,6 +284,7 @@ def _methods() -> Iterable[Entry]:
         yield from each(transform(name, only_when=_is_frame), *BOTH)
     yield transform("DataFrame.query", in_place="parameter", counts_frames=True)
     yield transform("DataFrame.eval", in_place="parameter", counts_frames=True)
+    yield transform("DataFrame.assign", observed=Assigned)
     yield transform("DataFrame.insert", in_place="always")
     yield transform(
         "DataFrame.__init__", name="DataFrame", in_place="always", observed=Frame,

@@ -225,14 +225,20 @@ def _still_open(connection: Any) -> bool:
 
 
 def _before_execute(connection: Any, clause: Any, many: Any, __: Any, ___: Any) -> None:
-    if run.active and isinstance(many, list) and many:
-        with faults.contained("the rows that are written are not known"):
-            state = _state(connection)
-            if state is not None:
-                mapper, rows = _given.get()
-                # Of given rows the ORM has made others.
-                is_of_these = rows is not None and getattr(clause, "table", None) in mapper.tables
-                state.rows = rows if is_of_these else many
+    if not run.active:
+        return
+    with faults.contained("the rows that are written are not known"):
+        if not many:
+            values = getattr(clause, "_multi_values", None)  # of insert(…).values(rows)
+            many = values[0] if values else None
+        if not isinstance(many, list) or not many:
+            return
+        state = _state(connection)
+        if state is not None:
+            mapper, rows = _given.get()
+            # Of given rows the ORM has made others.
+            is_of_these = rows is not None and getattr(clause, "table", None) in mapper.tables
+            state.rows = rows if is_of_these else many
 
 
 def _before(

@@ -413,7 +413,7 @@ def _assigned(question: Question) -> Sources | None:
         if made is not None:
             columns[name], why = _computed(name, made)
             reasons.update(why)
-        elif isinstance(value, str) and value.startswith("<"):
+        elif isinstance(value, str) and "<" in value:
             columns[name] = question.every()
             reasons[name] = f"computed by {value}"
         elif value is not None:

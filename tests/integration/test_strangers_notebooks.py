@@ -305,6 +305,53 @@ def test_a_model_of_one_script_is_what_another_predicts_with(work: Path) -> None
     assert recording.columns("held_out.csv#guess") == every | {"opaque"}
 
 
+GIVEN = """
+    from functools import partial
+    import pandas as pd
+
+    def half(d):
+        return d["v"] / 2
+
+    def by(d, number):
+        return d["v"] / number
+
+    class Report:
+        def ratio(self, df):
+            return df.assign(ratio=lambda d: d.v / d.k)  # @ratio
+
+    df = pd.read_csv("t.csv")  # @df
+    out = df.assign(half=half, third=partial(by, number=3), what="half", n=2, w=df["v"])  # @out
+    out.pipe(Report().ratio).to_csv("out.csv", index=False)  # @save
+"""
+GIVEN_DRAWN = """
+    pandas.read_csv@df: t.csv -> return
+    pandas.assign@out: pandas.read_csv@df -> return
+    pandas.assign@ratio: pandas.assign@out -> return
+    pandas.pipe@save: pandas.assign@out, pandas.assign@ratio -> return
+    pandas.to_csv@save: pandas.pipe@save -> out.csv
+"""
+
+
+def test_a_function_is_no_text_of_its_name(work: Path) -> None:
+    (work / "t.csv").write_text("k,v\n1,1.5\n2,2.5\n")
+    recording = strangers.record(work, GIVEN)
+    assert recording.graph() == strangers.drawn(GIVEN_DRAWN)
+    found = {
+        name: recording.columns(f"out.csv#{name}")
+        for name in ("k", "half", "third", "what", "n", "w", "ratio")
+    }
+    both = {"t.csv#k", "t.csv#v", "opaque"}
+    assert found == {
+        "k": {"t.csv#k"},
+        "half": both,
+        "third": both,
+        "what": {"memory#what"},
+        "n": {"memory#n"},
+        "w": {"t.csv#v"},
+        "ratio": both | {"memory#what", "memory#n"},
+    }
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

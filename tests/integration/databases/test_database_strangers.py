@@ -438,6 +438,9 @@ BULK = """
         session.bulk_update_mappings(Item, rows)  # @update
         session.add_all([Log(id=1, text="x"), Log(id=2, text="y")])
         session.bulk_insert_mappings(Item, [{"id": 8, "v": 1.0}, {"id": 9, "v": 1.0}])  # @plain
+        others = df.assign(id=df["id"] + 20).to_dict("records")  # @others
+        session.execute(insert(Item).values(others))  # @values
+        session.execute(insert(Item).values(id=7, v=1.0))  # @one
         session.commit()  # @commit
 """
 BULK_DRAWN = """
@@ -448,7 +451,11 @@ BULK_DRAWN = """
     sqlalchemy.execute@insert: #items, pandas.to_dict@rows -> #items
     sqlalchemy.execute@update: #items, pandas.to_dict@rows -> #items
     sqlalchemy.execute@plain: #items, ? -> #items
-    sqlalchemy.execute@commit: #logs, ? -> #logs
+    pandas.assign@others: pandas.read_csv@df -> return
+    pandas.to_dict@others: pandas.assign@others -> return
+    sqlalchemy.execute@values: #items, ? -> #items
+    sqlalchemy.execute@values: #logs, ? -> #logs
+    sqlalchemy.execute@one: #items -> #items
 """
 
 

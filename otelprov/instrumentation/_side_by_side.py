@@ -129,8 +129,8 @@ class Piped(_Seen):
         if identity is None or names is None:
             return None
         noted = _Noted()
-        if identity.artifact is not None:
-            noted.others(identity.artifact)
+        if identity.is_table:
+            noted.others(identity.sources[0])
             return noted.found
         for place, name in enumerate(names.columns):
             noted.add(name, noted.of_column(identity, made, place))
@@ -148,17 +148,17 @@ class Assigned(_Seen):
         if identity is None or names is None:
             return None
         noted = _Noted()
-        if identity.artifact is not None:
-            noted.others(identity.artifact)
-        for place, name in enumerate(names.columns if identity.artifact is None else ()):
-            if name not in self.parameters:
+        if identity.is_table:
+            noted.others(identity.sources[0])
+        for place, name in enumerate(names.columns):
+            if not identity.is_table and name not in self.parameters:
                 noted.add(name, noted.of_column(identity, self.target, place))
         for name, value in self.parameters.items():
             if callable(value):
                 noted.add(name, map(noted.any_of, self.operation.used_so_far()))
             else:
                 noted.add(name, noted.given(self, name, value))
-        if identity.artifact is None:
+        if not identity.is_table:
             noted.add_levels(made, [self.target])
         return noted.found
 
@@ -171,7 +171,7 @@ class CellsSet(_Seen):
     def _column_sources(self, made: Any) -> ColumnSources | None:
         key, value = self.parameters.get("key"), self.parameters.get("value")
         before = registry.lookup(made)
-        source = before.artifact if before is not None else None
+        source = settled(before.sources[0]) if before is not None and before.is_table else None
         old = getattr(source, "names", None)
         if source is None or old is None or getattr(self.target, "name", None) != "loc":
             return None

@@ -581,7 +581,7 @@ def _grouped(question: Question) -> Sources | None:
     if table is None or names is None or by is None or before is None or _ambiguous(before):
         return None
     id_, known = table.artifact.id, _all_names(before)
-    if any(one not in known for one in by) or not question.tables_only:
+    if any(one not in known for one in by) or not question.tables_only or question.reads_inside:
         return None
     rows = tuple(From(id_, one, "group_by") for one in by)
     plain = question.operation.name.rpartition(".")[2]
@@ -608,7 +608,7 @@ def _in_groups(question: Question) -> Sources | None:
     by = _listed(question.given("by"))
     func = question.given("func")
     plain = question.operation.name.rpartition(".")[2]
-    if by is None or not question.tables_only:
+    if by is None or not question.tables_only or question.reads_inside:
         return None
     if plain == "transform" and not (isinstance(func, str) and func.isidentifier()):
         return None
@@ -641,7 +641,7 @@ def _pivoted(question: Question) -> Sources | None:
     id_, known = table.artifact.id, _all_names(before)
     if not isinstance(values, str) or values not in known or index is None or across is None:
         return None
-    if any(one not in known for one in (*index, *across)):
+    if any(one not in known for one in (*index, *across)) or question.reads_inside:
         return None
     how = "identity" if question.operation.name.endswith(".pivot") else "aggregation"
     columns = {name: (From(id_, values, how),) for name in names.columns}
@@ -744,7 +744,7 @@ _RULES: Final[dict[str, _Rule]] = {
         for name in (
             "head tail sample drop dropna reindex filter set_index reset_index take xs truncate "
             "delitem pop sort_index select_dtypes iloc reverse droplevel swaplevel "
-            "reorder_levels asfreq "
+            "reorder_levels asfreq explode "
             "slice limit gather gather_every drop_nulls drop_nans with_row_index shrink_to_fit "
             "rechunk clone drop_in_place partition_by unique"
         ).split()
@@ -771,6 +771,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "pandas.rename": _renamed,
     "polars.rename": _renamed,
     "pandas.rename_axis": _renamed,
+    "pandas.set_axis": _renamed,
     "pandas.setattr": _attribute,
     "pandas.setitem": _set,
     "pandas.loc.setitem": _set_cells,

@@ -90,6 +90,11 @@ class Question:
         """Whether all that was used were artifacts themselves."""
         return all(map(self.is_table, self.operation.inputs))
 
+    @property
+    def reads_inside(self) -> bool:
+        """Whether a function of the program's that it called has read data of its own."""
+        return any(one.role == "read inside" for one in self.operation.used)
+
     def names(self, artifact_id: str) -> list[str] | None:
         """All names of columns and levels of the index of something that was used."""
         found = self.names_of(artifact_id)

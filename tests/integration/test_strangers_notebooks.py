@@ -352,6 +352,51 @@ def test_a_function_is_no_text_of_its_name(work: Path) -> None:
     }
 
 
+INSIDE = """
+    import pandas as pd
+    df = pd.read_csv("t.csv")  # @df
+    rates = pd.read_csv("rates.csv")  # @rates
+
+    def own(values):
+        return values.max() - values.min()
+
+    def rated(values):
+        return values * rates["rate"].mean()
+
+    c = df.copy()
+    c.loc[c["k"] > 1, ["v", "new"]] = [0, 1]  # @cells
+    c["own"] = c.groupby("g")["v"].transform(own)  # @own
+    c["rated"] = c.groupby("g")["v"].transform(rated)  # @rated
+    c.to_csv("out.csv", index=False)  # @out
+"""
+INSIDE_DRAWN = """
+    pandas.read_csv@df: t.csv -> return
+    pandas.read_csv@rates: rates.csv -> return
+    pandas.loc.setitem@cells: pandas.read_csv@df -> self
+    pandas.groupby.transform@own: pandas.loc.setitem@cells -> return
+    pandas.setitem@own: pandas.loc.setitem@cells, pandas.groupby.transform@own -> self
+    pandas.groupby.transform@rated: pandas.setitem@own, pandas.read_csv@rates -> return
+    pandas.setitem@rated: pandas.setitem@own, pandas.groupby.transform@rated -> self
+    pandas.to_csv@out: pandas.setitem@rated -> out.csv
+"""
+
+
+def test_a_column_that_a_function_makes_may_come_from_what_that_reads(work: Path) -> None:
+    (work / "t.csv").write_text("k,v,g\n1,1.5,x\n2,2.5,y\n3,3.5,x\n")
+    (work / "rates.csv").write_text("rate\n0.5\n0.7\n")
+    recording = strangers.record(work, INSIDE)
+    assert recording.graph() == strangers.drawn(INSIDE_DRAWN)
+    found = {name: recording.columns(f"out.csv#{name}") for name in ("k", "v", "g", "new", "own")}
+    assert found == {
+        "k": {"t.csv#k"},
+        "v": {"t.csv#v"},
+        "g": {"t.csv#g"},
+        "new": {"memory#new"},
+        "own": {"t.csv#v"},
+    }
+    assert {"rates.csv#rate", "t.csv#v", "opaque"} <= recording.columns("out.csv#rated")
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

@@ -439,17 +439,23 @@ def _merged(question: Question) -> Sources | None:
     elif question.operation.name == "pandas.join":
         by_index = True
         on_left = on_right = None
-        one, two = question.names_of(left), question.names_of(right)
-        if question.given("on") in (None, "None") and one is not None and two is not None:
-            on_left = on_right = [
-                name for name in one.index if name is not None and name in two.index
-            ]
-        suffixes = [str(question.given("lsuffix") or ""), str(question.given("rsuffix") or "")]
-        if _listed(question.given("suffixes")) is not None:
+        if question.given("on") in (None, "None"):
+            on_left = on_right = _common_levels(question, left, right)
+        else:
+            other = _without_levels(question, right, other)
+        suffixes = [(_listed(question.given(one)) or [""])[0] for one in ("lsuffix", "rsuffix")]
+        if "suffixes" in question.operation.given:
             suffixes = _listed(question.given("suffixes"))
     else:
         on_left, on_right = left_on or on, right_on or on
-        if on_left is None and not by_index and question.given("how") != "cross":
+        if question.given("left_index") is True and question.given("right_index") is True:
+            on_left = on_right = _common_levels(question, left, right)
+        # A column of one is looked up in the labels of the other.
+        elif question.given("right_index") is True and question.given("how") in ("inner", "left"):
+            on_left, on_right, other = on_left or [], [], _without_levels(question, right, other)
+        elif question.given("left_index") is True and question.given("how") in ("inner", "right"):
+            on_left, on_right, own = [], on_right or [], _without_levels(question, left, own)
+        elif on_left is None and not by_index and question.given("how") != "cross":
             common = [name for name in own if name in other]
             on_left = on_right = common
         suffixes = _listed(question.given("suffixes"))
@@ -460,6 +466,19 @@ def _merged(question: Question) -> Sources | None:
         names, (left, own, on_left or [], suffixes[0]), (right, other, on_right or [], suffixes[1]),
         how, by_index,
     )  # fmt: skip
+
+
+def _common_levels(question: Question, left: str, right: str) -> list[str]:
+    """The levels that both indexes have, by which tables are joined."""
+    one, two = question.names_of(left), question.names_of(right)
+    if one is None or two is None:
+        return []
+    return [name for name in one.index if name is not None and name in two.index]
+
+
+def _without_levels(question: Question, artifact_id: str, names: list[str]) -> list[str]:
+    found = question.names_of(artifact_id)
+    return names if found is None else list(found.columns)
 
 
 _Side = tuple[str, Sequence[str], Sequence[str], str]

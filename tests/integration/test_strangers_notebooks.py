@@ -397,6 +397,52 @@ def test_a_column_that_a_function_makes_may_come_from_what_that_reads(work: Path
     assert {"rates.csv#rate", "t.csv#v", "opaque"} <= recording.columns("out.csv#rated")
 
 
+LOOKED_UP = """
+    import pandas as pd
+    sales = pd.read_csv("sales.csv")  # @sales
+    items = pd.read_csv("items.csv").set_index("item")  # @items
+    sales.merge(items, left_on="item", right_index=True).to_csv("a.csv", index=False)  # @a
+    sales.join(items[["price"]], on="item").to_csv("b.csv", index=False)  # @b
+    sales.set_index("item").join(items, rsuffix="_list").to_csv("c.csv")  # @c
+    by_item = sales.set_index("item")  # @by_item
+    by_item.merge(items, left_index=True, right_index=True, how="left").to_csv("d.csv")  # @d
+"""
+LOOKED_UP_DRAWN = """
+    pandas.read_csv@sales: sales.csv -> return
+    pandas.read_csv@items: items.csv -> return
+    pandas.set_index@items: pandas.read_csv@items -> return
+    pandas.merge@a: pandas.read_csv@sales, pandas.set_index@items -> return
+    pandas.to_csv@a: pandas.merge@a -> a.csv
+    pandas.join@b: pandas.read_csv@sales, pandas.set_index@items -> return
+    pandas.to_csv@b: pandas.join@b -> b.csv
+    pandas.set_index@c: pandas.read_csv@sales -> return
+    pandas.join@c: pandas.set_index@c, pandas.set_index@items -> return
+    pandas.to_csv@c: pandas.join@c -> c.csv
+    pandas.set_index@by_item: pandas.read_csv@sales -> return
+    pandas.merge@d: pandas.set_index@by_item, pandas.set_index@items -> return
+    pandas.to_csv@d: pandas.merge@d -> d.csv
+"""
+
+
+def test_columns_that_are_looked_up_by_labels_come_from_their_table(work: Path) -> None:
+    (work / "sales.csv").write_text("item,n,kind\n7,2,x\n8,1,y\n7,5,x\n")
+    (work / "items.csv").write_text("item,price,kind\n7,2.5,p\n8,9.5,q\n")
+    recording = strangers.record(work, LOOKED_UP, PYTHONWARNINGS="ignore")
+    assert recording.graph() == strangers.drawn(LOOKED_UP_DRAWN)
+    suffixes = {"a": ("_x", "_y"), "b": ("", None), "c": ("", "_list"), "d": ("_x", "_y")}
+    for file, (left, right) in suffixes.items():
+        expected = {
+            "item": {"sales.csv#item"},
+            "n": {"sales.csv#n"},
+            f"kind{left}": {"sales.csv#kind"},
+            "price": {"items.csv#price"},
+        }
+        if right is not None:
+            expected[f"kind{right}"] = {"items.csv#kind"}
+        found = {name: recording.columns(f"{file}.csv#{name}") for name in expected}
+        assert found == expected, file
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

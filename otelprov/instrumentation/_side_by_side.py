@@ -147,6 +147,8 @@ class Assigned(_Seen):
         identity, names = registry.lookup(self.target), names_of(self.target)
         if identity is None or names is None:
             return None
+        if identity.is_table and not any(map(callable, self.parameters.values())):
+            return None  # what was used, and as what, says all
         noted = _Noted()
         if identity.is_table:
             noted.others(identity.sources[0])

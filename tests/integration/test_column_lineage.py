@@ -428,7 +428,7 @@ PANDAS: dict[str, tuple[str, str, str]] = {
     "a figure of the group in each row": (
         "o.assign(mean=o.groupby('customer')['price'].transform('mean'))",
         "mean",
-        "result.mean <- transform.price\ntransform.price <+ o.price",
+        "result.mean <~ transform.price\ntransform.price <+ o.price",
     ),
     "sums that go on": (
         "o.groupby('customer')[['price']].cumsum()",
@@ -448,7 +448,7 @@ PANDAS: dict[str, tuple[str, str, str]] = {
     "a text that is converted": (
         "o.assign(when=pd.to_datetime(o['order']))",
         "when",
-        "result.when <- to_datetime.order\nto_datetime.order <~ o.order",
+        "result.when <~ to_datetime.order\nto_datetime.order <~ o.order",
     ),
     "a condition in words": (
         "o.query('price > 2 and quantity < 9')[['order']].reset_index()",

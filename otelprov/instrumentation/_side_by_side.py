@@ -5,9 +5,10 @@ holds (``df.loc[mask, "a"] = one``), or piped through a function.
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from otelprov.artifacts.deferred import Source, settled
 from otelprov.artifacts.names import names_of
@@ -16,15 +17,17 @@ from otelprov.instrumentation._calls import Observed, changed_by
 from otelprov.recording import faults, observation
 from otelprov.recording.column_sources import ColumnSources, Origin
 
-_DATA = "data."
+_DICTS: Final = frozenset({dict, OrderedDict, defaultdict})
+"""No method of a class of the program's own is called."""
+_DATA: Final = "data."
 """Before the name of a column, where that is a role or a parameter."""
 
 
 def holds_known_columns(parameters: Mapping[str, Any], _: object) -> bool:
     """``DataFrame({"a": df["x"]})``, not ``DataFrame({"a": [1, 2]})``."""
-    data = parameters.get("data")
+    data: Any = parameters.get("data")
     return (
-        isinstance(data, dict)
+        type(data) in _DICTS
         and all(type(label) in (str, int) for label in data)
         and any(
             observation.known_inputs((value,)) or observation.known_contents((value,))
@@ -193,7 +196,8 @@ class CellsSet(_Seen):
 
 
 def _width(table: Any) -> int:
-    return table.shape[1] if table.ndim == 2 else 1
+    shape: tuple[int, ...] = getattr(table, "shape", ())
+    return int(shape[1]) if len(shape) > 1 else 1
 
 
 class _Noted:

@@ -171,6 +171,7 @@ def _reads() -> Iterable[Entry]:
         yield from each(step("__next__"), reader)
         yield from each(step("read"), reader)
         yield from each(step("get_chunk"), reader)
+    yield step("io.pytables.TableIterator.__iter__", around=iterating)
     for name in (
         "get", "select", "select_as_multiple", "select_as_coordinates", "select_column",
         "__getitem__", "__getattr__",

@@ -357,8 +357,11 @@ class Observed:
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = observation.look_at(operation, data)
         if operation.content is not None and (names := names_of(data)) is not None:
+            label = self.parameters.get("index_label")
             if self.parameters.get("index") is False:
                 names = Names(names.columns)
+            elif type(label) is str and len(names.index) < 2:
+                names = Names(names.columns, (label,))
             operation.content = with_(operation.content, names=names)
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:

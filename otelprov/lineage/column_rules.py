@@ -58,7 +58,15 @@ def _written(question: Question) -> Sources:
         return Sources(reason="the call gives its columns names of their own")
     if names is None:
         return Sources(same_as=table.artifact.id)
-    return Sources(_identical(table.artifact.id, names))
+    columns = _identical(table.artifact.id, names)
+    label, levels = question.given("index_label"), known.index if known is not None else ()
+    if not isinstance(label, str) or label[:1] == "[" or label in ("None", "False", *columns):
+        return Sources(columns)
+    if len(levels) == 1 and levels[0] is not None:
+        columns[label] = columns.pop(levels[0])
+        return Sources(columns)
+    columns[label] = question.every()
+    return Sources(columns, {label: "the labels of the rows have no name in the table"})
 
 
 def _read(question: Question) -> Sources:

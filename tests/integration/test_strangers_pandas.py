@@ -188,6 +188,25 @@ def test_a_column_that_is_mapped_comes_from_the_mapping_too(tmp_path: Path) -> N
     assert recording.columns("mapped.csv#twice") == {"items.csv#price"}
 
 
+LABEL = """
+    import pandas as pd
+    a = pd.read_csv("a.csv")
+    a[a["v"] > 2].to_csv("row.csv", index_label="row")
+    a.groupby("g")["v"].sum().to_csv("group.csv", index_label="group")
+    a.to_csv("none.csv", index=False)
+"""
+
+
+def test_the_name_that_a_call_gives_the_labels_is_a_column_of_the_file(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("k,v,g\n1,1.50,x\n2,2.5,y\n3,3.5,x\n")
+    recording = strangers.record(directory, LABEL)
+    assert recording.columns("row.csv#v") == {"a.csv#v"}
+    assert recording.columns("row.csv#row") == {"a.csv#k", "a.csv#v", "a.csv#g", "opaque"}
+    assert recording.columns("group.csv#group") == {"a.csv#g"}
+
+
 BESIDE = """
     import pandas as pd
     a = pd.read_csv("a.csv")  # @a

@@ -206,8 +206,8 @@ ARTIFACT_COLUMN_SOURCES: Final = _attribute(
     "otelprov.artifact.column_sources",
     "string[]",
     ("event",),
-    "On a generated table: where its columns come from, as the engine's own plan says it. A JSON "
-    'object for each column: docs/conventions.md, "Column lineage".',
+    "On a generated table: where its columns come from, as the engine's own plan or the call says "
+    'it. A JSON object for each column: docs/conventions.md, "Column lineage".',
 )
 
 ARTIFACT_NAMED: Final = _attribute(

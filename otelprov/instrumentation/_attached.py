@@ -1,4 +1,5 @@
-"""``ATTACH`` and ``DETACH`` of SQLite: which file a schema of a connection is."""
+"""``ATTACH`` and ``DETACH`` of SQLite: which file a schema of a connection is; and into which file
+``VACUUM`` copies one."""
 
 from __future__ import annotations
 
@@ -15,6 +16,12 @@ _ATTACH: Final = later(
     re.IGNORECASE,
 )
 _DETACH: Final = later(r"\bDETACH\s+(?:DATABASE\s+)?" + _NAME, re.IGNORECASE)
+_VACUUM: Final = later(
+    r"""\s*VACUUM\s+(?:"""
+    + _NAME
+    + r"""\s+)?INTO\s+(?:('(?:[^']|'')*'|"(?:[^"]|"")*")\s*;?\s*\Z|([?:@$]\w*)\s*;?\s*\Z)?""",
+    re.IGNORECASE,
+)
 
 
 def attachments(text: str, given: object) -> Iterator[tuple[str, str | None]]:
@@ -33,6 +40,24 @@ def detachments(text: str) -> Iterator[str]:
     """The names of the schemas that a text detaches."""
     for match in _DETACH.finditer(text):
         yield _plain(match[1]).lower()
+
+
+def vacuums(text: str) -> bool:
+    """Whether a text may copy a database: nearly always it does not."""
+    return text[:64].lstrip()[:6].upper() == "VACUUM"
+
+
+def vacuumed(text: str, given: object) -> tuple[str, str | None] | None:
+    """The schema that ``VACUUM … INTO`` copies, and the file that it makes: None where that is an
+    expression."""
+    match = _VACUUM.match(text)
+    if match is None:
+        return None
+    name, quoted, marker = match.groups()
+    schema = "main" if name is None else _plain(name).lower()
+    if quoted is not None:
+        return schema, _plain(quoted)
+    return schema, None if marker is None else _given(marker, given)
 
 
 def _given(marker: str, given: Any) -> str | None:

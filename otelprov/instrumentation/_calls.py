@@ -363,8 +363,11 @@ class Observed:
         if operation.content is None and observation.data_kind(data) is not None:
             operation.content = observation.look_at(operation, data)
         if operation.content is not None and (names := names_of(data)) is not None:
+            label = self.parameters.get("index_label")
             if self.parameters.get("index") is False:
                 names = Names(names.columns)
+            elif type(label) is str and len(names.index) < 2:
+                names = Names(names.columns, (label,))
             operation.content = with_(operation.content, names=names)
         known = registry.lookup(data)
         if known is not None and known.artifact is not None:
@@ -399,7 +402,7 @@ class Observed:
             self.operation.use_content("data", unknown("it was not seen what is handed over"))
         in_place = self.site.entry.in_place
         if in_place == "always" or (in_place == "parameter" and _is_in_place(self.parameters)):
-            changed = _changed(self.target)
+            changed = changed_by(self.target)
             held = self.site.entry.hands_over
             observation.output(self.operation, "self", changed, by_content=held)
             if result is None or result is changed:
@@ -431,7 +434,7 @@ def _is_in_place(parameters: Mapping[str, Any]) -> bool:
     return parameters.get("inplace") is True or parameters.get("in_place") is True
 
 
-def _changed(target: Any) -> Any:
+def changed_by(target: Any) -> Any:
     """The object that a call changed: an indexer (``df.loc``) changes its table."""
     if observation.data_kind(target) is None:
         return getattr(target, "obj", target)
@@ -483,7 +486,7 @@ def pass_on(
     values = (*arguments, *keywords.values())
     changed: object = result
     if entry.in_place == "always":
-        changed = _changed(arguments[0])
+        changed = changed_by(arguments[0])
         values = (changed, *values[1:])
     elif entry.in_place == "parameter" and _is_in_place(keywords):
         changed = arguments[0]
@@ -565,7 +568,7 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
         operation = None
     if operation is not None and operation.call.name not in _WITH_ALL:
         return []  # it may well be a piece of what the operation has read
-    few = site.takes_arrays or site.entry.kind == "step"
+    few = site.takes_arrays or site.entry.kind == "step" or site.attribute == "__init__"
     found = observation.unknown_data(suspects, few=few)
     if not found:
         return []

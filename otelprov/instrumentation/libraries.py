@@ -131,7 +131,7 @@ LIBRARIES: Final = (
         ),
         ("scikit-learn",),
     ),
-    Library("sqlalchemy", (2,), ("sqlalchemy",)),
+    Library("sqlalchemy", (2,), ("sqlalchemy", "sqlalchemy.orm.bulk_persistence")),
     Library("sqlite3", (), ("sqlite3",), ("python",)),
     Library(
         "torch",

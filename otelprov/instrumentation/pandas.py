@@ -12,11 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
 from otelprov.instrumentation._pickles import pickling, unpickling
+from otelprov.instrumentation._side_by_side import (
+    Assigned,
+    CellsSet,
+    Concatenated,
+    Frame,
+    Piped,
+    holds_known_columns,
+)
 from otelprov.instrumentation._table import (
     QUERIED,
     STORED,
@@ -47,7 +55,8 @@ ODDITIES: tuple[str, ...] = (
     "`HDFStore.copy` is not recorded.",
     "A frame of rows that a database gave has the columns of the statement where these have the "
     "same names in the same order; with other names, which is which is not known.",
-    '`df.loc[mask, "a"] = …` is seen, and which columns the new cells come from is not.',
+    "`df.iloc[rows, 2] = …` is seen, and which columns the new cells come from is not, nor where "
+    '`df.loc[…] = …` names no columns. `df.loc[mask, "a"] = …` is.',
     "A function that `apply` and its like call for each row or group is seen where it uses known "
     "tables by pandas; arrays and numbers that it uses are not.",
     "An array of up to 64 values by which rows are chosen (`df[mask]`, `isin(values)`) is a "
@@ -110,6 +119,11 @@ def _sets_data(parameters: Mapping[str, Any], target: Any) -> bool:
     return name in ("columns", "index") or name in getattr(target, "columns", ())
 
 
+def _adds(parameters: Mapping[str, Any], _: object) -> bool:
+    """``ExcelWriter(path, mode="a")`` reads the workbook that it adds to."""
+    return str(parameters.get("mode")).startswith("a")
+
+
 def _reads() -> Iterable[Entry]:
     yield read("read_csv", source="filepath_or_buffer", fills=True)
     yield read("read_table", source="filepath_or_buffer", fills=True)
@@ -145,6 +159,13 @@ def _reads() -> Iterable[Entry]:
         observed=OpenedStore,
     )
     yield transform("ExcelFile.parse", name="ExcelFile.parse")
+    yield read(
+        "io.excel._openpyxl.OpenpyxlWriter.__init__",
+        source="path",
+        name="ExcelWriter",
+        in_place="always",
+        only_when=_adds,
+    )
     # Chunks come from their reader, which comes from the file.
     for reader in (
         "io.parsers.readers.TextFileReader",
@@ -155,6 +176,7 @@ def _reads() -> Iterable[Entry]:
         yield from each(step("__next__"), reader)
         yield from each(step("read"), reader)
         yield from each(step("get_chunk"), reader)
+    yield step("io.pytables.TableIterator.__iter__", around=iterating)
     for name in (
         "get", "select", "select_as_multiple", "select_as_coordinates", "select_column",
         "__getitem__", "__getattr__",
@@ -227,7 +249,7 @@ def _functions() -> Iterable[Entry]:
         ).split(),
     )
     # The tables may come from a generator, whose steps are worth reading.
-    yield transform("concat", holds_nested=False, iterates="objs")
+    yield transform("concat", holds_nested=False, iterates="objs", observed=Concatenated)
     yield transform("eval", counts_frames=True)
     yield step("unique")
     yield step("isna")
@@ -236,7 +258,7 @@ def _functions() -> Iterable[Entry]:
 
 def _methods() -> Iterable[Entry]:
     both = (
-        "merge join pivot pivot_table melt stack unstack explode filter assign astype sample "
+        "merge join pivot pivot_table melt stack unstack explode filter astype sample "
         "transpose describe value_counts nlargest nsmallest reindex reindex_like "
         "combine_first compare convert_dtypes infer_objects droplevel swaplevel "
         "reorder_levels set_axis truncate asfreq tz_convert tz_localize align corr corrwith "
@@ -250,7 +272,9 @@ def _methods() -> Iterable[Entry]:
     for name in ["agg", "aggregate", "apply", "map", "applymap", "transform", "pipe", "combine"]:
         # pipe calls one function with the whole table: what happens in there is worth reading.
         span = "agg" if name == "aggregate" else name
-        yield from each(transform(name, name=span, holds_nested=name != "pipe"), *BOTH)
+        seen = Piped if name == "pipe" else None
+        entry = transform(name, name=span, holds_nested=name != "pipe", observed=seen)
+        yield from each(entry, *BOTH)
     for name in (
         "drop rename dropna sort_values sort_index drop_duplicates set_index reset_index "
         "rename_axis"
@@ -266,7 +290,12 @@ def _methods() -> Iterable[Entry]:
         yield from each(transform(name, only_when=_is_frame), *BOTH)
     yield transform("DataFrame.query", in_place="parameter", counts_frames=True)
     yield transform("DataFrame.eval", in_place="parameter", counts_frames=True)
+    yield transform("DataFrame.assign", observed=Assigned)
     yield transform("DataFrame.insert", in_place="always")
+    yield transform(
+        "DataFrame.__init__", name="DataFrame", in_place="always", observed=Frame,
+        only_when=holds_known_columns,
+    )  # fmt: skip
     yield from each(transform("pop", in_place="always"), "DataFrame")
     yield from each(transform("update", in_place="always", warns_chained=True), *BOTH)
     yield from each(transform("__delitem__", in_place="always"), *BOTH)
@@ -276,12 +305,14 @@ def _methods() -> Iterable[Entry]:
     )
     yield transform("DataFrame.__getitem__", only_when=_selects_rows, always=True)
     yield transform(f"{INDEXERS}.__getitem__", name="{self.name}", only_when=_locates_rows)
-    yield transform(f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always")
+    yield transform(
+        f"{INDEXERS}.__setitem__", name="{self.name}.setitem", in_place="always", observed=CellsSet
+    )
 
 
 def _groups() -> Iterable[Entry]:
     for name in ["groupby", "rolling", "expanding", "ewm", "resample"]:
-        yield from each(step(name, carries_parameters=True), *BOTH)
+        yield from each(step(name, carries_parameters=True), *BOTH, *GROUPBY[2:])
     yield from each(step("__getitem__", always=True), *GROUPBY, *WINDOWS)
     with_functions = ["agg", "aggregate", "apply", "transform", "filter", "pipe"]
     plain = (
@@ -317,7 +348,7 @@ _RESAMPLERS = ("core.resample.Resampler",)
 
 
 def _steps() -> Iterable[Entry]:
-    yield from each(step("__init__"), *BOTH)
+    yield step("Series.__init__")
     for name in ["from_dict", "from_records"]:
         yield step(f"DataFrame.{name}")
     for owner in BOTH:
@@ -328,12 +359,13 @@ def _steps() -> Iterable[Entry]:
     for name in (
         "sum mean median min max std var prod sem skew kurt count any all abs cumsum cumprod "
         "cummax cummin isna isnull notna notnull duplicated idxmin idxmax quantile between "
-        "copy squeeze items iterrows first_valid_index add sub mul div truediv floordiv mod "
+        "squeeze items iterrows first_valid_index add sub mul div truediv floordiv mod "
         "pow radd rsub rmul rdiv eq ne lt le gt ge unique searchsorted autocorr argsort "
         "repeat add_prefix add_suffix at_time between_time first last __neg__ __invert__ "
         "__abs__ __array__ __array_ufunc__"
     ).split():
         yield from each(step(name), *BOTH)
+    yield from each(step("copy", keeps_columns=True), *BOTH)
     yield step("DataFrame.itertuples", around=_giving_rows)
     yield step("Series.__iter__", around=_giving_rows)
     yield from each(step("values", gives_memory=True), *BOTH)
@@ -418,7 +450,10 @@ def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **sai
         if before.artifact is not None:
             return
         known.insert(0, before)
-    identity = derive(_FINALIZE, known, None)
+    picked = None
+    if said.get("method") == "copy" and len(known) == 1 and known[0].is_selection:
+        picked = known[0].columns[0] if known[0].columns else WHOLE
+    identity = derive(_FINALIZE, known, None, picked=picked)
     if identity is not None:
         registry.assign(made, identity)
 

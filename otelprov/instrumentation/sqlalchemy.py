@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
@@ -64,6 +65,10 @@ class _Key:
 _KEY: Final = _Key()
 
 
+_given: Final[ContextVar[tuple[Any, object]]] = ContextVar("given rows", default=(None, None))
+"""The rows that the program has given the ORM at once, and the mapper that says of which tables."""
+
+
 class _State:
     """What is known of a connection of a driver's."""
 
@@ -92,6 +97,30 @@ def table() -> Iterable[Entry]:
     ):
         for name in names:
             yield step(f"engine.result.{owner}.{name}", around=_listing)
+
+
+def bulk() -> Iterable[Entry]:
+    """What carries out ``session.execute(insert(Class), rows)`` and ``bulk_insert_mappings``."""
+    for name in ("_bulk_insert", "_bulk_update"):
+        yield step(name, around=_giving)
+
+
+def _giving(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(mapper, mappings, *args, **kwargs):  # type: ignore[no-untyped-def]
+        token = None
+        if run.active and isinstance(mappings, (list, tuple)):
+            token = _given.set((mapper, mappings))
+        try:
+            return original(mapper, mappings, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        finally:
+            if token is not None:
+                _given.reset(token)
+
+    return wrapper
 
 
 class _Listening:
@@ -137,8 +166,12 @@ def _state(connection: Any) -> _State | None:
     pooled = connection.connection
     found = pooled.info.get(_KEY)
     if found is None:
-        place = place_of_url(connection.engine.url)
         driver = getattr(pooled, "driver_connection", None)
+        known = getattr(driver, "_otelprov", None)
+        if isinstance(known, Connection):  # of sqlite3: the program may use it by itself, too
+            found = pooled.info[_KEY] = _State(known)
+            return found
+        place = place_of_url(connection.engine.url)
         if place.system == "postgresql":
             place = place_of_driver(driver) or place
         schema = getattr(connection.dialect, "default_schema_name", None)
@@ -191,12 +224,21 @@ def _still_open(connection: Any) -> bool:
 # --- events ---------------------------------------------------------------------------------------
 
 
-def _before_execute(connection: Any, _: Any, many: Any, __: Any, ___: Any) -> None:
-    if run.active and isinstance(many, list) and many:
-        with faults.contained("the rows that are written are not known"):
-            state = _state(connection)
-            if state is not None:
-                state.rows = many
+def _before_execute(connection: Any, clause: Any, many: Any, __: Any, ___: Any) -> None:
+    if not run.active:
+        return
+    with faults.contained("the rows that are written are not known"):
+        if not many:
+            values = getattr(clause, "_multi_values", None)  # of insert(…).values(rows)
+            many = values[0] if values else None
+        if not isinstance(many, list) or not many:
+            return
+        state = _state(connection)
+        if state is not None:
+            mapper, rows = _given.get()
+            # Of given rows the ORM has made others.
+            is_of_these = rows is not None and getattr(clause, "table", None) in mapper.tables
+            state.rows = rows if is_of_these else many
 
 
 def _before(
@@ -381,4 +423,4 @@ def _call() -> Call:
     return Call("sqlalchemy", "execute", "query", sqlalchemy.__version__, client=True)
 
 
-TABLES = {"sqlalchemy": table}
+TABLES = {"sqlalchemy": table, "sqlalchemy.orm.bulk_persistence": bulk}

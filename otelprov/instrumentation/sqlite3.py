@@ -22,12 +22,14 @@ from otelprov import semconv
 from otelprov.artifacts import identify
 from otelprov.artifacts.locations import named, unknown
 from otelprov.artifacts.registry import registry
+from otelprov.instrumentation._attached import vacuumed, vacuums
 from otelprov.instrumentation._calls import is_internal
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import (
     Held,
     Table,
     is_idle,
+    sqlite_path,
     sqlite_place,
 )
 from otelprov.instrumentation._programs import owner
@@ -40,12 +42,13 @@ from otelprov.recording.run import run
 
 RECORDS: Final = (
     "**query**: `execute`, `executemany` and `executescript` of connections and cursors, with the "
-    "tables that they read and write; **write**: `backup` and `deserialize`; **read**: `serialize`"
+    "tables that they read and write; **write**: `backup`, `deserialize` and `VACUUM INTO`; "
+    "**read**: `serialize`"
 )
 ODDITIES: Final = (
-    "Connections that the program opens are recorded, not those that packages open for themselves, "
-    "nor those of a factory of the program's own. `type(connection)` is a subclass of "
-    "`sqlite3.Connection`.",
+    "Connections that the program or SQLAlchemy opens are recorded, not those that other packages "
+    "open for themselves, nor those of a factory of the program's own. `type(connection)` is a "
+    "subclass of `sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed, nor is `list(cursor)`; the list of "
     "`fetchall` and `fetchmany` is, and so is the cursor that pandas or `executemany` is given.",
     "Rows that are given to `executemany` come from the frame where they are those of "
@@ -57,9 +60,10 @@ ODDITIES: Final = (
     "What triggers write is not seen. A view is the tables that it reads: of one that another "
     "process has made, as it was when the connection first read a table. The tables of a file that "
     "is attached are those of that file; `ATTACH` of an expression leaves them unknown.",
-    "`backup` copies each table to that of the same name, `serialize` reads all tables and "
-    "`deserialize` makes them. What a database of more than 64 MiB holds that was deserialized is "
-    "not looked up. The statements below `iterdump` are seen, its lines are not followed.",
+    "`backup` and `VACUUM INTO` copy each table to that of the same name, `serialize` reads all "
+    "tables and `deserialize` makes them. What a database of more than 64 MiB holds that was "
+    "deserialized is not looked up. The statements below `iterdump` are seen, its lines are not "
+    "followed.",
 )
 OWN: Final = frozenset({"sqlite3", "_sqlite3"})
 
@@ -136,11 +140,21 @@ def held(own: sqlite3.Connection) -> Held:
 
 
 def _is_the_programs(frame: FrameType) -> bool:
-    """Whether the program opens it: packages keep caches and histories in SQLite."""
+    """Whether the program opens it, or has SQLAlchemy do so, from which it may take it: packages
+    keep caches and histories in SQLite."""
     place: FrameType | None = frame
     while place is not None and owner(place) == "standard":
         place = place.f_back
-    return place is not None and owner(place) == "program" and not is_internal(place)
+    if place is None:
+        return False
+    if is_internal(place):
+        return _is_of_sqlalchemy(place)
+    return owner(place) == "program"
+
+
+def _is_of_sqlalchemy(frame: FrameType) -> bool:
+    """Whether it is SQLAlchemy that calls, which tells what it sends itself."""
+    return str(frame.f_globals.get("__name__")).startswith("sqlalchemy.")
 
 
 # --- what stands in -------------------------------------------------------------------------------
@@ -286,7 +300,7 @@ def _ending(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 def _is_idle(args: tuple[Any, ...]) -> bool:
     """Whether a call needs no look at all."""
     text = args[0] if args else None
-    return type(text) is not str or is_idle(text, "sqlite")
+    return type(text) is not str or (is_idle(text, "sqlite") and not vacuums(text))
 
 
 def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Sent | None:
@@ -294,6 +308,10 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
     if known is None:
         return None
     given = args[1] if len(args) > 1 else None
+    if vacuums(args[0]):
+        return _Vacuuming.of(cursor.connection, args[0], given, frame)
+    if _is_of_sqlalchemy(frame):
+        return None
     many = name == "executemany"
     if name == "executescript" and known.transaction:
         known.ended()  # it commits what was open
@@ -364,7 +382,7 @@ def _copy_begun(
     name: str, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType
 ) -> OpenOperation | None:
     known: Known | None = getattr(connection, "_otelprov", None)
-    caller = caller_of(frame, OWN)
+    caller = caller_of(frame, OWN | {"sqlalchemy"})
     schema = kwargs.get("name", "main")
     if known is None or not isinstance(caller, FrameType) or not isinstance(schema, str):
         return None
@@ -429,6 +447,48 @@ def _copied(
     _made(operation, other, "main", tables)
 
 
+class _Vacuuming(Sent):
+    """``VACUUM INTO``, while the database carries it out."""
+
+    __slots__ = ("_copy", "_file", "_tables")
+
+    def __init__(self, copy: OpenOperation, source: Known, schema: str, file: str | None) -> None:
+        self._copy = copy
+        self._tables = source.tables_of(schema)
+        self._file = file
+
+    @classmethod
+    def of(cls, connection: Any, text: str, given: object, frame: FrameType) -> _Vacuuming | None:
+        """What a statement is; None where it copies nothing."""
+        found = vacuumed(text, given)
+        if found is None:
+            return None
+        schema, file = found
+        operation = _copy_begun("vacuum_into", connection, (), {"name": schema}, frame)
+        return None if operation is None else cls(operation, connection._otelprov, schema, file)
+
+    def executed(self, cursor: Any, many: object, *, still_open: bool) -> None:
+        """It is done."""
+        operation = self._copy
+        operation.leave()
+        if self._file is None:
+            operation.generate("target", unknown("which file it is copied into is not known"))
+        else:
+            other = Known(sqlite_place(sqlite_path(self._file)))
+            found = [other.table(("main", one.name)) for one in self._tables or ()]
+            tables = [one for one in found if isinstance(one, Table)]
+            _made(operation, other, "main", tables if self._tables is not None else None)
+        operation.end()
+
+    def failed(self, error: BaseException, *, still_open: bool) -> None:
+        """The database has refused it."""
+        self.close(error)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """It is over, whatever came between."""
+        self._copy.end(error)
+
+
 def _made(operation: OpenOperation, known: Known, schema: str, tables: list[Table] | None) -> None:
     for table in tables or ():
         operation.generate("target", table.artifact())
@@ -475,6 +535,7 @@ _COPIES: Final = {
     "backup": Call("sqlite3", "backup", "write", sqlite3.sqlite_version),
     "deserialize": Call("sqlite3", "deserialize", "write", sqlite3.sqlite_version),
     "serialize": Call("sqlite3", "serialize", "read", sqlite3.sqlite_version),
+    "vacuum_into": Call("sqlite3", "vacuum_into", "write", sqlite3.sqlite_version),
 }
 _equip(
     Cursor,

@@ -24,7 +24,7 @@ def sources(question: Question) -> Sources:
         if len(used) == 1 and len(operation.generated) == 1:
             return Sources(same_as=used.pop())
         return Sources(reason="several files were moved")
-    if operation.name == "sqlite3.backup":
+    if operation.name in ("sqlite3.backup", "sqlite3.vacuum_into"):
         made = question.made.artifact.name
         same = [one.artifact.id for one in operation.used if one.artifact.name == made]
         return Sources(same_as=same[0]) if same else Sources(reason="no table has its name")
@@ -58,7 +58,15 @@ def _written(question: Question) -> Sources:
         return Sources(reason="the call gives its columns names of their own")
     if names is None:
         return Sources(same_as=table.artifact.id)
-    return Sources(_identical(table.artifact.id, names))
+    columns = _identical(table.artifact.id, names)
+    label, levels = question.given("index_label"), known.index if known is not None else ()
+    if not isinstance(label, str) or label[:1] == "[" or label in ("None", "False", *columns):
+        return Sources(columns)
+    if len(levels) == 1 and levels[0] is not None:
+        columns[label] = columns.pop(levels[0])
+        return Sources(columns)
+    columns[label] = question.every()
+    return Sources(columns, {label: "the labels of the rows have no name in the table"})
 
 
 def _read(question: Question) -> Sources:
@@ -271,6 +279,21 @@ def _converted(question: Question) -> Sources | None:
     return Sources({names.columns[0]: made})
 
 
+def _split(question: Question) -> Sources | None:
+    """``train_test_split``: rows of several tables, each by itself."""
+    names = question.made_names()
+    if names is None or _ambiguous(names):
+        return None
+    every = [*names.columns, *(one for one in names.index if one is not None)]
+    known = {one.artifact.id: question.names_of(one.artifact.id) for one in question.used}
+    if not question.tables_only or any(own is None or _ambiguous(own) for own in known.values()):
+        return None
+    found = [
+        id_ for id_, own in known.items() if own is not None and {*every} <= {*_all_names(own)}
+    ]
+    return Sources(_identical(found[0], every)) if len(found) == 1 else None
+
+
 # --- names change ---------------------------------------------------------------------------------
 
 
@@ -374,6 +397,27 @@ def _with_several(question: Question, names: Sequence[str]) -> Sources | None:
     return Sources({**columns, **dict.fromkeys(names, some)}, dict.fromkeys(names, why))
 
 
+def _dummies(question: Question) -> Sources | None:
+    """``get_dummies``: a column for each value of one, with the name of that before it."""
+    table, kept = question.self_(), _keeps(question)
+    if table is None or kept is None:
+        return None
+    listed = _listed(question.given("columns"))
+    if question.given("columns") not in (None, "None") and listed is None:
+        return None
+    before, names = question.names_of(table.artifact.id), question.made_names()
+    if before is None or names is None or len(set(names.columns)) < len(names.columns):
+        return None
+    columns = dict(kept.columns)
+    gone = [one for one in before.columns if one not in names.columns] if listed is None else listed
+    given = {question.given("prefix"), question.given("prefix_sep")} <= {None, "None", "_"}
+    for name in names.columns if given else ():
+        found = [one for one in gone if name.startswith(f"{one}_")]
+        if name not in before.columns and len(found) == 1:
+            columns[name] = (From(table.artifact.id, found[0], "transformation"),)
+    return Sources(columns, reason="it is not known of which column it is")
+
+
 def _computed(
     name: str, made: Sequence[From], why: str = "a step between may use any column"
 ) -> tuple[tuple[From, ...], dict[str, str]]:
@@ -397,7 +441,7 @@ def _assigned(question: Question) -> Sources | None:
         if made is not None:
             columns[name], why = _computed(name, made)
             reasons.update(why)
-        elif isinstance(value, str) and value.startswith("<"):
+        elif isinstance(value, str) and "<" in value:
             columns[name] = question.every()
             reasons[name] = f"computed by {value}"
         elif value is not None:
@@ -423,8 +467,12 @@ def _merged(question: Question) -> Sources | None:
     elif question.operation.name == "pandas.join":
         by_index = True
         on_left = on_right = None
-        suffixes = [str(question.given("lsuffix") or ""), str(question.given("rsuffix") or "")]
-        if _listed(question.given("suffixes")) is not None:
+        if question.given("on") in (None, "None"):
+            on_left = on_right = _common_levels(question, left, right)
+        else:
+            other = _without_levels(question, right, other)
+        suffixes = [(_listed(question.given(one)) or [""])[0] for one in ("lsuffix", "rsuffix")]
+        if "suffixes" in question.operation.given:
             suffixes = _listed(question.given("suffixes"))
     elif question.operation.name == "pyarrow.Table.join":
         if question.given("coalesce_keys") is not True:
@@ -437,7 +485,14 @@ def _merged(question: Question) -> Sources | None:
         suffixes = ["" if one in (None, "None") else str(one) for one in given]
     else:
         on_left, on_right = left_on or on, right_on or on
-        if on_left is None and not by_index and question.given("how") != "cross":
+        if question.given("left_index") is True and question.given("right_index") is True:
+            on_left = on_right = _common_levels(question, left, right)
+        # A column of one is looked up in the labels of the other.
+        elif question.given("right_index") is True and question.given("how") in ("inner", "left"):
+            on_left, on_right, other = on_left or [], [], _without_levels(question, right, other)
+        elif question.given("left_index") is True and question.given("how") in ("inner", "right"):
+            on_left, on_right, own = [], on_right or [], _without_levels(question, left, own)
+        elif on_left is None and not by_index and question.given("how") != "cross":
             common = [name for name in own if name in other]
             on_left = on_right = common
         suffixes = _listed(question.given("suffixes"))
@@ -448,6 +503,19 @@ def _merged(question: Question) -> Sources | None:
         names, (left, own, on_left or [], suffixes[0]), (right, other, on_right or [], suffixes[1]),
         how, by_index,
     )  # fmt: skip
+
+
+def _common_levels(question: Question, left: str, right: str) -> list[str]:
+    """The levels that both indexes have, by which tables are joined."""
+    one, two = question.names_of(left), question.names_of(right)
+    if one is None or two is None:
+        return []
+    return [name for name in one.index if name is not None and name in two.index]
+
+
+def _without_levels(question: Question, artifact_id: str, names: list[str]) -> list[str]:
+    found = question.names_of(artifact_id)
+    return names if found is None else list(found.columns)
 
 
 _Side = tuple[str, Sequence[str], Sequence[str], str]
@@ -573,7 +641,7 @@ def _grouped(question: Question) -> Sources | None:
     if table is None or names is None or by is None or before is None or _ambiguous(before):
         return None
     id_, known = table.artifact.id, _all_names(before)
-    if any(one not in known for one in by) or not question.tables_only:
+    if any(one not in known for one in by) or not question.tables_only or question.reads_inside:
         return None
     rows = tuple(From(id_, one, "group_by") for one in by)
     plain = question.operation.name.rpartition(".")[2]
@@ -615,7 +683,7 @@ def _in_groups(question: Question) -> Sources | None:
     by = _listed(question.given("by"))
     func = question.given("func")
     plain = question.operation.name.rpartition(".")[2]
-    if by is None or not question.tables_only:
+    if by is None or not question.tables_only or question.reads_inside:
         return None
     if plain == "transform" and not (isinstance(func, str) and func.isidentifier()):
         return None
@@ -648,7 +716,7 @@ def _pivoted(question: Question) -> Sources | None:
     id_, known = table.artifact.id, _all_names(before)
     if not isinstance(values, str) or values not in known or index is None or across is None:
         return None
-    if any(one not in known for one in (*index, *across)):
+    if any(one not in known for one in (*index, *across)) or question.reads_inside:
         return None
     how = "identity" if question.operation.name.endswith(".pivot") else "aggregation"
     columns = {name: (From(id_, values, how),) for name in names.columns}
@@ -750,7 +818,8 @@ _RULES: Final[dict[str, _Rule]] = {
         for library in ("pandas", "polars")
         for name in (
             "head tail sample drop dropna reindex filter set_index reset_index take xs truncate "
-            "delitem pop sort_index select_dtypes iloc reverse "
+            "delitem pop sort_index select_dtypes iloc reverse droplevel swaplevel "
+            "reorder_levels asfreq explode "
             "slice limit gather gather_every drop_nulls drop_nans with_row_index shrink_to_fit "
             "rechunk clone drop_in_place partition_by unique"
         ).split()
@@ -792,6 +861,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "pandas.rename": _renamed,
     "polars.rename": _renamed,
     "pandas.rename_axis": _renamed,
+    "pandas.set_axis": _renamed,
     "pandas.setattr": _attribute,
     "pandas.setitem": _set,
     "pandas.loc.setitem": _set_cells,
@@ -803,6 +873,8 @@ _RULES: Final[dict[str, _Rule]] = {
     "polars.join": _merged,
     "pandas.concat": _stacked,
     "polars.concat": _stacked,
+    "pandas.get_dummies": _dummies,
+    "sklearn.train_test_split": _split,
     "pandas.pivot_table": _pivoted,
     "pandas.pivot": _pivoted,
     "pandas.melt": _melted,
@@ -814,7 +886,8 @@ _RULES: Final[dict[str, _Rule]] = {
     },
     **{f"pandas.groupby.{name}": _of_groups for name in ("head", "tail", "nth", "sample")},
     **{
-        f"pandas.window.{name}": _windowed
+        f"pandas.{kind}.{name}": _windowed
+        for kind in ("window", "resample")
         for name in "sum mean median min max std var sem count first last skew kurt rank".split()
     },
     **{

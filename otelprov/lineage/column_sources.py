@@ -90,6 +90,11 @@ class Question:
         """Whether all that was used were artifacts themselves."""
         return all(map(self.is_table, self.operation.inputs))
 
+    @property
+    def reads_inside(self) -> bool:
+        """Whether a function of the program's that it called has read data of its own."""
+        return any(one.role == "read inside" for one in self.operation.used)
+
     def names(self, artifact_id: str) -> list[str] | None:
         """All names of columns and levels of the index of something that was used."""
         found = self.names_of(artifact_id)
@@ -263,8 +268,8 @@ def _said(question: Question, texts: Iterable[str]) -> Sources:
             origins = tuple(_origins(question, said.get("from")))
             columns[said["column"]] = origins
             if said.get("opaque"):
-                reasons[said["column"]] = "the engine's plan does not say more"
-    reason = "it is left out of what the engine's plan said, for a limit"
+                reasons[said["column"]] = "no more is said of it"
+    reason = "it is not among what was said of columns, for a limit say"
     return Sources(columns, reasons, rows, reason=reason, same_as=same_as)
 
 
@@ -278,9 +283,16 @@ def _on_top(question: Question, found: Sources) -> Sources:
 
 def _origins(question: Question, said: object) -> Iterator[From]:
     for one in said if isinstance(said, list) else ():
-        if isinstance(one, list) and len(one) == 3 and all(isinstance(part, str) for part in one):
-            for id_ in question.used_by_beginning(one[0]):
-                yield From(id_, one[1], one[2])
+        if not isinstance(one, list) or len(one) != 3:
+            continue
+        beginning, column, how = one
+        if not isinstance(beginning, str) or not isinstance(how, str):
+            continue
+        ids = question.used_by_beginning(beginning)
+        if column is None:
+            yield from question.every(ids)
+        elif isinstance(column, str):
+            yield from (From(id_, column, how) for id_ in ids)
 
 
 def is_by_name(artifact: Artifact) -> bool:

@@ -324,7 +324,7 @@ def checked(source: Source, lineage: Lineage) -> Lineage:
 
 
 _COPYING = ("shutil.", "os.")
-_COPIES_OF_TABLES = frozenset({"sqlite3.backup"})
+_COPIES_OF_TABLES = frozenset({"sqlite3.backup", "sqlite3.vacuum_into"})
 """What copies each table of a database to the one of the same name in another."""
 
 

@@ -27,9 +27,10 @@ class Origin:
 
     source: int
     """Which of ``ColumnSources.used``."""
-    column: str
+    column: str | None
+    """None: any of its columns."""
     how: str
-    """``identity``, ``transformation``, ``aggregation``; of rows ``filter``, ``join``…"""
+    """``identity``, ``transformation``, ``aggregation``, ``opaque``; of rows ``filter``…"""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class ColumnSources:
         return found
 
 
-def _told(origins: Iterable[Origin], ids: Sequence[Sequence[str]]) -> list[list[str]]:
+def _told(origins: Iterable[Origin], ids: Sequence[Sequence[str]]) -> list[list[str | None]]:
     return [
         [id_, one.column, one.how]
         for one in origins
@@ -125,7 +126,7 @@ def by_name(columns: Mapping[str, Iterable[Origin]]) -> dict[str, tuple[Origin, 
     """Each origin once; one that is both is what is more: an aggregation, a transformation."""
     found = {}
     for name, origins in columns.items():
-        best: dict[tuple[int, str], Origin] = {}
+        best: dict[tuple[int, str | None], Origin] = {}
         for one in origins:
             key = (one.source, one.column)
             if key not in best or _RANK[one.how] > _RANK[best[key].how]:

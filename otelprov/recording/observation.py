@@ -197,7 +197,7 @@ def inputs(
     for name, value in parameters.items():
         if type(value) in PLAIN:
             continue
-        if name in _NAMING and _is_label(value) and registry.lookup(value) is None:
+        if name in _NAMING and is_label(value) and registry.lookup(value) is None:
             continue
         before = len(found) + len(empty)
         for item in _data(value, 0, few=few):
@@ -330,7 +330,7 @@ def unknown_data(values: Iterable[object], *, few: bool = True) -> list[object]:
         for item in _data(value, 0, few=few)
         if _lookup(item) is None
         and data_kind(item) in ("table", "array")
-        and not _is_label(item)
+        and not is_label(item)
         and not _is_empty(item)
     ]
 
@@ -345,7 +345,8 @@ def may_hold_data(value: object) -> bool:
     return kind is dict or data_kind(value) is not None
 
 
-def _is_label(value: object) -> bool:
+def is_label(value: object) -> bool:
+    """Whether an object is an index of pandas."""
     kind: Any = type(value)
     try:
         return _is_labels(kind)

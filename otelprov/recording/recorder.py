@@ -467,6 +467,10 @@ class OpenOperation:
         """The artifacts that the call has read until now."""
         return [artifact for _, artifact in tuple(self.used.values())]
 
+    def used_as(self) -> list[tuple[str, Source]]:
+        """The same, each with its role."""
+        return list(self.used.values())
+
     # --- after the call ---
 
     def wrote(self, artifact: Source) -> None:

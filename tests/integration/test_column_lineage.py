@@ -398,7 +398,12 @@ PANDAS: dict[str, tuple[str, str, str]] = {
     "cells that are set": (
         "o\no.loc[o['price'] > 2, 'quantity'] = o['order']",
         "quantity,price",
-        "result.quantity <? o.quantity, o.order\nresult.price <? o.price, o.order",
+        "result.quantity <- o.quantity, o.order\nresult.price <- o.price",
+    ),
+    "cells that are set by their places": (
+        "o\no.iloc[0, 0] = 9",
+        "quantity,price",
+        "result.quantity <? o.quantity\nresult.price <? o.price",
     ),
     "some cells": (
         "o.astype({'price': 'int64'})",

@@ -147,7 +147,7 @@ def test_parts_and_learned_arrays_come_from_the_model(
     table.to_csv(tmp_path / "a.csv")
     transformed = spans.one("sklearn.StandardScaler.transform")
     assert transformed.used_ids == {identity(pipe), identity(points)}
-    assert spans.one("pandas.to_csv").used_ids == {identity(km), *transformed.generated_ids}
+    assert spans.one("pandas.DataFrame").used_ids == {identity(km), *transformed.generated_ids}
 
 
 def test_what_a_model_was_given_does_not_become_its_own(

@@ -151,7 +151,8 @@ BOOSTED = """
     xgboost.DMatrix: sklearn.train_test_split -> self
     xgboost.train: xgboost.DMatrix -> return
     xgboost.Booster.predict: xgboost.train, xgboost.DMatrix -> return
-    pandas.to_csv: xgboost.Booster.predict -> xgb.csv
+    pandas.DataFrame: xgboost.Booster.predict -> self
+    pandas.to_csv: pandas.DataFrame -> xgb.csv
     xgboost.Booster.save_model: xgboost.train -> xgb.json
     xgboost.XGBClassifier.fit: sklearn.train_test_split -> self
     pandas.to_csv: xgboost.XGBClassifier.fit -> importances.csv
@@ -185,13 +186,15 @@ BOOST_APPLIED = """
     xgboost.Booster.load_model: xgb.json -> return
     xgboost.DMatrix: pandas.read_csv -> self
     xgboost.Booster.predict: xgboost.Booster.load_model, xgboost.DMatrix -> return
-    pandas.to_csv: xgboost.Booster.predict -> 1.csv
+    pandas.DataFrame: xgboost.Booster.predict -> self
+    pandas.to_csv: pandas.DataFrame -> 1.csv
     pickle.load: xgb.pkl -> return
     xgboost.XGBClassifier.predict_proba: pickle.load, pandas.read_csv -> return
     pandas.to_csv: xgboost.XGBClassifier.predict_proba -> 2.csv
     lightgbm.Booster: lgb.txt -> return
     lightgbm.Booster.predict: lightgbm.Booster, pandas.read_csv -> return
-    pandas.to_csv: lightgbm.Booster.predict -> 3.csv
+    pandas.DataFrame: lightgbm.Booster.predict -> self
+    pandas.to_csv: pandas.DataFrame -> 3.csv
     pickle.load: lgb.pkl -> return
     lightgbm.LGBMClassifier.predict: pickle.load, pandas.read_csv -> return
     pandas.to_csv: lightgbm.LGBMClassifier.predict -> 4.csv

@@ -29,6 +29,7 @@ TESTS = {
         "formats",
         "pandas_edges",
         "strangers_features",
+        "strangers_notebooks",
         "strangers_pandas",
         "written_content",
         "public_readers",

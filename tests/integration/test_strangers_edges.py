@@ -85,8 +85,10 @@ FOLDED = """
         sklearn.LinearRegression.fit@plain, pandas.iloc@predict -> return
     sklearn.LinearRegression.predict@predict: \\
         sklearn.LinearRegression.fit@plain, pandas.iloc@predict -> return
-    pandas.concat@scores: sklearn.LinearRegression.predict@predict -> return
-    pandas.concat@scores: pandas.concat@scores, sklearn.LinearRegression.predict@predict -> return
+    pandas.DataFrame@predict: sklearn.LinearRegression.predict@predict -> self
+    pandas.DataFrame@predict: sklearn.LinearRegression.predict@predict -> self
+    pandas.concat@scores: pandas.DataFrame@predict -> return
+    pandas.concat@scores: pandas.concat@scores, pandas.DataFrame@predict -> return
     pandas.to_csv@save: pandas.concat@scores -> scores.csv
     pandas.iloc@strata: pandas.read_csv@x, pandas.read_csv@y -> return
     pandas.iloc@strata: pandas.read_csv@x, pandas.read_csv@y -> return
@@ -171,10 +173,12 @@ TOGETHER = """
 PUT = """
     pandas.read_csv@t: t.csv -> return
     pandas.to_numpy@array: pandas.read_csv@t -> return
-    pandas.to_csv@both: pandas.read_csv@t, ? -> both.csv
+    pandas.DataFrame@both: pandas.read_csv@t, ? -> self
+    pandas.to_csv@both: pandas.DataFrame@both -> both.csv
     pandas.to_csv@labelled: pandas.read_csv@t, ? -> labelled.csv
     pandas.to_csv@known: pandas.read_csv@t -> known.csv
-    pandas.to_csv@list: pandas.read_csv@t -> list.csv
+    pandas.DataFrame@list: pandas.read_csv@t -> self
+    pandas.to_csv@list: pandas.DataFrame@list -> list.csv
     sklearn.GridSearchCV.fit@search: pandas.read_csv@t -> self, cv_results_
     pandas.to_csv@results: sklearn.GridSearchCV.fit@search -> search.csv
 """

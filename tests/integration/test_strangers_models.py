@@ -41,7 +41,8 @@ DRAWN = """
     pandas.read_csv@t: t.csv -> return
     sklearn.LogisticRegression.fit@alone: pandas.read_csv@t -> self
     pandas.to_csv@row: sklearn.LogisticRegression.fit@alone -> row.csv
-    pandas.to_csv@flat: sklearn.LogisticRegression.fit@alone -> flat.csv
+    pandas.DataFrame@flat: sklearn.LogisticRegression.fit@alone -> self
+    pandas.to_csv@flat: pandas.DataFrame@flat -> flat.csv
     sklearn.Pipeline.fit@pipe: pandas.read_csv@t -> self
     pandas.to_csv@named: sklearn.Pipeline.fit@pipe -> named.csv
     pandas.to_csv@last: sklearn.Pipeline.fit@pipe -> last.csv
@@ -182,7 +183,8 @@ RATED = """
 RATED_DRAWN = """
     pandas.read_csv@t: t.csv -> return
     sklearn.f_classif@f: pandas.read_csv@t -> return[0], return[1]
-    pandas.to_csv@table: sklearn.f_classif@f -> f.csv
+    pandas.DataFrame@table: sklearn.f_classif@f -> self
+    pandas.to_csv@table: pandas.DataFrame@table -> f.csv
     sklearn.mutual_info_regression@mi: pandas.read_csv@t -> return
     pandas.to_csv@mi: sklearn.mutual_info_regression@mi -> mi.csv
     sklearn.Pipeline.fit@fit: pandas.read_csv@t -> self
@@ -232,13 +234,16 @@ BOOSTED_DRAWN = """
     xgboost.DMatrix@data: pandas.read_csv@t -> self
     xgboost.train@x: xgboost.DMatrix@data -> return
     pandas.to_csv@gain: xgboost.train@x -> gain.csv
-    pandas.to_csv@course: xgboost.train@x -> course.csv
+    pandas.DataFrame@course: xgboost.train@x -> self
+    pandas.to_csv@course: pandas.DataFrame@course -> course.csv
     pandas.to_csv@items: ? -> items.csv
     xgboost.XGBRegressor.fit@model: pandas.read_csv@t -> self
-    pandas.to_csv@evaluated: xgboost.XGBRegressor.fit@model -> evaluated.csv
+    pandas.DataFrame@evaluated: xgboost.XGBRegressor.fit@model -> self
+    pandas.to_csv@evaluated: pandas.DataFrame@evaluated -> evaluated.csv
     lightgbm.Dataset@more: pandas.read_csv@t -> self
     lightgbm.train@l: lightgbm.Dataset@more -> return
-    pandas.to_csv@noted: lightgbm.train@l -> noted.csv
+    pandas.DataFrame@noted: lightgbm.train@l -> self
+    pandas.to_csv@noted: pandas.DataFrame@noted -> noted.csv
     pandas.to_csv@changed: ? -> changed.csv
 """
 

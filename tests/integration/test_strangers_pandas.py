@@ -120,7 +120,8 @@ LABELLED = """
     pandas.to_csv@drop: pandas.drop@drop -> drop.csv
     pandas.loc@rest: pandas.set_index@a, pandas.set_index@b -> return
     pandas.to_csv@rest: pandas.loc@rest -> rest.csv
-    pandas.to_csv@ids: pandas.set_index@b -> ids.csv
+    pandas.DataFrame@ids: pandas.set_index@b -> self
+    pandas.to_csv@ids: pandas.DataFrame@ids -> ids.csv
     pandas.to_csv@names: pandas.set_index@a -> names.csv
 """
 
@@ -144,6 +145,8 @@ STORE = """
 """
 FROM_STORE = """
     import pandas as pd
+    parts = [part for part in pd.read_hdf("store.h5", "b", chunksize=1)]
+    pd.concat(parts).to_json("parts.json")
     with pd.HDFStore("store.h5") as store:
         store["a"].query("v > 2").to_json("a.json")
         store.b.query("w > 10").to_json("b.json")
@@ -159,7 +162,7 @@ def test_tables_that_are_set_in_a_store_of_hdf_go_back_to_what_they_were_read_fr
     (directory / "a.csv").write_text("k,v\n1,1.50\n2,2.50\n")
     (directory / "b.csv").write_text("k,w\n1,10.0\n3,30.0\n")
     recording = strangers.record(directory, STORE, FROM_STORE, PYTHONWARNINGS="ignore")
-    for name in ("a.json", "b.json"):
+    for name in ("a.json", "b.json", "parts.json"):
         assert recording.roots(name) == {"a.csv", "b.csv"}
 
 
@@ -183,3 +186,82 @@ def test_a_column_that_is_mapped_comes_from_the_mapping_too(tmp_path: Path) -> N
         "items.csv#item", "orders.csv#item", "orders.csv#n", "opaque"
     }  # fmt: skip
     assert recording.columns("mapped.csv#twice") == {"items.csv#price"}
+
+
+LABEL = """
+    import pandas as pd
+    a = pd.read_csv("a.csv")
+    a[a["v"] > 2].to_csv("row.csv", index_label="row")
+    a.groupby("g")["v"].sum().to_csv("group.csv", index_label="group")
+    a.to_csv("none.csv", index=False)
+"""
+
+
+def test_the_name_that_a_call_gives_the_labels_is_a_column_of_the_file(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("k,v,g\n1,1.50,x\n2,2.5,y\n3,3.5,x\n")
+    recording = strangers.record(directory, LABEL)
+    assert recording.columns("row.csv#v") == {"a.csv#v"}
+    assert recording.columns("row.csv#row") == {"a.csv#k", "a.csv#v", "a.csv#g", "opaque"}
+    assert recording.columns("group.csv#group") == {"a.csv#g"}
+
+
+BESIDE = """
+    import pandas as pd
+    a = pd.read_csv("a.csv")  # @a
+    b = pd.read_csv("b.csv")  # @b
+    parts = {"p": a["v"], "q": b["w"] * 2, "sum": a["k"] + b["w"], "r": 3, "n": [7, 8, 9]}
+    pd.DataFrame({**parts, "values": b["w"].values}).to_csv("frame.csv", index=False)  # @frame
+    pd.concat([a[["v", "g"]], b["w"]], axis=1).to_csv("concat.csv", index=False)  # @concat
+    pd.concat({"m": a["v"], "n": b["w"]}, axis="columns").to_csv("dict.csv", index=False)  # @dict
+    groups = a.groupby("g")
+    figures = pd.DataFrame({"n": groups.size(), "mean": groups["v"].mean()})  # @figures
+    figures.reset_index().to_csv("figures.csv", index=False)  # @save
+    c = a.copy()
+    c["new"] = b["w"]  # @set
+    c.to_csv("copy.csv", index=False)  # @copy
+"""
+BESIDE_DRAWN = """
+    pandas.read_csv@a: a.csv -> return
+    pandas.read_csv@b: b.csv -> return
+    pandas.DataFrame@frame: pandas.read_csv@a, pandas.read_csv@b -> self
+    pandas.to_csv@frame: pandas.DataFrame@frame -> frame.csv
+    pandas.concat@concat: pandas.read_csv@a, pandas.read_csv@b -> return
+    pandas.to_csv@concat: pandas.concat@concat -> concat.csv
+    pandas.concat@dict: pandas.read_csv@a, pandas.read_csv@b -> return
+    pandas.to_csv@dict: pandas.concat@dict -> dict.csv
+    pandas.groupby.size@figures: pandas.read_csv@a -> return
+    pandas.groupby.mean@figures: pandas.read_csv@a -> return
+    pandas.DataFrame@figures: pandas.groupby.size@figures, pandas.groupby.mean@figures -> self
+    pandas.reset_index@save: pandas.DataFrame@figures -> return
+    pandas.to_csv@save: pandas.reset_index@save -> figures.csv
+    pandas.setitem@set: pandas.read_csv@a, pandas.read_csv@b -> self
+    pandas.to_csv@copy: pandas.setitem@set -> copy.csv
+"""
+
+
+def test_columns_that_are_put_side_by_side_come_each_from_its_own(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "a.csv").write_text("k,v,g\n1,1.5,x\n2,2.5,y\n3,3.5,x\n")
+    (directory / "b.csv").write_text("k,w\n1,10\n3,30\n5,50\n")
+    recording = strangers.record(directory, BESIDE)
+    assert recording.graph() == strangers.drawn(BESIDE_DRAWN)
+    columns = {
+        "frame": {
+            "p": {"a.csv#v"},
+            "q": {"b.csv#w"},
+            "sum": {"a.csv#k", "b.csv#w"},
+            "r": {"memory#r"},
+            "n": {"memory#n"},
+            "values": {"b.csv#w"},
+        },
+        "concat": {"v": {"a.csv#v"}, "g": {"a.csv#g"}, "w": {"b.csv#w"}},
+        "dict": {"m": {"a.csv#v"}, "n": {"b.csv#w"}},
+        "figures": {"g": {"a.csv#g"}, "n": {"memory#"}, "mean": {"a.csv#v"}},
+        "copy": {"k": {"a.csv#k"}, "v": {"a.csv#v"}, "g": {"a.csv#g"}, "new": {"b.csv#w"}},
+    }
+    for file, expected in columns.items():
+        found = {name: recording.columns(f"{file}.csv#{name}") for name in expected}
+        assert found == expected, file

@@ -122,7 +122,8 @@ PREDICTED = """
     pandas.to_parquet: pandas.setitem -> priced.parquet, content
     torch.load: whole.pt -> return
     torch.Net.forward: torch.load, pandas.to_numpy -> return
-    pandas.to_csv: torch.Net.forward -> ten.csv
+    pandas.DataFrame: torch.Net.forward -> self
+    pandas.to_csv: pandas.DataFrame -> ten.csv
     torch.load: checkpoint.pt -> return
     torch.save: torch.load -> again.pt
 """

@@ -415,3 +415,104 @@ def test_names_that_a_text_of_statements_has_made_mean_that_to_those_after_it(
     (directory / "b.csv").write_text("id,name\n3,z\n")
     recording = strangers.record(directory, SCRIPTS, DSN=dsn)
     assert recording.graph() == strangers.drawn(SCRIPTS_DRAWN)
+
+
+RAW = """
+    import pandas as pd
+    from sqlalchemy import create_engine
+    engine = create_engine("sqlite:///shop.db")
+    pd.read_csv("orders.csv").to_sql("orders", engine, index=False)  # @load
+    raw = engine.raw_connection()
+    raw.cursor().execute("CREATE TABLE twice AS SELECT id, amount * 2 AS a FROM orders")  # @twice
+    raw.commit()
+    pd.read_sql("SELECT a FROM twice", raw).to_csv("twice.csv", index=False)  # @read
+    raw.cursor().execute("DELETE FROM twice")  # @lost
+    raw.close()
+    memory = create_engine("sqlite://")
+    with memory.begin() as connection:
+        pd.read_csv("orders.csv").to_sql("o", connection, index=False)  # @memory
+        connection.connection.cursor().execute("CREATE TABLE n AS SELECT count(*) FROM o")  # @n
+    raw = memory.raw_connection()
+    raw.execute("CREATE TABLE m AS SELECT * FROM n")  # @m
+    raw.commit()
+    raw.close()
+    with memory.connect() as connection:
+        pd.read_sql("SELECT * FROM m", connection).to_csv("m.csv", index=False)  # @out
+"""
+RAW_DRAWN = """
+    pandas.read_csv@load: orders.csv -> return
+    pandas.to_sql@load: pandas.read_csv@load -> #orders
+    sqlite3.execute@twice: #orders -> #twice
+    pandas.read_sql@read: #twice -> return
+    pandas.to_csv@read: pandas.read_sql@read -> twice.csv
+    sqlite3.execute@lost: #twice ->
+    pandas.read_csv@memory: orders.csv -> return
+    pandas.to_sql@memory: pandas.read_csv@memory -> #o
+    sqlite3.execute@n: #o -> #n
+    sqlite3.execute@m: #n -> #m
+    pandas.read_sql@out: #m -> return
+    pandas.to_csv@out: pandas.read_sql@out -> m.csv
+"""
+
+
+def test_a_connection_that_sqlalchemy_has_opened_may_be_used_by_itself_too(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "orders.csv").write_text("id,amount\n1,2.5\n2,1.5\n")
+    recording = strangers.record(directory, RAW, PYTHONWARNINGS="ignore")
+    assert recording.graph() == strangers.drawn(RAW_DRAWN)
+    for name in ("twice.csv", "m.csv"):
+        assert recording.roots(name) == {"orders.csv"}
+    assert recording.columns("twice.csv#a") == {"orders.csv#amount"}
+
+
+BULK = """
+    import pandas as pd
+    from sqlalchemy import create_engine, insert, update
+    from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+    class Base(DeclarativeBase):
+        pass
+    class Item(Base):
+        __tablename__ = "items"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        v: Mapped[float]
+    class Log(Base):
+        __tablename__ = "logs"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str]
+    engine = create_engine("sqlite:///shop.db")
+    Base.metadata.create_all(engine)  # @create
+    df = pd.read_csv("items.csv")  # @df
+    rows = df.to_dict("records")  # @rows
+    with Session(engine) as session:
+        session.execute(insert(Item), rows)  # @insert
+        session.bulk_update_mappings(Item, rows)  # @update
+        session.add_all([Log(id=1, text="x"), Log(id=2, text="y")])
+        session.bulk_insert_mappings(Item, [{"id": 8, "v": 1.0}, {"id": 9, "v": 1.0}])  # @plain
+        others = df.assign(id=df["id"] + 20).to_dict("records")  # @others
+        session.execute(insert(Item).values(others))  # @values
+        session.execute(insert(Item).values(id=7, v=1.0))  # @one
+        session.commit()  # @commit
+"""
+BULK_DRAWN = """
+    sqlalchemy.execute@create: -> #items
+    sqlalchemy.execute@create: -> #logs
+    pandas.read_csv@df: items.csv -> return
+    pandas.to_dict@rows: pandas.read_csv@df -> return
+    sqlalchemy.execute@insert: #items, pandas.to_dict@rows -> #items
+    sqlalchemy.execute@update: #items, pandas.to_dict@rows -> #items
+    sqlalchemy.execute@plain: #items, ? -> #items
+    pandas.assign@others: pandas.read_csv@df -> return
+    pandas.to_dict@others: pandas.assign@others -> return
+    sqlalchemy.execute@values: #items, ? -> #items
+    sqlalchemy.execute@values: #logs, ? -> #logs
+    sqlalchemy.execute@one: #items -> #items
+"""
+
+
+def test_rows_that_the_orm_is_given_at_once_come_from_their_table(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "items.csv").write_text("id,v\n1,2.5\n2,1.5\n")
+    recording = strangers.record(directory, BULK)
+    assert recording.graph() == strangers.drawn(BULK_DRAWN)

@@ -154,6 +154,41 @@ def test_each_table_of_a_backup_comes_from_the_one_of_its_name(
     assert found.columns("items_again.csv#price") == {"items.csv#price"}
 
 
+VACUUM = """
+    import sqlite3
+    import pandas as pd
+    from sqlalchemy import create_engine
+    con = sqlite3.connect("shop.db")
+    pd.read_csv("items.csv").to_sql("items", con, index=False)
+    con.execute("VACUUM INTO 'copy.db'")  # @vacuum
+    con.execute("VACUUM main INTO ?", ("second.db",))
+    con.execute("VACUUM")
+    try:
+        con.execute("VACUUM INTO 'copy.db'")  # @refused
+    except sqlite3.OperationalError:
+        con.execute("VACUUM INTO 'third' || '.db'")  # @computed
+    create_engine("sqlite:///shop.db").raw_connection().cursor().execute("VACUUM INTO 'raw.db'")
+    for name in ("copy", "second", "raw"):
+        copy = sqlite3.connect(f"{name}.db")
+        pd.read_sql("SELECT * FROM orders", copy).to_csv(f"{name}_orders.csv")
+        pd.read_sql("SELECT price FROM items", copy).to_csv(f"{name}_items.csv")
+"""
+
+
+def test_each_table_that_vacuum_copies_comes_from_the_one_of_its_name(work: Path) -> None:
+    found = strangers.record(work, PREPARE, VACUUM)
+    for label in ("vacuum", "refused", "computed"):
+        assert tables(found, label) == {"shop.db#orders", "shop.db#items"}
+    made = {"copy.db#orders", "copy.db#items"}
+    assert tables(found, "vacuum", "generated") == made
+    assert tables(found, "refused", "generated") == set()
+    assert sum(span.name == "sqlite3.vacuum_into" for span in found.spans) == 5
+    for name in ("copy", "second", "raw"):
+        assert found.roots(f"{name}_orders.csv") == {"orders.csv"}
+        assert found.roots(f"{name}_items.csv") == {"items.csv"}
+        assert found.columns(f"{name}_items.csv#price") == {"items.csv#price"}
+
+
 def test_a_database_that_is_serialized_is_followed(work: Path) -> None:
     if not hasattr(sqlite3.Connection, "serialize"):
         pytest.skip("this Python has no serialize")

@@ -71,9 +71,9 @@ def _written(question: Question) -> Sources:
 
 def _read(question: Question) -> Sources:
     """What was read has the columns of the file; of several files each has them."""
-    computed = str(question.given("columns")).startswith("{")  # by expressions
-    if computed or not all(question.is_table(one.role) for one in question.used):
-        return Sources(reason="its columns were computed")
+    asked = str(question.given("columns"))
+    if (asked.startswith("{") and ":" in asked) or not question.is_table("self"):
+        return Sources(reason="its columns were computed")  # by expressions of a scan
     names = question.made_names()
     known = {one.artifact.id: question.names(one.artifact.id) for one in question.used}
     if names is not None:
@@ -669,6 +669,8 @@ def _arrow_grouped(question: Question) -> Sources | None:
     made = _literal(question.given("aggregates"))
     table = question.self_()
     if table is None or names is None or by is None or not isinstance(made, list):
+        return None
+    if any(type(one) is not tuple or len(one) != 4 for one in made):
         return None
     id_ = table.artifact.id
     columns: dict[str, tuple[From, ...]] = {name: (From(id_, name, "identity"),) for name in by}

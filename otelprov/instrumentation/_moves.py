@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from otelprov.artifacts import identify
+from otelprov.artifacts.locations import unknown
 from otelprov.instrumentation._calls import Observed, Site
 from otelprov.instrumentation._objects import put_content
 from otelprov.instrumentation._table import Entry, write
 from otelprov.instrumentation._wrapping import recorded, site_of
 from otelprov.model import Artifact
-from otelprov.recording import copies, faults, handles, places
+from otelprov.recording import copies, faults, handles, places, written
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
@@ -211,6 +212,9 @@ def _closed(
     with faults.contained("a file that was closed is not recorded"):
         after = _stamp(path)
         if after is not None and not (only_if_changed and after == before):
+            size = after[0]
+            if size and written.known(path) is None:  # no operation has written what is there
+                operation.use_content("data", unknown("it was not seen what is written"))
             places.written_to(operation, "file", path)
         operation.end()
 

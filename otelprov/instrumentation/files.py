@@ -40,7 +40,8 @@ ODDITIES: Final = (
     "operation for each file; what the program itself writes into a member that it opens is not.",
     "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
     "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
-    "one that it opens to read when it is opened. What it makes of what it read is not seen. "
+    "one that it opens to read when it is opened. What it makes of what it read is not seen: what "
+    "no operation has written into a file is of unknown origin. "
     "`open.__module__` is builtins then.",
 )
 

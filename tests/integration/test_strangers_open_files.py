@@ -279,19 +279,26 @@ def test_archives_are_made_of_files_and_give_them_back(tmp_path: Path) -> None:
 OPENED = """
     import gzip
     from pathlib import Path
+    import pandas as pd
     text = Path("first.csv").read_text()  # @read
     Path("copy.csv").write_text(text.upper())  # @write
     with Path("more.csv").open("w") as file:  # @more
         file.write(text)
     with gzip.open("packed.gz", "wt") as file:  # @gzip
         file.write(text)
+    frame = pd.read_csv("first.csv")  # @frame
+    with open("held.csv", "w") as file:  # @held
+        frame.to_csv(file)  # @held
     del file
 """
 OPENINGS = """
     builtins.open@read: first.csv ->
-    builtins.open@write: -> copy.csv
-    builtins.open@more: -> more.csv
-    builtins.open@gzip: -> packed.gz
+    builtins.open@write: ? -> copy.csv
+    builtins.open@more: ? -> more.csv
+    builtins.open@gzip: ? -> packed.gz
+    pandas.read_csv@frame: first.csv -> return
+    builtins.open@held: -> held.csv
+    pandas.to_csv@held: pandas.read_csv@frame -> held.csv
 """
 
 
@@ -303,6 +310,8 @@ def test_files_that_are_opened_through_pathlib_and_gzip_are_recorded_where_that_
     (directory / "first.csv").write_text(FILES["first.csv"])
     recording = strangers.record(directory, OPENED, OTELPROV_RECORD_OPEN="on")
     assert recording.graph() == strangers.drawn(OPENINGS)
+    assert recording.roots("copy.csv") == {"?"}
+    assert recording.roots("held.csv") == {"first.csv"}
 
 
 DESCRIPTORS = """

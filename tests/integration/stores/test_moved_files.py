@@ -321,9 +321,11 @@ def test_files_that_are_opened_are_recorded_where_that_is_asked_for(
         "out": edges.file_id(CSV.upper()),
         "table": otelprov.artifact(pd.read_csv(tmp_path / "out.csv")).id,
     }
+    unseen = [id_ for one in spans for id_ in one.used_ids if id_.startswith("object:")]
+    names |= {"unseen": id_ for id_ in unseen}
     graph = """
-        in  -> builtins.open ->
-            -> builtins.open -> out
+        in     -> builtins.open ->
+        unseen -> builtins.open -> out
         """
     last = "out -> pandas.read_csv -> table"
     assert edges.found(spans, names) == edges.expected(

@@ -322,7 +322,8 @@ def test_files_that_are_opened_are_recorded_where_that_is_asked_for(
         "table": otelprov.artifact(pd.read_csv(tmp_path / "out.csv")).id,
     }
     unseen = [id_ for one in spans for id_ in one.used_ids if id_.startswith("object:")]
-    names |= {"unseen": id_ for id_ in unseen}
+    if unseen:
+        (names["unseen"],) = unseen
     graph = """
         in     -> builtins.open ->
         unseen -> builtins.open -> out

@@ -6,6 +6,7 @@ key-value metadata are kept (https://github.com/apache/parquet-format, ``FileMet
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 MAX_BYTES: Final = 1 << 19
@@ -64,9 +65,13 @@ class _Reader:
         self._data = data
         self._at = 0
 
-    def fields(self) -> _Fields:
+    def fields(self) -> Iterator[tuple[int, int]]:
         """Number and kind of each field of a struct; its value is to be read before the next."""
-        return _Fields(self)
+        number = 0
+        while header := self.byte():
+            step = header >> 4
+            number = number + step if step else self._integer()
+            yield number, header & 15
 
     def items(self, kind: int) -> int:
         """How many items a list has, which are to be of this kind."""
@@ -173,22 +178,3 @@ class _Reader:
             shift += 7
             if shift > 63:
                 raise ValueError("a number without an end")
-
-
-class _Fields:
-    """An iterator over the fields of a struct."""
-
-    def __init__(self, reader: _Reader) -> None:
-        self._reader = reader
-        self._last = 0
-
-    def __iter__(self) -> _Fields:
-        return self
-
-    def __next__(self) -> tuple[int, int]:
-        header = self._reader.byte()
-        if header == 0:
-            raise StopIteration
-        kind, step = header & 15, header >> 4
-        self._last = self._last + step if step else self._reader._integer()
-        return self._last, kind

@@ -73,6 +73,13 @@ class Identity:
         return len(self.columns) == 1 and (self.columns[0] or ("",))[0] is None
 
     @property
+    def selected(self) -> Taken | None:
+        """The columns that it is of an artifact; None where it is no selection."""
+        if not self.is_selection:
+            return None
+        return self.columns[0] if self.columns else WHOLE
+
+    @property
     def artifact(self) -> Source | None:
         """The artifact that the object is, or None when it only comes from some."""
         return settled(self.sources[0]) if not self.path and len(self.sources) == 1 else None

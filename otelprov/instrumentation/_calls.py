@@ -120,6 +120,13 @@ def outside(frame: types.FrameType, own: frozenset[str]) -> types.FrameType | No
     return place
 
 
+def of_the_program(frame: types.FrameType | None) -> types.FrameType | None:
+    """The first frame, from this one on, that belongs to no instrumented library."""
+    while frame is not None and is_internal(frame):
+        frame = frame.f_back
+    return frame
+
+
 def is_internal_call(depth: int) -> bool:
     """``is_internal`` for the frame at ``depth`` above."""
     return is_internal(called_from(depth))
@@ -412,12 +419,7 @@ class Observed:
             result = entry.result(result)
         if entry.columns is not None:
             self._come_from(entry.columns)
-        observation.outputs(
-            self.operation,
-            result,
-            by_content=entry.by_content or entry.hands_over,
-            elsewhere=entry.by_content,
-        )
+        observation.outputs(self.operation, result, by_content=entry.hands_over)
 
     def _come_from(self, columns: Callable[[Mapping[str, Any]], ColumnSources | None]) -> None:
         """Say where the columns of the result come from: of ``self`` alone, where that is all."""
@@ -534,6 +536,8 @@ def pass_on(
 def _without_known(value: Any) -> Any:
     """A parameter, without the data in it that is known: that is an input, and may be large."""
     kind = type(value)
+    if kind in observation.PLAIN:
+        return value
     if kind is dict:
         return {key: _without_known(item) for key, item in value.items()}
     if (kind is list or kind is tuple) and not observation.PLAIN.issuperset(map(type, value)):
@@ -600,7 +604,7 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
         return None
     if site.attribute == "__init__":
         return WHOLE if _is_made_of_rows(site, arguments[0], known[0]) else None
-    before = known[0].columns[0] if known[0].columns else WHOLE
+    before = known[0].selected
     if site.entry.carries_parameters or site.entry.keeps_columns:
         return before
     if site.attribute not in _PICKING or len(arguments) != 2:
@@ -671,10 +675,7 @@ million: from this number on the step is an operation, and what it makes one art
 
 
 def _gather(site: Site, known: list[Identity], changed: object) -> None:
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and is_internal(frame):
-        frame = frame.f_back
-    operation = OpenOperation(site.call, frame, {}, ())
+    operation = OpenOperation(site.call, of_the_program(sys._getframe(1)), {}, ())
     operation.enter()
     for identity in known:
         operation.use("input", identity)

@@ -212,8 +212,7 @@ def _closed(
     with faults.contained("a file that was closed is not recorded"):
         after = _stamp(path)
         if after is not None and not (only_if_changed and after == before):
-            size = after[0]
-            if size and written.known(path) is None:  # no operation has written what is there
+            if after[0] and written.known(path) is None:  # no operation has written what is there
                 operation.use_content("data", unknown("it was not seen what is written"))
             places.written_to(operation, "file", path)
         operation.end()

@@ -100,9 +100,6 @@ class Entry(NamedTuple):
     iterates: str | None = None
     """The first parameter, by name, where it may be an iterator that the call empties itself: the
     program's functions that it calls for that are to be seen."""
-    by_content: bool = False
-    """Whether the outputs of a transform are known by their content: what it returns is not the
-    object that the caller gets."""
     result: Callable[[Any], object] | None = None
     """The data in what is returned, where that is packed in something else."""
     clean: Callable[[Any, bool], Any] | None = None

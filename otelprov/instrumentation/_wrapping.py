@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, update_wrapper
 from typing import Any
 
-from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts import digest_value
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._c_classes import set_attribute
 from otelprov.instrumentation._calls import (
@@ -566,10 +566,6 @@ def _identified(
             found = derive(step, [identity], digest_value(key))
             if found is not None:
                 registry.assign(data, found)
-            if identity.artifact is not None and type(data).__name__ == "RecordBatch":
-                # Its to_pandas makes a table of it in C, which is another object.
-                content = identify(data)
-                registry.remember(identity.artifact, content_id=content.id)
         yield piece
 
 

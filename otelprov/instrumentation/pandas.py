@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
-from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
+from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
@@ -450,9 +450,8 @@ def _finalized(_: FrameType, __: object, made: Any, other: Any, *how: Any, **sai
         if before.artifact is not None:
             return
         known.insert(0, before)
-    picked = None
-    if said.get("method") == "copy" and len(known) == 1 and known[0].is_selection:
-        picked = known[0].columns[0] if known[0].columns else WHOLE
+    copied = said.get("method") == "copy" and len(known) == 1
+    picked = known[0].selected if copied else None
     identity = derive(_FINALIZE, known, None, picked=picked)
     if identity is not None:
         registry.assign(made, identity)

@@ -197,7 +197,10 @@ def _parquet() -> Iterable[Entry]:
         yield write(f"ParquetWriter.{method}", name=f"ParquetWriter.{method}", collects="self")
     for method in ("close", "__exit__"):
         yield write(
-            f"ParquetWriter.{method}", name="ParquetWriter.close", target="where", places=_opened
+            f"ParquetWriter.{method}",
+            name="ParquetWriter.close",
+            target="where",
+            places=_opened_before,
         )
 
 
@@ -279,16 +282,6 @@ def _target(name: str) -> Callable[[Mapping[str, Any]], Any]:
     return lambda parameters: without_options(parameters[name])
 
 
-def _opened(parameters: Mapping[str, Any]) -> Any:
-    """The file of a ``ParquetWriter`` that something was written to."""
-    writer = parameters["self"]
-    return (
-        without_options(getattr(writer, "where", None))
-        if registry.lookup(writer) is not None
-        else None
-    )
-
-
 def _opening(original: Callable[..., Any]) -> Callable[..., Any]:
     """A writer that does not keep the name of its file."""
     return followed(original, _noted, "the file of a writer is not known")
@@ -327,15 +320,15 @@ def _holds_back(stream: Any) -> bool:
 
 
 _files_of: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
-"""Of writers."""
+"""Of writers that do not keep it."""
 
 
 def _opened_before(parameters: Mapping[str, Any]) -> Any:
-    """The file of such a writer, that something was written to."""
+    """The file of a writer that something was written to; a ``ParquetWriter`` keeps its name."""
     writer = parameters["self"]
     if registry.lookup(writer) is None:
         return None
-    return without_options(_files_of.get(writer))
+    return without_options(_files_of.get(writer) or getattr(writer, "where", None))
 
 
 def _carry_part(
@@ -403,6 +396,11 @@ def _others(metadata: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
     return {key: value for key, value in (metadata or {}).items() if key not in carrier.KEYS}
 
 
+def _assign(made: object, identity: Identity | None) -> None:
+    if identity is not None:
+        registry.assign(made, identity)
+
+
 def _taking(original: Callable[..., Any]) -> Callable[..., Any]:
     """``table["a"]`` and ``column.chunk(0)``: a loop may ask for one again and again."""
     step_ = Step("pyarrow", original.__name__.strip("_"))
@@ -443,11 +441,9 @@ def _slicing(original: Callable[..., Any]) -> Callable[..., Any]:
         identity = registry.lookup(whole)
         if identity is None or is_internal(frame):
             return
-        columns = identity.columns[0] if identity.columns else WHOLE
-        picked = columns if identity.is_selection else None
-        part = derive(step_, [identity], f"{offset}:{length}".encode(), picked=picked)
-        if part is not None:
-            registry.assign(made, part)
+        _assign(
+            made, derive(step_, [identity], f"{offset}:{length}".encode(), (), identity.selected)
+        )
 
     return followed(original, sliced, "where a part of a column comes from is not known")
 
@@ -472,9 +468,7 @@ def _choosing(original: Callable[..., Any]) -> Callable[..., Any]:
             return
         names = made.schema.names
         picked = (None, *names) if identity.is_selection else None
-        part = derive(step_, [identity], repr(names).encode(), picked=picked)
-        if part is not None:
-            registry.assign(made, part)
+        _assign(made, derive(step_, [identity], repr(names).encode(), picked=picked))
 
     return followed(original, chosen, "where a table comes from is not known")
 
@@ -486,12 +480,11 @@ def _handing_on(original: Callable[..., Any]) -> Callable[..., Any]:
     def made_of(frame: FrameType | None, made: Any, *given: Any, **options: Any) -> None:
         if is_internal(frame):
             return
-        known = known_inputs((*given, *options.values()))
-        computes = any(isinstance(one, dict) for one in (*given, *options.values()))
+        values = (*given, *options.values())
+        known = known_inputs(values)
+        computes = any(isinstance(one, dict) for one in values)
         whole = len(known) == 1 and known[0].is_selection and not computes
-        part = derive(step_, known, None, picked=WHOLE if whole else None) if known else None
-        if part is not None:
-            registry.assign(made, part)
+        _assign(made, derive(step_, known, None, picked=WHOLE if whole else None))
 
     return followed(original, made_of, "where a table comes from is not known")
 

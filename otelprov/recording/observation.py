@@ -434,17 +434,16 @@ def outputs(
     result: object,
     *,
     by_content: bool,
-    elsewhere: bool = False,
     role: str = "return",
 ) -> int:
     """Say what the data in ``result`` is from now on; how many pieces there were.
 
     ``by_content`` is for what comes from outside or goes there: it is known by its content. What
-    an operation made of known data is known by how it was made. ``elsewhere`` is as in ``output``.
+    an operation made of known data is known by how it was made.
     """
     number = 0
     for part, item in _results(result, role, 0):
-        output(operation, part, item, by_content=by_content, elsewhere=elsewhere)
+        output(operation, part, item, by_content=by_content)
         number += 1
     return number
 
@@ -471,7 +470,6 @@ def output(
     item: object,
     *,
     by_content: bool,
-    elsewhere: bool = False,
     kind: ArtifactKind | None = None,
 ) -> None:
     """One output: a new artifact, and what the object is from now on.
@@ -490,11 +488,7 @@ def output(
             if not operation.has_made(known):  # labels_, which fit_predict returns
                 operation.use_artifact("inside", known)
     artifact: Source
-    if elsewhere:
-        content = replace(identify(item), names=names_of(item))
-        registry.remember(replace(content, maker=operation.id))
-        artifact = content
-    elif by_content:
+    if by_content:
         if operation.call.fills and operation.tier == "full":
             columns.fill(item)
         artifact = look_at(operation, item) or _too_large(operation, item)

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any, Final
 
 from otelprov.instrumentation._caller import Watched, is_in_place
-from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._calls import is_internal, of_the_program
 from otelprov.instrumentation._statements import (
     Statement,
     is_columnar,
@@ -225,12 +225,11 @@ def handing_over(original: Any) -> Any:
         if plan.rows_taken:
             return None
         taker = current_operation() if is_internal(frame) else None
-        program: FrameType | None = frame
-        while program is not None and is_internal(program):
-            program = program.f_back
         work = Work("arrow_c_stream", "query", plan.reads, _query_of(arguments[0]), "SELECT")
         work.after = partial(_handed_over, taker)
-        return Running(program or frame, work, Resolver(plan.connection, plan.handle, frame))
+        return Running(
+            of_the_program(frame) or frame, work, Resolver(plan.connection, plan.handle, frame)
+        )
 
     return in_place(original, before=before, name="arrow_c_stream")
 

@@ -1,8 +1,9 @@
 """What a statement reads and writes: taken from its parse, never guessed.
 
 sqlglot parses; it is loaded when the first statement comes that has to be parsed, because to import
-it takes as long as to import DuckDB itself (0.1 s). Settings, transactions and rows inserted by
-VALUES are known by their first words.
+it takes as long as to import DuckDB itself (0.1 s). What a text was parsed to is remembered: a
+program that says the same as the last time does not load it. Settings, transactions and rows
+inserted by VALUES are known by their first words.
 """
 
 from __future__ import annotations
@@ -12,10 +13,16 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
+import orjson
+
 from otelprov._record import record
+from otelprov.recording.remembered import Remembered
 from otelprov.statements import later
 
 Name = tuple[str, ...]
@@ -187,6 +194,46 @@ def statements(text: str, dialect: str = "duckdb") -> tuple[Statement, ...]:
     return _kept(text, dialect) if len(text) <= MAX_KEPT else _statements(text, dialect)
 
 
+@lru_cache(maxsize=512)
+def _kept(text: str, dialect: str) -> tuple[Statement, ...]:
+    remembered = _remembered()
+    if remembered is None:
+        return _statements(text, dialect)
+    key = f"{dialect}\0{text}"
+    known = remembered.find(key)
+    if known is not None:
+        return tuple(map(_decoded, orjson.loads(known)))
+    before = _parser.used
+    found = _statements(text, dialect)
+    # What could not be parsed may have met the limit of recursion here, and nowhere else.
+    if _parser.used != before and _UNPARSED.encode() not in (said := orjson.dumps(found)):
+        remembered.keep(key, said)
+    return found
+
+
+@cache
+def _remembered() -> Remembered | None:
+    """What statements were parsed to by this code and this version of sqlglot."""
+    try:
+        code = version("sqlglot").encode() + Path(__file__).read_bytes()
+    except (PackageNotFoundError, OSError):
+        return None
+    return Remembered("statements", code)
+
+
+def _decoded(values: dict[str, Any]) -> Statement:
+    values["reads"] = tuple(map(tuple, values["reads"]))
+    for name in ("functions", "unread"):
+        values[name] = tuple(values[name])
+    for name in ("target", "subject"):
+        values[name] = tuple(values[name]) if values[name] is not None else None
+    for name in ("inner", "inside"):
+        values[name] = tuple(map(_decoded, values[name]))
+    values["files"] = tuple(Files(**one) for one in values["files"])
+    values["output"] = Files(**values["output"]) if values["output"] is not None else None
+    return Statement(**values)
+
+
 def _statements(text: str, dialect: str) -> tuple[Statement, ...]:
     if len(text) > MAX_PARSED:
         rows = _inserted(text, dialect) or _inserted_much(text, dialect)
@@ -194,9 +241,6 @@ def _statements(text: str, dialect: str) -> tuple[Statement, ...]:
     if ";" not in text.rstrip().rstrip(";"):
         return (_statement(text, dialect),)
     return tuple(_statement(part, dialect) for part in _split(text, dialect)) or (Statement(""),)
-
-
-_kept = lru_cache(maxsize=512)(_statements)
 
 
 def names_inside(text: str) -> tuple[Name, ...]:
@@ -296,7 +340,7 @@ def _copied(text: str, dialect: str) -> Statement:
     """PostgreSQL's ``COPY``, whose files are the server's, or a stream to or from the program."""
     found = _COPIED.match(text)
     if found is None:
-        return Statement("COPY", is_query=True, unknown="the statement could not be parsed")
+        return Statement("COPY", is_query=True, unknown=_UNPARSED)
     if found["query"]:
         return replace(_parsed(found["query"], "SELECT", dialect), operation="COPY")
     name = _folded(found["table"])
@@ -370,7 +414,7 @@ def _macro(said: re.Match[str], text: str) -> Statement:
 
 def _bodies(text: str, at: int) -> Iterator[tuple[bool, str]]:
     """What stands behind ``(…) AS``, each time, and whether it is a query."""
-    import sqlglot
+    sqlglot = _parser()
 
     text = text[at:]
     try:
@@ -403,6 +447,24 @@ def _bodies(text: str, at: int) -> Iterator[tuple[bool, str]]:
 # --- with sqlglot ---------------------------------------------------------------------------------
 
 
+_UNPARSED: Final = "the statement could not be parsed"
+
+
+class _Parser:
+    """sqlglot, loaded when it is used, and how often it was."""
+
+    used = 0
+
+    def __call__(self) -> ModuleType:
+        import sqlglot
+
+        self.used += 1
+        return sqlglot
+
+
+_parser: Final = _Parser()
+
+
 class _Quiet(logging.Filter):
     """Nothing that sqlglot says of a statement is for the program's log."""
 
@@ -423,19 +485,20 @@ def _sqlglot(text: str, dialect: str) -> list[Any]:
     Raises:
         sqlglot.errors.SqlglotError: it cannot be parsed.
     """
-    import sqlglot
+    sqlglot = _parser()
 
     logging.getLogger("sqlglot").addFilter(_quiet)
     _quiet.here.parsing = True
     try:
-        return sqlglot.parse(text, dialect=dialect)
+        trees: list[Any] = sqlglot.parse(text, dialect=dialect)
+        return trees
     finally:
         _quiet.here.parsing = False
 
 
 def _split(text: str, dialect: str) -> Iterator[str]:
     """Each statement of several."""
-    import sqlglot
+    sqlglot = _parser()
 
     start, ends = 0, True
     try:
@@ -466,9 +529,7 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    unknown = Statement(
-        first or "UNKNOWN", is_query=True, unknown="the statement could not be parsed"
-    )
+    unknown = Statement(first or "UNKNOWN", is_query=True, unknown=_UNPARSED)
     try:
         trees = _trees(text, dialect)
     except (SqlglotError, RecursionError):
@@ -551,7 +612,7 @@ def _pivots_in_brackets(text: str) -> str:
     Raises:
         sqlglot.errors.SqlglotError: it cannot be taken apart.
     """
-    import sqlglot
+    sqlglot = _parser()
 
     added: list[tuple[int, str]] = []
     open_: list[int] = []

@@ -52,12 +52,14 @@ def lineage(
     trace:<id> for a whole trace, or an operation's id. A path is found by its content: it
     may have been moved or renamed. The directory of a Delta Lake or Iceberg table is the version
     that it is at, and PATH@VERSION (a number, the id of a snapshot) another; so is URI@VERSION.
+    PATH#TABLE is a table in the file of a DuckDB or SQLite database, and its URI one anywhere.
 
     \b
       otelprov lineage out/report.csv
       otelprov lineage file:3f2a91c0 --downstream --format json
       otelprov lineage 'out/report.csv#total'
       otelprov lineage lake/orders@6
+      otelprov lineage 'warehouse.duckdb#orders'
       otelprov lineage out/report.csv --format dot | dot -Tsvg > report.svg
       otelprov lineage out/report.csv --source jaeger+http://localhost:16686
       grep 'rows lost' pipeline.log | otelprov lineage --log -
@@ -78,10 +80,12 @@ def lineage(
     """
     if (target is None) == (log is None):
         raise click.UsageError("give a TARGET, or a log line with --log")
-    from otelprov.cli.targets import with_columns
+    from otelprov.cli.targets import split, with_columns
 
-    target, names = with_columns(target) if target else (target, [])
-    with opened(source, target or "") as place:
+    names: list[str] = []
+    with opened(source, with_columns(target)[0] if target else "") as place:
+        if target:
+            target, names = split(target, place)
         answer = _asked(target, direction, depth, place) if target else _logged(log, depth, place)
         code = warn(place)
     if names:

@@ -21,8 +21,9 @@ Fields = list[tuple[str, str]]
 def show(target: str, source: str | None) -> int:
     """Print everything that is recorded about one artifact, operation or run.
 
-    TARGET is a path, PATH@VERSION of a table, an artifact id or a unique beginning of one, or the
-    id of an operation or a run, as `otelprov runs` and `otelprov lineage --format json` print it.
+    TARGET is a path, PATH@VERSION of a table, PATH#TABLE of a database, an artifact id or a unique
+    beginning of one, or the id of an operation or a run, as `otelprov runs` and
+    `otelprov lineage --format json` print it.
 
     \b
       otelprov show out/report.csv

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otelprov._record import record
-from otelprov.cli import lakes
+from otelprov.cli import databases, lakes
 from otelprov.lineage.graph import Gap
 from otelprov.lineage.makers import latest
 from otelprov.model import Artifact, Operation, Run, id_beginning, id_prefix
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _TRACE = re.compile(r"trace:([0-9a-f]{32})")
 _OPERATION = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 _FORMS = (
-    "an existing path, PATH@VERSION of a table, an artifact id or its beginning, a URI, "
-    "trace:<id>, or an operation's id"
+    "an existing path, PATH@VERSION of a table, PATH#TABLE of a database, an artifact id or its "
+    "beginning, a URI, trace:<id>, or an operation's id"
 )
 _LISTED = 20
 
@@ -58,6 +58,8 @@ def resolve(text: str, source: Source) -> Target:
         return _operation(match[1], match[2], source)
     if beginning := id_beginning(lowered):
         return Target(artifact=_artifact(*beginning, source))
+    if tables := databases.table(text, source):
+        return _only(tables, clean(text))
     if "://" in text:
         known = source.at([text])
         if known:
@@ -97,6 +99,13 @@ def _only(known: list[str], shown: str) -> Target:
         listed = "\n  ".join(known)
         raise click.ClickException(f"{shown} is ambiguous; it may be\n  {listed}")
     return Target(artifact=known[0])
+
+
+def split(text: str, source: Source) -> tuple[str, list[str]]:
+    """As ``with_columns``, but for what is the table of a database to the source."""
+    if not os.path.lexists(text) and databases.table(text, source):
+        return text, []
+    return with_columns(text)
 
 
 def with_columns(text: str) -> tuple[str, list[str]]:
@@ -178,7 +187,7 @@ def _path(text: str, source: Source) -> Target:
             f"{shown} is at version {at} ({lake.format}), which is not in {source.name}{hint}"
         )
     hint = f" ({clean(file.reason)})" if file.coverage == "none" and file.reason else ""
-    hint += _known_place(text, source)
+    hint += _known_place(text, source) + databases.told(text, source)
     if carried:
         hint += (
             f"; the file says that operation {carried.trace_id}-{carried.span_id} wrote it, "

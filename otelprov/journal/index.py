@@ -163,6 +163,14 @@ class JournalIndex:
         """The ids of artifacts read from or written to one of these places, newest first."""
         return self._artifacts("uri", uris)
 
+    def tables_of(self, database: str) -> list[str]:
+        """The URIs of the tables in the database of this URI."""
+        found = self.ask(
+            "SELECT DISTINCT uri FROM artifacts WHERE uri > ? AND uri < ? ORDER BY uri",
+            (f"{database}#", f"{database}$"),  # the sign after #
+        )
+        return [row[0] for row in found]
+
     def runs(
         self,
         limit: int,

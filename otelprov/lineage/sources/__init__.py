@@ -72,6 +72,9 @@ class Source(Protocol):
     def at(self, uris: Sequence[str]) -> list[str]:
         """The ids of artifacts that were read from or written to one of these places."""
 
+    def tables_of(self, database: str) -> list[str]:
+        """The URIs of the tables of a database; none where the source cannot be asked for them."""
+
     def problems(self) -> list[str]:
         """What could not be read, one line each."""
 

@@ -105,6 +105,10 @@ class JournalSource:
         """The ids of artifacts read from or written to one of these places, newest first."""
         return self.index.at(uris)
 
+    def tables_of(self, database: str) -> list[str]:
+        """The URIs of the tables of a database that operations have read or written."""
+        return self.index.tables_of(database)
+
     def problems(self) -> list[str]:
         """The damaged lines."""
         return [str(damage) for damage in self.index.damage()] + sorted(self._unread)

@@ -124,6 +124,10 @@ class TempoSource:
         """The ids of artifacts read from or written to one of these places, newest first."""
         return self._artifacts(semconv.ARTIFACT_URI, uris)
 
+    def tables_of(self, database: str) -> list[str]:
+        """None: it is searched for whole values only."""
+        return []
+
     def problems(self) -> list[str]:
         """What was not looked at, and what Tempo has cut."""
         return sorted(self._problems)

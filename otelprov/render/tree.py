@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -24,6 +25,7 @@ _ASCII = str.maketrans(
      "→": ">", "…": "~", "↑": "^", "↓": "v", "⚠": "!", "µ": "u", "·": "-", "✗": "X",
      "✓": "+"}
 )  # fmt: skip
+_OTHERS = 5  # pieces of data that are named because other operations made them, too
 _SHORTEST = 8  # characters of a parameter's value, before whole parameters are left out
 
 
@@ -214,9 +216,12 @@ class _Tree:
 
     def _notes(self) -> list[Text]:
         notes = []
-        for id_, number in self.lineage.others.items():
-            others = "another operation" if number == 1 else f"{number} other operations"
-            notes.append(f"{self._named(id_)} was also made by {others}")
+        others = self.lineage.others
+        for id_, number in islice(others.items(), _OTHERS):
+            by = "another operation" if number == 1 else f"{number} other operations"
+            notes.append(f"{self._named(id_)} was also made by {by}")
+        if len(others) > _OTHERS:  # as where a program has run before
+            notes.append(f"and so were {len(others) - _OTHERS} more of what stands above")
         notes += [
             f"{self._named(made.id)} has another schema than {self._named(used.id)}"
             for used, made in self._new_schemas()

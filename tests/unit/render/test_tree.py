@@ -193,6 +193,19 @@ def test_other_makers_are_counted(tmp_path: Path) -> None:
     assert "was also made by 2 other operations" in text
 
 
+def test_of_many_that_others_made_a_few_are_named(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    for number in range(2):
+        journal.run(f"{number}.py").op(
+            "to_csv", [file(f"{n}.csv") for n in range(9)], [file("out.csv")]
+        )
+        for n in range(9):
+            journal.run(f"{number}-{n}.py").op("to_csv", [file("raw.csv")], [file(f"{n}.csv")])
+    text = drawn(upstream(open_source(f"journal:{journal.write()}"), digest("out.csv", "file")))
+    assert text.count("was also made by another operation") == 5
+    assert "and so were 5 more of what stands above" in text
+
+
 def test_a_failed_operation_shows_its_error(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     journal.run("a.py").op("merge", [file("raw.csv")], error="KeyError: 'carier'")

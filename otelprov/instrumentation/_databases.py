@@ -305,24 +305,37 @@ class Connection:
         if plan is None or plan.changes != self.known.changes:
             if len(self._plans) >= MAX_PLANS or plan is not None:
                 self._plans.clear()
-            if self.place.system == "sqlite" and any(one.operation == "ATTACH" for one in found):
-                # Of several statements the first attach what the others name.
-                self._attach(text, None)
-                self._attaching = text
-            plan = self._planned(text, found)
+            self._look_ahead(text, found)
+            plan = self._planned(text, found, {})
             if len(text) <= MAX_KEPT:
                 self._plans[text] = plan
         return plan
 
-    def _planned(self, text: str, found: tuple[Statement, ...]) -> Plan:
+    def plan_each(
+        self, text: str, found: tuple[Statement, ...], texts: Iterable[str]
+    ) -> list[Plan]:
+        """What each of the statements of a text reads and writes; ``texts`` are theirs."""
+        self._look_ahead(text, found)
+        here: dict[Name, list[Read]] = {}
+        return [self._planned(one, (each,), here) for each, one in zip(found, texts, strict=True)]
+
+    def _look_ahead(self, text: str, found: tuple[Statement, ...]) -> None:
+        if self.place.system == "sqlite" and any(one.operation == "ATTACH" for one in found):
+            # Of several statements the first attach what the others name.
+            self._attach(text, None)
+            self._attaching = text
+
+    def _planned(
+        self, text: str, found: tuple[Statement, ...], here: dict[Name, list[Read]]
+    ) -> Plan:
+        """``here`` are the names that the statements before these have made."""
         reads: list[Read] = []
         writes: list[tuple[Table, Statement]] = []
-        here: dict[Name, list[Read]] = {}
         for one in found:
             if not one.is_operation:
                 self._go_on(one, here)
                 continue
-            if one.only_new and any(one.target == made.target for _, made in writes):
+            if one.only_new and one.target and _plain_of(one.target) in here:
                 continue
             if one.only_new and self.had(one.target) is not False:
                 # Where the table was there, nothing is done.
@@ -340,7 +353,11 @@ class Connection:
                 made.append(self.target(one))
             reads += [read for read in self.reads(one, here) if read not in made]
             for writing in (*one.inside, one):
+                made_here = here.get(_plain_of(writing.target)) if writing.target else None
                 target = self.target(writing)
+                if made_here and not writing.operation.startswith("CREATE"):
+                    (first, *others) = made_here
+                    target = first if isinstance(first, Table) and not others else target
                 if target is not None and all(table != target for table, _ in writes):
                     writes.append((target, writing))
                 if target is not None and writing.target and writing.operation == "CREATE TABLE":
@@ -697,6 +714,8 @@ class Connection:
                     self.ended(undone=True)
                 else:
                     self.ended()
+            elif word == "BEGIN" and self.place.system == "sqlite":
+                self.ended()  # what a script has written before is there at once
             elif word in ("SAVEPOINT", "RELEASE"):
                 named_ = _SAVEPOINT.match(text)
                 if named_ is not None and word == "SAVEPOINT":

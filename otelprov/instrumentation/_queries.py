@@ -22,6 +22,7 @@ from otelprov.instrumentation._databases import (
     Ask,
     Connection,
     Place,
+    Plan,
     Table,
     bounded,
     parsed,
@@ -29,7 +30,7 @@ from otelprov.instrumentation._databases import (
 from otelprov.instrumentation._given_rows import use_row, use_rows, use_unknown
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._statements import Statement
+from otelprov.instrumentation._statements import Statement, parts
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Names
 from otelprov.recording import faults, places
@@ -111,12 +112,16 @@ class Inside:
 inside: Final[WeakKeyDictionary[OpenOperation, Inside]] = WeakKeyDictionary()
 
 
+MAX_STEPS: Final = 100
+"""Statements of one text that are operations of their own; more of them are one."""
+
+
 class Executing:
     """One statement, or several in one text, while the database carries them out."""
 
     __slots__ = (
-        "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested", "_reads", "_row",
-        "_text", "_unseen", "_writes",
+        "_before", "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested",
+        "_reads", "_row", "_text", "_unseen", "_used", "_writes",
         "calls", "connection", "group", "into", "operation", "stream", "touches",
     )  # fmt: skip
 
@@ -128,7 +133,11 @@ class Executing:
         text: str,
         found: tuple[Statement, ...],
         group: object,
+        plan: Plan | None = None,
+        before: dict[str, str] | None = None,
     ) -> None:
+        """``plan`` says what it reads and writes, where that is known, and ``before`` which tables
+        the statements before it in the same text write: their operations by URI."""
         self.connection = connection
         self.group = group
         self.calls = 0
@@ -137,7 +146,10 @@ class Executing:
         self.stream: Source | None = None
         """The rows that it gives."""
         self._text = text
-        plan = connection.plan(text, found)
+        plan = plan or connection.plan(text, found)
+        self._before = before
+        self._used: dict[str, str | None] = {}
+        """The operations that wrote the tables that it adds to, as it began."""
         self._reads = plan.reads
         self._writes = plan.writes
         self._makers: list[tuple[str, str | None]] = []
@@ -166,18 +178,18 @@ class Executing:
         self._use()
 
     def _use(self) -> None:
-        operation, makers, nested = self.operation, self.connection.makers, self._nested
+        operation, nested = self.operation, self._nested
         made = {table.uri for table, statement in self._writes if not statement.replaces}
         there = {table.uri for table in nested.writes} if nested is not None else set()
         for read in self._reads:
             if not isinstance(read, Table):
                 operation.use_content("table", unknown(read))
             elif read.uri not in made and read.uri not in there:
-                operation.use_content("table", read.artifact(makers(read.uri).get(read.uri)))
+                operation.use_content("table", read.artifact(self._maker(read.uri)))
         for table, statement in self._writes:
             if not statement.replaces and table.uri not in there:
                 # It holds afterwards what it held before.
-                maker = makers(table.uri).get(table.uri)
+                maker = self._used[table.uri] = self._maker(table.uri)
                 operation.use_content("target", table.artifact(maker))
             elif statement.replaces and nested is not None:
                 nested.appends = False
@@ -190,6 +202,10 @@ class Executing:
             for one in (*self._reads, *(table for table, _ in self._writes)):
                 if isinstance(one, Table):
                     nested.tables[one.uri] = one.name
+
+    def _maker(self, uri: str) -> str | None:
+        """Who wrote a table last, as the statement sees it."""
+        return (self._before or {}).get(uri) or self.connection.makers(uri).get(uri)
 
     def given(self, rows: object) -> None:
         """The rows that the program has given for it, for as many executions."""
@@ -243,7 +259,11 @@ class Executing:
         if self._writes:
             for table, _ in self._writes:
                 known = connection.makers(table.uri)
-                self._makers.append((table.uri, known.get(table.uri)))
+                last = known.get(table.uri)
+                if last not in (None, operation.id, self._used.get(table.uri, last)):
+                    # Another thread has written it meanwhile: that is in it, too.
+                    operation.use_content("target", table.artifact(last))
+                self._makers.append((table.uri, last))
                 known[table.uri] = operation.id
                 if self._nested is not None and table not in self._nested.writes:
                     self._nested.writes.append(table)
@@ -327,7 +347,9 @@ class Executing:
 class Sent:
     """A text of statements that a driver is about to send to its database."""
 
-    __slots__ = ("_again", "_connection", "_found", "_given", "_lookup", "_text", "executing")
+    __slots__ = (
+        "_again", "_connection", "_found", "_given", "_lookup", "_steps", "_text", "executing",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -351,6 +373,8 @@ class Sent:
         self._given = given
         self._found: tuple[Statement, ...] = ()
         self.executing: Executing | None = None
+        self._steps: list[tuple[str, Statement, Executing | None]] = []
+        """The statements of a text, where each is an operation of its own."""
         self._lookup: Lookup | None = None
         last: Executing | None = connection.last
         self._again = last if last is not None and last.repeats(text, caller, group) else None
@@ -369,6 +393,9 @@ class Sent:
             return
         if ask is not None:
             connection.look_up(self._found, ask)
+        if isinstance(caller, FrameType) and _are_steps(self._found, group, rows):
+            self._begin_each(call, caller)
+            return
         executing = Executing(connection, call, caller, text, self._found, group)
         if executing.touches:
             self.executing = executing
@@ -383,6 +410,62 @@ class Sent:
                 self.close()
                 raise
 
+    def _begin_each(self, call: Callable[[], Call], caller: FrameType) -> None:
+        """Each statement is an operation; what runs until the end belongs to the last of them, and
+        the rows are those of the only one that gives any."""
+        connection, found = self._connection, self._found
+        texts = parts(self._text, connection.place.dialect)
+        before: dict[str, str] = {}
+        begun: dict[str, str] = {}
+        latest: Plan | None = None
+        executing: Executing | None = None
+        plans = connection.plan_each(self._text, found, texts)
+        try:
+            for text, one, plan in zip(texts, found, plans, strict=True):
+                own = None
+                if (plan.reads or plan.writes) and not (latest and _is_once_more(plan, latest)):
+                    own = Executing(connection, call, caller, text, (one,), None, plan, before)
+                    before = before | {table.uri: own.operation.id for table, _ in plan.writes}
+                    latest = plan
+                    if executing is not None:
+                        executing.operation.announce()
+                    executing = own
+                    if one.is_query or self.executing is None:
+                        self.executing = own
+                elif not one.is_operation:
+                    latest = None
+                if one.operation == "BEGIN":
+                    begun = before
+                elif one.operation in ("ROLLBACK", "ABORT"):
+                    before = begun
+                self._steps.append((text, one, own))
+            if executing is not None:
+                executing.enter()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _each(self) -> list[Executing]:
+        if not self._steps:
+            return [self.executing] if self.executing is not None else []
+        return [one for _, _, one in self._steps if one is not None]
+
+    def _returned_each(self, *, still_open: bool) -> Identity | None:
+        identity = None
+        for one in reversed(self._each):
+            one.operation.leave()
+        for number, (text, statement, own) in enumerate(self._steps, 1):
+            goes_on = still_open or number < len(self._steps)
+            if own is not None:
+                made = own.returned((statement,), still_open=goes_on, calls=1, text=text)
+                identity = identity or made
+            else:
+                self._connection.learn((statement,), text)
+                self._connection.control((statement,), text, still_open=goes_on)
+        self._connection.last = None  # the same text once more is the same operations once more
+        return identity
+
     @property
     def operation(self) -> OpenOperation | None:
         """The operation that it is, or is one more call of."""
@@ -394,8 +477,8 @@ class Sent:
         """What runs from now on until its end is the program's own."""
         if self._lookup is not None:
             self._lookup.leave()
-        if self.executing is not None:
-            self.executing.operation.leave()
+        for one in reversed(self._each):
+            one.operation.leave()
 
     def returned(self, *, still_open: bool, calls: int = 1) -> Identity | None:
         """The database has carried it out; what the rows are that it gives."""
@@ -405,6 +488,8 @@ class Sent:
             if not still_open and self._connection.transaction:
                 self._connection.ended()
             return self._lookup.returned() if self._lookup is not None else None
+        if self._steps:
+            return self._returned_each(still_open=still_open)
         if self.executing is not None:
             return self.executing.returned(
                 self._found, still_open=still_open, calls=calls, text=self._text
@@ -431,20 +516,41 @@ class Sent:
         """It is over, whatever came between: no operation stays the current one."""
         if self._lookup is not None:
             self._lookup.close()
-        if self.executing is not None:
-            self.executing.close(error)
+        for one in self._each:
+            one.close(error)
 
     def failed(self, error: BaseException, *, still_open: bool) -> None:
         """The database, or the driver, has refused it."""
-        if self.executing is not None:
-            self.executing.failed(error)
-        elif self._again is not None:
+        for one in reversed(self._each):
+            one.failed(error)
+        if self._again is not None:
             self._again.failed_again(error)
         elif self._lookup is not None:
             self._lookup.failed(self._text, error)
         self._connection.last = None
         if not still_open and self._connection.transaction:
             self._connection.ended(undone=True)
+
+
+def _are_steps(found: tuple[Statement, ...], group: object, rows: object) -> bool:
+    """Whether each of the statements of a text is an operation of its own. Where several give rows,
+    it is not known which are those that the program takes."""
+    return (
+        group is None
+        and rows is None
+        and 1 < len(found) <= MAX_STEPS
+        and sum(one.is_query for one in found) < 2
+    )
+
+
+def _is_once_more(plan: Plan, before: Plan) -> bool:
+    """Whether a statement does the same as the one before it: rows that are inserted one by one."""
+    return (
+        bool(plan.writes)
+        and plan.reads == before.reads
+        and [(table, one.operation, one.is_query) for table, one in plan.writes]
+        == [(table, one.operation, False) for table, one in before.writes]
+    )
 
 
 def _size_of(given: object) -> int | None:

@@ -143,6 +143,12 @@ _CODE: Final = later(
     r"(TRIGGER|FUNCTION|MACRO|PROCEDURE|RULE|SECRET|SEQUENCE|TYPE)\b",
     re.IGNORECASE,
 )
+_ENUM: Final = later(
+    r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+)?TYPE\b.*?\bAS\s+ENUM\s*\(\s*"
+    r"((?:SELECT|FROM|WITH)\b.*)\)\s*;?\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+"""DuckDB: a type whose values a query gives."""
 _NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
 """A name with up to two others in front."""
 _MACRO: Final = later(
@@ -234,6 +240,20 @@ def _decoded(values: dict[str, Any]) -> Statement:
     return Statement(**values)
 
 
+def parts(text: str, dialect: str = "duckdb") -> tuple[str, ...]:
+    """The texts of the statements of a text that is parsed, in the order of ``statements``."""
+    return _kept_parts(text, dialect) if len(text) <= MAX_KEPT else _parts(text, dialect)
+
+
+def _parts(text: str, dialect: str) -> tuple[str, ...]:
+    if len(text) > MAX_PARSED or ";" not in text.rstrip().rstrip(";"):
+        return (text,)
+    return tuple(_split(text, dialect)) or (text,)
+
+
+_kept_parts = lru_cache(maxsize=128)(_parts)
+
+
 def _statements(text: str, dialect: str) -> tuple[Statement, ...]:
     if len(text) > MAX_PARSED:
         rows = _inserted(text, dialect) or _inserted_much(text, dialect)
@@ -307,6 +327,9 @@ def _statement(text: str, dialect: str) -> Statement:
         macro = _MACRO.match(text) if dialect == "duckdb" else None
         if macro is not None:
             return _macro(macro, text)
+        listed = _ENUM.match(text) if dialect == "duckdb" else None
+        if listed is not None:
+            return replace(_statement(listed[1], dialect), operation="CREATE TYPE")
         code = _CODE.match(text)
         if code is not None and (code[1].upper() != "TYPE" or not _SUBQUERY.search(text)):
             return Statement(f"CREATE {code[1].upper()}")
@@ -561,12 +584,23 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
         return _create(tree, reader)
     if isinstance(tree, exp.Copy):
         return _copy(tree, reader)
-    if isinstance(tree, (exp.Update, exp.Delete, exp.Merge, exp.TruncateTable)):
-        target = tree.expressions[0] if isinstance(tree, exp.TruncateTable) else tree.this
+    if isinstance(tree, exp.TruncateTable):
+        # What inherits from it keeps its rows after ONLY.
+        emptied, *others = (
+            Statement("TRUNCATE", target=_table_name(one), replaces=not one.args.get("only"))
+            for one in tree.expressions
+        )
+        return replace(emptied, inside=tuple(one for one in others if one.target))
+    if isinstance(tree, (exp.Update, exp.Delete, exp.Merge)):
+        target = tree.this
         reader.read(tree, leave_out=target)
-        operation = "TRUNCATE" if isinstance(tree, exp.TruncateTable) else tree.key.upper()
+        asked = {name for name, value in tree.args.items() if value}
+        is_all = isinstance(tree, exp.Delete) and asked == {"this"} and not target.args.get("only")
         return reader.statement(
-            operation, target=_table_name(target), is_query=bool(tree.args.get("returning"))
+            tree.key.upper(),
+            target=_table_name(target),
+            replaces=is_all,
+            is_query=bool(tree.args.get("returning")),
         )
     if isinstance(tree, exp.Alter):
         kind = str(tree.args.get("kind") or "")
@@ -857,22 +891,48 @@ class _Reader:
             if isinstance(one, exp.Expression)
         ]
         if self.dialect == "duckdb" and _READERS.fullmatch(name) and arguments:
-            listed = (
-                arguments[0].expressions if isinstance(arguments[0], exp.Array) else arguments[:1]
-            )
-            for one in listed:
+            for one in _listed(arguments[0]):
                 self._file(_files(one, name))
+        elif self.dialect == "duckdb" and name.lower() == "query_table" and _are_texts(arguments):
+            for one in _listed(arguments[0]):
+                if len(parts := name_of(one.name)) > 1 or parts[0].lower() not in known:
+                    self.names[parts] = None
+        elif self.dialect == "duckdb" and name.lower() == "query" and _are_texts(arguments[:1]):
+            self._also(arguments[0].name)
         elif name.lower() in _DATABASES and len(arguments) > 1:
             found = _files(arguments[0], name)
             self._file(replace(found, database=_DATABASES[name.lower()], table=arguments[1].name))
         elif not _PURE.fullmatch(name):
             self.unread[name] = None
 
+    def _also(self, text: str) -> None:
+        """What the query in a text reads."""
+        for one in statements(text, self.dialect):
+            self.names.update(dict.fromkeys(one.reads))
+            self.files.update(dict.fromkeys(one.files))
+            self.functions.update(dict.fromkeys(one.functions))
+            self.unknown = self.unknown or one.unknown
+
     def _file(self, found: Files) -> None:
         if found.pattern is None and found.parameter is None:
             self.unknown = "the name of a file is computed"
         else:
             self.files[found] = None
+
+
+def _listed(node: Any) -> list[Any]:
+    """The items of a list, or the one that is none."""
+    from sqlglot import exp
+
+    return list(node.expressions) if isinstance(node, exp.Array) else [node]
+
+
+def _are_texts(arguments: list[Any]) -> bool:
+    from sqlglot import exp
+
+    return bool(arguments) and all(
+        isinstance(one, exp.Literal) and one.is_string for one in _listed(arguments[0])
+    )
 
 
 def _files(node: Any, function: str) -> Files:

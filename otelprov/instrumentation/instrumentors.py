@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
+from otelprov.instrumentation._finding import find_without_importing
 from otelprov.instrumentation.libraries import LIBRARIES, Library
 from otelprov.recording import faults
 from otelprov.recording.measures import Listener, measures
@@ -49,6 +50,8 @@ class OtelprovInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
+        with faults.contained("modules are found as wrapt finds them"):
+            find_without_importing()
         off = _switched_off()
         with _without_collections():
             for name, part in _parts():

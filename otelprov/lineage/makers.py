@@ -136,6 +136,10 @@ def _chosen(
         return None
     if before:
         return latest(before, artifact)
+    # The statements of one text are operations at one time, in their order.
+    along = [one for one in others if _same_run(one, consumer) and one.start <= consumer.start]
+    if along := [one for one in along if _made_at(one, artifact)]:
+        return latest(along, artifact)
     # Only makers that ended later. The clocks of two machines may differ, so one that made it at
     # this very place counts; any other made the same content once more, somewhere else.
     later = [one for one in others if not _same_run(one, consumer) and _made_at(one, artifact)]

@@ -46,8 +46,8 @@ NAMED = """
     duckdb.execute@read_t: #main.t -> return
     duckdb.df@read_t: duckdb.execute@read_t -> return
     pandas.to_csv@read_t: duckdb.df@read_t -> t.csv
-    duckdb.execute@undone: users.csv -> #main.u
-    duckdb.execute@undone_t: more.csv, #main.t -> #main.t
+    duckdb.execute@undone: users.csv ->
+    duckdb.execute@undone_t: more.csv, #main.t ->
     pandas.read_csv@u: rates.csv -> return
     duckdb.execute@read_u: pandas.read_csv@u -> return
     duckdb.df@read_u: duckdb.execute@read_u -> return
@@ -74,7 +74,7 @@ def test_a_name_means_what_the_statements_before_it_left_it_to_mean(tmp_path: Pa
     assert recording.roots("a.csv") == recording.roots("u.csv") == {"rates.csv"}
     assert recording.roots("k.csv") == recording.roots("m.csv") == {"rates.csv"}
     assert "duckdb.execute" in recording.operations("again.csv")
-    assert recording.columns("again.csv#name") == {"users.csv#None", "opaque"}
+    assert recording.columns("again.csv#name") == {"users.csv#name"}
 
 
 MACROS = """
@@ -277,7 +277,8 @@ SCRIPTS = """
 """  # noqa: E501
 SCRIPTED = """
     pandas.read_csv@frame: more.csv -> return
-    duckdb.execute@users: users.csv, pandas.read_csv@frame -> #stage.users, #mart.u
+    duckdb.execute@users: users.csv -> #stage.users
+    duckdb.execute@users: pandas.read_csv@frame -> #mart.u
     duckdb.execute@view: #stage.users -> #mart.v
     duckdb.execute@again: rates.csv -> #mart.r
     duckdb.execute@temporary: rates.csv -> #mart.t

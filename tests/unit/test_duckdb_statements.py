@@ -57,6 +57,9 @@ READS: dict[str, tuple[str, str, str]] = {
     "COPY t TO 'x.csv'": ("t", "", ""),
     "COPY t FROM 'x.csv' (HEADER)": ("", "x.csv", "t"),
     "EXPLAIN ANALYZE FROM df": ("df", "", ""),
+    "FROM query_table('a') JOIN query_table(['b', 's.c']) USING (k)": ("a b s.c", "", ""),
+    "FROM query('SELECT a FROM df') JOIN query('FROM read_csv(''x'')')": ("df", "x", ""),
+    "CREATE TYPE m AS ENUM (SELECT a FROM df)": ("df", "", ""),
     "/* a comment */ -- another\n SELECT * FROM df": ("df", "", ""),
 }
 
@@ -70,6 +73,17 @@ def test_a_statement_reads_and_writes_what_it_names(text: str) -> None:
     assert ".".join(found.target or ()) == target
     assert found.unknown == ""
     assert found.is_operation is not text.startswith("CREATE VIEW")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_emptied"),
+    [
+        ("DELETE FROM t", True), ("TRUNCATE t", True), ("DELETE FROM t WHERE true", False),
+        ("DELETE FROM t USING u", False), ("DELETE FROM t RETURNING *", False),
+    ],
+)  # fmt: skip
+def test_a_table_that_is_emptied_holds_nothing_of_before(text: str, *, is_emptied: bool) -> None:
+    assert statements(text)[0].replaces is is_emptied
 
 
 @pytest.mark.parametrize(
@@ -90,7 +104,7 @@ def test_what_reads_and_writes_no_data_is_no_operation(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["SELEC 1", "EXPORT DATABASE 'x'", "CALL dbgen(sf = 1)", "FROM m('x')",
-     "COPY FROM DATABASE a TO b", "CREATE TYPE m AS ENUM (SELECT a FROM df)",
+     "COPY FROM DATABASE a TO b", "FROM query_table($1)", "FROM query('FROM ' || 'a')",
      "FROM read_csv('a' || 'b')"],
 )  # fmt: skip
 def test_what_is_not_known_is_said_and_not_dropped(text: str) -> None:

@@ -49,8 +49,9 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
-    "A text of several statements is one operation: each table that it writes comes from all that "
-    "it reads. A table that DELETE or TRUNCATE has emptied still comes from what it held before.",
+    "Each statement of a text is an operation; all of them are as long as the text, and where one "
+    "of them fails, all are shown as failed. From the hundred-first on they are one operation.",
+    "A table that DELETE without WHERE or TRUNCATE has emptied holds nothing of before.",
     "The tables of a database file that is copied as a file (`shutil.copy`) are not known to be "
     "those of the first.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "
@@ -69,8 +70,8 @@ ODDITIES: Final = (
     "`duckdb.experimental.spark`.",
     "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "
     "is not recorded; one that a function of the program calls then is.",
-    "What a transaction wrote counts as written, also where it is rolled back; who reads the table "
-    "then read what the operation before it wrote, where that was in this process.",
+    "What a transaction writes is written when it is committed, as with SQLite and PostgreSQL; the "
+    "end of a transaction that another library sends in SQL is not seen.",
 )
 
 # --- the table ------------------------------------------------------------------------------------

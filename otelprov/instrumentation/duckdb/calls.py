@@ -16,13 +16,13 @@ from otelprov.instrumentation._statements import (
     Files,
     Statement,
     name_of,
+    parts,
     statements,
 )
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.duckdb.names import (
     Connection,
     Made,
-    Reads,
     Resolver,
     another,
     connection_of,
@@ -34,6 +34,7 @@ from otelprov.instrumentation.duckdb.names import (
 from otelprov.instrumentation.duckdb.operations import (
     Followed,
     Running,
+    Script,
     Work,
     argument,
     first,
@@ -51,55 +52,90 @@ from otelprov.recording.run import run
 # --- statements -----------------------------------------------------------------------------------
 
 
-def script(text: str, resolver: Resolver, name: str, *, lazy: bool = False) -> Work | None:
-    """What a text of statements does, one after the other; None where that is nothing.
+MAX_STEPS: Final = 100
+"""Statements of one text that are operations of their own; those that follow are one."""
+
+
+def script(
+    text: str, resolver: Resolver, name: str, *, lazy: bool = False
+) -> list[tuple[str, list[Work]]]:
+    """The statements of a text: where a transaction begins or is over, which word says that, and
+    what is carried out, one after the other.
 
     ``lazy`` where the last of them becomes a relation, if it is a query.
     """
-    found = [one for each in statements(text) for one in _loaded(each, resolver)]
+    found = statements(text)
+    texts = parts(text) if len(found) > 1 else (text,)
+    steps: list[tuple[str, list[Work]]] = []
+    latest: Work | None = None
+    for at, (each, part) in enumerate(zip(found, texts, strict=True)):
+        works: list[Work] = []
+        is_last = at == len(found) - 1
+        for statement in _loaded(each, resolver):
+            work = _work(statement, resolver, Work(name, "query", (), part), lazy and is_last)
+            if work is None:
+                continue
+            if latest is not None and not is_last and at >= MAX_STEPS:
+                _add(work, latest)
+            elif latest is None or each.is_query or not _is_once_more(work, latest):
+                works.append(work)
+                latest = work
+        word = each.operation if each.operation in _ENDS else ""
+        if word:
+            latest = None
+        steps.append((word, works))
+    return steps
+
+
+def _is_once_more(work: Work, before: Work) -> bool:
+    """Whether a statement does the same as the one before it: rows that are inserted one by one."""
+    return bool(work.writes) and (work.operation, work.reads, work.writes, work.appends) == (
+        before.operation, before.reads, before.writes, before.appends,
+    )  # fmt: skip
+
+
+def _add(work: Work, before: Work) -> None:
+    """Have one operation do what another does, too."""
+    before.text, before.operation = f"{before.text};\n{work.text}", ""
+    before.reads = merged(before.reads, work.reads)
+    before.appends |= {one for one in work.appends if one not in before.writes}
+    before.writes += [one for one in work.writes if one not in before.writes]
+    before.outputs += work.outputs
+
+
+def _work(statement: Statement, resolver: Resolver, work: Work, lazy: bool) -> Work | None:
+    """What one statement does; None where that is nothing."""
     connection = resolver.connection
-    reads: list[Reads] = []
-    work = Work(name, "query", (), text)
-    operations = []
-    for number, statement in enumerate(found):
-        if statement.operation == "EXECUTE" and statement.subject:
-            statement = connection.prepared.get(statement.subject[0].lower()) or Statement(
-                "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
-            )
-        if not statement.is_operation:
-            resolver.go_on(statement)
-            if statement.operation in _ENDS:
-                work.begins = statement.operation in ("BEGIN", "START")
-            continue
-        if lazy and number == len(found) - 1 and statement.is_query and not statement.target:
-            break
-        if statement.operation == "ALTER" and any(
-            name[-1].lower() in connection.temporary for name in statement.reads
-        ):
-            continue  # a temporary table gets another name
-        target = resolver.target(statement)
-        if target is not None and statement.only_new and resolver.exists(target):
-            continue
-        operations.append(statement.operation)
-        whole = statement.operation == "EXPORT" and statement.output is not None
-        reads.append(resolver.all_of(statement) if whole else resolver.reads(statement))
-        if target is not None:
-            if target not in work.writes:
-                work.writes.append(target)
-            if not statement.replaces and target.uri not in resolver.written:
-                work.appends.add(target)
-            resolver.written[target.uri] = None
-            if statement.replaces:
-                resolver.makes(statement, (target,))
-        if statement.output is not None and statement.operation != "IMPORT":
-            path = resolver.place(statement.output)
-            if path is not None:
-                work.outputs.append(path)
-    if not operations:
+    if statement.operation == "EXECUTE" and statement.subject:
+        statement = connection.prepared.get(statement.subject[0].lower()) or Statement(
+            "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+        )
+    if not statement.is_operation:
+        resolver.go_on(statement)
         return None
-    work.reads = merged(*reads)
-    if len(operations) == 1:
-        work.operation = operations[0]
+    if lazy and statement.is_query and not statement.target:
+        return None
+    if statement.operation == "ALTER" and any(
+        name[-1].lower() in connection.temporary for name in statement.reads
+    ):
+        return None  # a temporary table gets another name
+    target = resolver.target(statement)
+    if target is not None and statement.only_new and resolver.exists(target):
+        return None
+    work.operation = statement.operation
+    whole = statement.operation == "EXPORT" and statement.output is not None
+    work.reads = resolver.all_of(statement) if whole else resolver.reads(statement)
+    if target is not None:
+        work.writes.append(target)
+        if not statement.replaces:
+            work.appends.add(target)
+        resolver.written[target.uri] = None
+        if statement.replaces:
+            resolver.makes(statement, (target,))
+    if statement.output is not None and statement.operation != "IMPORT":
+        path = resolver.place(statement.output)
+        if path is not None:
+            work.outputs.append(path)
     return work
 
 
@@ -141,7 +177,6 @@ def learn(text: str, resolver: Resolver) -> None:
     for statement in statements(text):
         if statement.operation == "PREPARE" and statement.inner and statement.subject:
             connection.prepared[statement.subject[0].lower()] = statement.inner[0]
-        connection.control(statement.operation)
         if not statement.changes_names:
             continue
         subject = statement.subject
@@ -221,9 +256,8 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
         if name == "executemany" and isinstance(given, (list, tuple)):
             given = given[0] if given else None
         resolver = Resolver(connection_of(handle), handle, frame, given)
-        work = script(text, resolver, name)
-        found = statements(text)
-        last = found[-1] if found else Statement("")
+        steps = script(text, resolver, name)
+        last = statements(text)[-1]
 
         def after(result: Any, operation: OpenOperation | None = None) -> None:
             learn(text, resolver)
@@ -235,13 +269,10 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
                 resolver.connection.result = Identity((made_by(stream, operation),))
                 resolver.connection.fetched = 0
 
-        if work is None:
-            return Followed(after)
-        if name == "executemany":
+        for work in (one for _, works in steps for one in works if name == "executemany"):
             work.given = argument(arguments, keywords, "parameters", 1 + int(method))
             work.parameters["parameter_sets"] = _length(work.given)
-        work.after = after
-        return Running(frame, work, resolver)
+        return Script(frame, steps, resolver, after)
 
     return partial(in_place, before=before, name=name)
 
@@ -261,10 +292,10 @@ def asking(*, method: bool) -> Callable[[Any], Any]:
         if text is None:
             return None
         resolver = Resolver(connection_of(handle), handle, frame, keywords.get("params"))
-        work = None if run.excludes("duckdb.sql") else script(text, resolver, "sql", lazy=True)
+        steps = [] if run.excludes("duckdb.sql") else script(text, resolver, "sql", lazy=True)
         last = statements(text)[-1]
         lazy = last.is_query and not last.target
-        reads = resolver.reads(last, afterwards=True) if lazy else ()
+        reads = resolver.reads(last) if lazy else ()
 
         def after(result: Any, operation: OpenOperation | None = None) -> None:
             learn(text, resolver)
@@ -276,10 +307,7 @@ def asking(*, method: bool) -> Callable[[Any], Any]:
                 returns = operation is not None and last.is_query
                 keep(result, (rows_of(operation),) if operation and returns else (), resolver)
 
-        if work is None:
-            return Followed(after)
-        work.after = after
-        return Running(frame, work, resolver)
+        return Script(frame, steps, resolver, after)
 
     return partial(in_place, before=before, name="sql")
 
@@ -362,14 +390,34 @@ def appending(name: str, *, method: bool) -> Callable[[Any], Any]:
     return partial(in_place, before=before, name=name)
 
 
+class Controlled(Watched):
+    """A call by which a transaction begins, or is over."""
+
+    __slots__ = ("_connection", "_word")
+
+    def __init__(self, connection: Connection, word: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._word = word
+
+    def returned(self, result: Any) -> None:
+        """It does."""
+        self._connection.control(self._word)
+
+    def failed(self, error: BaseException) -> None:
+        """What could not be committed is taken back."""
+        if self._word == "COMMIT":
+            self._connection.control("ROLLBACK")
+
+
 def controlling(name: str, *, method: bool) -> Callable[[Any], Any]:
     """``begin``, ``commit`` and ``rollback``."""
 
     def before(frame: FrameType, arguments: Any, keywords: Any) -> Watched | None:
-        if not run.active or is_internal(frame):
+        if not run.active:
             return None
         connection = connection_of(handle_of(arguments, keywords, method=method))
-        return Followed(lambda _: connection.control(name.upper()))
+        return Controlled(connection, name.upper())
 
     return partial(in_place, before=before, name=name)
 

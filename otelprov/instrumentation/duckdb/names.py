@@ -23,6 +23,7 @@ from otelprov._record import record
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._statements import Name, Statement, is_columnar, statements
 from otelprov.recording import faults
+from otelprov.recording.transactions import Transaction, Write
 from otelprov.statements import later
 
 MAX_VIEWS: Final = 20
@@ -281,6 +282,8 @@ class Connection:
         """Database and schema, where the program has chosen them."""
         self.open: dict[str, str] | None = None
         """While a transaction goes on: by URI of a table, who wrote it last in that."""
+        self._transaction = Transaction()
+        self._end: weakref.finalize[Any, Any] | None = None
         self.result: Identity | None = None
         """The rows of the last statement, until they are fetched."""
         self.fetched = 0
@@ -296,16 +299,26 @@ class Connection:
         own = self.open.get(uri) if self.open else None
         return own or self.database.makers.get(uri)
 
+    def waits(self, write: Write, handle: Any) -> None:
+        """Something was written that is there when the open transaction is committed."""
+        self._transaction.wrote(write)
+        if self._end is None and handle is not None and self not in _default:
+            # DuckDB takes it back when it closes the connection.
+            self._end = weakref.finalize(handle, self._transaction.undone, "not committed")
+
     def control(self, operation: str) -> None:
         """A transaction begins, or is over."""
         if operation in ("BEGIN", "START"):
-            self.open = self.open or {}
+            self._transaction.undone("unknown")  # there is none, or DuckDB would have refused it
+            self.open = {}
         elif operation in ("COMMIT", "END"):
             self.database.makers.update(self.open or {})
             self.open = None
+            self._transaction.committed()
         elif operation in ("ROLLBACK", "ABORT"):
             self.open = None
             self.database.names = None
+            self._transaction.undone()
 
 
 class Resolver:
@@ -332,11 +345,17 @@ class Resolver:
         """And the macros."""
         self.written: dict[str, None] = {}
         """URIs of the tables that this call has made itself."""
+        self.writers: dict[str, str] = {}
+        """And the operations that write them, by URI."""
         self.from_variables: set[int] = set()
         """Objects that were found among the caller's variables, by their ``id``."""
         self.chosen: tuple[str, str] | None = None
         """Database and schema, where this call has chosen them so far."""
         self._attached: dict[str, str] = {}
+
+    def maker(self, uri: str) -> str | None:
+        """The last operation that wrote a table, as the statement sees it."""
+        return self.writers.get(uri) or self.connection.maker(uri)
 
     @property
     def names(self) -> Names:
@@ -425,14 +444,9 @@ class Resolver:
                 return
         self.connection.database.names = None
 
-    def reads(self, statement: Statement, *, afterwards: bool = False) -> Reads:
-        """What a statement reads. A table that was made by this very call is left out, but for a
-        statement that is run ``afterwards``, by another call."""
-        return tuple(
-            one
-            for one in self._statement(statement, 0, whole=statement.whole)
-            if afterwards or not (isinstance(one, Table) and one.uri in self.written)
-        )
+    def reads(self, statement: Statement) -> Reads:
+        """What a statement reads."""
+        return self._statement(statement, 0, whole=statement.whole)
 
     def all_of(self, statement: Statement) -> Reads:
         """The tables of a database that is copied as a whole."""
@@ -598,9 +612,13 @@ class Resolver:
         key = name[-1].lower()
         if statement.temporary or name[0].lower() == "temp":
             return self.temporary(name[-1])
-        known = self.connection.temporary.get(key) if len(name) == 1 else None
-        if isinstance(known, Table) and not statement.operation.startswith("CREATE"):
-            return known
+        if len(name) == 1 and not statement.operation.startswith("CREATE"):
+            temporary = self.temporary(name[-1])
+            if temporary in self.here.get(key, ()):
+                return temporary
+            known = self.connection.temporary.get(key)
+            if isinstance(known, Table):
+                return known
         return self._table(self.full(name), self.names)
 
     def default(self, name: str) -> Table:

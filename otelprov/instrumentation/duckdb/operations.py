@@ -38,6 +38,7 @@ from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording.transactions import Outcome
 from otelprov.statements import MACRO, later, masked, pieces
 
 MAX_ROWS: Final = 2_000
@@ -67,8 +68,6 @@ class Work:
     parameters: dict[str, object] = field(default_factory=dict)
     after: Callable[[Any, OpenOperation], None] | None = None
     """What is made of what the call returns."""
-    begins: bool = False
-    """Whether it begins a transaction that goes on."""
     given: Any = None
     """Rows that are written, of many executions."""
 
@@ -76,9 +75,12 @@ class Work:
 class Running(Watched):
     """A call that runs something in DuckDB, as an operation."""
 
-    __slots__ = ("database", "execution", "literals", "operation", "resolver", "work")
+    __slots__ = ("_makers", "database", "execution", "literals", "operation", "resolver", "work")
 
-    def __init__(self, frame: FrameType, work: Work, resolver: Resolver) -> None:
+    def __init__(
+        self, frame: FrameType, work: Work, resolver: Resolver, *, enters: bool = True
+    ) -> None:
+        """``enters`` where what the call calls belongs to this, and not to a later statement."""
         super().__init__()
         self.work = work
         self.resolver = resolver
@@ -101,15 +103,23 @@ class Running(Watched):
                 self.operation.use_content("table", artifact)
                 if one.by_macro:
                     self.operation.call_it(artifact, MACRO)
+        self._makers: dict[str, str | None] = {}
         for table in work.writes:
             if table in work.appends:
-                self.operation.use_content("target", self._artifact(table))
+                artifact = self._artifact(table)
+                self._makers[table.uri] = artifact.maker
+                self.operation.use_content("target", artifact)
         if work.writes and work.given is not None:
             self._use_rows(work.given)
         paths = [path for one in work.reads if isinstance(one, Place) for path in _expanded(one)]
         if not any(one.partial for one in work.reads if isinstance(one, Place)):
             places.look_ahead(self.operation, paths, Reading())
-        self.operation.enter()
+        for table in work.writes:
+            resolver.writers[table.uri] = self.operation.id
+        if enters:
+            self.operation.enter()
+        else:
+            self.operation.announce()
 
     def _use_rows(self, rows: Any) -> None:
         from otelprov.instrumentation._given_rows import use_rows, use_unknown
@@ -146,7 +156,7 @@ class Running(Watched):
     def _artifact(self, table: Table) -> Artifact:
         """The table, with the last operation that wrote it here."""
         names = None if table.columns is None else Names(table.columns)
-        return replace(_named(table), maker=self.resolver.connection.maker(table.uri), names=names)
+        return replace(_named(table), maker=self.resolver.maker(table.uri), names=names)
 
     def returned(self, result: Any) -> None:
         """The call has returned: say what was read, written and made."""
@@ -155,17 +165,36 @@ class Running(Watched):
             operation.leave()
             self.execution.returned()
             self._read(succeeded=True)
-            if work.begins:
-                self.resolver.connection.control("BEGIN")
-            for table in work.writes:
-                operation.generate("target", _named(table))
-                self.resolver.connection.wrote(table.uri, operation.id)
+            if work.writes:
+                self._write()
             for path in work.outputs:
                 places.written_to(operation, "target", path)
             if work.after is not None:
                 work.after(result, operation)
         finally:
             self.close()
+
+    def _write(self) -> None:
+        connection, operation = self.resolver.connection, self.operation
+        for table in self.work.appends:
+            if (last := connection.maker(table.uri)) not in (None, self._makers.get(table.uri)):
+                # Another thread has written it meanwhile: that is in it, too.
+                operation.use_content("target", replace(_named(table), maker=last))
+        for table in self.work.writes:
+            connection.wrote(table.uri, operation.id)
+        if connection.open is None:
+            self.committed()
+        else:
+            connection.waits(self, self.resolver.handle)
+
+    def committed(self) -> None:
+        """The tables are written."""
+        for table in self.work.writes:
+            self.operation.generate("target", _named(table))
+
+    def undone(self, outcome: Outcome) -> None:
+        """They are not."""
+        self.operation.state({semconv.TRANSACTION: outcome})
 
     def failed(self, error: BaseException) -> None:
         """The call has raised: say what it used, and the error."""
@@ -242,6 +271,78 @@ class Running(Watched):
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between: no operation stays the current one."""
         self.operation.end(error)
+
+
+class Script(Watched):
+    """A text of statements, of which each that reads or writes data is an operation."""
+
+    __slots__ = ("_after", "_connection", "_steps")
+
+    def __init__(
+        self,
+        frame: FrameType,
+        steps: list[tuple[str, list[Work]]],
+        resolver: Resolver,
+        after: Callable[[Any, OpenOperation | None], None],
+    ) -> None:
+        """``steps`` are its statements: where a transaction begins or is over, which word says
+        that, and what is carried out. ``after`` is called with what the text returns, and with the
+        operation of its last statement."""
+        super().__init__()
+        self._connection = resolver.connection
+        self._after = after
+        self._steps: list[tuple[str, list[Running]]] = []
+        last = [work for _, works in steps for work in works][-1:]
+        begun: dict[str, str] = {}
+        try:
+            for word, works in steps:
+                running: list[Running] = []
+                self._steps.append((word, running))
+                for work in works:
+                    running.append(Running(frame, work, resolver, enters=work is last[0]))
+                if word in ("BEGIN", "START"):
+                    begun = dict(resolver.writers)
+                elif word in ("ROLLBACK", "ABORT"):
+                    resolver.writers = begun
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _all(self) -> list[Running]:
+        return [one for _, running in self._steps for one in running]
+
+    def returned(self, result: Any) -> None:
+        """All of it is done."""
+        every = self._all
+        try:
+            for one in reversed(every):
+                one.operation.leave()
+            for word, running in self._steps:
+                if word:
+                    self._connection.control(word)
+                for one in running:
+                    one.looked_up = self.looked_up
+                    if one is every[-1] and running is self._steps[-1][1]:
+                        one.work.after = self._after
+                    one.returned(result)
+            if not self._steps or not self._steps[-1][1]:
+                self._after(result, None)
+        finally:
+            self.close()
+
+    def failed(self, error: BaseException) -> None:
+        """One of them has raised, nobody knows which."""
+        for one in reversed(self._all):
+            one.looked_up = self.looked_up
+            one.failed(error)
+        if [word for word, _ in self._steps] in (["COMMIT"], ["END"]):
+            self._connection.control("ROLLBACK")
+
+    def close(self, error: BaseException | None = None) -> None:
+        """It is over, whatever came between."""
+        for one in self._all:
+            one.close(error)
 
 
 class Followed(Watched):

@@ -32,6 +32,7 @@ from otelprov.instrumentation.duckdb.names import (
 from otelprov.instrumentation.duckdb.operations import (
     Followed,
     Running,
+    Script,
     Work,
     argument,
     first,
@@ -178,16 +179,13 @@ def querying(original: Any) -> Any:
         plan = _plan(arguments[0])
         resolver = Resolver(plan.connection, plan.handle, frame)
         text, reads = _queried(arguments[1:], keywords, resolver, plan.reads)
-        work = script(text, resolver, "query", lazy=True) if text else None
+        steps = script(text, resolver, "query", lazy=True) if text else []
 
         def after(result: Any, operation: OpenOperation | None = None) -> None:
             learn(text, resolver)
             keep(result, reads if operation is None else (), resolver)
 
-        if work is None:
-            return Followed(after)
-        work.after = after
-        return Running(frame, work, resolver)
+        return Script(frame, steps, resolver, after)
 
     return in_place(original, before=before, name="query")
 

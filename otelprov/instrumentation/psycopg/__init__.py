@@ -37,6 +37,8 @@ ODDITIES: Final = (
     "`executemany` are known as with sqlite3.",
     "Which table a name stands for, and which tables a view reads, is asked of the server, once "
     "for each name on a connection, before the statement.",
+    "Each statement of a text is an operation, up to a hundred of them, where not more than one "
+    "gives rows; else they are one, and what each writes comes from all that they read.",
     "What triggers and functions of the database read and write is not seen.",
     "A server is known by the name that the program connects to: `localhost` and `127.0.0.1` are "
     "two.",

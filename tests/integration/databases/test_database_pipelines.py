@@ -123,7 +123,7 @@ DB_API_GRAPH = """
     pandas.read_csv: orders.csv -> return
     {0}.execute: orders, ? -> orders
     {0}.execute: orders -> big
-    {0}.execute: orders ->
+    {0}.execute: ->
     {0}.execute: big -> return
     {0}.execute: orders -> return
     pandas.to_parquet: {0}.execute -> big.parquet, content

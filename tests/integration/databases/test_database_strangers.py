@@ -396,11 +396,14 @@ SCRIPTS_DRAWN = """
     pandas.to_sql@b: pandas.read_csv@b -> #b
     sqlite3.executescript@c: #a -> #c
     sqlite3.executescript@d: #b -> #d
-    sqlite3.executescript@e: #b -> #a, #e
+    sqlite3.executescript@e: #b -> #a
+    sqlite3.executescript@e: #a -> #e
     sqlite3.execute@f: #b -> #f
     sqlite3.executescript@g: #b -> #g
-    sqlite3.executescript@swap: #a, #g -> #g, #h
-    psycopg.execute@server: -> #public.a, #public.b
+    sqlite3.executescript@swap: #g -> #h
+    sqlite3.executescript@swap: #a -> #g
+    psycopg.execute@server: -> #public.a
+    psycopg.execute@server: -> #public.b
     psycopg.execute@sc: #public.a -> #public.c
     psycopg.execute: #public.b, #public.c -> #public.c
 """
@@ -445,7 +448,7 @@ RAW_DRAWN = """
     sqlite3.execute@twice: #orders -> #twice
     pandas.read_sql@read: #twice -> return
     pandas.to_csv@read: pandas.read_sql@read -> twice.csv
-    sqlite3.execute@lost: #twice ->
+    sqlite3.execute@lost: ->
     pandas.read_csv@memory: orders.csv -> return
     pandas.to_sql@memory: pandas.read_csv@memory -> #o
     sqlite3.execute@n: #o -> #n

@@ -132,7 +132,8 @@ def test_names_in_sqlite_stand_for_what_the_connection_sees(tmp_path: Path, span
     connection.close()
     assert graph(spans.all()) == expected(
         """
-        sqlite3.executescript: -> Orders, other
+        sqlite3.executescript: -> Orders
+        sqlite3.executescript: -> other
         sqlite3.execute: orders -> mine
         sqlite3.execute: orders, other, mine -> return
         sqlite3.execute: orders -> return
@@ -507,7 +508,7 @@ def test_asynchronous_cursors_are_recorded_as_the_others(dsn: str, spans: Spans)
         psycopg.execute: -> t
         psycopg.executemany: t, ? -> t
         psycopg.copy: t, ? -> t
-        psycopg.execute: t ->
+        psycopg.execute: ->
         psycopg.execute: t -> return
         psycopg.stream: t -> return
         pandas.to_dict: psycopg.execute -> return

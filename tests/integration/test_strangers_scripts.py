@@ -1,0 +1,149 @@
+"""Scripts of SQL, as strangers have a warehouse built by them: each statement is an operation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import strangers
+
+BUILD = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute(open("build.sql").read())  # @build
+    con.sql("FROM mart.totals").write_csv("totals.csv")  # @totals
+    con.sql("FROM 'again.csv'").write_csv("names.csv")  # @names
+"""
+STATEMENTS = """
+CREATE SCHEMA raw; CREATE SCHEMA mart;
+CREATE TABLE raw.orders AS FROM 'orders.csv';
+CREATE TEMP TABLE users AS SELECT id, name FROM 'users.csv';
+INSERT INTO users VALUES (7, 'x'); INSERT INTO users VALUES (8, 'y');
+-- the marts; of all
+CREATE VIEW mart.named AS SELECT name, amount FROM raw.orders JOIN users ON user_id = id;
+BEGIN;
+CREATE TABLE mart.totals AS SELECT name, sum(amount) AS total FROM mart.named GROUP BY name;
+CREATE TABLE mart.names AS SELECT name FROM users;
+COMMIT;
+COPY mart.names TO 'names.parquet';
+COPY (SELECT name AS n FROM 'names.parquet') TO 'again.csv';
+"""
+BUILT = """
+    duckdb.execute@build: orders.csv -> #raw.orders
+    duckdb.execute@build: users.csv -> #users
+    duckdb.execute@build: #users -> #users
+    duckdb.execute@build: #raw.orders, #users -> #mart.totals
+    duckdb.execute@build: #users -> #mart.names
+    duckdb.execute@build: #mart.names -> names.parquet
+    duckdb.execute@build: names.parquet -> again.csv
+    duckdb.write_csv@totals: #mart.totals -> totals.csv
+    duckdb.write_csv@names: again.csv -> names.csv
+"""
+
+
+def _tables(tmp_path: Path) -> Path:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, table in {
+        "users": {"id": [1, 2], "name": ["a", "b"]},
+        "more": {"id": [3, 4], "name": ["c", "d"]},
+        "orders": {"user_id": [1, 2, 2], "amount": [1.0, 2.0, 3.0]},
+    }.items():
+        pd.DataFrame(table).to_csv(directory / f"{name}.csv", index=False)
+    return directory
+
+
+def test_each_statement_of_a_text_has_its_own_inputs(tmp_path: Path) -> None:
+    directory = _tables(tmp_path)
+    (directory / "build.sql").write_text(STATEMENTS)
+    recording = strangers.record(directory, BUILD)
+    assert recording.graph() == strangers.drawn(BUILT)
+    assert recording.roots("totals.csv") == {"orders.csv", "users.csv"}
+    assert recording.roots("names.csv") == {"users.csv"}
+    assert "users.csv#name" in recording.columns("names.csv#n")
+
+
+EMPTIED = """
+    import duckdb, sqlite3, pandas as pd
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE t AS FROM 'users.csv'; CREATE TABLE u AS FROM 'users.csv'")
+    con.execute("CREATE TABLE v AS FROM 'users.csv'")
+    con.execute("BEGIN; DELETE FROM t; INSERT INTO t FROM 'more.csv'; COMMIT")
+    con.execute("DELETE FROM u WHERE id = 1")
+    con.execute("INSERT INTO u FROM 'more.csv'")
+    con.begin()
+    con.execute("TRUNCATE v")  # @undone
+    con.execute("FROM v").fetchall()
+    con.rollback()
+    other = con.cursor()
+    other.execute("BEGIN; CREATE TABLE w AS FROM 'more.csv'")  # @left
+    con.close()
+    db = sqlite3.connect("w.db")
+    pd.read_csv("users.csv").to_sql("t", db, index=False)
+    db.executescript(open("more.sql").read())  # @script
+    pd.read_csv("more.csv").to_sql("t", db, index=False, if_exists="append")
+    try:
+        with db:
+            db.execute("DELETE FROM live")  # @failed
+            raise ValueError
+    except ValueError:
+        db.close()
+"""
+SCRIPT = """
+CREATE TABLE live AS SELECT * FROM t; CREATE TABLE next AS SELECT name FROM t; DELETE FROM t;
+BEGIN; DELETE FROM next; ROLLBACK; VACUUM;
+BEGIN; ALTER TABLE live RENAME TO old; ALTER TABLE next RENAME TO live; DROP TABLE old; COMMIT;
+"""
+READ = """
+    import duckdb, sqlite3, pandas as pd
+    con = duckdb.connect("w.duckdb")
+    for name in ("t", "u", "v"):
+        con.sql(f"SELECT *, 1 AS one FROM {name}").write_csv(f"{name}.csv")
+    db = sqlite3.connect("w.db")
+    pd.read_sql("SELECT * FROM t", db).to_csv("sqlite.csv")
+    pd.read_sql("SELECT * FROM live", db).to_csv("live.csv")
+"""
+
+
+def test_what_an_emptied_table_held_is_no_source_unless_it_is_taken_back(tmp_path: Path) -> None:
+    directory = _tables(tmp_path)
+    (directory / "more.sql").write_text(SCRIPT)
+    recording = strangers.record(directory, EMPTIED, READ)
+    graph = recording.graph()
+    assert graph["duckdb.execute@undone:  -> "] == graph["sqlite3.execute@failed:  -> "] == 1
+    assert graph["duckdb.execute@left: more.csv -> "] == 1
+    assert graph["sqlite3.executescript@script:  -> "] == 1  # rolled back
+    assert recording.roots("t.csv") == recording.roots("sqlite.csv") == {"more.csv"}
+    assert recording.roots("u.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("v.csv") == recording.roots("live.csv") == {"users.csv"}
+    assert recording.columns("live.csv#name") == {"users.csv#name"}
+
+
+THREADS = """
+    import duckdb, threading
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE t (id INT, name VARCHAR)")
+    both = threading.Barrier(2)
+
+    def meet(number: int) -> int:
+        both.wait(60)
+        return number
+
+    def load(path):
+        con.cursor().execute(f"INSERT INTO t SELECT meet(1), name FROM '{path}' LIMIT 1")
+
+    con.create_function("meet", meet, side_effects=True)
+    threads = [threading.Thread(target=load, args=(path,)) for path in ("users.csv", "more.csv")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    con.sql("SELECT *, 1 AS one FROM t").write_csv("t.csv")
+    con.remove_function("meet")
+    con.close()
+"""
+
+
+def test_tables_that_threads_write_at_once_come_from_both(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), THREADS)
+    assert recording.roots("t.csv") == {"users.csv", "more.csv"}

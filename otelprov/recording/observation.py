@@ -12,7 +12,7 @@ from otelprov.artifacts import columns, digest_value, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.registry import Columns, Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording import memory, models, tensors
@@ -500,9 +500,15 @@ def output(
         if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
-    operation.assign(item, artifact)
+    operation.assign(item, artifact, _only_column(item))
     if found == "array":
         hold(item)
+
+
+def _only_column(item: object) -> Columns:
+    """The name of the column that a Series is: what steps compute of it comes from that."""
+    names = names_of(item) if type(item).__name__ == "Series" else None
+    return () if names is None else ((None, *names.columns),)
 
 
 def hold(array: object) -> None:

@@ -85,7 +85,7 @@ RESHAPED = {
     },
     'out = pd.merge_asof(t.sort_values("d"), u.sort_values("d"), on="d", by="g",'
     ' suffixes=("", "_u"))': {"d": "d", "g": "g", "k": "k", "k_u": "u.k", "p": "u.p"},
-    'out = pd.merge_ordered(t, u, on="k", fill_method="ffill")': {
+    'out = pd.merge_ordered(t, u, on="k")': {
         "k": "k u.k", "a_x": "a", "a_y": "u.a", "p": "u.p", "b": "b",
     },
 }  # fmt: skip

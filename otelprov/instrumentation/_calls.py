@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from otelprov.artifacts import digest_value
-from otelprov.artifacts.deferred import with_
+from otelprov.artifacts.deferred import settled, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
@@ -524,7 +524,10 @@ def pass_on(
         for item in known:
             item.settle()
     detail = _digest_of(plain, named) if plain or named else no_parameters()
-    identity = derive(site.step, known, detail, parameters, _picked(site, arguments, known))
+    picked = _picked(site, arguments, known)
+    if picked == WHOLE and entry.keeps_columns:
+        picked = columns_of(changed, known[0])
+    identity = derive(site.step, known, detail, parameters, picked)
     if identity is None:
         return
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
@@ -619,6 +622,17 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     if type(key) is list and all(type(name) is str for name in key):
         return (None, *key)
     return None
+
+
+def columns_of(rows: object, whole: Identity) -> Taken | None:
+    """The columns of some rows of what is read piece by piece, or in groups; None where they are
+    not known."""
+    before, names = getattr(settled(whole.sources[0]), "names", None), names_of(rows)
+    if names is None or (before is not None and before.columns == names.columns):
+        return WHOLE
+    if before is None and names.index:
+        return None  # columns of the file, and which is not said
+    return (None, *names.columns)
 
 
 def _is_made_of_rows(site: Site, frame: Any, rows: Identity) -> bool:

@@ -173,9 +173,8 @@ def _reads() -> Iterable[Entry]:
         "io.stata.StataReader",
         "io.sas.sasreader.SASReader",
     ):
-        yield from each(step("__next__"), reader)
-        yield from each(step("read"), reader)
-        yield from each(step("get_chunk"), reader)
+        for name in ("__next__", "read", "get_chunk"):
+            yield from each(step(name, keeps_columns=True), reader)
     yield step("io.pytables.TableIterator.__iter__", around=iterating)
     for name in (
         "get", "select", "select_as_multiple", "select_as_coordinates", "select_column",

@@ -143,15 +143,15 @@ def _keeps(
     reason: str = "",
 ) -> Sources | None:
     """Each column comes from that of the same name."""
-    table = question.self_()
-    names, before = question.made_names(), None
+    table, names = question.self_(), question.made_names()
+    id_, before = question.selection("self") or ("", None)
     if table is not None:
-        before = question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or ambiguous(before):
+        id_, before = table.artifact.id, question.names_of(table.artifact.id)
+    if names is None or before is None or ambiguous(before):
         return None
     known = {*before.columns, *(one for one in before.index if one is not None)}
     columns = {
-        name: (From(table.artifact.id, name, how),)
+        name: (From(id_, name, how),)
         for name in (*names.columns, *names.index)
         if name is not None and name in known
     }
@@ -772,7 +772,7 @@ def _index_reset(question: Question) -> Sources | None:
     """``reset_index``: columns that were levels of the index; a column may get a name."""
     kept, moved = _keeps(question), column_shapes.without_index(question)
     if kept is None or moved is None:
-        return kept or moved
+        return kept or moved or column_shapes.without_index_of_computed(question)
     return Sources({**kept.columns, **moved.columns})
 
 

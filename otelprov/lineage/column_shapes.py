@@ -273,3 +273,19 @@ def without_index(question: Question) -> Sources | None:
         if name is not None:
             columns[after] = (From(id_, name, "identity"),)
     return Sources(columns)
+
+
+def without_index_of_computed(question: Question) -> Sources | None:
+    """The same of a column that steps have made: ``total.add(other).reset_index()``."""
+    names, values = question.made_names(), question.parameter_columns("self")
+    inputs = question.operation.inputs
+    if names is None or not values or list(inputs) != ["self"] or not names.columns:
+        return None
+    if any(one.how == "opaque" for one in values) or question.given("drop") is True:
+        return None
+    known = {one.artifact.id: question.names_of(one.artifact.id) for one in question.used}
+    *levels, value = names.columns
+    if not all(own is not None and set(levels) <= {*own.index} for own in known.values()):
+        return None
+    columns = {name: tuple(From(id_, name, "identity") for id_ in known) for name in levels}
+    return Sources({**columns, value: values})

@@ -75,6 +75,7 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "StringMethods"): "_orig",
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",
+    ("pandas", "TableIterator"): "store",
     ("sqlalchemy", "CursorResult"): "context",
     ("sqlalchemy", "IteratorResult"): "raw",
     ("sqlalchemy", "MappingResult"): "_real_result",
@@ -260,7 +261,7 @@ def identity_of(item: object) -> Identity:
         identity = memory.behind(item) if changeable else memory.of_view(item)
     if identity is None:
         identity = Identity((unseen(item),))
-        if not changeable:
+        if not changeable and not _is_empty(item):  # of one without rows nothing comes
             registry.assign(item, identity)
     elif changeable:
         # NumPy changes arrays in place and nobody sees it: it still comes from where it came from,

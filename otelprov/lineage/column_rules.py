@@ -45,7 +45,7 @@ def sources(question: Question) -> Sources:
         return _read(question)
     rule = _RULES.get(operation.name) or (_hands_on if name in _HANDED_ON else None)
     found = rule(question) if rule is not None else None
-    if found is None and rule in (_kept, _cell_by_cell, _sorted, _hands_on, _renamed):
+    if found is None and rule in _OF_ONE_COLUMN:
         found = _computed_before(question)
     return found if found is not None else Sources(reason=f"{operation.name} is not looked into")
 
@@ -108,7 +108,7 @@ _STORES: Final = frozenset("files boto3 botocore fsspec s3fs obstore requests ht
 """What copies and moves files, and looks at nothing in them."""
 _HANDED_ON: Final = frozenset(
     "to_pandas to_arrow from_pandas from_arrow from_dataframe DataFrame Series Table.from_pandas "
-    "Table.to_pandas RecordBatch.from_pandas RecordBatch.to_pandas ChunkedArray.to_pandas "
+    "pickle Table.to_pandas RecordBatch.from_pandas RecordBatch.to_pandas ChunkedArray.to_pandas "
     "to_arrow_table fetch_arrow_table df fetchdf fetch_df pl arrow to_frame df.setitem copy "
     "table record_batch".split()
 )
@@ -268,15 +268,20 @@ def _computed_before(question: Question) -> Sources | None:
     """Of one column that steps have made, a function of its cells or rows, and maybe of those of
     others: ``df["a"].map(table["b"])``."""
     names, operation = question.made_names(), question.operation
-    if names is None or len(names.columns) != 1 or names.index or question.reads_inside:
+    if names is None or len(names.columns) != 1 or question.reads_inside:
         return None
     roles = dict.fromkeys((*operation.inputs, *(one.role for one in operation.used)))
     found = [one for role in roles for one in question.parameter_columns(role) or ()]
     if not found or any(one.how == "opaque" for one in found):
         return None
-    if _RULES[operation.name] not in (_kept, _sorted, _renamed):
+    if _RULES.get(operation.name) in (_cell_by_cell, _windowed, _laid_over):
         found = [From(one.artifact, one.column, "transformation") for one in found]
-    return Sources({names.columns[0]: tuple(dict.fromkeys(found))})
+    columns = {names.columns[0]: tuple(dict.fromkeys(found))}
+    for level in filter(None, names.index):
+        known = {one.artifact: question.names_of(one.artifact) for one in found}
+        if all(own is not None and level in own.index for own in known.values()):
+            columns[level] = tuple(From(id_, level, "identity") for id_ in known)
+    return Sources(columns)
 
 
 def _converted(question: Question) -> Sources | None:
@@ -791,6 +796,8 @@ def _identical(artifact_id: str, names: Iterable[str]) -> dict[str, tuple[From, 
 
 
 _Rule = Callable[[Question], Sources | None]
+_OF_ONE_COLUMN: Final = (_kept, _cell_by_cell, _sorted, _hands_on, _renamed, _windowed)
+"""Rules whose operations may be given a column that steps have computed."""
 _RULES: Final[dict[str, _Rule]] = {
     **{
         f"{library}.{name}": _kept

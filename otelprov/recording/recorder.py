@@ -48,7 +48,7 @@ from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Columns, Identity, registry
 from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, Names, OperationKind, ParameterValue
-from otelprov.recording import claims, faults
+from otelprov.recording import claims, faults, written
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
 from otelprov.recording.column_sources import ColumnSources, inputs_text
@@ -500,7 +500,9 @@ class OpenOperation:
         artifact = identify(value)
         self.generate(role, artifact)
         if artifact.coverage == "full":
-            registry.remember(replace(artifact, maker=self.id), value)
+            made = replace(artifact, maker=self.id)
+            registry.remember(made, value)
+            written.give(made)
 
     def assign(self, value: object, artifact: Source, columns: Columns = ()) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails. ``columns`` names its

@@ -523,8 +523,14 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
-    detail = _digest_of(plain, named) if plain or named else no_parameters()
     picked = _picked(site, arguments, known)
+    if entry.carries_parameters and len(known) > 1 and _is_one_table(known):
+        picked = known[0].selected
+        bound, given = site.binder.bind(own, keywords)
+        if "by" in given:
+            others = [one for one in parameters if one[0] != "by"]
+            parameters = (*others, ("by", _keys(bound["by"])))
+    detail = _digest_of(plain, named) if plain or named else no_parameters()
     if picked == WHOLE and entry.keeps_columns:
         picked = columns_of(changed, known[0])
     identity = derive(site.step, known, detail, parameters, picked)
@@ -534,6 +540,29 @@ def pass_on(
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+def _is_one_table(known: list[Identity]) -> bool:
+    """Whether these are a table and columns that were computed of it, which it is grouped by."""
+    first, *others = known
+    source = settled(first.sources[0])
+    return first.is_selection and all(
+        len(one.sources) == 1 and settled(one.sources[0]) == source for one in others
+    )
+
+
+def _keys(by: Any) -> Any:
+    """What a table is grouped by, as it is shown: ``<month of day>`` is a column that is called
+    month and was computed of the column day."""
+    if type(by) is list:
+        return [_keys(one) for one in by]
+    identity = registry.lookup(by)
+    if identity is None:
+        return by
+    taken = identity.columns[0] if identity.columns else None
+    names = [one for one in taken or () if one is not None] or ["?"]
+    name = getattr(by, "name", None)
+    return f"<{name if type(name) is str else ''} of {', '.join(names)}>"
 
 
 def _without_known(value: Any) -> Any:

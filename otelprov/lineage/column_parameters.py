@@ -14,6 +14,8 @@ _FUNCTION: Final = re.compile(
     r"""|(?<![\w.])[A-Za-z_<][\w.<>]*(?:[ ]\([^()'"]*:\d+\))?"""
 )
 """A text in quotes, or what may be a function: ``own``, ``<lambda> (report.py:7)``."""
+_OF_LABELS: Final = re.compile(r"TimeGrouper\(freq=[^()]*\)")
+_COMPUTED: Final = re.compile(r"<([^<>]*) of ([^<>]*)>")
 _CALLED: Final = "<function>"
 _GROUPER: Final = re.compile(r"(?:Time)?Grouper\(key='(\w+)',[^()]*\)")
 
@@ -58,13 +60,27 @@ def grouped_by(value: object) -> list[str] | None:
     """The columns of a grouping; ``Grouper(key="day", freq="W")`` is one of them."""
     if isinstance(value, str) and "Grouper(" in value:
         value = _GROUPER.sub(r"'\1'", value).strip("'")
+    if isinstance(value, str) and _COMPUTED.fullmatch(value):
+        return [value]
     return listed(value)
+
+
+def computed_key(key: str) -> tuple[str, list[str]] | None:
+    """What a key is called, and the columns that it was computed of (empty where these are not
+    known), of one that was computed before: ``<month of day>``."""
+    found = _COMPUTED.fullmatch(key)
+    if found is None:
+        return None
+    return found[1], [] if found[2] == "?" else found[2].split(", ")
 
 
 def keys_of(question: Question, before: Names) -> list[str] | None:
     """What the rows of a table are grouped by: ``groupby("a")``, ``resample("W", on="day")``."""
-    keys = grouped_by(question.given("by")) or []
-    levels = [one for one in before.index if one is not None]
+    levels, by = [one for one in before.index if one is not None], question.given("by")
+    if isinstance(by, str) and len(levels) == 1:
+        by = _OF_LABELS.sub(repr(levels[0]), by)
+        by = by.strip("'") if by == repr(levels[0]) else by
+    keys = grouped_by(by) or []
     if question.given("rule") is not None:
         keys += listed(question.given("on")) or listed(question.given("level")) or levels
     elif question.given("level") is not None and not keys:

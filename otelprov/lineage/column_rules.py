@@ -15,6 +15,7 @@ from otelprov.lineage.column_parameters import (
     aggregates,
     all_names,
     ambiguous,
+    computed_key,
     grouped_by,
     keys_of,
     listed,
@@ -657,9 +658,13 @@ def _grouped(question: Question) -> Sources | None:
     id_, known, by = table.artifact.id, all_names(before), keys_of(question, before)
     if by is None:
         return None
+    pairs = [pair for pair in map(computed_key, by) if pair is not None]
+    by, computed = [one for one in by if computed_key(one) is None], dict(pairs)
     if any(one not in known for one in by) or not question.tables_only or question.reads_inside:
         return None
-    rows = tuple(From(id_, one, "group_by") for one in by)
+    made_of = [one for _, columns in pairs for one in columns]
+    rows = tuple(From(id_, one, "group_by") for one in dict.fromkeys((*by, *made_of)))
+    unsure = "" if all(columns for _, columns in pairs) else "a key that was computed"
     plain = question.operation.name.rpartition(".")[2]
     mapping = aggregates(question) if plain in _FIGURES else None
     columns: dict[str, tuple[From, ...]] = {}
@@ -667,7 +672,10 @@ def _grouped(question: Question) -> Sources | None:
         if name is None:
             continue
         level = name in names.index or question.given("as_index") is False
-        if plain in ("size", "value_counts") and not (level and name in known):
+        if level and name in computed:
+            if computed[name]:
+                columns[name] = tuple(From(id_, one, "transformation") for one in computed[name])
+        elif plain in ("size", "value_counts") and not (level and name in known):
             columns[name] = ()  # how many rows there are
         elif level and (name in by or plain == "value_counts"):
             columns[name] = (From(id_, name, "identity"),)
@@ -677,7 +685,7 @@ def _grouped(question: Question) -> Sources | None:
                 columns[name] = (From(id_, str(base), "aggregation"),)
         elif name in known:
             columns[name] = (From(id_, name, "aggregation"),)
-    return Sources(columns, {}, rows)
+    return Sources(columns, {}, rows, unsure)
 
 
 _FIGURES: Final = frozenset({"agg", "apply", "describe"})

@@ -127,6 +127,13 @@ GROUPED = {
     't2 = t.groupby("g")["a"]\nout = t.assign(range=t2.transform("max") - t2.transform("min"))': {
         "range": "a",
     },
+    'out = t.groupby(t["d"].dt.month)["a"].sum().reset_index()': {"d": "d", "a": "a"},
+    'out = t.groupby([t["d"].dt.month, "g"])["a"].mean().unstack().reset_index()': {
+        "d": "d", "x": "a",
+    },
+    'out = t.set_index("d").groupby(pd.Grouper(freq="MS"))["a"].sum().reset_index()': {
+        "d": "d", "a": "a",
+    },
     'out = t.groupby("g").filter(lambda one: len(one) > 2)': {"k": "k", "g": "g"},
 }  # fmt: skip
 

@@ -528,8 +528,8 @@ def pass_on(
         picked = known[0].selected
         bound, given = site.binder.bind(own, keywords)
         if "by" in given:
-            others = [one for one in parameters if one[0] != "by"]
-            parameters = (*others, ("by", _keys(bound["by"])))
+            kept = (one for one in parameters if one[0] != "by")
+            parameters = (*kept, ("by", _keys(bound["by"])))
     detail = _digest_of(plain, named) if plain or named else no_parameters()
     if picked == WHOLE and entry.keeps_columns:
         picked = columns_of(changed, known[0])

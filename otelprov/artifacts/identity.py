@@ -86,7 +86,7 @@ def _schema(tree: TableDigest) -> tuple[Column, ...] | None:
     return tree.columns
 
 
-def _content(value: Any) -> bytes | bytearray | None:
+def _content(value: Any) -> bytes | bytearray | memoryview | None:
     """The bytes of the file that the value would be, if it is one in memory."""
     kind = type(value)
     if kind is str:
@@ -98,6 +98,8 @@ def _content(value: Any) -> bytes | bytearray | None:
         return value.getvalue()  # type: ignore[no-any-return]
     if kind is io.StringIO:
         return value.getvalue().encode("utf-8", "surrogatepass")  # type: ignore[no-any-return]
+    if kind.__module__ == "pyarrow.lib" and kind.__name__.endswith("Buffer") and value.is_cpu:
+        return memoryview(value).cast("B")
     return None
 
 

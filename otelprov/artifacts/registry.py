@@ -353,11 +353,14 @@ def derive(
     detail: bytes | None,
     parameters: Parameters = (),
     picked: Taken | None = None,
+    *,
+    tells_columns: bool = True,
 ) -> Identity | None:
     """The identity of what a small step makes of ``inputs``; None when there are none.
 
     ``detail`` is the digest of the step's own parameters; None when they are not known. ``picked``
     are the columns that the step takes of its one input, where that is all that it does.
+    ``tells_columns`` is whether what it makes comes from the columns that its inputs are.
     """
     sources: dict[object, Source] = {}
     waiting: list[Pending[Any]] = []
@@ -375,7 +378,7 @@ def derive(
     if picked is not None:
         if len(sources) == 1:
             columns = (picked,)
-    elif any(identity.columns for identity in inputs):
+    elif tells_columns and any(identity.columns for identity in inputs):
         columns = _columns(sources, inputs)
     if detail is None:
         # A path with something unknown in it is never equal to another: why compute it?

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from otelprov.artifacts import digest_value
-from otelprov.artifacts.deferred import with_
+from otelprov.artifacts.deferred import settled, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
@@ -523,14 +523,46 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
+    picked = _picked(site, arguments, known)
+    if entry.carries_parameters and len(known) > 1 and _is_one_table(known):
+        picked = known[0].selected
+        bound, given = site.binder.bind(own, keywords)
+        if "by" in given:
+            kept = (one for one in parameters if one[0] != "by")
+            parameters = (*kept, ("by", _keys(bound["by"])))
     detail = _digest_of(plain, named) if plain or named else no_parameters()
-    identity = derive(site.step, known, detail, parameters, _picked(site, arguments, known))
+    if picked == WHOLE and entry.keeps_columns:
+        picked = columns_of(changed, known[0])
+    identity = derive(site.step, known, detail, parameters, picked)
     if identity is None:
         return
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
         _gather(site, known, changed)
     else:
         _assign(changed, identity)
+
+
+def _is_one_table(known: list[Identity]) -> bool:
+    """Whether these are a table and columns that were computed of it, which it is grouped by."""
+    first, *others = known
+    source = settled(first.sources[0])
+    return first.is_selection and all(
+        len(one.sources) == 1 and settled(one.sources[0]) == source for one in others
+    )
+
+
+def _keys(by: Any) -> Any:
+    """What a table is grouped by, as it is shown: ``<month of day>`` is a column that is called
+    month and was computed of the column day."""
+    if type(by) is list:
+        return [_keys(one) for one in by]
+    identity = registry.lookup(by)
+    if identity is None:
+        return by
+    taken = identity.columns[0] if identity.columns else None
+    names = [one for one in taken or () if one is not None] or ["?"]
+    name = getattr(by, "name", None)
+    return f"<{name if type(name) is str else ''} of {', '.join(names)}>"
 
 
 def _without_known(value: Any) -> Any:
@@ -619,6 +651,17 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     if type(key) is list and all(type(name) is str for name in key):
         return (None, *key)
     return None
+
+
+def columns_of(rows: object, whole: Identity) -> Taken | None:
+    """The columns of some rows of what is read piece by piece, or in groups; None where they are
+    not known."""
+    before, names = getattr(settled(whole.sources[0]), "names", None), names_of(rows)
+    if names is None or (before is not None and before.columns == names.columns):
+        return WHOLE
+    if before is None and names.index:
+        return None  # columns of the file, and which is not said
+    return (None, *names.columns)
 
 
 def _is_made_of_rows(site: Site, frame: Any, rows: Identity) -> bool:

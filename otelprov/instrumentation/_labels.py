@@ -102,6 +102,10 @@ def _taken(original: Callable[..., Any]) -> Callable[..., Any]:
 def _labelled(table: Any, labels: Any) -> None:
     identity = registry.lookup(table)
     if identity is not None:
-        found = derive(_INDEX, [identity], no_parameters())
+        # They are the level of that name, and come from no column. Of several levels a step may
+        # take any.
+        name = labels.name
+        level = (None, name) if type(name) is str and identity.is_selection else None
+        found = derive(_INDEX, [identity], no_parameters(), picked=level, tells_columns=False)
         if found is not None:
             registry.assign(labels, found)

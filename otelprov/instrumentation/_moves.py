@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from otelprov.artifacts import identify
+from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.locations import unknown
 from otelprov.instrumentation._calls import Observed, Site
 from otelprov.instrumentation._objects import put_content
@@ -212,9 +213,14 @@ def _closed(
     with faults.contained("a file that was closed is not recorded"):
         after = _stamp(path)
         if after is not None and not (only_if_changed and after == before):
-            if after[0] and written.known(path) is None:  # no operation has written what is there
-                operation.use_content("data", unknown("it was not seen what is written"))
-            places.written_to(operation, "file", path)
+            before_it = written.known(path)
+            made = places.written_to(operation, "file", path)
+            if after[0] and before_it is None:  # no operation has written what is there
+                given = None if made is None else written.given(resolve(made).id)
+                if given is not None:
+                    operation.use_artifact("data", given)
+                else:
+                    operation.use_content("data", unknown("it was not seen what is written"))
         operation.end()
 
 

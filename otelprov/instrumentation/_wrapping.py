@@ -25,7 +25,7 @@ from functools import cache, update_wrapper
 from typing import Any
 
 from otelprov.artifacts import digest_value
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
 from otelprov.instrumentation._c_classes import set_attribute
 from otelprov.instrumentation._calls import (
     TAKING,
@@ -35,6 +35,7 @@ from otelprov.instrumentation._calls import (
     add_library,
     begin,
     called_from,
+    columns_of,
     is_internal,
     is_internal_call,
     is_library,
@@ -547,7 +548,10 @@ def _chunks(step: Step, pieces: Any, itself: list[weakref.ref[Any]], missing: st
                 raise
             with faults.contained(missing):
                 identity = registry.lookup(itself[0]())
-                found = derive(step, [identity], digest_value(number)) if identity else None
+                found = None
+                if identity is not None:
+                    picked = columns_of(piece, identity) if identity.selected == WHOLE else None
+                    found = derive(step, [identity], digest_value(number), picked=picked)
                 if found is not None:
                     registry.assign(piece, found)
             number += 1
@@ -563,7 +567,8 @@ def _identified(
         with faults.contained(missing):
             # A groupby gives pairs of a key and a table, a file of batches just these.
             key, data = piece if isinstance(piece, tuple) else (number, piece)
-            found = derive(step, [identity], digest_value(key))
+            picked = columns_of(data, identity) if identity.selected == WHOLE else None
+            found = derive(step, [identity], digest_value(key), picked=picked)
             if found is not None:
                 registry.assign(data, found)
         yield piece

@@ -173,9 +173,8 @@ def _reads() -> Iterable[Entry]:
         "io.stata.StataReader",
         "io.sas.sasreader.SASReader",
     ):
-        yield from each(step("__next__"), reader)
-        yield from each(step("read"), reader)
-        yield from each(step("get_chunk"), reader)
+        for name in ("__next__", "read", "get_chunk"):
+            yield from each(step(name, keeps_columns=True), reader)
     yield step("io.pytables.TableIterator.__iter__", around=iterating)
     for name in (
         "get", "select", "select_as_multiple", "select_as_coordinates", "select_column",
@@ -286,7 +285,10 @@ def _methods() -> Iterable[Entry]:
         yield from each(
             transform(name, in_place="parameter", warns_chained=True, only_when=_is_frame), *BOTH
         )
-    for name in ["head", "tail", "shift", "diff", "rank", "round", "isin", "pct_change"]:
+    for name in (
+        "head tail shift diff rank round isin pct_change abs cumsum cumprod cummax cummin "
+        "add_prefix add_suffix"
+    ).split():
         yield from each(transform(name, only_when=_is_frame), *BOTH)
     yield transform("DataFrame.query", in_place="parameter", counts_frames=True)
     yield transform("DataFrame.eval", in_place="parameter", counts_frames=True)
@@ -313,13 +315,13 @@ def _methods() -> Iterable[Entry]:
 def _groups() -> Iterable[Entry]:
     for name in ["groupby", "rolling", "expanding", "ewm", "resample"]:
         yield from each(step(name, carries_parameters=True), *BOTH, *GROUPBY[2:])
-    yield from each(step("__getitem__", always=True), *GROUPBY, *WINDOWS)
+    yield from each(step("__getitem__", always=True, carries_parameters=True), *GROUPBY, *WINDOWS)
     with_functions = ["agg", "aggregate", "apply", "transform", "filter", "pipe"]
     plain = (
         "sum mean median min max std var sem prod count size nunique first last nth head tail "
         "any all describe cumsum cumprod cummax cummin cumcount ngroup rank shift diff "
         "pct_change ffill bfill fillna sample quantile value_counts idxmin idxmax ohlc corr "
-        "corrwith cov skew kurt take get_group"
+        "corrwith cov skew kurt take get_group nlargest nsmallest unique"
     ).split()
     for owners, prefix in ((GROUPBY, "groupby"), (WINDOWS, "window"), (_RESAMPLERS, "resample")):
         for name in with_functions:
@@ -349,6 +351,7 @@ _RESAMPLERS = ("core.resample.Resampler",)
 
 def _steps() -> Iterable[Entry]:
     yield step("Series.__init__")
+    yield step("Series.case_when")
     for name in ["from_dict", "from_records"]:
         yield step(f"DataFrame.{name}")
     for owner in BOTH:
@@ -357,11 +360,11 @@ def _steps() -> Iterable[Entry]:
     for name in ("iadd isub imul itruediv ifloordiv imod ipow iand ior ixor").split():
         yield from each(step(f"__{name}__", in_place="always"), *BOTH)
     for name in (
-        "sum mean median min max std var prod sem skew kurt count any all abs cumsum cumprod "
-        "cummax cummin isna isnull notna notnull duplicated idxmin idxmax quantile between "
+        "sum mean median min max std var prod sem skew kurt count any all "
+        "isna isnull notna notnull duplicated idxmin idxmax quantile between "
         "squeeze items iterrows first_valid_index add sub mul div truediv floordiv mod "
         "pow radd rsub rmul rdiv eq ne lt le gt ge unique searchsorted autocorr argsort "
-        "repeat add_prefix add_suffix at_time between_time first last __neg__ __invert__ "
+        "repeat at_time between_time first last __neg__ __invert__ "
         "__abs__ __array__ __array_ufunc__"
     ).split():
         yield from each(step(name), *BOTH)
@@ -388,6 +391,7 @@ def _steps() -> Iterable[Entry]:
     ):
         yield step(f"{owner}._delegate_property_get", always=True)
         yield step(f"{owner}._delegate_method", always=True)
+    yield step("core.indexes.accessors.DatetimeProperties.isocalendar")
     # Of the column nothing is left in the accessor but its values.
     yield step("core.arrays.categorical.CategoricalAccessor.__init__", always=True)
     for owner in ("CategoricalAccessor", "Categorical"):

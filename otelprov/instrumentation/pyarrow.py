@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from otelprov.artifacts import carrier
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
-from otelprov.instrumentation._calls import Site, is_internal, pass_on
+from otelprov.instrumentation._calls import Observed, Site, is_internal, pass_on
 from otelprov.instrumentation._table import (
     Arguments,
     Entry,
@@ -80,7 +80,22 @@ def _in_memory() -> Iterable[Entry]:
     yield step("DictionaryArray.dictionary_decode")
     for name in ("memory_map", "create_memory_map", "input_stream", "output_stream"):
         yield step(name, around=_streaming)
+    yield write(
+        "BufferOutputStream.getvalue",
+        name="BufferOutputStream.getvalue",
+        observed=_Given,
+        only_when=lambda _, sink: registry.lookup(sink) is not None,
+    )
     yield from _batches()
+
+
+class _Given(Observed):
+    """What was written into memory."""
+
+    __slots__ = ()
+
+    def _written(self, result: object) -> None:
+        self.operation.generate_content("return", result)
 
 
 def _ipc() -> Iterable[Entry]:

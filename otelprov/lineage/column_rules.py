@@ -10,7 +10,17 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from otelprov.lineage import column_lakes
+from otelprov.lineage import column_lakes, column_shapes
+from otelprov.lineage.column_parameters import (
+    aggregates,
+    all_names,
+    ambiguous,
+    computed_key,
+    grouped_by,
+    keys_of,
+    listed,
+    literal,
+)
 from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.model import Names
 
@@ -36,7 +46,7 @@ def sources(question: Question) -> Sources:
         return _read(question)
     rule = _RULES.get(operation.name) or (_hands_on if name in _HANDED_ON else None)
     found = rule(question) if rule is not None else None
-    if found is None and rule in (_kept, _cell_by_cell, _sorted, _hands_on, _renamed):
+    if found is None and rule in _OF_ONE_COLUMN:
         found = _computed_before(question)
     return found if found is not None else Sources(reason=f"{operation.name} is not looked into")
 
@@ -99,7 +109,7 @@ _STORES: Final = frozenset("files boto3 botocore fsspec s3fs obstore requests ht
 """What copies and moves files, and looks at nothing in them."""
 _HANDED_ON: Final = frozenset(
     "to_pandas to_arrow from_pandas from_arrow from_dataframe DataFrame Series Table.from_pandas "
-    "Table.to_pandas RecordBatch.from_pandas RecordBatch.to_pandas ChunkedArray.to_pandas "
+    "pickle Table.to_pandas RecordBatch.from_pandas RecordBatch.to_pandas ChunkedArray.to_pandas "
     "to_arrow_table fetch_arrow_table df fetchdf fetch_df pl arrow to_frame df.setitem copy "
     "table record_batch".split()
 )
@@ -134,23 +144,19 @@ def _keeps(
     reason: str = "",
 ) -> Sources | None:
     """Each column comes from that of the same name."""
-    table = question.self_()
-    names, before = question.made_names(), None
+    table, names = question.self_(), question.made_names()
+    id_, before = question.selection("self") or ("", None)
     if table is not None:
-        before = question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or _ambiguous(before):
+        id_, before = table.artifact.id, question.names_of(table.artifact.id)
+    if names is None or before is None or ambiguous(before):
         return None
     known = {*before.columns, *(one for one in before.index if one is not None)}
     columns = {
-        name: (From(table.artifact.id, name, how),)
+        name: (From(id_, name, how),)
         for name in (*names.columns, *names.index)
         if name is not None and name in known
     }
     return Sources(columns, {}, rows, unsure, reason)
-
-
-def _ambiguous(names: Names) -> bool:
-    return not names.complete or len(set(names.columns)) < len(names.columns)
 
 
 def _chosen(question: Question) -> Sources | None:
@@ -181,6 +187,11 @@ def _evaluated(question: Question) -> Sources | None:
     if {one.artifact.id for one in question.used} != {table.artifact.id} or "…" in text:
         return None
     columns = dict(kept.columns)
+    named = _words(text)
+    if named and len(made.columns) == 1 and not any(one in text for one in "@`"):
+        origins = (From(table.artifact.id, one, "transformation") for one in dict.fromkeys(named))
+        known = question.names(table.artifact.id) or ()
+        return Sources({**columns, made.columns[0]: tuple(o for o in origins if o.column in known)})
     for line in filter(str.strip, text.splitlines()):
         name, equals, value = line.partition("=")
         words = _words(value.strip())
@@ -221,10 +232,10 @@ def _largest(question: Question) -> Sources | None:
 def _named_rows(question: Question, parameter: str, why: str) -> tuple[From, ...]:
     table = question.self_()
     names = question.names(table.artifact.id) if table is not None else None
-    listed = _listed(question.given(parameter))
-    if table is None or names is None or listed is None:
+    said = grouped_by(question.given(parameter))
+    if table is None or names is None or said is None:
         return ()
-    return tuple(From(table.artifact.id, one, why) for one in listed if one in names)
+    return tuple(From(table.artifact.id, one, why) for one in said if one in names)
 
 
 def _kept(question: Question) -> Sources | None:
@@ -238,8 +249,8 @@ def _cell_by_cell(question: Question) -> Sources | None:
     if question.given("axis") not in (None, 0, "None", "0", "index", "<no default>"):
         return None
     found = _keeps(question, how="transformation")
-    listed = [_literal(question.given(one)) for one in ("dtype", "value", "decimals")]
-    named = next((one for one in listed if isinstance(one, dict)), None)
+    said = [literal(question.given(one)) for one in ("dtype", "value", "decimals")]
+    named = next((one for one in said if isinstance(one, dict)), None)
     if found is None or named is None:
         return found
     # `astype({"a": "float"})` leaves the others as they are.
@@ -255,25 +266,32 @@ def _cell_by_cell(question: Question) -> Sources | None:
 
 
 def _computed_before(question: Question) -> Sources | None:
-    """Of one column that steps have made, a function of its cells or rows."""
-    names = question.made_names()
-    origins = question.parameter_columns("self") if len(question.operation.inputs) == 1 else None
-    if names is None or not origins or len(names.columns) != 1 or names.index:
+    """Of one column that steps have made, a function of its cells or rows, and maybe of those of
+    others: ``df["a"].map(table["b"])``."""
+    names, operation = question.made_names(), question.operation
+    if names is None or len(names.columns) != 1 or question.reads_inside:
         return None
-    if any(one.how == "opaque" for one in origins):
+    roles = dict.fromkeys((*operation.inputs, *(one.role for one in operation.used)))
+    found = [one for role in roles for one in question.parameter_columns(role) or ()]
+    if not found or any(one.how == "opaque" for one in found):
         return None
-    if any(one.role not in question.operation.inputs for one in question.operation.used):
-        return None  # `df["a"].map(other)`: whole data is used beside it
-    return Sources({names.columns[0]: origins})
+    if _RULES.get(operation.name) in (_cell_by_cell, _windowed, _laid_over):
+        found = [From(one.artifact, one.column, "transformation") for one in found]
+    columns = {names.columns[0]: tuple(dict.fromkeys(found))}
+    for level in filter(None, names.index):
+        known = {one.artifact: question.names_of(one.artifact) for one in found}
+        if all(own is not None and level in own.index for own in known.values()):
+            columns[level] = tuple(From(id_, level, "identity") for id_ in known)
+    return Sources(columns)
 
 
 def _converted(question: Question) -> Sources | None:
-    """``to_datetime(df["a"])``: of the one column that is converted."""
+    """``to_datetime(df["a"])``, ``cut(df["a"], 5)``: of the one column that is converted."""
     names = question.made_names()
-    origins = question.parameter_columns("arg")
+    origins = question.parameter_columns("arg") or question.parameter_columns("x")
     if names is None or not origins or len(names.columns) != 1:
         return None
-    if any(one.how == "opaque" for one in origins):
+    if any(one.how == "opaque" for one in origins) or question.parameter_columns("bins"):
         return None
     made = tuple(From(one.artifact, one.column, "transformation") for one in origins)
     return Sources({names.columns[0]: made})
@@ -282,15 +300,13 @@ def _converted(question: Question) -> Sources | None:
 def _split(question: Question) -> Sources | None:
     """``train_test_split``: rows of several tables, each by itself."""
     names = question.made_names()
-    if names is None or _ambiguous(names):
+    if names is None or ambiguous(names):
         return None
     every = [*names.columns, *(one for one in names.index if one is not None)]
     known = {one.artifact.id: question.names_of(one.artifact.id) for one in question.used}
-    if not question.tables_only or any(own is None or _ambiguous(own) for own in known.values()):
+    if not question.tables_only or any(own is None or ambiguous(own) for own in known.values()):
         return None
-    found = [
-        id_ for id_, own in known.items() if own is not None and {*every} <= {*_all_names(own)}
-    ]
+    found = [id_ for id_, own in known.items() if own is not None and {*every} <= {*all_names(own)}]
     return Sources(_identical(found[0], every)) if len(found) == 1 else None
 
 
@@ -302,7 +318,7 @@ def _renamed(question: Question) -> Sources | None:
     table = question.self_()
     names = question.made_names()
     before = None if table is None else question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or _ambiguous(before):
+    if table is None or names is None or before is None or ambiguous(before):
         return None
     if len(before.columns) != len(names.columns):
         return None
@@ -334,7 +350,7 @@ def _attribute(question: Question) -> Sources | None:
 def _set(question: Question) -> Sources | None:
     """``df["a"] = values``, ``df[["a", "b"]] = values``."""
     key = question.given("key")
-    several = _listed(key) if isinstance(key, str) and key.startswith("[") else None
+    several = listed(key) if isinstance(key, str) and key.startswith("[") else None
     return _with_one(question, key, "value") or _with_several(question, several or [])
 
 
@@ -392,30 +408,26 @@ def _with_several(question: Question, names: Sequence[str]) -> Sources | None:
         return Sources(columns, reason="what it was set to is not known")
     if not made:
         return Sources({**columns, **dict.fromkeys(names, ())})
+    by_place = _as_they_are(question, "value")
+    if len(by_place) == len(names):
+        return Sources({**columns, **dict(zip(names, by_place, strict=True))})
     some = tuple(dict.fromkeys(From(one.artifact, one.column, "opaque") for one in made))
     why = "which of the values it was set to is not known"
     return Sources({**columns, **dict.fromkeys(names, some)}, dict.fromkeys(names, why))
 
 
-def _dummies(question: Question) -> Sources | None:
-    """``get_dummies``: a column for each value of one, with the name of that before it."""
-    table, kept = question.self_(), _keeps(question)
-    if table is None or kept is None:
-        return None
-    listed = _listed(question.given("columns"))
-    if question.given("columns") not in (None, "None") and listed is None:
-        return None
-    before, names = question.names_of(table.artifact.id), question.made_names()
-    if before is None or names is None or len(set(names.columns)) < len(names.columns):
-        return None
-    columns = dict(kept.columns)
-    gone = [one for one in before.columns if one not in names.columns] if listed is None else listed
-    given = {question.given("prefix"), question.given("prefix_sep")} <= {None, "None", "_"}
-    for name in names.columns if given else ():
-        found = [one for one in gone if name.startswith(f"{one}_")]
-        if name not in before.columns and len(found) == 1:
-            columns[name] = (From(table.artifact.id, found[0], "transformation"),)
-    return Sources(columns, reason="it is not known of which column it is")
+def _as_they_are(question: Question, role: str) -> list[tuple[From, ...]]:
+    """The columns of one table that a parameter is, in their order; empty where it is none."""
+    taken = question.operation.inputs.get(role)
+    ids = [one.artifact.id for one in question.used if one.role == role]
+    columns: Sequence[str | None] | None = (None,)
+    if taken is not None:
+        ids = [id_ for beginning in taken for id_ in question.used_by_beginning(beginning)]
+        columns = next(iter(taken.values()), None)
+    names = question.names_of(ids[0]) if len(ids) == 1 else None
+    if names is None or ambiguous(names) or columns is None or columns[:1] != (None,):
+        return []
+    return [(From(ids[0], one, "identity"),) for one in columns[1:] or names.columns if one]
 
 
 def _computed(
@@ -453,13 +465,16 @@ def _assigned(question: Question) -> Sources | None:
 
 
 def _merged(question: Question) -> Sources | None:
-    """``merge`` and ``join``: keys, and the suffixes of names that both have."""
+    """``merge``, ``join`` and their kin: keys, and the suffixes of names that both have."""
     sides = _sides(question)
     names = question.made_names()
-    if sides is None or names is None or question.given("indicator") not in (False, None, "False"):
+    if sides is None or names is None:
         return None
     (left, own), (right, other) = sides
-    on, left_on, right_on = (_listed(question.given(one)) for one in ("on", "left_on", "right_on"))
+    on, left_on, right_on = (listed(question.given(one)) for one in ("on", "left_on", "right_on"))
+    how = str(question.given("how") or question.given("join_type")).partition(" ")[0]
+    if question.operation.name == "pandas.merge_asof":
+        how = "left"
     by_index = any(question.given(one) is True for one in ("left_index", "right_index"))
     if question.operation.name == "polars.join":
         on_left, on_right = left_on or on, right_on or on
@@ -471,15 +486,15 @@ def _merged(question: Question) -> Sources | None:
             on_left = on_right = _common_levels(question, left, right)
         else:
             other = _without_levels(question, right, other)
-        suffixes = [(_listed(question.given(one)) or [""])[0] for one in ("lsuffix", "rsuffix")]
+        suffixes = [(listed(question.given(one)) or [""])[0] for one in ("lsuffix", "rsuffix")]
         if "suffixes" in question.operation.given:
-            suffixes = _listed(question.given("suffixes"))
+            suffixes = listed(question.given("suffixes"))
     elif question.operation.name == "pyarrow.Table.join":
         if question.given("coalesce_keys") is not True:
             return None
         on_left, on_right = (
-            _listed(question.given("left_keys")),
-            _listed(question.given("right_keys")),
+            listed(question.given("left_keys")),
+            listed(question.given("right_keys")),
         )
         given = (question.given("left_suffix"), question.given("right_suffix"))
         suffixes = ["" if one in (None, "None") else str(one) for one in given]
@@ -488,17 +503,22 @@ def _merged(question: Question) -> Sources | None:
         if question.given("left_index") is True and question.given("right_index") is True:
             on_left = on_right = _common_levels(question, left, right)
         # A column of one is looked up in the labels of the other.
-        elif question.given("right_index") is True and question.given("how") in ("inner", "left"):
+        elif question.given("right_index") is True and how in ("inner", "left"):
             on_left, on_right, other = on_left or [], [], _without_levels(question, right, other)
-        elif question.given("left_index") is True and question.given("how") in ("inner", "right"):
+        elif question.given("left_index") is True and how in ("inner", "right"):
             on_left, on_right, own = [], on_right or [], _without_levels(question, left, own)
-        elif on_left is None and not by_index and question.given("how") != "cross":
+        elif on_left is None and not by_index and how != "cross":
             common = [name for name in own if name in other]
             on_left = on_right = common
-        suffixes = _listed(question.given("suffixes"))
+        by = [listed(question.given(one)) or [] for one in ("by", "left_by", "right_by")]
+        if question.operation.name == "pandas.merge_asof":
+            on_left = [*(on_left or ()), *by[0], *by[1]]
+            on_right = [*(on_right or ()), *by[0], *by[2]]
+        elif any(by):
+            return None
+        suffixes = listed(question.given("suffixes"))
     if suffixes is None or len(suffixes) != 2 or (on_left is None) != (on_right is None):
         return None
-    how = str(question.given("how") or question.given("join_type")).partition(" ")[0]
     return _paired(
         names, (left, own, on_left or [], suffixes[0]), (right, other, on_right or [], suffixes[1]),
         how, by_index,
@@ -582,17 +602,13 @@ def _sides(question: Question) -> tuple[tuple[str, list[str]], tuple[str, list[s
     if len(left) != 1 or len(right) != 1:
         return None
     own, other = question.names_of(left[0]), question.names_of(right[0])
-    if own is None or other is None or _ambiguous(own) or _ambiguous(other):
+    if own is None or other is None or ambiguous(own) or ambiguous(other):
         return None
-    return (left[0], _all_names(own)), (right[0], _all_names(other))
+    return (left[0], all_names(own)), (right[0], all_names(other))
 
 
 _LEFT: Final = ("self", "left", "left_operand")
 _RIGHT: Final = ("right", "other", "right_operand")
-
-
-def _all_names(names: Names) -> list[str]:
-    return [*names.columns, *(one for one in names.index if one is not None)]
 
 
 def _stacked(question: Question) -> Sources | None:
@@ -614,7 +630,7 @@ def _stacked(question: Question) -> Sources | None:
         return None
     columns: dict[str, tuple[From, ...]] = {}
     known = {one.artifact.id: question.names_of(one.artifact.id) for one in question.used}
-    if any(one is None or _ambiguous(one) for one in known.values()):
+    if any(one is None or ambiguous(one) for one in known.values()):
         return None
     for name in (*names.columns, *names.index):
         if name is None:
@@ -622,7 +638,7 @@ def _stacked(question: Question) -> Sources | None:
         found = tuple(
             From(id_, name, "identity")
             for id_, own in known.items()
-            if own is not None and name in _all_names(own)
+            if own is not None and name in all_names(own)
         )
         if found:
             columns[name] = found
@@ -636,37 +652,50 @@ def _grouped(question: Question) -> Sources | None:
     """The keys of a grouping stay what they are; each other column is a figure of its own."""
     table = question.self_()
     names = question.made_names()
-    by = _listed(question.given("by"))
     before = None if table is None else question.names_of(table.artifact.id)
-    if table is None or names is None or by is None or before is None or _ambiguous(before):
+    if table is None or names is None or before is None or ambiguous(before):
         return None
-    id_, known = table.artifact.id, _all_names(before)
+    id_, known, by = table.artifact.id, all_names(before), keys_of(question, before)
+    if by is None:
+        return None
+    pairs = [pair for pair in map(computed_key, by) if pair is not None]
+    by, computed = [one for one in by if computed_key(one) is None], dict(pairs)
     if any(one not in known for one in by) or not question.tables_only or question.reads_inside:
         return None
-    rows = tuple(From(id_, one, "group_by") for one in by)
+    made_of = [one for _, columns in pairs for one in columns]
+    rows = tuple(From(id_, one, "group_by") for one in dict.fromkeys((*by, *made_of)))
+    unsure = "" if all(columns for _, columns in pairs) else "a key that was computed"
     plain = question.operation.name.rpartition(".")[2]
-    mapping = _aggregates(question) if plain == "agg" else None
+    mapping = aggregates(question) if plain in _FIGURES else None
     columns: dict[str, tuple[From, ...]] = {}
     for name in (*names.columns, *names.index):
         if name is None:
             continue
-        if plain == "size" and name not in by:
+        level = name in names.index or question.given("as_index") is False
+        if level and name in computed:
+            if computed[name]:
+                columns[name] = tuple(From(id_, one, "transformation") for one in computed[name])
+        elif plain in ("size", "value_counts") and not (level and name in known):
             columns[name] = ()  # how many rows there are
-        elif name in by and (name in names.index or question.given("as_index") is False):
+        elif level and (name in by or plain == "value_counts"):
             columns[name] = (From(id_, name, "identity"),)
-        elif plain == "agg":
-            base = (mapping or {}).get(name)
+        elif mapping is not None:
+            base = mapping.get(name)
             if base in known:
                 columns[name] = (From(id_, str(base), "aggregation"),)
         elif name in known:
             columns[name] = (From(id_, name, "aggregation"),)
-    return Sources(columns, {}, rows)
+    return Sources(columns, {}, rows, unsure)
+
+
+_FIGURES: Final = frozenset({"agg", "apply", "describe"})
+"""Aggregations whose columns may have names of their own."""
 
 
 def _arrow_grouped(question: Question) -> Sources | None:
     """``table.group_by("a").aggregate([("b", "sum")])``: pyarrow says what makes each column."""
-    names, by = question.made_names(), _listed(question.given("keys"))
-    made = _literal(question.given("aggregates"))
+    names, by = question.made_names(), listed(question.given("keys"))
+    made = literal(question.given("aggregates"))
     table = question.self_()
     if table is None or names is None or by is None or not isinstance(made, list):
         return None
@@ -682,125 +711,86 @@ def _arrow_grouped(question: Question) -> Sources | None:
 
 def _in_groups(question: Question) -> Sources | None:
     """A figure of its group, or of the rows before it, for each row: ``cumsum``, ``transform``."""
-    by = _listed(question.given("by"))
+    by = grouped_by(question.given("by"))
     func = question.given("func")
     plain = question.operation.name.rpartition(".")[2]
     if by is None or not question.tables_only or question.reads_inside:
         return None
-    if plain == "transform" and not (isinstance(func, str) and func.isidentifier()):
+    # A function is given one column after the other.
+    if plain == "transform" and (not isinstance(func, str) or func[:1] in ("[", "{", "(")):
         return None
+    rows = _named_rows(question, "by", "group_by")
+    if plain in ("cumcount", "ngroup"):
+        names = question.made_names()
+        keys = () if plain == "cumcount" else _as(rows, "transformation")
+        return None if names is None else Sources(dict.fromkeys(names.columns, keys), {}, rows)
     how = "aggregation" if plain == "transform" else "transformation"
-    return _keeps(question, how=how, rows=_named_rows(question, "by", "group_by"))
+    return _keeps(question, how=how, rows=rows)
 
 
 def _of_groups(question: Question) -> Sources | None:
-    """Some rows of each group."""
-    return _keeps(question, rows=_named_rows(question, "by", "group_by"))
+    """Some rows of each group, or groups that a function chooses."""
+    plain = question.operation.name.rpartition(".")[2]
+    unsure = "what the function has looked at" if plain == "filter" else ""
+    return _keeps(question, rows=_named_rows(question, "by", "group_by"), unsure=unsure)
 
 
 def _windowed(question: Question) -> Sources | None:
     """A figure of the rows around each row, or of those of a time: each column by itself."""
-    given = question.operation.given
-    if not question.tables_only or {"on", "axis", "level", "pairwise", "other"} & {*given}:
+    operation, names = question.operation, question.made_names()
+    given = operation.given
+    if not question.tables_only or {"axis", "level", "pairwise", "other"} & {*given}:
         return None
-    return _keeps(question, how="aggregation")
-
-
-def _pivoted(question: Question) -> Sources | None:
-    """``pivot_table`` and ``pivot``: a column of each value of one, filled from another."""
-    table, names = question.self_(), question.made_names()
-    values = question.given("values")
-    index = _listed(question.given("index"))
-    across = _listed(question.given("columns"))
-    before = None if table is None else question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or _ambiguous(before):
+    _, kind, plain = operation.name.split(".")
+    on = listed(question.given("on"))
+    if question.reads_inside or names is None or (on is not None and kind == "window"):
         return None
-    id_, known = table.artifact.id, _all_names(before)
-    if not isinstance(values, str) or values not in known or index is None or across is None:
-        return None
-    if any(one not in known for one in (*index, *across)) or question.reads_inside:
-        return None
-    how = "identity" if question.operation.name.endswith(".pivot") else "aggregation"
-    columns = {name: (From(id_, values, how),) for name in names.columns}
-    columns |= {name: (From(id_, name, "identity"),) for name in names.index if name in index}
-    rows = tuple(From(id_, one, "group_by") for one in (*index, *across))
-    return Sources(columns, {}, rows)
-
-
-def _melted(question: Question) -> Sources | None:
-    """``melt``: the values of several columns in one, beside the name of each."""
-    table, names = question.self_(), question.made_names()
-    before = None if table is None else question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or _ambiguous(before):
-        return None
-    id_ = table.artifact.id
-    kept = _listed(question.given("id_vars")) or []
-    taken = _listed(question.given("value_vars"))
-    for said in (question.given("id_vars"), question.given("value_vars")):
-        if said not in (None, "None") and _listed(said) is None:
-            return None
-    taken = taken or [one for one in before.columns if one not in kept]
-    value = str(question.given("value_name") or "value")
-    if len(names.columns) != len(kept) + 2 or names.columns[-1] != value:
-        return None
-    columns: dict[str, tuple[From, ...]] = {
-        name: (From(id_, name, "identity"),) for name in names.columns[: len(kept)] if name in kept
-    }
-    columns[value] = tuple(From(id_, one, "identity") for one in taken if one in before.columns)
-    columns[names.columns[-2]] = ()  # the names of the columns
+    kept, table = _keeps(question, how="aggregation"), question.self_()
+    if kept is not None and plain == "size":
+        return Sources({**kept.columns, **dict.fromkeys(names.columns, ())})  # how many rows
+    if kept is None or table is None or plain not in ("agg", "apply"):
+        return kept
+    if plain == "apply" and kind == "window":
+        return kept  # a function is given one column after the other
+    known = question.names(table.artifact.id) or ()
+    levels = [name for name in names.index if name is not None]
+    columns = {name: kept.columns[name] for name in levels if name in kept.columns}
+    for name, base in aggregates(question).items():
+        if name in names.columns and base in known:
+            columns[name] = (From(table.artifact.id, base, "aggregation"),)
     return Sources(columns)
 
 
-def _aggregates(question: Question) -> dict[str, str]:
-    """By name of a figure: the column that it is of. ``agg(total=("amount", "sum"))``, and
-    ``agg("sum")`` and ``agg({"amount": "sum"})``, whose figures have the names of the columns."""
-    operation = question.operation
-    names = question.made_names()
-    func = question.given("func")
-    found: dict[str, str] = {}
-    for name in operation.given:
-        value = _literal(operation.parameters.get(name))
-        if name not in ("func", "by") and isinstance(value, tuple) and len(value) == 2:
-            found[name] = str(value[0])
-    said = _literal(func)
-    if isinstance(said, dict) and all(isinstance(one, str) for one in said.values()):
-        found.update({str(name): str(name) for name in said})
-    elif isinstance(func, str) and func.isidentifier() and func != "None" and names is not None:
-        found.update({name: name for name in names.columns})
-    elif (isinstance(said, (dict, list))) and names is not None:
-        # Figures of several kinds: a column of the result is named by both, `('amount', 'sum')`.
-        for name in names.columns:
-            pair = _literal(name)
-            if isinstance(pair, tuple) and len(pair) == 2:
-                found[name] = str(pair[0])
-    return found
-
-
-# --- parameters -----------------------------------------------------------------------------------
-
-
-def _literal(value: object) -> object:
-    """What a parameter was, where its text says it in full."""
-    if not isinstance(value, str) or "…" in value:
+def _counted(question: Question) -> Sources | None:
+    """``value_counts``: how many rows have each value."""
+    table, names = question.self_(), question.made_names()
+    taken = question.parameter_columns("self")
+    if names is None or len(names.columns) != 1 or taken is None:
         return None
-    try:
-        return ast.literal_eval(value)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
+    if any(one.how == "opaque" for one in taken):
+        known = None if table is None else question.names(table.artifact.id)
+        if table is None or known is None:
+            return None
+        taken = tuple(From(table.artifact.id, one, "identity") for one in known)
+    columns: dict[str, tuple[From, ...]] = {names.columns[0]: ()}
+    for level in filter(None, names.index):
+        same = tuple(one for one in taken if one.column == level or len(taken) == 1)
+        if same:
+            columns[level] = same
+    rows = [one for level in filter(None, names.index) for one in columns.get(level, ())]
+    return Sources(columns, {}, _as(rows, "group_by"))
 
 
-def _listed(value: object) -> list[str] | None:
-    """A parameter that is a name or several; None where it is none, or not known."""
-    if not isinstance(value, str) or value in ("None", "<no default>"):
-        return None
-    if value[:1] in ("[", "("):
-        said = _literal(value)
-        if isinstance(said, (list, tuple)) and all(
-            one is None or isinstance(one, str) for one in said
-        ):
-            return ["" if one is None else one for one in said]
-        return None
-    return None if value.startswith("<") or "…" in value else [value]
+def _index_reset(question: Question) -> Sources | None:
+    """``reset_index``: columns that were levels of the index; a column may get a name."""
+    kept, moved = _keeps(question), column_shapes.without_index(question)
+    if kept is None or moved is None:
+        return kept or moved or column_shapes.without_index_of_computed(question)
+    return Sources({**kept.columns, **moved.columns})
+
+
+def _laid_over(question: Question) -> Sources | None:
+    return column_shapes.laid_over(question) or _computed_before(question)
 
 
 def _as(origins: Iterable[From], why: str) -> tuple[From, ...]:
@@ -814,12 +804,14 @@ def _identical(artifact_id: str, names: Iterable[str]) -> dict[str, tuple[From, 
 
 
 _Rule = Callable[[Question], Sources | None]
+_OF_ONE_COLUMN: Final = (_kept, _cell_by_cell, _sorted, _hands_on, _renamed, _windowed)
+"""Rules whose operations may be given a column that steps have computed."""
 _RULES: Final[dict[str, _Rule]] = {
     **{
         f"{library}.{name}": _kept
         for library in ("pandas", "polars")
         for name in (
-            "head tail sample drop dropna reindex filter set_index reset_index take xs truncate "
+            "head tail sample drop dropna reindex filter set_index take xs truncate "
             "delitem pop sort_index select_dtypes iloc reverse droplevel swaplevel "
             "reorder_levels asfreq explode "
             "slice limit gather gather_every drop_nulls drop_nans with_row_index shrink_to_fit "
@@ -830,8 +822,9 @@ _RULES: Final[dict[str, _Rule]] = {
         f"{library}.{name}": _cell_by_cell
         for library in ("pandas", "polars")
         for name in (
-            "astype fillna ffill bfill replace round clip map applymap shift diff rank "
-            "pct_change convert_dtypes infer_objects interpolate cast fill_null fill_nan isin"
+            "astype fillna ffill bfill replace round clip map applymap shift diff rank cumsum "
+            "cumprod cummax cummin abs pct_change convert_dtypes infer_objects interpolate cast "
+            "fill_null fill_nan isin apply transform"
         ).split()
     },
     **{
@@ -852,6 +845,8 @@ _RULES: Final[dict[str, _Rule]] = {
     "pandas.to_datetime": _converted,
     "pandas.to_numeric": _converted,
     "pandas.to_timedelta": _converted,
+    "pandas.cut": _converted,
+    "pandas.qcut": _converted,
     "pandas.getitem": _chosen,
     "pandas.loc": _chosen,
     "pandas.query": _queried,
@@ -862,41 +857,56 @@ _RULES: Final[dict[str, _Rule]] = {
     "pandas.nsmallest": _largest,
     "pandas.rename": _renamed,
     "polars.rename": _renamed,
-    "pandas.rename_axis": _renamed,
-    "pandas.set_axis": _renamed,
+    **{
+        f"pandas.{name}": _renamed
+        for name in "rename_axis set_axis add_prefix add_suffix to_frame".split()
+    },
     "pandas.setattr": _attribute,
     "pandas.setitem": _set,
     "pandas.loc.setitem": _set_cells,
     "pandas.iloc.setitem": _set_cells,
     "pandas.insert": _inserted,
     "pandas.assign": _assigned,
-    "pandas.merge": _merged,
-    "pandas.join": _merged,
+    **{f"pandas.{name}": _merged for name in "merge join merge_asof merge_ordered".split()},
     "polars.join": _merged,
     "pandas.concat": _stacked,
     "polars.concat": _stacked,
-    "pandas.get_dummies": _dummies,
+    "pandas.get_dummies": column_shapes.dummies,
     "sklearn.train_test_split": _split,
-    "pandas.pivot_table": _pivoted,
-    "pandas.pivot": _pivoted,
-    "pandas.melt": _melted,
+    "pandas.pivot_table": column_shapes.pivoted,
+    "pandas.pivot": column_shapes.pivoted,
+    "pandas.melt": column_shapes.melted,
+    "pandas.wide_to_long": column_shapes.lengthened,
+    "pandas.crosstab": column_shapes.counted_across,
+    "pandas.stack": column_shapes.stacked,
+    "pandas.unstack": column_shapes.unstacked,
+    "pandas.reset_index": _index_reset,
+    "pandas.value_counts": _counted,
+    **{f"pandas.{name}": _laid_over for name in ("combine_first", "update", "combine")},
     **{
         f"pandas.groupby.{name}": _in_groups
         for name in (
-            "transform cumsum cumprod cummax cummin shift diff rank pct_change ffill bfill fillna"
+            "transform cumsum cumprod cummax cummin shift diff rank pct_change ffill bfill fillna "
+            "cumcount ngroup"
         ).split()
     },
-    **{f"pandas.groupby.{name}": _of_groups for name in ("head", "tail", "nth", "sample")},
+    **{
+        f"pandas.groupby.{name}": _of_groups
+        for name in "head tail nth sample filter nlargest nsmallest".split()
+    },
     **{
         f"pandas.{kind}.{name}": _windowed
         for kind in ("window", "resample")
-        for name in "sum mean median min max std var sem count first last skew kurt rank".split()
+        for name in (
+            "sum mean median min max std var sem count size nunique first last skew kurt rank "
+            "quantile agg apply"
+        ).split()
     },
     **{
         f"pandas.groupby.{name}": _grouped
         for name in (
-            "agg sum mean median min max std var sem prod count size nunique first last any all "
-            "idxmax idxmin quantile skew"
+            "agg apply sum mean median min max std var sem prod count size nunique first last any "
+            "all idxmax idxmin quantile skew describe value_counts unique"
         ).split()
     },
 }

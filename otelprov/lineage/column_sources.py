@@ -72,6 +72,20 @@ class Question:
             found = used[0]
         return found if found is not None and self.is_table(found.role) else None
 
+    def selection(self, role: str) -> tuple[str, Names] | None:
+        """The columns of one artifact, as they are there, that a role was, whatever else was used
+        of it."""
+        taken = self.operation.inputs.get(role, {})
+        ids = [id_ for beginning in taken for id_ in self.used_by_beginning(beginning)]
+        columns = next(iter(taken.values()), None)
+        if len(taken) != 1 or len(ids) != 1 or columns is None or columns[0] is not None:
+            return None
+        names = self.names_of(ids[0])
+        if columns[1:]:
+            index = names.index if names is not None else ()
+            names = Names(tuple(one for one in columns if one is not None), index)
+        return None if names is None else (ids[0], names)
+
     def is_table(self, role: str) -> bool:
         """Whether what had a role was an artifact itself, or columns of it as they are there."""
         taken = self.operation.inputs.get(role)

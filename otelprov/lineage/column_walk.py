@@ -189,7 +189,12 @@ class _Walk:
                 for beginning, columns in one.items()
                 if id_.startswith(beginning)
             }
-            if names is None or len(taken) != 1:
+            if names is None:
+                # Of a file that is read in pieces: what one of them had.
+                pieces = {one[1:] for one in taken if one is not None and one[:1] == (None,)}
+                piece = pieces.pop() if len(pieces) == 1 else ()
+                return Names(tuple(one for one in piece if one is not None)) if piece else None
+            if len(taken) != 1:
                 return names
             (columns,) = taken
             if columns is None or len(columns) < 2 or columns[0] is not None:

@@ -12,7 +12,7 @@ from otelprov.artifacts import columns, digest_value, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
-from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.artifacts.registry import Columns, Identity, Step, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording import memory, models, tensors
@@ -75,6 +75,7 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "StringMethods"): "_orig",
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",
+    ("pandas", "TableIterator"): "store",
     ("sqlalchemy", "CursorResult"): "context",
     ("sqlalchemy", "IteratorResult"): "raw",
     ("sqlalchemy", "MappingResult"): "_real_result",
@@ -260,7 +261,7 @@ def identity_of(item: object) -> Identity:
         identity = memory.behind(item) if changeable else memory.of_view(item)
     if identity is None:
         identity = Identity((unseen(item),))
-        if not changeable:
+        if not changeable and not _is_empty(item):  # of one without rows nothing comes
             registry.assign(item, identity)
     elif changeable:
         # NumPy changes arrays in place and nobody sees it: it still comes from where it came from,
@@ -500,9 +501,15 @@ def output(
         if operation.tier == "full":
             artifact = with_content(artifact, look_at(operation, item))
     operation.generate(role, artifact)
-    operation.assign(item, artifact)
+    operation.assign(item, artifact, _only_column(item))
     if found == "array":
         hold(item)
+
+
+def _only_column(item: object) -> Columns:
+    """The name of the column that a Series is: what steps compute of it comes from that."""
+    names = names_of(item) if type(item).__name__ == "Series" else None
+    return () if names is None else ((None, *names.columns),)
 
 
 def hold(array: object) -> None:

@@ -176,6 +176,7 @@ def written_to(
         for artifact in stored:
             operation.generate(role, with_content(artifact, operation.content))
         stream = kept_in(stream_behind(place))
+        written.give(replace(found, maker=operation.id))
         if stored == [found] and stream is not None:
             # It is stored when it is closed: that comes from this.
             registry.assign(stream, Identity((with_(found, maker=operation.id),)))

@@ -239,6 +239,9 @@ def _foreign(value: object, depth: int) -> str:
         return _text(value.item(), MAX_VALUE_BYTES, depth + 1)
     if root == "pandas" and kind.__name__ == "_NoDefault":
         return "<no default>"
+    if root == "pandas" and kind.__name__ == "NamedAgg":  # a tuple until pandas 3
+        pair = value.column, value.aggfunc  # type: ignore[attr-defined]
+        return _container(pair, MAX_VALUE_BYTES, depth)
     if any((root, base.__name__) in _READABLE for base in kind.__mro__) or (
         root in ("numpy", "pandas", "pyarrow") and kind.__name__.endswith(("DType", "Dtype"))
     ):

@@ -45,10 +45,10 @@ from otelprov.artifacts.deferred import (
     with_,
 )
 from otelprov.artifacts.derivation import made_id
-from otelprov.artifacts.registry import Identity, registry
+from otelprov.artifacts.registry import Columns, Identity, registry
 from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, Names, OperationKind, ParameterValue
-from otelprov.recording import claims, faults
+from otelprov.recording import claims, faults, written
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
 from otelprov.recording.column_sources import ColumnSources, inputs_text
@@ -500,14 +500,17 @@ class OpenOperation:
         artifact = identify(value)
         self.generate(role, artifact)
         if artifact.coverage == "full":
-            registry.remember(replace(artifact, maker=self.id), value)
+            made = replace(artifact, maker=self.id)
+            registry.remember(made, value)
+            written.give(made)
 
-    def assign(self, value: object, artifact: Source) -> bool:
-        """From now on ``value`` is this artifact, unless the operation fails."""
+    def assign(self, value: object, artifact: Source, columns: Columns = ()) -> bool:
+        """From now on ``value`` is this artifact, unless the operation fails. ``columns`` names its
+        one column, where it has but one."""
         before, maker = registry.lookup(value), self.id
         if type(artifact) is not Artifact or artifact.maker != maker:
             artifact = with_(artifact, maker=maker)
-        if not registry.assign(value, Identity((artifact,))):
+        if not registry.assign(value, Identity((artifact,), columns=columns)):
             return False
         self._assigned.append((value, before))
         return True

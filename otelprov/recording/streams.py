@@ -111,8 +111,9 @@ def stream_behind(place: Any) -> object:
 
 
 def kept_in(stream: object) -> object:
-    """What holds the bytes that a stream has yet to store: itself, or a buffer of its own."""
-    if getattr(stream, "fs", None) is not None:  # fsspec
+    """What holds the bytes that a stream has yet to store, or to give: itself, or a buffer of its
+    own."""
+    if getattr(stream, "fs", None) is not None or _is_arrow(stream, "BufferOutputStream"):
         return stream
     buffer = getattr(stream, "_buf", None)  # smart_open
     return buffer if type(buffer) is io.BytesIO and hasattr(stream, "_key") else None
@@ -278,6 +279,14 @@ def _stream(place: Any) -> Artifact:
         return identify(data)
     if type(place) in (io.BytesIO, io.StringIO) and not place.closed:
         return identify(place)
+    if _is_arrow(place, "Buffer"):
+        return identify(place)
+    if _is_arrow(place, "BufferReader") and not place.closed:
+        position = place.tell()
+        place.seek(0)
+        content = place.read_buffer()  # without a copy
+        place.seek(position)
+        return identify(content)
     system, path = getattr(place, "fs", None), getattr(place, "path", None)
     if system is not None and isinstance(path, str):
         return _fsspec(place, system, path)
@@ -294,6 +303,11 @@ def _stream(place: Any) -> Artifact:
     return Artifact(
         unidentified(), "stream", what, coverage="none", reason="an open stream without a name"
     )
+
+
+def _is_arrow(place: object, name: str) -> bool:
+    kind = type(place)
+    return kind.__module__ == "pyarrow.lib" and kind.__name__ == name
 
 
 def _nowhere(file: io.FileIO) -> bytes | None:

@@ -17,6 +17,7 @@ from otelprov.model import Artifact
 MAX_FILES: Final = 1024
 
 _Key = tuple[int, int, int, int]
+_given: OrderedDict[str, Artifact] = OrderedDict()
 _files: OrderedDict[str, tuple[_Key, Artifact]] = OrderedDict()
 names: Counter[str] = Counter()
 """Of the files, without their directories: what is not among them is not looked for."""
@@ -41,6 +42,20 @@ def known(path: str) -> Artifact | None:
     """What the file at this path is, if this process wrote it and nobody has since."""
     found = _files.get(path)
     return found[1] if found is not None and found[0] == _status(path) else None
+
+
+def give(artifact: Artifact) -> None:
+    """An operation has given the program a text, or bytes, that a file may hold."""
+    if artifact.kind == "file" and artifact.coverage == "full":
+        _given[artifact.id] = artifact
+        _given.move_to_end(artifact.id)
+        if len(_given) > MAX_FILES:
+            _given.popitem(last=False)
+
+
+def given(artifact_id: str) -> Artifact | None:
+    """The text, or the bytes, that an operation of this process has given the program."""
+    return _given.get(artifact_id)
 
 
 def is_known(path: str | bytes) -> bool:

@@ -31,6 +31,8 @@ TESTS = {
         "strangers_features",
         "strangers_notebooks",
         "strangers_pandas",
+        "strangers_pieces",
+        "strangers_shapes",
         "written_content",
         "public_readers",
     ),

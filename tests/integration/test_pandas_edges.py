@@ -412,7 +412,7 @@ def test_the_parameters_of_a_groupby_belong_to_what_follows_it(
     span = spans.one("pandas.groupby.sum")
     assert span.parameter("by") == "s"
     assert span.parameter("sort") is False
-    assert span.attributes["otelprov.parameters.given"] == ["by", "sort"]
+    assert span.attributes["otelprov.parameters.given"] == ["by", "sort", "key"]
     left.rolling(2)["a"].mean()
     assert spans.one("pandas.window.mean").parameter("window") == 2
     for _, group in left.groupby("s"):

@@ -82,7 +82,7 @@ def test_columns_that_are_set_together_or_by_an_expression_are_followed(tmp_path
         "g": {"a.csv#g"},
         "p": {"a.csv#a", "a.csv#b", "opaque"},
         "q": {"a.csv#a", "a.csv#b", "opaque"},
-        "r": {"b.csv#c", "opaque"},
+        "r": {"b.csv#c"},
         "s": {"memory#s"},
         "t": {"memory#t"},
         "u": {"a.csv#a", "a.csv#b", "b.csv#c"},

@@ -223,6 +223,8 @@ class Operation:
     """Artifacts whose ids were still being computed when the last was heard of it."""
     statement: str | None = field(default=None, compare=False, repr=False)
     """What was run in a database, with ``?`` for each text and number."""
+    views: tuple[tuple[str, ...], ...] = field(default=(), compare=False, repr=False)
+    """Those that it reads: the parts of the name, and the statement that made it."""
     inputs: Mapping[str, Mapping[str, tuple[str | None, ...] | None]] = field(
         default_factory=dict, compare=False, repr=False
     )

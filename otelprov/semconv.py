@@ -215,7 +215,7 @@ ARTIFACT_NAMED: Final = _attribute(
     "string",
     ("event",),
     "On what a statement used: how the statement names it, as a JSON list. `?2` is the second "
-    "question mark of `db.query.text`.",
+    "question mark of `db.query.text`, `1?2` that of the first of `otelprov.query.views`.",
 )
 
 ARTIFACT_ID: Final = _attribute(
@@ -526,6 +526,13 @@ QUERY_PIECES: Final = _attribute(
     "string[]",
     ("span",),
     "Where a statement is longer than `db.query.text` shows: all of it, in pieces.",
+)
+QUERY_VIEWS: Final = _attribute(
+    "otelprov.query.views",
+    "string[]",
+    ("span",),
+    "The views that a statement reads, as JSON in pieces: a list with the parts of the name of "
+    "each, and the statement that made it with `?` for each string and number.",
 )
 
 DB_OPERATION: Final = _attribute(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 
@@ -103,6 +105,18 @@ def masked(statement: str) -> tuple[str, list[str | None]]:
         if kind != "space":
             before = text
     return "".join(parts), literals
+
+
+MAX_VIEWS: Final = 60_000
+"""Characters of all the views that a statement reads."""
+
+
+def views_said(views: Iterable[Sequence[str]], length: int) -> list[str]:
+    """The views that a statement reads, as its span says them: each the parts of its name, and the
+    statement that made it without its literals. Nothing where that is too much."""
+    listed = [list(one) for one in views]
+    said = json.dumps(listed)
+    return pieces(said, length) if listed and len(said) <= MAX_VIEWS else []
 
 
 def pieces(statement: str, length: int) -> list[str]:

@@ -36,7 +36,7 @@ from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.policy import shorten
 from otelprov.recording.transactions import Transaction
-from otelprov.statements import later, mask_literals
+from otelprov.statements import later, mask_literals, views_said
 
 Ask = Callable[[str], list[Any]]
 """Asks the database a question of ours, and gives the rows of the answer."""
@@ -197,7 +197,7 @@ class Plan:
 
     reads: list[Read]
     writes: list[tuple[Table, Statement]]
-    facts: dict[str, str]
+    facts: dict[str, str | list[str]]
     """What a span says of it."""
     changes: int
     """``_Known.changes`` at that time."""
@@ -285,6 +285,8 @@ class Connection:
         self._unseen: list[str] = []
         """Schemas of SQLite's whose views were not looked for yet."""
         self._plans: dict[str, Plan] = {}
+        self._viewed: dict[str, tuple[str, ...]] = {}
+        """By URI: the views that a statement reads, the parts of the name and the statement."""
         self._created_in: str | None = None
 
     def shares(self, database: object) -> None:
@@ -331,6 +333,7 @@ class Connection:
         """``here`` are the names that the statements before these have made."""
         reads: list[Read] = []
         writes: list[tuple[Table, Statement]] = []
+        self._viewed.clear()
         for one in found:
             if not one.is_operation:
                 self._go_on(one, here)
@@ -362,7 +365,7 @@ class Connection:
                     writes.append((target, writing))
                 if target is not None and writing.target and writing.operation == "CREATE TABLE":
                     here[_plain_of(writing.target)] = [target]
-        facts = {semconv.DB_SYSTEM: self.place.system}
+        facts: dict[str, str | list[str]] = {semconv.DB_SYSTEM: self.place.system}
         if self.place.namespace:
             facts[semconv.DB_NAMESPACE] = self.place.namespace
         facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(bounded(text)), MAX_STATEMENT)
@@ -374,6 +377,8 @@ class Connection:
         if len(tables) == 1:
             (table,) = tables.values()
             facts[semconv.DB_COLLECTION] = table.name
+        if views := views_said(self._viewed.values(), MAX_STATEMENT):
+            facts[semconv.QUERY_VIEWS] = views
         return Plan(reads, writes, facts, self.known.changes)
 
     def _go_on(self, statement: Statement, here: dict[Name, list[Read]]) -> None:
@@ -404,7 +409,10 @@ class Connection:
                 continue
             table = self.table(name)
             view = self.known.views.get(table.uri) if isinstance(table, Table) else None
-            if view is not None:
+            if view is not None and isinstance(table, Table):
+                if view.text:
+                    full = table.uri.rpartition("#")[2].split(".")
+                    self._viewed[table.uri] = (*full, mask_literals(bounded(view.text)))
                 found += self.reads(view, depth=depth + 1)
             elif table is not None:
                 found.append(table)

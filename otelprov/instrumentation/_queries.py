@@ -87,8 +87,8 @@ class Inside:
         self.found = False
         """Whether a statement was seen that reads or writes a table."""
         self.place: Place | None = None
-        self.texts: dict[str, None] = {}
-        """The statements that read a table, or write one."""
+        self.texts: dict[str, str | list[str]] = {}
+        """The statements that read a table, or write one, and which views they read."""
         self.tables: dict[str, str] = {}
         """Names of tables by their URI."""
         self.writes: list[Table] = []
@@ -121,7 +121,7 @@ class Executing:
 
     __slots__ = (
         "_before", "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested",
-        "_reads", "_row", "_text", "_unseen", "_used", "_writes",
+        "_reads", "_row", "_text", "_unseen", "_used", "_views", "_writes",
         "calls", "connection", "group", "into", "operation", "stream", "touches",
     )  # fmt: skip
 
@@ -152,6 +152,7 @@ class Executing:
         """The operations that wrote the tables that it adds to, as it began."""
         self._reads = plan.reads
         self._writes = plan.writes
+        self._views = plan.facts.get(semconv.QUERY_VIEWS, [])
         self._makers: list[tuple[str, str | None]] = []
         self._mine = isinstance(caller, FrameType)
         self._nested: Inside | None = None
@@ -198,7 +199,7 @@ class Executing:
             nested.found = True
             nested.place = self.connection.place
             if len(nested.texts) < 2:
-                nested.texts[self._text] = None
+                nested.texts[self._text] = self._views
             for one in (*self._reads, *(table for table, _ in self._writes)):
                 if isinstance(one, Table):
                     nested.tables[one.uri] = one.name

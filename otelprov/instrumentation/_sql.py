@@ -141,11 +141,13 @@ def _describe(operation: OpenOperation, found: Inside) -> None:
     place = found.place
     if place is None:
         return
-    facts: dict[str, str | int] = {semconv.DB_SYSTEM: place.system}
+    facts: dict[str, str | int | list[str]] = {semconv.DB_SYSTEM: place.system}
     if place.namespace:
         facts[semconv.DB_NAMESPACE] = place.namespace
     if len(found.texts) == 1:
-        (text,) = found.texts
+        ((text, views),) = found.texts.items()
+        if views:
+            facts[semconv.QUERY_VIEWS] = views
         facts[semconv.DB_QUERY_TEXT] = shorten(mask_literals(text), MAX_STATEMENT)
     if len(found.tables) == 1:
         (name,) = found.tables.values()

@@ -82,6 +82,8 @@ class Statement:
     """Of ``PREPARE`` what is prepared, of ``CREATE MACRO`` the queries that it stands for."""
     inside: tuple[Statement, ...] = ()
     """What it writes besides: the statements in its ``WITH`` that write a table (PostgreSQL)."""
+    text: str = field(default="", compare=False, repr=False)
+    """Of ``CREATE VIEW`` the statement itself."""
 
     @property
     def changes_names(self) -> bool:
@@ -208,13 +210,20 @@ def _kept(text: str, dialect: str) -> tuple[Statement, ...]:
     key = f"{dialect}\0{text}"
     known = remembered.find(key)
     if known is not None:
-        return tuple(map(_decoded, orjson.loads(known)))
+        return tuple(_with_text(_decoded(one), text) for one in orjson.loads(known))
     before = _parser.used
     found = _statements(text, dialect)
+    if _parser.used == before or any(one.text not in ("", text) for one in found):
+        return found  # nothing was parsed, or one of several is to be kept with its own text
+    said = orjson.dumps([replace(one, text="") for one in found])
     # What could not be parsed may have met the limit of recursion here, and nowhere else.
-    if _parser.used != before and _UNPARSED.encode() not in (said := orjson.dumps(found)):
+    if _UNPARSED.encode() not in said:
         remembered.keep(key, said)
     return found
+
+
+def _with_text(statement: Statement, text: str) -> Statement:
+    return replace(statement, text=text) if statement.is_view else statement
 
 
 @cache
@@ -581,7 +590,7 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
     if isinstance(tree, exp.Insert):
         return _insert(tree, reader)
     if isinstance(tree, exp.Create):
-        return _create(tree, reader)
+        return _with_text(_create(tree, reader), text)
     if isinstance(tree, exp.Copy):
         return _copy(tree, reader)
     if isinstance(tree, exp.TruncateTable):

@@ -17,25 +17,33 @@ from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
 from otelprov.statements import MACRO
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
+_COMMENTS: Final = re.compile(r"(?:\s|/\*\?\*/|--\?(?:\n|\Z))*")
+"""As they are recorded, in front of a statement."""
 _RENAMED: Final = re.compile(r"\s*ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
-_LIST: Final = re.compile(r"\[\s*('otelprov:\d+'(?:\s*,\s*'otelprov:\d+')+)\s*\]")
+_LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
+_MARK: Final = re.compile(r"(\d+)?\?(\d+)")
+"""Which question mark, and of which view."""
+_COPIED: Final = re.compile(r"COPY\s+(?!FROM\b)[^()]*(?:\([^()]*\)\s*)?FROM\b", re.IGNORECASE)
 
 
 def sources(question: Question) -> Sources:
     """As ``column_sources.sources_of``."""
     operation = question.operation
     text = operation.statement or ""
+    begun = text[_COMMENTS.match(text).end() :]  # type: ignore[union-attr]
     made = question.made.artifact
     if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
         return Sources(reason="the statement is not recorded")
     bound = _bound(question)
-    if re.match(r"\s*delete\b", text, re.IGNORECASE) and made.kind == "resource":
+    if re.match(r"delete\b", begun, re.IGNORECASE) and made.kind == "resource":
         return _deleted(question)
-    if _RENAMED.fullmatch(text) and len(operation.used) == 1:
+    if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
         return Sources(same_as=operation.used[0].artifact.id)
+    if _COPIED.match(begun) and made.kind == "resource":
+        return _copied(question)
     readable = _readable(text, bound)
     schema = {
         name: tuple(names)
@@ -44,7 +52,13 @@ def sources(question: Question) -> Sources:
     }
     # What DuckDB calls the source of a relation has the columns of the variable.
     schema |= {(f"otelprov {name[0]}",): names for name, names in schema.items() if len(name) == 1}
-    found = _resolved(readable, tuple(schema.items()), _dialect(question))
+    views = tuple(
+        (tuple(name), _readable(view, bound, f"{at}."))
+        for at, (*name, view) in enumerate(operation.views, 1)
+    )
+    found = _resolved(
+        readable, tuple(schema.items()), _dialect(question), views, tuple(bound) if views else ()
+    )
     if found.opaque and not found.columns:
         return Sources(reason=found.opaque)
     relation = operation.name == "duckdb.insert_into"
@@ -55,7 +69,7 @@ def sources(question: Question) -> Sources:
             return Sources(reason="the columns are put in by their position")
         found = replace(found, columns=_named_in_order(found.columns, names))
     answer = _Answer(question, bound, found).sources()
-    if relation or re.match(r"\s*(with\b.*)?insert\b", text, re.IGNORECASE | re.DOTALL):
+    if relation or re.match(r"(with\b.*)?insert\b", begun, re.IGNORECASE | re.DOTALL):
         answer = _appended(question, answer)
     return _beside(question, answer)
 
@@ -112,12 +126,22 @@ def _beside(question: Question, found: Sources) -> Sources:
 
 
 @lru_cache(maxsize=256)
-def _resolved(text: str, schema: tuple[tuple[Name, tuple[str, ...]], ...], dialect: str) -> Columns:
-    found = columns_of(_TYPED.sub(r"\1 '1'", text), dict(schema), dialect)
+def _resolved(
+    text: str,
+    schema: tuple[tuple[Name, tuple[str, ...]], ...],
+    dialect: str,
+    views: tuple[tuple[Name, str], ...],
+    tables: tuple[Name, ...],
+) -> Columns:
+    text = _TYPED.sub(r"\1 '1'", text)
+    named = {name: _TYPED.sub(r"\1 '1'", view) for name, view in views}
+    found = columns_of(text, dict(schema), dialect, views=named, tables=tables)
     if found.opaque and "?" in text:
         # Some literals may not be a parameter: of a type, of an option. By a number it can be read,
         # but then GROUP BY ? would be a position.
-        again = columns_of(_TYPED.sub(r"\1 '1'", text).replace("?", "1"), dict(schema), dialect)
+        again = columns_of(
+            text.replace("?", "1"), dict(schema), dialect, views=named, tables=tables
+        )
         if not again.opaque:
             return replace(again, rows=(), rows_opaque="the statement without its literals")
     return found
@@ -129,8 +153,7 @@ def _bound(question: Question) -> dict[Name, list[str]]:
     for usage in question.used:
         artifact, passage = usage.artifact, usage.passage
         names: list[Name] = [
-            (f"otelprov:{name[1:]}" if name.startswith("?") else name,)
-            for name in (passage.named if passage is not None else ())
+            (_marked(name),) for name in (passage.named if passage is not None else ())
         ]
         if artifact.kind == "resource" and artifact.name and artifact.uri and "#" in artifact.uri:
             names.append(tuple(artifact.uri.rpartition("#")[2].split(".")))
@@ -139,14 +162,22 @@ def _bound(question: Question) -> dict[Name, list[str]]:
     return bound
 
 
-def _readable(text: str, bound: dict[Name, list[str]]) -> str:
+def _marked(name: str) -> str:
+    mark = _MARK.fullmatch(name)
+    if mark is None:
+        return name
+    return f"otelprov:{mark[1]}.{mark[2]}" if mark[1] else f"otelprov:{mark[2]}"
+
+
+def _readable(text: str, bound: dict[Name, list[str]], view: str = "") -> str:
     """The statement with a name in quotes for each question mark that stands for files. Of a list
-    of files the first name stands for all."""
+    of files the first name stands for all. Those of a view begin with its number."""
     marks = {name[0].partition(":")[2] for name in bound if name[0].startswith("otelprov:")}
     parts = text.split("?")
     found = [parts[0]]
     for number, part in enumerate(parts[1:], 1):
-        found.append(f"'otelprov:{number}'" if str(number) in marks else "?")
+        name = f"{view}{number}"
+        found.append(f"'otelprov:{name}'" if name in marks else "?")
         found.append(part)
     # Of a relation of a variable DuckDB gives the name of the variable to a query around it.
     text = _RELATION.sub(lambda m: f"{m[1]}{m[2]}{_inner(m[1], bound)}", "".join(found))
@@ -179,6 +210,29 @@ def _deleted(question: Question) -> Sources:
         rows_reason="rows were deleted",
         reason="the columns of the table are not known",
     )
+
+
+def _copied(question: Question) -> Sources:
+    """Rows of files are put into a table by their position."""
+    id_ = question.made.artifact.id
+    files = [one.artifact.id for one in question.used if one.artifact.id != id_]
+    names = question.names(id_)
+    if names is None or not files:
+        return Sources(reason="the columns of the table are not known")
+    columns: dict[str, tuple[From, ...]] = {}
+    reasons: dict[str, str] = {}
+    theirs = [question.names(one) for one in files]
+    for at, name in enumerate(names):
+        if all(one is not None and len(one) == len(names) for one in theirs):
+            columns[name] = tuple(
+                From(file, own[at], "identity")
+                for file, own in zip(files, theirs, strict=True)
+                if own is not None
+            )
+        else:
+            columns[name] = question.every(files)
+            reasons[name] = "the columns of the file are put in by their position"
+    return _appended(question, Sources(columns, reasons))
 
 
 class _Answer:

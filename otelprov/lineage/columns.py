@@ -9,12 +9,13 @@ sqlglot parses and says which name means which input; it is loaded when it is fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Final
 
 from otelprov._record import record
 from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
+from otelprov.lineage.column_views import with_views
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -71,10 +72,28 @@ class Columns:
         return next((one for one in self.columns if one.name.lower() == folded), None)
 
 
-def columns_of(statement: str, schema: Schema | None = None, dialect: str = "duckdb") -> Columns:
-    """The columns of one statement, with their origins. Never raises for a statement."""
+def columns_of(
+    statement: str,
+    schema: Schema | None = None,
+    dialect: str = "duckdb",
+    *,
+    views: Mapping[Name, str] | None = None,
+    tables: Collection[Name] = (),
+) -> Columns:
+    """The columns of one statement, with their origins. Never raises for a statement.
+
+    Args:
+        statement: its text.
+        schema: the columns of inputs, as far as they are known.
+        dialect: as sqlglot names it.
+        views: by database, schema and name, the statements that made the views that are read.
+        tables: the other names that are known.
+    """
     try:
-        return _Statement(schema or {}, dialect).columns(_tree(statement, dialect))
+        tree = _tree(statement, dialect)
+        if views:
+            with_views(tree, _parsed(views, dialect), tables)
+        return _Statement(schema or {}, dialect).columns(tree)
     except _Opaque as error:
         return Columns(opaque=str(error))
     except Exception as error:
@@ -98,6 +117,23 @@ def _tree(statement: str, dialect: str) -> Any:
     if isinstance(trees[0], exp.Command):
         raise _Opaque("the statement could not be parsed")
     return trees[0]
+
+
+def _parsed(views: Mapping[Name, str], dialect: str) -> dict[Name, Any]:
+    """The statements of the views that can be read; the others stay names of which nothing is
+    known."""
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    found = {}
+    for name, text in views.items():
+        try:
+            tree = _tree(text, dialect)
+        except (_Opaque, SqlglotError):
+            continue
+        if isinstance(tree, exp.Create):
+            found[name] = tree
+    return found
 
 
 class _Statement:

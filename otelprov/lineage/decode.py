@@ -111,9 +111,19 @@ def operation(span: Span) -> Operation:
         span.pending or 0,
         "".join(_texts(attributes, semconv.QUERY_PIECES))
         or _text(attributes, semconv.DB_QUERY_TEXT),
+        _views(attributes),
         _inputs(attributes),
         _check(attributes),
     )
+
+
+def _views(attributes: Attributes) -> tuple[tuple[str, ...], ...]:
+    said = _texts(attributes, semconv.QUERY_VIEWS)
+    try:
+        found = json.loads("".join(said)) if said else ()
+        return tuple(tuple(map(str, one)) for one in found if len(one) > 1)
+    except (ValueError, TypeError):
+        return ()
 
 
 def _check(attributes: Attributes) -> Check | None:

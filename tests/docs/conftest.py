@@ -85,6 +85,8 @@ ONE_OF_EVERYTHING = """
         prices.execute("CREATE TABLE prices (price REAL)")
         prices.executemany("INSERT INTO prices VALUES (?)", [(1.0,), (2.0,)])
         prices.commit()
+        prices.execute("CREATE VIEW high AS SELECT price FROM prices WHERE price > 1")
+        prices.execute("SELECT price FROM high").fetchall()
         prices.execute("DELETE FROM prices")
         prices.rollback()
 

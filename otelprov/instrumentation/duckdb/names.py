@@ -70,13 +70,23 @@ class Made:
 
 
 @record
+class View:
+    """A view: what it reads stands beside it."""
+
+    name: Name
+    """Database, schema and name."""
+    text: str
+    """The statement that made it."""
+
+
+@record
 class Unknown:
     """Something that is read, and of which nobody knows what it is."""
 
     reason: str
 
 
-Read = Table | Held | Place | Made | Unknown
+Read = Table | Held | Place | Made | View | Unknown
 Reads = tuple[Read, ...]
 _FOUND: Final = (Table, Held, Place)
 """What a macro may read by a name."""
@@ -369,7 +379,7 @@ class Resolver:
         """A statement of this call comes first that makes names mean something else."""
         subject = statement.subject
         if statement.is_view and statement.target and not self.is_kept(statement):
-            self.makes(statement, self._statement(statement, 0))
+            self.makes(statement, self._view(statement, 0))
         if not subject:
             return
         if statement.operation == "CREATE MACRO":
@@ -523,7 +533,12 @@ class Resolver:
             return (Unknown("views that read views"),)
         if (found[-1].unknown and not found[-1].unread) or not found[-1].is_view:
             return (Unknown("the statement of a view could not be read"),)
-        return self._statement(found[-1], depth, home)
+        reads = self._statement(found[-1], depth, home)
+        name = found[-1].target
+        if not name or not found[-1].text:
+            return reads
+        full = (*home, name[-1]) if home is not None else self._key(name)
+        return merged((View(full, found[-1].text),), reads)
 
     def _statement(
         self, statement: Statement, depth: int, home: Name | None = None, *, whole: bool = False

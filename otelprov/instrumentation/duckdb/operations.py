@@ -26,6 +26,7 @@ from otelprov.instrumentation.duckdb.names import (
     Resolver,
     Table,
     Unknown,
+    View,
     connection_of,
     default,
     merged,
@@ -39,7 +40,7 @@ from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.transactions import Outcome
-from otelprov.statements import MACRO, later, masked, pieces
+from otelprov.statements import MACRO, later, masked, pieces, views_said
 
 MAX_ROWS: Final = 2_000
 """Rows of a list that are looked at for an id."""
@@ -151,7 +152,7 @@ class Running(Watched):
         tables = [*self.work.writes, *(one for one in self.work.reads if isinstance(one, Table))]
         if len({one.uri for one in tables}) == 1:
             facts[semconv.DB_COLLECTION] = tables[0].name
-        return facts
+        return facts | _views(self.work.reads)
 
     def _artifact(self, table: Table) -> Artifact:
         """The table, with the last operation that wrote it here."""
@@ -244,8 +245,15 @@ class Running(Watched):
                 self.operation.use_content("source", unknown(one.reason))
 
     def _call(self, place: Place, files: list[Any]) -> None:
-        """Say which question mark of the statement names these files."""
+        """Say which question mark of the statement, or of a view, names these files."""
         marks = [f"?{number}" for number in self._marks(place.pattern)]
+        views = [one for one in self.work.reads if isinstance(one, View)]
+        for at, (_, literals) in enumerate(map(_of_view, views), 1):
+            marks += [
+                f"{at}?{number}"
+                for number, literal in enumerate(literals, 1)
+                if literal is not None and _unquoted(literal) == place.pattern
+            ]
         marks += [MACRO] if place.by_macro else []
         uris = {
             name if "://" in (name := os.fspath(one)) else name_and_uri(name)[1]
@@ -265,7 +273,7 @@ class Running(Watched):
                 if isinstance(given, (list, tuple)) and own < len(given) and given[own] == pattern:
                     yield number
                 own += 1
-            elif literal[1:-1].replace(literal[0] * 2, literal[0]) == pattern:
+            elif _unquoted(literal) == pattern:
                 yield number
 
     def close(self, error: BaseException | None = None) -> None:
@@ -359,6 +367,22 @@ class Followed(Watched):
         self._after(result)
 
 
+def _unquoted(literal: str) -> str:
+    return literal[1:-1].replace(literal[0] * 2, literal[0])
+
+
+def _views(reads: Reads) -> dict[str, list[str]]:
+    """The views that are read, each by its name and the statement that made it."""
+    views = ((*one.name, _of_view(one)[0]) for one in reads if isinstance(one, View))
+    said = views_said(views, MAX_STATEMENT)
+    return {semconv.QUERY_VIEWS: said} if said else {}
+
+
+def _of_view(view: View) -> tuple[str, list[str | None]]:
+    """Its statement without the literals, and these."""
+    return _known_texts(view.text)[1:] if len(view.text) <= MAX_SHOWN else ("", [])
+
+
 def _named(table: Table) -> Artifact:
     return named(table.uri, "identified by name only", table.name)
 
@@ -406,7 +430,9 @@ def use(operation: OpenOperation, handle: Any, text: str) -> None:
     """Say that an operation of another library's has read what a statement reads, which it sent by
     DuckDB's connection. No variable of the program's is seen from there."""
     resolver = Resolver(connection_of(handle), handle, None)
-    for one in merged(*(resolver.reads(statement) for statement in statements(text))):
+    reads = merged(*(resolver.reads(statement) for statement in statements(text)))
+    operation.state(_views(reads))
+    for one in reads:
         if isinstance(one, Table):
             artifact = replace(_named(one), maker=resolver.connection.maker(one.uri))
             operation.use_content("table", artifact)
@@ -419,7 +445,7 @@ def use(operation: OpenOperation, handle: Any, text: str) -> None:
         elif isinstance(one, Held):
             for role, identity in observation.inputs({one.name: one.value})[0]:
                 operation.use(role, identity)
-        else:
+        elif isinstance(one, Unknown):
             operation.use_content("source", unknown(one.reason))
 
 

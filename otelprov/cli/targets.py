@@ -193,6 +193,7 @@ def _path(text: str, source: Source) -> Target:
             f"; the file says that operation {carried.trace_id}-{carried.span_id} wrote it, "
             f"which is not in {source.name} either"
         )
+    hint = hint or "; files that a program opens itself are recorded with OTELPROV_RECORD_OPEN=on"
     raise click.ClickException(f"the content of {shown} ({file.id}) is not in {source.name}{hint}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from otelprov.lineage import column_lakes
@@ -31,7 +32,7 @@ def sources(question: Question) -> Sources:
     if column_lakes.is_commit(operation.name, operation.kind):
         return column_lakes.sources(question)
     if operation.kind == "write":
-        return _written(question)
+        return _on_top(question, _written(question))
     if operation.kind == "read" and library != "duckdb":
         return _read(question)
     rule = _RULES.get(operation.name) or (_hands_on if name in _HANDED_ON else None)
@@ -67,6 +68,16 @@ def _written(question: Question) -> Sources:
         return Sources(columns)
     columns[label] = question.every()
     return Sources(columns, {label: "the labels of the rows have no name in the table"})
+
+
+def _on_top(question: Question, found: Sources) -> Sources:
+    """What was written was added to what the same place held before, where that was used."""
+    place = question.made.artifact.uri
+    used = [one for one in question.used if one.role != "self"]
+    before = [one.artifact.id for one in used if place and one.artifact.uri == place]
+    if not before:
+        return found
+    return replace(found, columns=question.on_top(before, found.columns), same_as="")
 
 
 def _read(question: Question) -> Sources:

@@ -147,3 +147,25 @@ THREADS = """
 def test_tables_that_threads_write_at_once_come_from_both(tmp_path: Path) -> None:
     recording = strangers.record(_tables(tmp_path), THREADS)
     assert recording.roots("t.csv") == {"users.csv", "more.csv"}
+
+
+ADDED = """
+    import sqlite3, pandas as pd
+    users, more = pd.read_csv("users.csv"), pd.read_csv("more.csv")
+    users[["name", "id"]].to_csv("all.csv", index=False)
+    more[["name", "id"]].to_csv("all.csv", index=False, mode="a", header=False)
+    with sqlite3.connect("w.db") as db:
+        users.to_sql("t", db, index=False)
+        more.to_sql("t", db, index=False, if_exists="append")
+    pd.read_sql("SELECT name FROM t", db).to_csv("t.csv", index=False)
+    more.to_sql("t", db, index=False, if_exists="replace")
+    pd.read_sql("SELECT name FROM t", db).to_csv("replaced.csv", index=False)
+    db.close()
+"""
+
+
+def test_columns_of_what_is_added_to_come_from_what_was_there_before(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), ADDED)
+    both = {"users.csv#name", "more.csv#name"}
+    assert recording.columns("all.csv#name") == recording.columns("t.csv#name") == both
+    assert recording.columns("replaced.csv#name") == {"more.csv#name"}

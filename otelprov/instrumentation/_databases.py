@@ -232,6 +232,11 @@ def _known_of(place: Place) -> _Known:
     return found
 
 
+def makers_of(place: Place) -> dict[str, str]:
+    """By URI of a table: the last operation that wrote it here."""
+    return _known_of(place).makers
+
+
 _shared: Final[WeakValueDictionary[str, _Known]] = WeakValueDictionary()
 """Memory that several connections have, by its name, as long as one of them has it."""
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from otelprov.lineage import column_lakes
 from otelprov.lineage.column_sources import From, Question, Sources
+from otelprov.lineage.walk import before_copy
 from otelprov.model import Names
 
 
@@ -25,10 +26,9 @@ def sources(question: Question) -> Sources:
         if len(used) == 1 and len(operation.generated) == 1:
             return Sources(same_as=used.pop())
         return Sources(reason="several files were moved")
-    if operation.name in ("sqlite3.backup", "sqlite3.vacuum_into"):
-        made = question.made.artifact.name
-        same = [one.artifact.id for one in operation.used if one.artifact.name == made]
-        return Sources(same_as=same[0]) if same else Sources(reason="no table has its name")
+    before = before_copy(operation, question.made.artifact.id)
+    if len(before) == 1:
+        return Sources(same_as=before.pop())
     if column_lakes.is_commit(operation.name, operation.kind):
         return column_lakes.sources(question)
     if operation.kind == "write":

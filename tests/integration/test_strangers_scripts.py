@@ -169,3 +169,58 @@ def test_columns_of_what_is_added_to_come_from_what_was_there_before(tmp_path: P
     both = {"users.csv#name", "more.csv#name"}
     assert recording.columns("all.csv#name") == recording.columns("t.csv#name") == both
     assert recording.columns("replaced.csv#name") == {"more.csv#name"}
+
+
+FILES = """
+    import duckdb, os, pathlib, shutil, sqlite3, pandas as pd
+    with duckdb.connect("live.duckdb") as con:
+        con.execute("CREATE TABLE t AS FROM 'more.csv'")
+    with duckdb.connect("next.duckdb") as con:
+        con.execute("CREATE TABLE t AS SELECT id, name FROM 'users.csv'")
+        con.execute("CREATE SCHEMA s; CREATE TABLE s.o AS SELECT * FROM 'orders.csv'")
+    shutil.copy("next.duckdb", "backup.duckdb")  # @backup
+    os.replace("next.duckdb", "live.duckdb")  # @swap
+    with duckdb.connect("live.duckdb") as con:
+        con.sql("SELECT id, name, 1 AS one FROM t").write_csv("now.csv")
+    db = sqlite3.connect("made.db")
+    pd.read_csv("users.csv").to_sql("Users", db, index=False)
+    pd.read_csv("orders.csv").to_sql("orders", db, index=False)
+    db.close()
+"""
+MOVED = """
+    import os, pathlib, shutil
+    os.makedirs("old")
+    shutil.copy2("made.db", "old")  # @copied
+    pathlib.Path("made.db").rename("kept.db")  # @renamed
+"""
+OPENED = """
+    import duckdb, sqlite3, pandas as pd
+    for name in ("backup", "live"):
+        with duckdb.connect(f"{name}.duckdb") as con:
+            con.sql("SELECT id, name, 1 AS one FROM t").write_csv(f"{name}.csv")
+    with duckdb.connect("backup.duckdb") as con:
+        con.sql("SELECT amount FROM s.o").write_csv("amounts.csv")
+    for path in ("old/made.db", "kept.db"):
+        db = sqlite3.connect(path)
+        pd.read_sql("SELECT name FROM users", db).to_csv(f"{path[:3]}.csv", index=False)
+        db.close()
+"""
+
+
+def test_tables_of_a_database_file_that_is_copied_or_moved_are_those_of_the_first(
+    tmp_path: Path,
+) -> None:
+    recording = strangers.record(_tables(tmp_path), FILES, MOVED, OPENED)
+    graph = recording.graph()
+    for line in (
+        "shutil.copy@backup: #main.t, #s.o, next.duckdb -> #main.t, #s.o, backup.duckdb",
+        "os.replace@swap: #main.t, #s.o, next.duckdb -> #main.t, #s.o, live.duckdb",
+        "shutil.copy2@copied: #orders, #users, made.db -> #orders, #users, old/made.db",
+        "os.rename@renamed: #orders, #users, made.db -> #orders, #users, kept.db",
+    ):
+        assert graph[line] == 1
+    for name in ("now.csv", "backup.csv", "live.csv", "old.csv", "kep.csv"):
+        assert recording.roots(name) == {"users.csv"}
+        assert recording.columns(f"{name}#name") == {"users.csv#name"}
+    assert recording.roots("amounts.csv") == {"orders.csv"}
+    assert recording.roots("backup.duckdb") == {"next.duckdb"}

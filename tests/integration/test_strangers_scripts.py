@@ -117,6 +117,7 @@ def test_what_an_emptied_table_held_is_no_source_unless_it_is_taken_back(tmp_pat
     assert recording.roots("u.csv") == {"users.csv", "more.csv"}
     assert recording.roots("v.csv") == recording.roots("live.csv") == {"users.csv"}
     assert recording.columns("live.csv#name") == {"users.csv#name"}
+    assert recording.columns("sqlite.csv#name") == {"more.csv#name"}
 
 
 THREADS = """
@@ -224,3 +225,17 @@ def test_tables_of_a_database_file_that_is_copied_or_moved_are_those_of_the_firs
         assert recording.columns(f"{name}#name") == {"users.csv#name"}
     assert recording.roots("amounts.csv") == {"orders.csv"}
     assert recording.roots("backup.duckdb") == {"next.duckdb"}
+
+
+STARS = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE VIEW v AS SELECT o.*, u.name FROM 'orders.csv' o JOIN 'users.csv' u ON id = 1")
+    con.execute("COPY (SELECT *, user_id % 2 AS part FROM v) TO 'out' (FORMAT parquet, PARTITION_BY part)")
+"""  # noqa: E501
+
+
+def test_a_file_may_have_columns_that_no_name_in_the_statement_says(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), STARS)
+    (path,) = recording.directory.glob("out/part=1/*.parquet")
+    assert "opaque" in recording.columns(f"{path.relative_to(recording.directory)}#amount")

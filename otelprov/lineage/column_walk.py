@@ -229,6 +229,8 @@ class _Walk:
     def _edges_to(self, maker: Operation, column: Column) -> Iterator[ColumnEdge]:
         sources = self.sources(maker, column.artifact)
         if sources is None:
+            reason = "the operation does not name it among what it made"
+            self.opaque[Opaque(column, maker.id, reason)] = None
             return
         for row in sources.rows:
             source = Column(row.artifact, row.column)

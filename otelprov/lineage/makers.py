@@ -89,12 +89,18 @@ def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Ma
     for operation in others:
         if operation.id == artifact.maker:
             return Maker(operation)
-    # One that stands for many calls names only some of what they made.
     trace_id, _, span_id = artifact.maker.partition("-")
     maker = source.operation(trace_id, span_id)
-    if maker is not None and maker.dropped:
+    # One that stands for many calls names only some of what they made, and one whose transaction
+    # was taken back nothing: it was read before that.
+    if maker is not None and (maker.dropped or _was_undone(maker, artifact)):
         return Maker(maker)
     return Maker(missing=artifact.maker)
+
+
+def _was_undone(maker: Operation, artifact: Artifact) -> bool:
+    written = any(usage.role == "target" for usage in maker.generated)
+    return artifact.kind == "resource" and maker.statement is not None and not written
 
 
 def _linked(

@@ -74,6 +74,8 @@ EMPTIED = """
     con.begin()
     con.execute("TRUNCATE v")  # @undone
     con.execute("FROM v").fetchall()
+    con.execute("CREATE TABLE x AS FROM 'orders.csv'")
+    con.sql("SELECT *, 1 AS one FROM x").write_csv("inside.csv")
     con.rollback()
     other = con.cursor()
     other.execute("BEGIN; CREATE TABLE w AS FROM 'more.csv'")  # @left
@@ -115,6 +117,8 @@ def test_what_an_emptied_table_held_is_no_source_unless_it_is_taken_back(tmp_pat
     assert graph["sqlite3.executescript@script:  -> "] == 1  # rolled back
     assert recording.roots("t.csv") == recording.roots("sqlite.csv") == {"more.csv"}
     assert recording.roots("u.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("inside.csv") == {"orders.csv"}
+    assert "opaque" in recording.columns("inside.csv#amount")
     assert recording.roots("v.csv") == recording.roots("live.csv") == {"users.csv"}
     assert recording.columns("live.csv#name") == {"users.csv#name"}
     assert recording.columns("sqlite.csv#name") == {"more.csv#name"}

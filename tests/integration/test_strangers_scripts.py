@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import strangers
 
 BUILD = """
@@ -243,3 +244,43 @@ def test_a_file_may_have_columns_that_no_name_in_the_statement_says(tmp_path: Pa
     recording = strangers.record(_tables(tmp_path), STARS)
     (path,) = recording.directory.glob("out/part=1/*.parquet")
     assert "opaque" in recording.columns(f"{path.relative_to(recording.directory)}#amount")
+
+
+WORKERS = """
+    import multiprocessing, sqlite3, subprocess, sys
+    import duckdb, pandas as pd
+
+    def load(path):
+        db = sqlite3.connect("w.db", timeout=60)
+        pd.read_csv(path).to_sql("t", db, index=False, if_exists="append")
+        db.execute("INSERT INTO t SELECT id + 10, name FROM t WHERE id < 10")
+        db.commit()
+        db.close()
+
+    if __name__ == "__main__":
+        method = "spawn"
+        db = sqlite3.connect("w.db")
+        db.execute("CREATE TABLE t (id INT, name TEXT)")
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            pool.map(load, ["users.csv", "more.csv"])
+        pd.read_sql("SELECT * FROM t", db).to_csv("t.csv")
+        with duckdb.connect("w.duckdb") as con:
+            con.execute("CREATE TABLE t AS SELECT name FROM 'users.csv'")
+        program = "import duckdb; duckdb.connect('w.duckdb').execute(open('refresh.sql').read())"
+        subprocess.run([sys.executable, "-c", program], check=True)
+        with duckdb.connect("w.duckdb") as con:
+            con.sql("SELECT name, 1 AS one FROM t").write_csv("refreshed.csv")
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_tables_that_other_processes_write_meanwhile_come_from_them_too(
+    method: str, tmp_path: Path
+) -> None:
+    program = WORKERS.replace("spawn", method)
+    directory = _tables(tmp_path)
+    refresh = "DELETE FROM t; INSERT INTO t SELECT name FROM 'more.csv'"
+    (directory / "refresh.sql").write_text(refresh)
+    recording = strangers.record(directory, program)
+    assert recording.roots("t.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("refreshed.csv") == {"more.csv"}

@@ -220,6 +220,16 @@ class _Known:
 _databases: Final[dict[str, _Known]] = {}
 
 
+def _forget_makers() -> None:
+    """In a forked child: others may write while it does, and it sees nothing of that."""
+    for known in (*_databases.values(), *_shared.values()):
+        known.makers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_makers)
+
+
 def _known_of(place: Place) -> _Known:
     if place.uri.startswith(_MEMORY):
         return _Known()  # no other connection has it
@@ -230,6 +240,11 @@ def _known_of(place: Place) -> _Known:
                 del _databases[next(iter(_databases))]
         found = _databases.setdefault(place.uri, _Known())
     return found
+
+
+def makers_of(place: Place) -> dict[str, str]:
+    """By URI of a table: the last operation that wrote it here."""
+    return _known_of(place).makers
 
 
 _shared: Final[WeakValueDictionary[str, _Known]] = WeakValueDictionary()

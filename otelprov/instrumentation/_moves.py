@@ -14,6 +14,7 @@ from otelprov.artifacts import identify
 from otelprov.artifacts.deferred import resolve
 from otelprov.artifacts.locations import unknown
 from otelprov.instrumentation._calls import Observed, Site
+from otelprov.instrumentation._database_files import copied as database_copied
 from otelprov.instrumentation._objects import put_content
 from otelprov.instrumentation._table import Entry, write
 from otelprov.instrumentation._wrapping import recorded, site_of
@@ -50,6 +51,10 @@ class _Copied(Observed):
         path = _path(result if result is not None else self.parameters.get("dst"))
         if path is not None:
             copies.put_at(self.operation, "dst", path, self.taken, moved=self.moved)
+            source = _path(self.parameters.get("src"))
+            if source is not None and self.taken:
+                with faults.contained("which tables of a database were copied is not known"):
+                    database_copied(self.operation, source, path)
 
 
 class _Moved(_Copied):

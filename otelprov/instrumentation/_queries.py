@@ -122,7 +122,7 @@ class Executing:
     __slots__ = (
         "_before", "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested",
         "_reads", "_row", "_text", "_unseen", "_used", "_views", "_writes",
-        "calls", "connection", "group", "into", "operation", "stream", "touches",
+        "calls", "connection", "group", "into", "next", "operation", "stream", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -141,6 +141,8 @@ class Executing:
         self.connection = connection
         self.group = group
         self.calls = 0
+        self.next: int | None = None
+        """When the next statement of the same text was looked at: in time, they are in a row."""
         self.into: object = None
         """The open file that what it gives is written to."""
         self.stream: Source | None = None
@@ -249,6 +251,7 @@ class Executing:
         connection, operation = self.connection, self.operation
         if self._mine:
             operation.leave()
+            operation.end_time = self.next or operation.end_time
         self.calls += calls
         identity = None
         if self._mine and self.into is not None:
@@ -425,6 +428,8 @@ class Sent:
             for text, one, plan in zip(texts, found, plans, strict=True):
                 own = None
                 if (plan.reads or plan.writes) and not (latest and _is_once_more(plan, latest)):
+                    if executing is not None:
+                        executing.next = now()
                     own = Executing(connection, call, caller, text, (one,), None, plan, before)
                     before = before | {table.uri: own.operation.id for table, _ in plan.writes}
                     latest = plan

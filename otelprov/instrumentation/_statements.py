@@ -561,7 +561,7 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    unknown = Statement(first or "UNKNOWN", is_query=True, unknown=_UNPARSED)
+    unknown = _unparsed(text, first, dialect)
     try:
         trees = _trees(text, dialect)
     except (SqlglotError, RecursionError):
@@ -624,11 +624,38 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
     return unknown
 
 
+_WRITTEN: Final = later(
+    r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM|MERGE\s+INTO|(?P<new>"
+    r"CREATE(?:\s+OR\s+REPLACE)?(?P<temporary>\s+TEMP(?:ORARY)?)?\s+TABLE"
+    r"(?P<only_new>\s+IF\s+NOT\s+EXISTS)?))\s+(?:ONLY\s+)?(?P<name>" + _NAMED + ")",
+    re.IGNORECASE,
+)
+
+
+def _unparsed(text: str, first: str, dialect: str) -> Statement:
+    """A statement that sqlglot does not know: nobody knows what it reads; what it writes is in its
+    first words."""
+    found = _WRITTEN.match(text)
+    if found is None:
+        return Statement(first or "UNKNOWN", is_query=True, unknown=_UNPARSED)
+    return Statement(
+        "CREATE TABLE" if found["new"] else first,
+        target=_folded(found["name"]) if dialect == "postgres" else name_of(found["name"]),
+        replaces=bool(found["new"]),
+        only_new=bool(found["only_new"]),
+        temporary=bool(found["temporary"]),
+        is_query="RETURNING" in text.upper(),
+        unknown=_UNPARSED,
+    )
+
+
 def _trees(text: str, dialect: str) -> list[Any]:
     """As ``_sqlglot``, also of statements of DuckDB's that it does not know."""
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
+    if dialect == "duckdb":
+        text = _BY_POSITION.sub(r"\1", text, 1)
     try:
         trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
     except SqlglotError:
@@ -640,6 +667,11 @@ def _trees(text: str, dialect: str) -> list[Any]:
     return trees
 
 
+_BY_POSITION: Final = later(
+    r"(\bINSERT\s+(?:OR\s+\w+\s+)?INTO\s+" + _NAMED + r"\s*(?:\([^()]*\)\s*)?)\bBY\s+POSITION\b",
+    re.IGNORECASE,
+)
+"""DuckDB's word for what is so without it; sqlglot 30 does not know it."""
 _PIVOTS: Final = frozenset(("PIVOT", "PIVOT_WIDER", "UNPIVOT", "PIVOT_LONGER"))
 _AFTER_PIVOT: Final = frozenset(("ORDER", "ORDER BY", "LIMIT", "OFFSET"))
 _BEGINS: Final = frozenset(("SELECT", "FROM"))

@@ -63,6 +63,8 @@ ODDITIES: Final = (
     "What triggers write is not seen. A view is the tables that it reads: of one that another "
     "process has made, as it was when the connection first read a table. The tables of a file that "
     "is attached are those of that file; `ATTACH` of an expression leaves them unknown.",
+    "A file that is copied or moved by `shutil`, `os` or `pathlib` takes its tables along; what a "
+    "write-ahead log beside it holds is not looked at.",
     "`backup` and `VACUUM INTO` copy each table to that of the same name, `serialize` reads all "
     "tables and `deserialize` makes them. What a database of more than 64 MiB holds that was "
     "deserialized is not looked up. The statements below `iterdump` are seen, its lines are not "

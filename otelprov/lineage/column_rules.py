@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from otelprov.lineage import column_lakes, column_shapes
@@ -22,6 +23,7 @@ from otelprov.lineage.column_parameters import (
     literal,
 )
 from otelprov.lineage.column_sources import From, Question, Sources
+from otelprov.lineage.walk import before_copy
 from otelprov.model import Names
 
 
@@ -34,14 +36,13 @@ def sources(question: Question) -> Sources:
         if len(used) == 1 and len(operation.generated) == 1:
             return Sources(same_as=used.pop())
         return Sources(reason="several files were moved")
-    if operation.name in ("sqlite3.backup", "sqlite3.vacuum_into"):
-        made = question.made.artifact.name
-        same = [one.artifact.id for one in operation.used if one.artifact.name == made]
-        return Sources(same_as=same[0]) if same else Sources(reason="no table has its name")
+    before = before_copy(operation, question.made.artifact.id)
+    if len(before) == 1:
+        return Sources(same_as=before.pop())
     if column_lakes.is_commit(operation.name, operation.kind):
         return column_lakes.sources(question)
     if operation.kind == "write":
-        return _written(question)
+        return _on_top(question, _written(question))
     if operation.kind == "read" and library != "duckdb":
         return _read(question)
     rule = _RULES.get(operation.name) or (_hands_on if name in _HANDED_ON else None)
@@ -77,6 +78,16 @@ def _written(question: Question) -> Sources:
         return Sources(columns)
     columns[label] = question.every()
     return Sources(columns, {label: "the labels of the rows have no name in the table"})
+
+
+def _on_top(question: Question, found: Sources) -> Sources:
+    """What was written was added to what the same place held before, where that was used."""
+    place = question.made.artifact.uri
+    used = [one for one in question.used if one.role != "self"]
+    before = [one.artifact.id for one in used if place and one.artifact.uri == place]
+    if not before:
+        return found
+    return replace(found, columns=question.on_top(before, found.columns), same_as="")
 
 
 def _read(question: Question) -> Sources:

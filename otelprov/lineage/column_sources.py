@@ -44,6 +44,10 @@ class Sources:
     """Which of ``columns`` are levels of an index."""
     same_as: str = ""
     """What was used, where it has the same columns, whatever they are called."""
+    open: bool = False
+    """Whether there may be columns that are not in ``columns``, of a table that is not known."""
+    empty: bool = False
+    """Whether nothing is in what was made, whatever its columns are."""
 
 
 NamesOf = Callable[[str], Names | None]

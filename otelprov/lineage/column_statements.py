@@ -38,7 +38,7 @@ def sources(question: Question) -> Sources:
     if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
         return Sources(reason="the statement is not recorded")
     bound = _bound(question)
-    if re.match(r"delete\b", begun, re.IGNORECASE) and made.kind == "resource":
+    if re.match(r"(delete|truncate)\b", begun, re.IGNORECASE) and made.kind == "resource":
         return _deleted(question)
     if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
         return Sources(same_as=operation.used[0].artifact.id)
@@ -204,6 +204,8 @@ def _common(question: Question, ids: Sequence[str]) -> list[str] | None:
 
 def _deleted(question: Question) -> Sources:
     id_ = question.made.artifact.id
+    if all(one.artifact.id != id_ for one in question.used):
+        return Sources(empty=True)
     names = question.names(id_) or []
     return Sources(
         {name: (From(id_, name, "identity"),) for name in names},
@@ -270,7 +272,9 @@ class _Answer:
             unsure = unsure or ("" if ids else f"what {_said(origin)} is, is not known")
         reason = found.opaque or "the columns of an input are not known"
         rows = list(dict.fromkeys(rows))
-        return Sources(columns, reasons, tuple(rows), unsure, reason, same_as=same_as)
+        return Sources(
+            columns, reasons, tuple(rows), unsure, reason, same_as=same_as, open=bool(stars)
+        )
 
     def _names(self) -> list[str]:
         """What the columns are called in the result: as that says it, where it is in hand."""

@@ -145,7 +145,9 @@ class _Walk:
         return Names(
             tuple(name for name in sources.columns if name not in sources.index),
             sources.index,
-            (not sources.reason or bool(sources.columns)) and not sources.same_as,
+            (not sources.reason or bool(sources.columns))
+            and not sources.same_as
+            and not sources.open,
         )
 
     def _before_changes(self, artifact: str, maker: Operation | None) -> Operation | None:
@@ -216,14 +218,24 @@ class _Walk:
                 continue
             seen.add((column, maker.id))
             for edge in self._edges_to(maker, column):
-                if edge.source != edge.target:  # the same content, somewhere else
-                    self.edges[edge] = None
                 source = edge.source
-                todo += [(source, one) for one in self._makers(maker.id, source.artifact)]
+                before = self._makers(maker.id, source.artifact)
+                if before and all(self._is_empty(one, source.artifact) for one in before):
+                    continue
+                if source != edge.target:  # the same content, somewhere else
+                    self.edges[edge] = None
+                todo += [(source, one) for one in before]
+
+    def _is_empty(self, maker: Operation, artifact: str) -> bool:
+        """Whether an operation left nothing in a table."""
+        sources = self.sources(maker, artifact)
+        return sources is not None and sources.empty
 
     def _edges_to(self, maker: Operation, column: Column) -> Iterator[ColumnEdge]:
         sources = self.sources(maker, column.artifact)
         if sources is None:
+            reason = "the operation does not name it among what it made"
+            self.opaque[Opaque(column, maker.id, reason)] = None
             return
         for row in sources.rows:
             source = Column(row.artifact, row.column)

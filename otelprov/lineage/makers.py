@@ -71,8 +71,9 @@ def makers(
                 chosen = None
             made = Maker(chosen)
         made = made or Maker()
-        name = made.operation.id if made.operation is not None else made.missing
-        found.setdefault(artifact.id, {}).setdefault(name, made)
+        for one in _at_last(consumer, artifact, made, others):
+            name = one.operation.id if one.operation is not None else one.missing
+            found.setdefault(artifact.id, {}).setdefault(name, one)
     by_artifact = {id_: tuple(made.values()) for id_, made in found.items()}
     unassigned = _unanswered(source, links)
     if unassigned:
@@ -89,12 +90,18 @@ def _seen(source: Source, artifact: Artifact, others: Sequence[Operation]) -> Ma
     for operation in others:
         if operation.id == artifact.maker:
             return Maker(operation)
-    # One that stands for many calls names only some of what they made.
     trace_id, _, span_id = artifact.maker.partition("-")
     maker = source.operation(trace_id, span_id)
-    if maker is not None and maker.dropped:
+    # One that stands for many calls names only some of what they made, and one whose transaction
+    # was taken back nothing: it was read before that.
+    if maker is not None and (maker.dropped or _was_undone(maker, artifact)):
         return Maker(maker)
     return Maker(missing=artifact.maker)
+
+
+def _was_undone(maker: Operation, artifact: Artifact) -> bool:
+    written = any(usage.role == "target" for usage in maker.generated)
+    return artifact.kind == "resource" and maker.statement is not None and not written
 
 
 def _linked(
@@ -136,14 +143,53 @@ def _chosen(
         return None
     if before:
         return latest(before, artifact)
-    # The statements of one text are operations at one time, in their order.
-    along = [one for one in others if _same_run(one, consumer) and one.start <= consumer.start]
-    if along := [one for one in along if _made_at(one, artifact)]:
-        return latest(along, artifact)
     # Only makers that ended later. The clocks of two machines may differ, so one that made it at
     # this very place counts; any other made the same content once more, somewhere else.
     later = [one for one in others if not _same_run(one, consumer) and _made_at(one, artifact)]
     return min(later, key=lambda one: (one.end, one.id), default=None)
+
+
+def _at_last(
+    consumer: Operation, artifact: Artifact, made: Maker, others: Sequence[Operation]
+) -> list[Maker]:
+    """Who has written a table of a database last: the operation that this process has seen, and
+    those of other processes that knew nothing of it."""
+    last = made.operation
+    if last is None or artifact.kind != "resource" or "#" not in (artifact.uri or ""):
+        return [made]
+    found = [one for one in others if one is not last and last.start < one.end <= consumer.start]
+    if not found:
+        return [made]
+    by_id = {one.id: one for one in others}
+    before = {one.id: _known_before(one, artifact, by_id) for one in (last, *found)}
+    found = [one for one in found if last.id not in before[one.id]]
+    emptied = [  # what had been in it is gone
+        one.start
+        for one in found
+        if one.start >= last.end and all(usage.artifact.id != artifact.id for usage in one.used)
+    ]
+    since = max(emptied, default=0)
+    return [
+        Maker(one)
+        for one in (last, *found)
+        if one.end > since and not any(one.id in before[other.id] for other in (last, *found))
+    ]
+
+
+def _known_before(
+    operation: Operation, artifact: Artifact, by_id: Mapping[str, Operation]
+) -> set[str]:
+    """The operations that were seen to write a table one after the other, up to this."""
+    found: set[str] = set()
+    waiting = [operation]
+    while waiting:
+        for usage in waiting.pop().used:
+            maker = usage.artifact.maker
+            if usage.artifact.id == artifact.id and maker is not None and maker not in found:
+                found.add(maker)
+                if maker in by_id:
+                    waiting.append(by_id[maker])
+    return found
 
 
 def _was_there(source: Source, artifact: Artifact, maker: Operation) -> bool:

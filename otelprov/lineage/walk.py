@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from otelprov.lineage.graph import Direction, Draft, Edge, Gap, Lineage
 from otelprov.lineage.makers import Maker, latest, makers
 from otelprov.lineage.sources import Source
-from otelprov.model import Operation, Run, Usage, id_prefix
+from otelprov.model import Artifact, Operation, Run, Usage, id_prefix
 
 _RAW = ("file", "directory", "resource")
 
@@ -217,25 +217,20 @@ class _Walk:
             self.cut.add(Edge(maker.id, artifact_id, "generated"))
             return []
         new = maker.id not in self.draft.operations or (
-            _hands_on(maker, artifact_id)
-            and Edge(maker.id, artifact_id, "generated") not in self.draft.edges
+            Edge(maker.id, artifact_id, "generated") not in self.draft.edges
+            and bool(before_copy(maker, artifact_id))
         )
         self.draft.generated(maker, artifact_id)
         self.draft.made_by(consumer, artifact_id, maker.id)
         return [maker] if new else []
 
     def handed_on(self, operation: Operation) -> set[str]:
-        """The files on the way that an operation has copied or moved, among others: each comes from
-        itself alone. Empty where something else that it made is on the way. Of tables of databases
-        that were copied, those that they were before, by their names."""
-        if operation.name in _COPIES_OF_TABLES:
-            made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
-            names = {one.artifact.name for one in operation.generated if one.artifact.id in made}
-            return {one.artifact.id for one in operation.used if one.artifact.name in names}
-        if not operation.name.startswith(_COPYING):
-            return set()
+        """What the files and tables on the way were before an operation copied or moved them, among
+        others: each comes from itself alone. Empty where something else that it made is on the way.
+        """
         made = {edge.target for edge in self.draft.edges if edge.source == operation.id}
-        return made if made and all(_hands_on(operation, id_) for id_ in made) else set()
+        before = [before_copy(operation, id_) for id_ in made]
+        return set().union(*before) if all(before) else set()
 
     def root(self, artifact_id: str, made: Maker, consumer: Operation | None) -> None:
         """Note why the walk ends at an artifact that was used, when it should not."""
@@ -328,13 +323,25 @@ _COPIES_OF_TABLES = frozenset({"sqlite3.backup", "sqlite3.vacuum_into"})
 """What copies each table of a database to the one of the same name in another."""
 
 
-def _hands_on(operation: Operation, artifact_id: str) -> bool:
-    """Whether an operation copied or moved a file, and perhaps others with it."""
-    return operation.name in _COPIES_OF_TABLES or (
-        operation.name.startswith(_COPYING)
-        and artifact_id.startswith("file:")
-        and any(usage.artifact.id == artifact_id for usage in operation.used)
-    )
+def before_copy(operation: Operation, artifact_id: str) -> set[str]:
+    """What a file or a table was before an operation copied or moved it, and perhaps others with
+    it; empty where it did not."""
+    used = [usage.artifact for usage in operation.used]
+    if operation.name in _COPIES_OF_TABLES:
+        names = {one.artifact.name for one in operation.generated if one.artifact.id == artifact_id}
+        return {one.id for one in used if one.name in names}
+    if not operation.name.startswith(_COPYING):
+        return set()
+    if artifact_id.startswith("file:"):
+        return {one.id for one in used if one.id == artifact_id}
+    made = [one.artifact for one in operation.generated if one.artifact.id == artifact_id]
+    tables = {table for one in made if (table := _table(one))}
+    return {one.id for one in used if _table(one) in tables}
+
+
+def _table(artifact: Artifact) -> str:
+    """The table of a database, as the end of its URI names it."""
+    return (artifact.uri or "").partition("#")[2]
 
 
 def _fewer(lineage: Lineage, runs: dict[str, Run], name: str) -> list[Gap]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import strangers
 
 BUILD = """
@@ -74,6 +75,8 @@ EMPTIED = """
     con.begin()
     con.execute("TRUNCATE v")  # @undone
     con.execute("FROM v").fetchall()
+    con.execute("CREATE TABLE x AS FROM 'orders.csv'")
+    con.sql("SELECT *, 1 AS one FROM x").write_csv("inside.csv")
     con.rollback()
     other = con.cursor()
     other.execute("BEGIN; CREATE TABLE w AS FROM 'more.csv'")  # @left
@@ -115,8 +118,11 @@ def test_what_an_emptied_table_held_is_no_source_unless_it_is_taken_back(tmp_pat
     assert graph["sqlite3.executescript@script:  -> "] == 1  # rolled back
     assert recording.roots("t.csv") == recording.roots("sqlite.csv") == {"more.csv"}
     assert recording.roots("u.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("inside.csv") == {"orders.csv"}
+    assert "opaque" in recording.columns("inside.csv#amount")
     assert recording.roots("v.csv") == recording.roots("live.csv") == {"users.csv"}
     assert recording.columns("live.csv#name") == {"users.csv#name"}
+    assert recording.columns("sqlite.csv#name") == {"more.csv#name"}
 
 
 THREADS = """
@@ -147,3 +153,134 @@ THREADS = """
 def test_tables_that_threads_write_at_once_come_from_both(tmp_path: Path) -> None:
     recording = strangers.record(_tables(tmp_path), THREADS)
     assert recording.roots("t.csv") == {"users.csv", "more.csv"}
+
+
+ADDED = """
+    import sqlite3, pandas as pd
+    users, more = pd.read_csv("users.csv"), pd.read_csv("more.csv")
+    users[["name", "id"]].to_csv("all.csv", index=False)
+    more[["name", "id"]].to_csv("all.csv", index=False, mode="a", header=False)
+    with sqlite3.connect("w.db") as db:
+        users.to_sql("t", db, index=False)
+        more.to_sql("t", db, index=False, if_exists="append")
+    pd.read_sql("SELECT name FROM t", db).to_csv("t.csv", index=False)
+    more.to_sql("t", db, index=False, if_exists="replace")
+    pd.read_sql("SELECT name FROM t", db).to_csv("replaced.csv", index=False)
+    db.close()
+"""
+
+
+def test_columns_of_what_is_added_to_come_from_what_was_there_before(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), ADDED)
+    both = {"users.csv#name", "more.csv#name"}
+    assert recording.columns("all.csv#name") == recording.columns("t.csv#name") == both
+    assert recording.columns("replaced.csv#name") == {"more.csv#name"}
+
+
+FILES = """
+    import duckdb, os, pathlib, shutil, sqlite3, pandas as pd
+    with duckdb.connect("live.duckdb") as con:
+        con.execute("CREATE TABLE t AS FROM 'more.csv'")
+    with duckdb.connect("next.duckdb") as con:
+        con.execute("CREATE TABLE t AS SELECT id, name FROM 'users.csv'")
+        con.execute("CREATE SCHEMA s; CREATE TABLE s.o AS SELECT * FROM 'orders.csv'")
+    shutil.copy("next.duckdb", "backup.duckdb")  # @backup
+    os.replace("next.duckdb", "live.duckdb")  # @swap
+    with duckdb.connect("live.duckdb") as con:
+        con.sql("SELECT id, name, 1 AS one FROM t").write_csv("now.csv")
+    db = sqlite3.connect("made.db")
+    pd.read_csv("users.csv").to_sql("Users", db, index=False)
+    pd.read_csv("orders.csv").to_sql("orders", db, index=False)
+    db.close()
+"""
+MOVED = """
+    import os, pathlib, shutil
+    os.makedirs("old")
+    shutil.copy2("made.db", "old")  # @copied
+    pathlib.Path("made.db").rename("kept.db")  # @renamed
+"""
+OPENED = """
+    import duckdb, sqlite3, pandas as pd
+    for name in ("backup", "live"):
+        with duckdb.connect(f"{name}.duckdb") as con:
+            con.sql("SELECT id, name, 1 AS one FROM t").write_csv(f"{name}.csv")
+    with duckdb.connect("backup.duckdb") as con:
+        con.sql("SELECT amount FROM s.o").write_csv("amounts.csv")
+    for path in ("old/made.db", "kept.db"):
+        db = sqlite3.connect(path)
+        pd.read_sql("SELECT name FROM users", db).to_csv(f"{path[:3]}.csv", index=False)
+        db.close()
+"""
+
+
+def test_tables_of_a_database_file_that_is_copied_or_moved_are_those_of_the_first(
+    tmp_path: Path,
+) -> None:
+    recording = strangers.record(_tables(tmp_path), FILES, MOVED, OPENED)
+    graph = recording.graph()
+    for line in (
+        "shutil.copy@backup: #main.t, #s.o, next.duckdb -> #main.t, #s.o, backup.duckdb",
+        "os.replace@swap: #main.t, #s.o, next.duckdb -> #main.t, #s.o, live.duckdb",
+        "shutil.copy2@copied: #orders, #users, made.db -> #orders, #users, old/made.db",
+        "os.rename@renamed: #orders, #users, made.db -> #orders, #users, kept.db",
+    ):
+        assert graph[line] == 1
+    for name in ("now.csv", "backup.csv", "live.csv", "old.csv", "kep.csv"):
+        assert recording.roots(name) == {"users.csv"}
+        assert recording.columns(f"{name}#name") == {"users.csv#name"}
+    assert recording.roots("amounts.csv") == {"orders.csv"}
+    assert recording.roots("backup.duckdb") == {"next.duckdb"}
+
+
+STARS = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE VIEW v AS SELECT o.*, u.name FROM 'orders.csv' o JOIN 'users.csv' u ON id = 1")
+    con.execute("COPY (SELECT *, user_id % 2 AS part FROM v) TO 'out' (FORMAT parquet, PARTITION_BY part)")
+"""  # noqa: E501
+
+
+def test_a_file_may_have_columns_that_no_name_in_the_statement_says(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), STARS)
+    (path,) = recording.directory.glob("out/part=1/*.parquet")
+    assert "opaque" in recording.columns(f"{path.relative_to(recording.directory)}#amount")
+
+
+WORKERS = """
+    import multiprocessing, sqlite3, subprocess, sys
+    import duckdb, pandas as pd
+
+    def load(path):
+        db = sqlite3.connect("w.db", timeout=60)
+        pd.read_csv(path).to_sql("t", db, index=False, if_exists="append")
+        db.execute("INSERT INTO t SELECT id + 10, name FROM t WHERE id < 10")
+        db.commit()
+        db.close()
+
+    if __name__ == "__main__":
+        method = "spawn"
+        db = sqlite3.connect("w.db")
+        db.execute("CREATE TABLE t (id INT, name TEXT)")
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            pool.map(load, ["users.csv", "more.csv"])
+        pd.read_sql("SELECT * FROM t", db).to_csv("t.csv")
+        with duckdb.connect("w.duckdb") as con:
+            con.execute("CREATE TABLE t AS SELECT name FROM 'users.csv'")
+        program = "import duckdb; duckdb.connect('w.duckdb').execute(open('refresh.sql').read())"
+        subprocess.run([sys.executable, "-c", program], check=True)
+        with duckdb.connect("w.duckdb") as con:
+            con.sql("SELECT name, 1 AS one FROM t").write_csv("refreshed.csv")
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_tables_that_other_processes_write_meanwhile_come_from_them_too(
+    method: str, tmp_path: Path
+) -> None:
+    program = WORKERS.replace("spawn", method)
+    directory = _tables(tmp_path)
+    refresh = "DELETE FROM t; INSERT INTO t SELECT name FROM 'more.csv'"
+    (directory / "refresh.sql").write_text(refresh)
+    recording = strangers.record(directory, program)
+    assert recording.roots("t.csv") == {"users.csv", "more.csv"}
+    assert recording.roots("refreshed.csv") == {"more.csv"}

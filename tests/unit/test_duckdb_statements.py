@@ -47,6 +47,7 @@ READS: dict[str, tuple[str, str, str]] = {
     "CREATE TABLE t AS FROM df WITH NO DATA": ("", "", "t"),
     "CREATE VIEW v(a) AS FROM df": ("df", "", "v"),
     "INSERT INTO t(a) BY NAME FROM df": ("df", "", "t"),
+    "INSERT INTO s.t (a) BY POSITION FROM df": ("df", "", "s.t"),
     "INSERT INTO s.t VALUES (1, 'a; b'), (2, 'c')": ("", "", "s.t"),
     "INSERT INTO t VALUES ((SELECT max(a) FROM df))": ("df", "", "t"),
     "UPDATE t SET a = b.a FROM b WHERE t.k = b.k": ("b", "", "t"),
@@ -111,6 +112,17 @@ def test_what_is_not_known_is_said_and_not_dropped(text: str) -> None:
     (found,) = statements(text)
     assert found.unknown
     assert found.is_operation
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["INSERT OR IGNORE INTO s.t SELECT (((", "UPDATE OR IGNORE s.t SET a = (((",
+     "CREATE TEMP TABLE IF NOT EXISTS s.t AS (((", "DELETE FROM s.t WHERE ((("],
+)  # fmt: skip
+def test_what_a_statement_that_cannot_be_parsed_writes_comes_from_something(text: str) -> None:
+    (found,) = statements(text)
+    assert found.unknown
+    assert found.target == ("s", "t")
 
 
 def test_several_statements_are_told_apart() -> None:

@@ -52,8 +52,8 @@ ODDITIES: Final = (
     "Each statement of a text is an operation; all of them are as long as the text, and where one "
     "of them fails, all are shown as failed. From the hundred-first on they are one operation.",
     "A table that DELETE without WHERE or TRUNCATE has emptied holds nothing of before.",
-    "The tables of a database file that is copied as a file (`shutil.copy`) are not known to be "
-    "those of the first.",
+    "The tables of a database file that is copied or moved as a file (`shutil.copy`, `os.replace`) "
+    "are those of the first, where the process that does it has had that open.",
     "A view reads when it is read: to make one is no operation, and who reads it used what it "
     "reads.",
     "Rows that are fetched one by one (`fetchone`), lists of more than 2,000 rows, and what "

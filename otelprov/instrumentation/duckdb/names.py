@@ -782,6 +782,32 @@ def connection_of(handle: Any) -> Connection:
     return known
 
 
+def moved(source: str, target: str, operation: str) -> list[tuple[str, str, str | None]]:
+    """A database file was copied or moved by an operation: of each table that is known of it what
+    follows in its URI, its name and who wrote it last."""
+    known = _databases.get(source)
+    copy = _databases.get(target)
+    if copy is not None:  # whatever it was before
+        copy.names, copy.macros_asked = None, False
+        for held in (copy.makers, copy.views, copy.macros):
+            held.clear()
+    if known is None:
+        return []
+    names = known.names
+    uris = dict.fromkeys(known.makers)
+    if names is not None and names.complete:
+        full = [one for one in names.tables.values() if names.paths.get(one[0].lower()) == source]
+        uris = dict.fromkeys(f"{source}#{schema}.{name}" for _, schema, name in full)
+    copy = _databases.setdefault(target, Database(target))
+    found = []
+    for uri in uris:
+        if uri.startswith(f"{source}#"):
+            rest = uri[len(source) :]
+            copy.makers[target + rest] = operation
+            found.append((rest, rest.rpartition(".")[2], known.makers.get(uri)))
+    return found
+
+
 def opened(handle: Any, database: Any) -> None:
     """A connection was opened: nothing is asked of it before a name has to be known."""
     if not isinstance(database, (str, os.PathLike)):

@@ -39,6 +39,7 @@ from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
 from otelprov.recording.policy import shorten
 from otelprov.recording.recorder import Call, OpenOperation
+from otelprov.recording.run import now
 from otelprov.recording.transactions import Outcome
 from otelprov.statements import MACRO, later, masked, pieces, views_said
 
@@ -76,13 +77,17 @@ class Work:
 class Running(Watched):
     """A call that runs something in DuckDB, as an operation."""
 
-    __slots__ = ("_makers", "database", "execution", "literals", "operation", "resolver", "work")
+    __slots__ = (
+        "_makers", "database", "execution", "literals", "next", "operation", "resolver", "work",
+    )  # fmt: skip
 
     def __init__(
         self, frame: FrameType, work: Work, resolver: Resolver, *, enters: bool = True
     ) -> None:
         """``enters`` where what the call calls belongs to this, and not to a later statement."""
         super().__init__()
+        self.next: int | None = None
+        """When the next statement of the same text was looked at: in time, they are in a row."""
         self.work = work
         self.resolver = resolver
         self.database = resolver.connection.database
@@ -164,6 +169,7 @@ class Running(Watched):
         operation, work = self.operation, self.work
         try:
             operation.leave()
+            operation.end_time = self.next or operation.end_time
             self.execution.returned()
             self._read(succeeded=True)
             if work.writes:
@@ -302,12 +308,16 @@ class Script(Watched):
         self._steps: list[tuple[str, list[Running]]] = []
         last = [work for _, works in steps for work in works][-1:]
         begun: dict[str, str] = {}
+        latest: Running | None = None
         try:
             for word, works in steps:
                 running: list[Running] = []
                 self._steps.append((word, running))
                 for work in works:
-                    running.append(Running(frame, work, resolver, enters=work is last[0]))
+                    if latest is not None:
+                        latest.next = now()
+                    latest = Running(frame, work, resolver, enters=work is last[0])
+                    running.append(latest)
                 if word in ("BEGIN", "START"):
                     begun = dict(resolver.writers)
                 elif word in ("ROLLBACK", "ABORT"):

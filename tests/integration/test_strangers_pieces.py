@@ -163,6 +163,38 @@ def test_bytes_in_memory_are_those_that_were_written(work: Path, opened: str) ->
         assert recording.roots("7.md") == {"?"}
 
 
+CACHED = """
+    import pandas as pd
+    from joblib import Memory
+
+    @Memory("cache", verbose=0).cache
+    def clean(path):
+        df = pd.read_csv(path)  # @read
+        return df[df["n"] > 1].assign(twice=lambda one: one["n"] * 2)  # @twice
+
+    clean("in.csv").to_csv("first.csv", index=False)  # @first
+    clean("in.csv").tail(1).to_csv("again.csv", index=False)  # @again
+"""
+CACHED_DRAWN = """
+    pandas.read_csv@read: in.csv -> return
+    pandas.getitem@twice: pandas.read_csv@read -> return
+    pandas.assign@twice: pandas.getitem@twice -> return
+    pandas.pickle@first: pandas.assign@twice -> content
+    pandas.to_csv@first: pandas.assign@twice -> first.csv
+    pandas.tail@again: pandas.pickle@first -> return
+    pandas.to_csv@again: pandas.tail@again -> again.csv
+"""
+
+
+def test_what_joblib_remembers_comes_from_where_it_was_computed(work: Path) -> None:
+    (work / "in.csv").write_text("k,n\na,1\nb,2\nc,3\n")
+    recording = strangers.record(work, CACHED)
+    assert recording.graph() == strangers.drawn(CACHED_DRAWN)
+    for name in ("first.csv", "again.csv"):
+        assert recording.roots(name) == {"in.csv"}, name
+        assert recording.columns(f"{name}#k") == {"in.csv#k"}, name
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

@@ -194,6 +194,33 @@ def test_a_column_of_which_nobody_knows_is_opaque(work: Path, text: str) -> None
         assert "opaque" in recording.columns(f"out.csv#{name}"), name
 
 
+WIDE = """
+    import pandas as pd
+    names = [f"c{i}" for i in range(150)]
+    df = pd.read_csv("t.csv", dtype=dict.fromkeys(names, float), usecols=["k", *names])
+    df = df.rename(columns={name: name.upper() for name in names})
+    upper = [name.upper() for name in names]
+    df[upper] = df[upper].round(1)
+    df = df.drop(upper[140:], axis=1).dropna(subset=upper[:130]).sort_values(by=upper[:99])
+    df.melt(id_vars=["k"], value_vars=upper[:120]).to_csv("long.csv", index=False)
+    df.groupby("k").agg(dict.fromkeys(upper[:120], "mean")).reset_index().to_csv("mean.csv")
+    df.columns = [f"d{i}" for i in range(141)]
+    df.to_csv("out.csv", index=False, columns=[f"d{i}" for i in range(100)])
+    df["computed"] = [number * 2 for number in range(200)]
+    df.to_csv("computed.csv", index=False)
+"""
+
+
+def test_names_of_many_columns_are_no_data(work: Path) -> None:
+    names = ",".join(f"c{i}" for i in range(150))
+    rows = "".join(f"{row}{',1.5' * 150}\n" for row in range(200))
+    (work / "t.csv").write_text(f"k,{names}\n{rows}")
+    recording = strangers.record(work, WIDE, PYTHONWARNINGS="ignore")
+    for name in ("long.csv", "mean.csv", "out.csv"):
+        assert recording.roots(name) == {"t.csv"}, name
+    assert recording.roots("computed.csv") == {"t.csv", "?"}
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

@@ -711,7 +711,9 @@ def _arrow_grouped(question: Question) -> Sources | None:
 
 def _in_groups(question: Question) -> Sources | None:
     """A figure of its group, or of the rows before it, for each row: ``cumsum``, ``transform``."""
-    by = grouped_by(question.given("by"))
+    table = question.self_()
+    before = None if table is None else question.names_of(table.artifact.id)
+    by = None if before is None else keys_of(question, before)
     func = question.given("func")
     plain = question.operation.name.rpartition(".")[2]
     if by is None or not question.tables_only or question.reads_inside:
@@ -719,7 +721,9 @@ def _in_groups(question: Question) -> Sources | None:
     # A function is given one column after the other.
     if plain == "transform" and (not isinstance(func, str) or func[:1] in ("[", "{", "(")):
         return None
-    rows = _named_rows(question, "by", "group_by")
+    known = () if before is None else all_names(before)
+    ids = () if table is None else (table.artifact.id,)
+    rows = tuple(From(id_, one, "group_by") for id_ in ids for one in by if one in known)
     if plain in ("cumcount", "ngroup"):
         names = question.made_names()
         keys = () if plain == "cumcount" else _as(rows, "transformation")

@@ -70,6 +70,9 @@ RESHAPED = {
     },
     'out = t.pivot(index="k", columns="g", values=["a", "b"])\n'
     'out.columns = out.columns.map("_".join)': {"a_x": "a", "b_y": "b"},
+    'out = t.set_index(["g", "k"])[["a", "b"]].melt(ignore_index=False).reset_index()': {
+        "g": "g", "k": "k", "value": "a b",
+    },
     'out = pd.crosstab(t["g"], t["h"], values=t["a"], aggfunc="sum").reset_index()': {
         "g": "g", "p": "a",
     },
@@ -134,6 +137,10 @@ GROUPED = {
     'out = t.set_index("d").groupby(pd.Grouper(freq="MS"))["a"].sum().reset_index()': {
         "d": "d", "a": "a",
     },
+    'out = t.set_index(["g", "k"])[["a", "b"]]\n'
+    'out = out.groupby(level=0).transform(lambda one: one / one.sum()).reset_index()': {
+        "g": "g", "k": "k", "a": "a", "b": "b",
+    },
     'out = t.groupby("g").filter(lambda one: len(one) > 2)': {"k": "k", "g": "g"},
 }  # fmt: skip
 
@@ -166,6 +173,11 @@ COMPUTED = {
         "group": "g",
     },
     'out = t.set_index("k")\nout["id"] = out["a"].index': {"id": "k", "a": "a"},
+    'out = t.copy()\nout["x"] = t.iloc[:, 3] + t.loc[:, "b"]\nout["y"] = t.loc[t["c"] > 1, "k"]': {
+        "x": "a b", "y": "k c",
+    },
+    'class Own(pd.DataFrame):\n    _constructor = property(lambda self: Own)\n'
+    'out = Own(t)\nout.unit = "kg"\nout = out.nlargest(2, "a")': {"a": "a", "b": "b"},
     'out = t.merge(u, on="g", how="left", indicator=True)': {"p": "u.p", "k_x": "k"},
 }  # fmt: skip
 

@@ -195,6 +195,40 @@ def test_what_joblib_remembers_comes_from_where_it_was_computed(work: Path) -> N
         assert recording.columns(f"{name}#k") == {"in.csv#k"}, name
 
 
+FILTER = """
+    import sys
+    import pandas as pd
+    df = pd.read_csv(sys.stdin)  # @stdin
+    df[df["n"] > 1].to_csv(sys.stdout, index=False)  # @stdout
+"""
+SHELL = """
+    import shlex, subprocess, sys
+    run = f"{shlex.quote(sys.executable)} filter.py"
+    for line in (
+        f"{run} < in.csv > out.csv",
+        f"echo '# more' > log.csv; {run} < in.csv >> log.csv",
+        f"cat in.csv | {run} | cat",
+    ):
+        subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)
+"""
+
+
+def test_files_of_the_shell_are_known(work: Path) -> None:
+    (work / "in.csv").write_text("k,n\na,1\nb,2\nc,3\n")
+    recording = strangers.record(work, SHELL, modules={"filter.py": FILTER})
+    lines = {*recording.graph()}
+    assert {
+        "pandas.read_csv@stdin: in.csv -> return",
+        "pandas.to_csv@stdout: pandas.getitem@stdout -> out.csv",
+        "pandas.to_csv@stdout: log.csv, pandas.getitem@stdout -> log.csv",
+    } <= lines
+    assert recording.roots("out.csv") == {"in.csv"}
+    assert recording.columns("out.csv#k") == {"in.csv#k"}
+    assert recording.roots("log.csv") == {"in.csv", "log.csv"}
+    (piped,) = [one for one in lines if one.startswith("pandas.read_csv") and "in.csv" not in one]
+    assert piped == "pandas.read_csv@stdin: _io.FileIO -> return"
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

@@ -746,6 +746,8 @@ def _windowed(question: Question) -> Sources | None:
     if not question.tables_only or {"axis", "level", "pairwise", "other"} & {*given}:
         return None
     _, kind, plain = operation.name.split(".")
+    if plain in ("corr", "cov"):  # with another column, or of each with each
+        return None
     on = listed(question.given("on"))
     if question.reads_inside or names is None or (on is not None and kind == "window"):
         return None
@@ -757,9 +759,12 @@ def _windowed(question: Question) -> Sources | None:
     if plain == "apply" and kind == "window":
         return kept  # a function is given one column after the other
     known = question.names(table.artifact.id) or ()
+    mapping, taken = aggregates(question), question.parameter_columns("self") or ()
+    if len(taken) == 1 and taken[0].column is not None:
+        mapping = dict.fromkeys(names.columns, taken[0].column)
     levels = [name for name in names.index if name is not None]
     columns = {name: kept.columns[name] for name in levels if name in kept.columns}
-    for name, base in aggregates(question).items():
+    for name, base in mapping.items():
         if name in names.columns and base in known:
             columns[name] = (From(table.artifact.id, base, "aggregation"),)
     return Sources(columns)
@@ -817,7 +822,7 @@ _RULES: Final[dict[str, _Rule]] = {
         for name in (
             "head tail sample drop dropna reindex filter set_index take xs truncate "
             "delitem pop sort_index select_dtypes iloc reverse droplevel swaplevel "
-            "reorder_levels asfreq explode "
+            "reorder_levels asfreq explode tz_localize tz_convert to_period to_timestamp "
             "slice limit gather gather_every drop_nulls drop_nans with_row_index shrink_to_fit "
             "rechunk clone drop_in_place partition_by unique"
         ).split()
@@ -903,7 +908,7 @@ _RULES: Final[dict[str, _Rule]] = {
         for kind in ("window", "resample")
         for name in (
             "sum mean median min max std var sem count size nunique first last skew kurt rank "
-            "quantile agg apply"
+            "quantile agg apply corr cov"
         ).split()
     },
     **{

@@ -195,6 +195,25 @@ def test_what_joblib_remembers_comes_from_where_it_was_computed(work: Path) -> N
         assert recording.columns(f"{name}#k") == {"in.csv#k"}, name
 
 
+RECORDS = """
+    import json
+    import pandas as pd
+    with open("in.jsonl") as lines:
+        records = [json.loads(line) for line in lines]
+    pd.json_normalize(records, "tags", ["id"]).to_csv("tags.csv", index=False)  # @by_hand
+    table = pd.read_json("in.jsonl", lines=True)  # @read
+    pd.json_normalize(table.to_dict("records"), "tags", ["id"]).to_csv("all.csv")  # @all
+"""
+
+
+def test_records_that_a_program_reads_are_of_unknown_origin(work: Path) -> None:
+    (work / "in.jsonl").write_text('{"id": 1, "tags": ["x", "y"]}\n{"id": 2, "tags": ["z"]}\n')
+    recording = strangers.record(work, RECORDS)
+    assert recording.graph()["pandas.json_normalize@by_hand: ? -> return"]
+    assert recording.roots("tags.csv") == {"?"}
+    assert recording.roots("all.csv") == {"in.jsonl"}
+
+
 FILTER = """
     import sys
     import pandas as pd

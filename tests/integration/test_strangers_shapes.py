@@ -124,6 +124,11 @@ GROUPED = {
     'out = t.set_index("d").resample("MS").size().reset_index(name="n")': {"d": "d"},
     'out = t[["a", "b"]].rolling(2).agg(["sum", "mean"])\n'
     'out.columns = ["_".join(one) for one in out.columns]': {"a_sum": "a", "b_mean": "b"},
+    'out = t.set_index("d")["a"].expanding().agg(["min", "max"]).reset_index()': {
+        "d": "d", "min": "a",
+    },
+    'out = t["a"].rolling(3).corr(t["b"]).rename("r").to_frame()': {"r": "a b"},
+    'out = t.set_index("d").tz_localize("UTC").reset_index()': {"d": "d", "a": "a"},
     'out = t[["a", "b"]].cumsum().add_prefix("sum_")': {"sum_a": "a", "sum_b": "b"},
     'out = t.assign(share=t["a"] / t.groupby("g")["a"].transform("sum"))': {"share": "a"},
     'out = t.assign(z=t.groupby("g")["a"].transform(lambda v: v - v.mean()))': {"z": "a", "b": "b"},

@@ -351,7 +351,20 @@ def _set(question: Question) -> Sources | None:
     """``df["a"] = values``, ``df[["a", "b"]] = values``."""
     key = question.given("key")
     several = listed(key) if isinstance(key, str) and key.startswith("[") else None
-    return _with_one(question, key, "value") or _with_several(question, several or [])
+    found = _with_one(question, key, "value") or _with_several(question, several or [])
+    return found or _some_cells_set(question)
+
+
+def _some_cells_set(question: Question) -> Sources | None:
+    """``column[rows] = values``: it holds what it did, or of the values."""
+    names, own = question.made_names(), question.parameter_columns("self")
+    if names is None or len(names.columns) != 1 or own is None or len(own) != 1:
+        return None
+    made = (*own, *(question.parameter_columns("value") or ()))
+    if any(one.how == "opaque" for one in made):
+        return None
+    rows = _as(question.parameter_columns("key") or (), "filter")
+    return Sources({names.columns[0]: tuple(dict.fromkeys(made))}, {}, rows)
 
 
 def _set_cells(question: Question) -> Sources | None:
@@ -833,7 +846,7 @@ _RULES: Final[dict[str, _Rule]] = {
         for name in (
             "astype fillna ffill bfill replace round clip map applymap shift diff rank cumsum "
             "cumprod cummax cummin abs pct_change convert_dtypes infer_objects interpolate cast "
-            "fill_null fill_nan isin apply transform"
+            "fill_null fill_nan isin apply transform agg"
         ).split()
     },
     **{
@@ -901,7 +914,7 @@ _RULES: Final[dict[str, _Rule]] = {
     },
     **{
         f"pandas.groupby.{name}": _of_groups
-        for name in "head tail nth sample filter nlargest nsmallest".split()
+        for name in "head tail nth sample filter nlargest nsmallest get_group".split()
     },
     **{
         f"pandas.{kind}.{name}": _windowed

@@ -146,6 +146,7 @@ GROUPED = {
     'out = out.groupby(level=0).transform(lambda one: one / one.sum()).reset_index()': {
         "g": "g", "k": "k", "a": "a", "b": "b",
     },
+    'out = t.groupby("g").get_group("x")': {"k": "k", "a": "a"},
     'out = t.groupby("g").filter(lambda one: len(one) > 2)': {"k": "k", "g": "g"},
 }  # fmt: skip
 
@@ -168,6 +169,8 @@ COMPUTED = {
     'out = t.assign(v=t["a"].case_when([(t["a"] > 2, u["p"]), (t["a"] < 0, t["b"])]))': {
         "v": "a b u.p",
     },
+    'out = t[["g", "s"]].agg("-".join, axis=1).to_frame("both")': {"both": "g s"},
+    'out = t["c"].copy()\nout[out.isna()] = t["a"]\nout = out.to_frame()': {"c": "c a"},
     'out = t.copy()\nout["size"] = out["a"].apply(lambda v: "big" if v > 2 else "small")': {
         "size": "a",
     },

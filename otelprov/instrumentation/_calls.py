@@ -149,8 +149,17 @@ def pickled_by(frame: types.FrameType | None) -> types.FrameType | None:
     ):
         caller = caller.f_back
     if caller is None or is_internal(caller):
-        return None
+        return _remembered_by(caller)
     return None if sending and _root(caller) == "joblib" else caller
+
+
+def _remembered_by(frame: types.FrameType | None) -> types.FrameType | None:
+    """The frame that calls a function which ``joblib.Memory`` remembers the results of."""
+    remembers = False
+    while frame is not None and _root(frame) in ("joblib", "otelprov", *_COPYING):
+        remembers = remembers or frame.f_globals.get("__name__") == "joblib.memory"
+        frame = frame.f_back
+    return frame if remembers and not is_internal(frame) else None
 
 
 def _root(frame: types.FrameType) -> str:
@@ -455,7 +464,7 @@ def begin(
     if site.entry.only_when is not None:
         bound = _bound(site, arguments, keywords)
         if not site.entry.only_when(bound[0], arguments[0] if arguments else None):
-            return True
+            return site.attribute != "__setattr__"  # `df.unit = "kg"` changes no data
     return (site.entry.observed or Observed)(site, arguments, keywords, frame, bound)
 
 
@@ -523,6 +532,9 @@ def pass_on(
     if entry.gives_memory:
         for item in known:
             item.settle()
+    column = _column_at(*arguments) if site.attribute == "__getitem__" else None
+    if column is not None and known[0].is_selection:
+        known[0] = replace(known[0], columns=((None, column),))
     picked = _picked(site, arguments, known)
     if entry.carries_parameters and len(known) > 1 and _is_one_table(known):
         picked = known[0].selected
@@ -635,6 +647,8 @@ def _picked(site: Site, arguments: tuple[Any, ...], known: list[Identity]) -> Ta
     if len(known) != 1 or not known[0].is_selection:
         return None
     if site.attribute == "__init__":
+        if len(arguments) == 2 and names_of(arguments[0]) == names_of(arguments[1]) is not None:
+            return known[0].selected  # of another frame, or of a class of the program's own
         return WHOLE if _is_made_of_rows(site, arguments[0], known[0]) else None
     before = known[0].selected
     if site.entry.carries_parameters or site.entry.keeps_columns:
@@ -662,6 +676,23 @@ def columns_of(rows: object, whole: Identity) -> Taken | None:
     if before is None and names.index:
         return None  # columns of the file, and which is not said
     return (None, *names.columns)
+
+
+_INDEXERS = frozenset({"_LocIndexer", "_iLocIndexer"})
+
+
+def _column_at(indexer: Any, key: Any = None, *_: Any) -> str | None:
+    """The column that ``df.loc[rows, "a"]`` or ``df.iloc[:, 2]`` takes; None where it is none."""
+    kind = type(indexer).__name__
+    if kind not in _INDEXERS or type(key) is not tuple or len(key) != 2:
+        return None
+    table = indexer.obj
+    if table.ndim != 2 or not table.columns.is_unique or table.index.nlevels != 1:
+        return None
+    column = key[1] if kind == "_LocIndexer" else None
+    if kind == "_iLocIndexer" and type(key[1]) is int:
+        column = table.columns[key[1]]
+    return column if type(column) is str else None
 
 
 def _is_made_of_rows(site: Site, frame: Any, rows: Identity) -> bool:

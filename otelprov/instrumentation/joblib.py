@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from otelprov.instrumentation._table import Entry, read, write
 
 ODDITIES = (
-    "Files that `joblib.Memory` keeps for itself are not recorded; a function that it calls is.",
+    "Files that `joblib.Memory` keeps for itself are not recorded; a function that it calls is, "
+    "and a pandas table or a model that it gives once more is known by its content, within a run.",
 )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
+from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation import _labels
 from otelprov.instrumentation._calls import Observed
@@ -244,9 +245,10 @@ def _functions() -> Iterable[Entry]:
         (
             "merge merge_asof merge_ordered pivot pivot_table melt lreshape wide_to_long "
             "crosstab cut qcut get_dummies from_dummies to_datetime to_numeric to_timedelta "
-            "factorize json_normalize"
+            "factorize"
         ).split(),
     )
+    yield transform("json_normalize", observed=_Normalized)
     # The tables may come from a generator, whose steps are worth reading.
     yield transform("concat", holds_nested=False, iterates="objs", observed=Concatenated)
     yield transform("eval", counts_frames=True)
@@ -468,6 +470,17 @@ class _Named(Observed):
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         return ([], set()) if self.parameters.get("name") == "columns" else super()._inputs()
+
+
+class _Normalized(Observed):
+    """``json_normalize(records)``: they are data, however few they are."""
+
+    __slots__ = ()
+
+    def _made(self, result: object) -> None:
+        if not self.operation.used_so_far():
+            self.operation.use_content("data", unknown("it was not seen where records come from"))
+        super()._made(result)
 
 
 class OpenedStore(Observed):

@@ -84,11 +84,23 @@ def keys_of(question: Question, before: Names) -> list[str] | None:
     if question.given("rule") is not None:
         keys += listed(question.given("on")) or listed(question.given("level")) or levels
     elif question.given("level") is not None and not keys:
-        said = literal(question.given("level"))
-        if type(question.given("level")) is int or isinstance(said, (list, tuple)):
-            return levels if len(levels) == 1 else None
-        keys = listed(question.given("level")) or []
+        keys = _levels_of(question.given("level"), before)
     return keys or None
+
+
+def _levels_of(given: object, before: Names) -> list[str]:
+    """The levels of an index, by names or places; empty where they are not known."""
+    places = given if type(given) is int else literal(given)
+    numbers = list(places) if isinstance(places, (list, tuple)) else [places]
+    found: list[str] = []
+    for one in numbers:
+        if type(one) is not int:
+            return listed(given) or []
+        name = before.index[one] if -len(before.index) <= one < len(before.index) else None
+        if name is None:
+            return []
+        found.append(name)
+    return found
 
 
 def aggregates(question: Question) -> dict[str, str]:

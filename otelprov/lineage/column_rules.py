@@ -362,7 +362,20 @@ def _set(question: Question) -> Sources | None:
     """``df["a"] = values``, ``df[["a", "b"]] = values``."""
     key = question.given("key")
     several = listed(key) if isinstance(key, str) and key.startswith("[") else None
-    return _with_one(question, key, "value") or _with_several(question, several or [])
+    found = _with_one(question, key, "value") or _with_several(question, several or [])
+    return found or _some_cells_set(question)
+
+
+def _some_cells_set(question: Question) -> Sources | None:
+    """``column[rows] = values``: it holds what it did, or of the values."""
+    names, own = question.made_names(), question.parameter_columns("self")
+    if names is None or len(names.columns) != 1 or own is None or len(own) != 1:
+        return None
+    made = (*own, *(question.parameter_columns("value") or ()))
+    if any(one.how == "opaque" for one in made):
+        return None
+    rows = _as(question.parameter_columns("key") or (), "filter")
+    return Sources({names.columns[0]: tuple(dict.fromkeys(made))}, {}, rows)
 
 
 def _set_cells(question: Question) -> Sources | None:
@@ -722,7 +735,9 @@ def _arrow_grouped(question: Question) -> Sources | None:
 
 def _in_groups(question: Question) -> Sources | None:
     """A figure of its group, or of the rows before it, for each row: ``cumsum``, ``transform``."""
-    by = grouped_by(question.given("by"))
+    table = question.self_()
+    before = None if table is None else question.names_of(table.artifact.id)
+    by = None if before is None else keys_of(question, before)
     func = question.given("func")
     plain = question.operation.name.rpartition(".")[2]
     if by is None or not question.tables_only or question.reads_inside:
@@ -730,7 +745,9 @@ def _in_groups(question: Question) -> Sources | None:
     # A function is given one column after the other.
     if plain == "transform" and (not isinstance(func, str) or func[:1] in ("[", "{", "(")):
         return None
-    rows = _named_rows(question, "by", "group_by")
+    known = () if before is None else all_names(before)
+    ids = () if table is None else (table.artifact.id,)
+    rows = tuple(From(id_, one, "group_by") for id_ in ids for one in by if one in known)
     if plain in ("cumcount", "ngroup"):
         names = question.made_names()
         keys = () if plain == "cumcount" else _as(rows, "transformation")
@@ -753,6 +770,8 @@ def _windowed(question: Question) -> Sources | None:
     if not question.tables_only or {"axis", "level", "pairwise", "other"} & {*given}:
         return None
     _, kind, plain = operation.name.split(".")
+    if plain in ("corr", "cov"):  # with another column, or of each with each
+        return None
     on = listed(question.given("on"))
     if question.reads_inside or names is None or (on is not None and kind == "window"):
         return None
@@ -764,9 +783,12 @@ def _windowed(question: Question) -> Sources | None:
     if plain == "apply" and kind == "window":
         return kept  # a function is given one column after the other
     known = question.names(table.artifact.id) or ()
+    mapping, taken = aggregates(question), question.parameter_columns("self") or ()
+    if len(taken) == 1 and taken[0].column is not None:
+        mapping = dict.fromkeys(names.columns, taken[0].column)
     levels = [name for name in names.index if name is not None]
     columns = {name: kept.columns[name] for name in levels if name in kept.columns}
-    for name, base in aggregates(question).items():
+    for name, base in mapping.items():
         if name in names.columns and base in known:
             columns[name] = (From(table.artifact.id, base, "aggregation"),)
     return Sources(columns)
@@ -824,7 +846,7 @@ _RULES: Final[dict[str, _Rule]] = {
         for name in (
             "head tail sample drop dropna reindex filter set_index take xs truncate "
             "delitem pop sort_index select_dtypes iloc reverse droplevel swaplevel "
-            "reorder_levels asfreq explode "
+            "reorder_levels asfreq explode tz_localize tz_convert to_period to_timestamp "
             "slice limit gather gather_every drop_nulls drop_nans with_row_index shrink_to_fit "
             "rechunk clone drop_in_place partition_by unique"
         ).split()
@@ -835,7 +857,7 @@ _RULES: Final[dict[str, _Rule]] = {
         for name in (
             "astype fillna ffill bfill replace round clip map applymap shift diff rank cumsum "
             "cumprod cummax cummin abs pct_change convert_dtypes infer_objects interpolate cast "
-            "fill_null fill_nan isin apply transform"
+            "fill_null fill_nan isin apply transform agg"
         ).split()
     },
     **{
@@ -903,14 +925,14 @@ _RULES: Final[dict[str, _Rule]] = {
     },
     **{
         f"pandas.groupby.{name}": _of_groups
-        for name in "head tail nth sample filter nlargest nsmallest".split()
+        for name in "head tail nth sample filter nlargest nsmallest get_group".split()
     },
     **{
         f"pandas.{kind}.{name}": _windowed
         for kind in ("window", "resample")
         for name in (
             "sum mean median min max std var sem count size nunique first last skew kurt rank "
-            "quantile agg apply"
+            "quantile agg apply corr cov"
         ).split()
     },
     **{

@@ -90,7 +90,7 @@ def melted(question: Question) -> Sources | None:
     }
     columns[value] = tuple(From(id_, one, "identity") for one in taken if one in before.columns)
     columns[names.columns[-2]] = ()  # the names of the columns
-    return Sources(columns)
+    return Sources({**columns, **_levels(id_, before, names)})
 
 
 def lengthened(question: Question) -> Sources | None:

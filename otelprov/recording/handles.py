@@ -98,9 +98,12 @@ def continued(place: Any) -> str | None:
 
 
 def appended(place: Any) -> io.FileIO | None:
-    """The file of this machine behind one that was opened to add to its end."""
+    """The file of this machine behind one that was opened to add to its end, or that may have been:
+    that of the standard output."""
     file = plain(stream_behind(place))
-    return file if file is not None and file.mode.startswith("a") else None
+    if file is None or file.closed:
+        return None
+    return file if file.mode.startswith("a") or file.fileno() == 1 else None
 
 
 def file_of(stream: Any) -> str | None:

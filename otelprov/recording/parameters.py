@@ -184,6 +184,35 @@ def _looked_at_once(
     return parameter_value(name, value, length), digest_value(value)
 
 
+# --- names of columns -----------------------------------------------------------------------------
+
+_NAMING: Final = frozenset(
+    "columns column subset id_vars value_vars usecols names dtype dtypes schema schema_overrides "
+    "by on left_on right_on left_by right_by keys func aggfunc aggs converters parse_dates "
+    "index_col index_label header mapping mapper exprs more_exprs aggregates sorting stubnames "
+    "feature_name feature_names categorical_feature".split()
+)
+_NAMING_IN: Final = {
+    "values": ("pivot", "pivot_table"),
+    "index": ("pivot", "pivot_table"),
+    "items": ("filter",),
+}
+"""Those that do in some operations only."""
+
+
+def names_columns(operation: str, name: str, parameters: Mapping[str, object]) -> bool:
+    """Whether a parameter names columns, or says by their names what becomes of each: however many
+    they are, that is no data."""
+    if name in _NAMING or operation in _NAMING_IN.get(name, ()):
+        return True
+    if name == "labels":
+        return parameters.get("axis") in (1, "columns")
+    if name == "value":
+        return operation == "setattr" and parameters.get("name") == "columns"
+    value = parameters.get(name)
+    return name == "key" and type(value) is list and all(type(one) is str for one in value)
+
+
 # --- functions -----------------------------------------------------------------------------------
 
 _MAX_FUNCTIONS: Final = 4096

@@ -47,7 +47,7 @@ from otelprov.artifacts.deferred import (
 from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Columns, Identity, registry
 from otelprov.journal.lines import Part
-from otelprov.model import Artifact, ArtifactKind, Names, OperationKind, ParameterValue
+from otelprov.model import Artifact, ArtifactKind, Names, OperationKind
 from otelprov.recording import claims, faults, written
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
@@ -64,7 +64,7 @@ from otelprov.recording.edges import (
 )
 from otelprov.recording.exceptions import message_of, stack_of
 from otelprov.recording.measures import Ended, measures
-from otelprov.recording.parameters import Defaults, digest_of, show
+from otelprov.recording.parameters import Defaults, digest_of, names_columns, show
 from otelprov.recording.policy import ELLIPSIS, MAX_LISTED, plan_text, shorten
 from otelprov.recording.repeats import Repeated, repeats
 from otelprov.recording.rulings import Ruling
@@ -268,7 +268,10 @@ class OpenOperation:
                 common = self._facts(self.ruling)
             self._plain = shown.digests
             for name, value, digest, text in shown.containers:
-                self._use_container(name, value, digest, text)
+                cut = isinstance(text, str) and ELLIPSIS in text
+                # What is more than a parameter can show may be data.
+                whole = not cut or names_columns(call.name, name, parameters)
+                self._use_container(name, value, digest, whole)
             if function is not None:
                 self._functions = (digest_of(function),)
             elif call.library == "operation":
@@ -750,11 +753,11 @@ class OpenOperation:
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _use_container(
-        self, name: str, value: object, digest: bytes | None, text: ParameterValue | None
+        self, name: str, value: object, digest: bytes | None, is_parameter: bool
     ) -> None:
-        """A dict or list may be data: what ``to_dict`` gave, or more than a parameter can show."""
+        """A dict or list may be data: what ``to_dict`` gave, or what is no parameter."""
         artifact = registry.container(value, digest)
-        if artifact is None and isinstance(text, str) and ELLIPSIS in text:
+        if artifact is None and not is_parameter:
             artifact = replace(identify(value), origin="unknown")
         if artifact is not None:
             self.use_artifact(name, artifact)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -219,6 +220,10 @@ def _path_of_open(place: Any) -> str | None:
         name = place.name
         if isinstance(name, bytes):
             name = os.fsdecode(name)
+        if name in ("<stdin>", "<stdout>"):  # maybe a file of the shell's: `< in.csv > out.csv`
+            if not stat.S_ISREG(os.fstat(place.fileno()).st_mode):
+                return None
+            name = place.fileno()
         if isinstance(name, int):  # os.fdopen; the kernel says " (deleted)" where it is gone
             name = os.readlink(f"/proc/self/fd/{name}")
         if not isinstance(name, str):

@@ -163,6 +163,91 @@ def test_bytes_in_memory_are_those_that_were_written(work: Path, opened: str) ->
         assert recording.roots("7.md") == {"?"}
 
 
+CACHED = """
+    import pandas as pd
+    from joblib import Memory
+
+    @Memory("cache", verbose=0).cache
+    def clean(path):
+        df = pd.read_csv(path)  # @read
+        return df[df["n"] > 1].assign(twice=lambda one: one["n"] * 2)  # @twice
+
+    clean("in.csv").to_csv("first.csv", index=False)  # @first
+    clean("in.csv").tail(1).to_csv("again.csv", index=False)  # @again
+"""
+CACHED_DRAWN = """
+    pandas.read_csv@read: in.csv -> return
+    pandas.getitem@twice: pandas.read_csv@read -> return
+    pandas.assign@twice: pandas.getitem@twice -> return
+    pandas.pickle@first: pandas.assign@twice -> content
+    pandas.to_csv@first: pandas.assign@twice -> first.csv
+    pandas.tail@again: pandas.pickle@first -> return
+    pandas.to_csv@again: pandas.tail@again -> again.csv
+"""
+
+
+def test_what_joblib_remembers_comes_from_where_it_was_computed(work: Path) -> None:
+    (work / "in.csv").write_text("k,n\na,1\nb,2\nc,3\n")
+    recording = strangers.record(work, CACHED)
+    assert recording.graph() == strangers.drawn(CACHED_DRAWN)
+    for name in ("first.csv", "again.csv"):
+        assert recording.roots(name) == {"in.csv"}, name
+        assert recording.columns(f"{name}#k") == {"in.csv#k"}, name
+
+
+RECORDS = """
+    import json
+    import pandas as pd
+    with open("in.jsonl") as lines:
+        records = [json.loads(line) for line in lines]
+    pd.json_normalize(records, "tags", ["id"]).to_csv("tags.csv", index=False)  # @by_hand
+    table = pd.read_json("in.jsonl", lines=True)  # @read
+    pd.json_normalize(table.to_dict("records"), "tags", ["id"]).to_csv("all.csv")  # @all
+"""
+
+
+def test_records_that_a_program_reads_are_of_unknown_origin(work: Path) -> None:
+    (work / "in.jsonl").write_text('{"id": 1, "tags": ["x", "y"]}\n{"id": 2, "tags": ["z"]}\n')
+    recording = strangers.record(work, RECORDS)
+    assert recording.graph()["pandas.json_normalize@by_hand: ? -> return"]
+    assert recording.roots("tags.csv") == {"?"}
+    assert recording.roots("all.csv") == {"in.jsonl"}
+
+
+FILTER = """
+    import sys
+    import pandas as pd
+    df = pd.read_csv(sys.stdin)  # @stdin
+    df[df["n"] > 1].to_csv(sys.stdout, index=False)  # @stdout
+"""
+SHELL = """
+    import shlex, subprocess, sys
+    run = f"{shlex.quote(sys.executable)} filter.py"
+    for line in (
+        f"{run} < in.csv > out.csv",
+        f"echo '# more' > log.csv; {run} < in.csv >> log.csv",
+        f"cat in.csv | {run} | cat",
+    ):
+        subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)
+"""
+
+
+def test_files_of_the_shell_are_known(work: Path) -> None:
+    (work / "in.csv").write_text("k,n\na,1\nb,2\nc,3\n")
+    recording = strangers.record(work, SHELL, modules={"filter.py": FILTER})
+    lines = {*recording.graph()}
+    assert {
+        "pandas.read_csv@stdin: in.csv -> return",
+        "pandas.to_csv@stdout: pandas.getitem@stdout -> out.csv",
+        "pandas.to_csv@stdout: log.csv, pandas.getitem@stdout -> log.csv",
+    } <= lines
+    assert recording.roots("out.csv") == {"in.csv"}
+    assert recording.columns("out.csv#k") == {"in.csv#k"}
+    assert recording.roots("log.csv") == {"in.csv", "log.csv"}
+    (piped,) = [one for one in lines if one.startswith("pandas.read_csv") and "in.csv" not in one]
+    assert piped == "pandas.read_csv@stdin: _io.FileIO -> return"
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in."""

@@ -70,6 +70,9 @@ RESHAPED = {
     },
     'out = t.pivot(index="k", columns="g", values=["a", "b"])\n'
     'out.columns = out.columns.map("_".join)': {"a_x": "a", "b_y": "b"},
+    'out = t.set_index(["g", "k"])[["a", "b"]].melt(ignore_index=False).reset_index()': {
+        "g": "g", "k": "k", "value": "a b",
+    },
     'out = pd.crosstab(t["g"], t["h"], values=t["a"], aggfunc="sum").reset_index()': {
         "g": "g", "p": "a",
     },
@@ -121,6 +124,11 @@ GROUPED = {
     'out = t.set_index("d").resample("MS").size().reset_index(name="n")': {"d": "d"},
     'out = t[["a", "b"]].rolling(2).agg(["sum", "mean"])\n'
     'out.columns = ["_".join(one) for one in out.columns]': {"a_sum": "a", "b_mean": "b"},
+    'out = t.set_index("d")["a"].expanding().agg(["min", "max"]).reset_index()': {
+        "d": "d", "min": "a",
+    },
+    'out = t["a"].rolling(3).corr(t["b"]).rename("r").to_frame()': {"r": "a b"},
+    'out = t.set_index("d").tz_localize("UTC").reset_index()': {"d": "d", "a": "a"},
     'out = t[["a", "b"]].cumsum().add_prefix("sum_")': {"sum_a": "a", "sum_b": "b"},
     'out = t.assign(share=t["a"] / t.groupby("g")["a"].transform("sum"))': {"share": "a"},
     'out = t.assign(z=t.groupby("g")["a"].transform(lambda v: v - v.mean()))': {"z": "a", "b": "b"},
@@ -134,6 +142,11 @@ GROUPED = {
     'out = t.set_index("d").groupby(pd.Grouper(freq="MS"))["a"].sum().reset_index()': {
         "d": "d", "a": "a",
     },
+    'out = t.set_index(["g", "k"])[["a", "b"]]\n'
+    'out = out.groupby(level=0).transform(lambda one: one / one.sum()).reset_index()': {
+        "g": "g", "k": "k", "a": "a", "b": "b",
+    },
+    'out = t.groupby("g").get_group("x")': {"k": "k", "a": "a"},
     'out = t.groupby("g").filter(lambda one: len(one) > 2)': {"k": "k", "g": "g"},
 }  # fmt: skip
 
@@ -156,6 +169,8 @@ COMPUTED = {
     'out = t.assign(v=t["a"].case_when([(t["a"] > 2, u["p"]), (t["a"] < 0, t["b"])]))': {
         "v": "a b u.p",
     },
+    'out = t[["g", "s"]].agg("-".join, axis=1).to_frame("both")': {"both": "g s"},
+    'out = t["c"].copy()\nout[out.isna()] = t["a"]\nout = out.to_frame()': {"c": "c a"},
     'out = t.copy()\nout["size"] = out["a"].apply(lambda v: "big" if v > 2 else "small")': {
         "size": "a",
     },
@@ -166,6 +181,11 @@ COMPUTED = {
         "group": "g",
     },
     'out = t.set_index("k")\nout["id"] = out["a"].index': {"id": "k", "a": "a"},
+    'out = t.copy()\nout["x"] = t.iloc[:, 3] + t.loc[:, "b"]\nout["y"] = t.loc[t["c"] > 1, "k"]': {
+        "x": "a b", "y": "k c",
+    },
+    'class Own(pd.DataFrame):\n    _constructor = property(lambda self: Own)\n'
+    'out = Own(t)\nout.unit = "kg"\nout = out.nlargest(2, "a")': {"a": "a", "b": "b"},
     'out = t.merge(u, on="g", how="left", indicator=True)': {"p": "u.p", "k_x": "k"},
 }  # fmt: skip
 
@@ -192,6 +212,33 @@ def test_a_column_of_which_nobody_knows_is_opaque(work: Path, text: str) -> None
     recording = strangers.record(work, program, PYTHONWARNINGS="ignore")
     for name in UNKNOWN[text]:
         assert "opaque" in recording.columns(f"out.csv#{name}"), name
+
+
+WIDE = """
+    import pandas as pd
+    names = [f"c{i}" for i in range(150)]
+    df = pd.read_csv("t.csv", dtype=dict.fromkeys(names, float), usecols=["k", *names])
+    df = df.rename(columns={name: name.upper() for name in names})
+    upper = [name.upper() for name in names]
+    df[upper] = df[upper].round(1)
+    df = df.drop(upper[140:], axis=1).dropna(subset=upper[:130]).sort_values(by=upper[:99])
+    df.melt(id_vars=["k"], value_vars=upper[:120]).to_csv("long.csv", index=False)
+    df.groupby("k").agg(dict.fromkeys(upper[:120], "mean")).reset_index().to_csv("mean.csv")
+    df.columns = [f"d{i}" for i in range(141)]
+    df.to_csv("out.csv", index=False, columns=[f"d{i}" for i in range(100)])
+    df["computed"] = [number * 2 for number in range(200)]
+    df.to_csv("computed.csv", index=False)
+"""
+
+
+def test_names_of_many_columns_are_no_data(work: Path) -> None:
+    names = ",".join(f"c{i}" for i in range(150))
+    rows = "".join(f"{row}{',1.5' * 150}\n" for row in range(200))
+    (work / "t.csv").write_text(f"k,{names}\n{rows}")
+    recording = strangers.record(work, WIDE, PYTHONWARNINGS="ignore")
+    for name in ("long.csv", "mean.csv", "out.csv"):
+        assert recording.roots(name) == {"t.csv"}, name
+    assert recording.roots("computed.csv") == {"t.csv", "?"}
 
 
 @pytest.fixture

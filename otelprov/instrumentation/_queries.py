@@ -34,7 +34,8 @@ from otelprov.instrumentation._statements import Statement, parts
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Names
 from otelprov.recording import faults, places
-from otelprov.recording.recorder import Call, OpenOperation, current_operation, with_content
+from otelprov.recording.noted import with_content
+from otelprov.recording.recorder import Call, OpenOperation, current_operation
 from otelprov.recording.run import now, run
 from otelprov.recording.transactions import Outcome
 

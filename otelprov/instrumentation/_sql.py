@@ -30,8 +30,9 @@ from otelprov.instrumentation._databases import (
 from otelprov.instrumentation._queries import Inside, inside
 from otelprov.instrumentation._statements import Name, name_of
 from otelprov.recording import faults, observation
+from otelprov.recording.noted import with_content
 from otelprov.recording.policy import shorten
-from otelprov.recording.recorder import OpenOperation, with_content
+from otelprov.recording.recorder import OpenOperation
 from otelprov.statements import mask_literals
 
 _unknown: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()

@@ -34,9 +34,10 @@ from otelprov.instrumentation._table import (
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import faults, observation, places
+from otelprov.recording.noted import with_content
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import after, given, plans
-from otelprov.recording.recorder import OpenOperation, current_operation, with_content
+from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.versioned import Versioned
 
 ODDITIES: Final = (

@@ -24,9 +24,10 @@ from otelprov.instrumentation._table import Binder, Entry, read, step, write
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import observation
+from otelprov.recording.noted import with_content
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import after, plans, scan
-from otelprov.recording.recorder import OpenOperation, current_operation, with_content
+from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.streams import local_path
 from otelprov.recording.versioned import Versioned
 

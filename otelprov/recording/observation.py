@@ -17,9 +17,10 @@ from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
 from otelprov.recording import memory, models, tensors
 from otelprov.recording.bounds import over
+from otelprov.recording.noted import with_content
 from otelprov.recording.plans import plans
 from otelprov.recording.policy import MAX_LISTED
-from otelprov.recording.recorder import OpenOperation, with_content
+from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
 
 MAX_ITEMS = 10_000

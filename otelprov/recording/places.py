@@ -27,7 +27,8 @@ from otelprov.recording.bounds import (
     what_was_read,
     what_was_written,
 )
-from otelprov.recording.recorder import OpenOperation, with_content
+from otelprov.recording.noted import with_content
+from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
 from otelprov.recording.streams import (
     archive_of,

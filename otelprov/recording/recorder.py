@@ -1,7 +1,7 @@
 """One operation: from its inputs, over the call, to its outputs, as one span.
 
 A recorded call is opened before the user's function runs and closed after it. What it used and
-generated is collected here and written on the span at the very end, because the SDK keeps 128
+generated is collected here and written on the span at the very end (``ended``), because the SDK keeps 128
 attributes and events and drops the oldest. Where an id is not known yet, because a thread is still
 digesting the data, that end comes later, with the time at which the call was over.
 """
@@ -11,13 +11,13 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from types import FrameType, FunctionType, MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
@@ -26,7 +26,6 @@ from opentelemetry.trace import (
     Span,
     SpanContext,
     SpanKind,
-    TraceFlags,
     set_span_in_context,
 )
 from opentelemetry.util.types import AttributeValue
@@ -48,35 +47,25 @@ from otelprov.artifacts.derivation import made_id
 from otelprov.artifacts.registry import Columns, Identity, registry
 from otelprov.journal.lines import Part
 from otelprov.model import Artifact, ArtifactKind, Names, OperationKind
-from otelprov.recording import claims, faults, written
+from otelprov.recording import claims, faults, ruled, written
 from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
-from otelprov.recording.column_sources import ColumnSources, inputs_text
+from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.continued import traces
 from otelprov.recording.edges import (
-    MAX_TEXT,
-    Generated,
-    Used,
-    generated_attributes,
-    listed,
     used_attributes,
     way_of,
 )
-from otelprov.recording.exceptions import message_of, stack_of
+from otelprov.recording.ended import Edges, known_by_now, write_edges, write_failure
 from otelprov.recording.measures import Ended, measures
+from otelprov.recording.noted import add, as_written, key_of
 from otelprov.recording.parameters import Defaults, digest_of, names_columns, show
 from otelprov.recording.policy import ELLIPSIS, MAX_LISTED, plan_text, shorten
 from otelprov.recording.repeats import Repeated, repeats
-from otelprov.recording.rulings import Ruling
 from otelprov.recording.run import now, run, spans_of
 from otelprov.recording.span import ForeignSpan, OperationSpan
-from otelprov.recording.unchanged import unchanged
 from otelprov.redaction import redact, redact_again
 
-# The SDK's defaults are 128 of each. What is left out is counted on the span.
-MAX_USED = 60
-MAX_GENERATED = 60
-MAX_LINKS = 60
 MAX_CHECK = 200
 """Characters of the name of a check."""
 MAX_STARTED = 10
@@ -111,9 +100,6 @@ class Call:
         """``pandas.merge``; of an operation of the program's own its name alone."""
         return self.name if self.library == "operation" else f"{self.library}.{self.name}"
 
-
-Edges = tuple[Collection[tuple[str, Artifact]], Collection[tuple[str, Artifact]]]
-"""What an operation used and generated, each with its role."""
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _NOBODYS: Final = (None,)
@@ -164,37 +150,37 @@ class OpenOperation:
         "_assigned",
         "_begun",
         "_budget",
-        "_column_sources",
         "_context",
         "_error",
         "_forks",
         "_functions",
-        "_generated",
         "_id",
-        "_inputs",
-        "_named",
         "_outer",
         "_outer_context",
         "_outputs",
         "_plain",
-        "_taken",
-        "_waiting",
         "ahead",
         "call",
         "claims",
         "closed",
+        "column_sources",
         "content",
         "discreet",
         "end_time",
         "ended",
         "files_not_asked",
+        "generated",
+        "inputs",
         "left",
+        "named",
         "record",
         "ruling",
         "said",
         "sensitive",
+        "taken",
         "transaction",
         "used",
+        "waiting",
         "waits",
     )
 
@@ -213,7 +199,7 @@ class OpenOperation:
         self.ruling = run.policy.of(call.full_name) if run.policy is not None else None
         """The rules that hold for it."""
         self.sensitive = self.ruling is not None and self.ruling.sensitive
-        self._waiting: Mapping[str, Any] = _NOTHING
+        self.waiting: Mapping[str, Any] = _NOTHING
         self.ended = False
         self.end_time: int | None = None
         """When the call was over; what it made is looked at after that."""
@@ -240,15 +226,15 @@ class OpenOperation:
         self.used: dict[object, tuple[str, Source]] = {}
         """What the call has read until now, with its role, in the order in which it was noted: by
         id, and once more for each other way by which the same content came (``way_of``)."""
-        self._taken: list[tuple[Source, tuple[str, ...]]] = []
-        self._named: list[tuple[Source, tuple[str, ...]]] = []
-        self._column_sources: ColumnSources | None = None
-        self._generated: dict[object, tuple[str, Source]] = {}
+        self.taken: list[tuple[Source, tuple[str, ...]]] = []
+        self.named: list[tuple[Source, tuple[str, ...]]] = []
+        self.column_sources: ColumnSources | None = None
+        self.generated: dict[object, tuple[str, Source]] = {}
         self._assigned: list[tuple[object, Identity | None]] = []
         self._outputs = 0
         self._plain: tuple[tuple[str, bytes | None], ...] = ()
         self._functions: tuple[bytes | None, ...] = ()
-        self._inputs: list[tuple[str, Identity]] = []
+        self.inputs: list[tuple[str, Identity]] = []
         self._error: str | None = None
         self._begun = 0
         line: Line | None = None
@@ -263,9 +249,9 @@ class OpenOperation:
             shown = show(parameters, given, run.settings.parameter_length, defaults)
             common = run.facts
             if self.ruling is not None:
-                shown, self._waiting, sensitive = self.ruling.parameters(shown, parameters)
+                shown, self.waiting, sensitive = self.ruling.parameters(shown, parameters)
                 self.sensitive = self.sensitive or sensitive
-                common = self._facts(self.ruling)
+                common = ruled.facts(self, self.ruling)
             self._plain = shown.digests
             for name, value, digest, text in shown.containers:
                 cut = isinstance(text, str) and ELLIPSIS in text
@@ -301,6 +287,16 @@ class OpenOperation:
         if self._budget is None:
             self._budget = Budget(run.settings.digest_limit)
         return self._budget
+
+    @property
+    def cut(self) -> int:
+        """Bytes of files and directories that were over that."""
+        return 0 if self._budget is None else self._budget.cut
+
+    @property
+    def tier(self) -> str:
+        """How much is recorded of it."""
+        return ruled.tier(self)
 
     @property
     def span(self) -> Span:
@@ -381,17 +377,17 @@ class OpenOperation:
             if type(source) is Artifact:  # nearly always
                 pair = (role, source)
                 if self.used.setdefault(source.id, pair) is not pair:
-                    _add(self.used, source.id, pair)
+                    add(self.used, source.id, pair)
             else:
                 self.use_artifact(role, source)
-        self._inputs.append((role, identity))
+        self.inputs.append((role, identity))
 
     def use_artifact(self, role: str, artifact: Source) -> None:
         """The call reads this artifact; it plays no part in the derivation id."""
         artifact = settled(artifact)
-        key, pair = _key(artifact), (role, artifact)
+        key, pair = key_of(artifact), (role, artifact)
         if self.used.setdefault(key, pair) is not pair and isinstance(artifact, Artifact):
-            _add(self.used, artifact.id, (role, artifact))
+            add(self.used, artifact.id, (role, artifact))
 
     def use_content(self, role: str, artifact: Source) -> None:
         """The call reads this artifact, whose id is part of the derivation id."""
@@ -451,20 +447,20 @@ class OpenOperation:
 
     def take(self, artifact: Source, columns: tuple[str, ...]) -> None:
         """Of this used artifact the call takes these columns."""
-        self._taken.append((artifact, columns))
+        self.taken.append((artifact, columns))
 
     def call_it(self, artifact: Source, *names: str) -> None:
         """The statement that the call runs names this used artifact so."""
-        self._named.append((artifact, names))
+        self.named.append((artifact, names))
 
     def come_from(self, sources: ColumnSources) -> None:
         """Where the columns of what the call makes come from, as the engine says."""
-        self._column_sources = sources
+        self.column_sources = sources
 
     @property
     def used_tables_only(self) -> bool:
         """Whether nothing of what it used was computed of an artifact by steps between."""
-        return all(identity.is_selection for _, identity in self._inputs)
+        return all(identity.is_selection for _, identity in self.inputs)
 
     def used_so_far(self) -> list[Source]:
         """The artifacts that the call has read until now."""
@@ -479,24 +475,24 @@ class OpenOperation:
     def wrote(self, artifact: Source) -> None:
         """This used artifact is, as a whole, what was written: its content is known from that."""
         artifact = settled(artifact)
-        key: object = _key(artifact)
+        key: object = key_of(artifact)
         if isinstance(artifact, Artifact) and (artifact.id, way_of(artifact)) in self.used:
             key = (artifact.id, way_of(artifact))
         if key in self.used:
             role, used = self.used[key]
-            self.used[key] = (role, _as_written(used, self.content))
+            self.used[key] = (role, as_written(used, self.content))
 
     def generate(self, role: str, artifact: Source) -> None:
         """The call made this artifact."""
-        key = artifact.id if type(artifact) is Artifact else _key(artifact)
-        self._generated.setdefault(key, (role, artifact))
+        key = artifact.id if type(artifact) is Artifact else key_of(artifact)
+        self.generated.setdefault(key, (role, artifact))
 
     def has_made(self, artifact: Source) -> bool:
         """Whether this artifact is one that the call has made until now."""
         artifact = settled(artifact)
         if isinstance(artifact, Artifact):
             return artifact.maker == self.id
-        return any(one in self._generated for one in artifact.needs)
+        return any(one in self.generated for one in artifact.needs)
 
     def generate_content(self, role: str, value: object) -> None:
         """The call made ``value``, which is known by its content: a text, a dict, a list."""
@@ -531,7 +527,7 @@ class OpenOperation:
         call, output, maker = self.call, self._outputs, self.id
         self._outputs = output + 1
         origins = []
-        for role, identity in self._inputs:
+        for role, identity in self.inputs:
             origin = identity.known_origin()
             if origin is None:
                 break
@@ -547,7 +543,7 @@ class OpenOperation:
                 output,
             )
             return _made(id_, kind, name, rows, columns, maker, names)
-        inputs, plain, functions = tuple(self._inputs), self._plain, self._functions
+        inputs, plain, functions = tuple(self.inputs), self._plain, self._functions
 
         def artifact() -> Artifact:
             id_ = made_id(
@@ -572,7 +568,7 @@ class OpenOperation:
         """A copy, to be entered and left again for calls that are the same: without what it
         made."""
         again = copy.copy(self)
-        again._generated, again._assigned, again.content = {}, [], None
+        again.generated, again._assigned, again.content = {}, [], None
         return again
 
     def repeated(self, begun: int) -> None:
@@ -607,7 +603,7 @@ class OpenOperation:
             # What it made is known when that is over; until then the journal says what is known.
             self.waits = True
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
-                self.record.returned(self.end_time or now(), self._known_by_now())
+                self.record.returned(self.end_time or now(), known_by_now(self))
             return
         self.ended = True
         end_time = self.end_time or now()
@@ -617,16 +613,16 @@ class OpenOperation:
                     registry.forget(value)
                 else:
                     registry.assign(value, before)
-            self._generated.clear()
+            self.generated.clear()
         self._assigned.clear()
         if error is not None:
             self._error = type_name(error)
             if self.record.wanted:
-                self._fail(error, self._error, end_time)
+                write_failure(self, error, self._error, end_time)
         plain = self._is_plain()
         if not plain and self._waits():
             with faults.contained(f"the end of {self.call.name} is in the journal later only"):
-                self.record.returned(end_time, self._known_by_now())
+                self.record.returned(end_time, known_by_now(self))
             background.then(lambda: self._finish(end_time))
         else:
             self._finish(end_time, plain)
@@ -640,7 +636,7 @@ class OpenOperation:
 
     def _is_plain(self) -> bool:
         """Whether nothing that was used or made had to be waited for: nearly always."""
-        for artifacts in (self.used, self._generated):
+        for artifacts in (self.used, self.generated):
             for _, source in artifacts.values():
                 if type(source) is not Artifact:
                     return False
@@ -648,7 +644,7 @@ class OpenOperation:
 
     def _waits(self) -> bool:
         """Whether an id of what was used or made is not known yet."""
-        for artifacts in (self.used, self._generated):
+        for artifacts in (self.used, self.generated):
             for _, source in artifacts.values():
                 if type(source) is not Artifact and pending((source,)):
                     return True
@@ -661,7 +657,7 @@ class OpenOperation:
         try:
             try:
                 if record.wanted:
-                    edges = self._write_edges(end_time, plain)
+                    edges = write_edges(self, end_time, plain)
             except Exception as error:
                 faults.tell(f"the artifacts of {self.call.name} were not recorded", error)
             finally:
@@ -694,8 +690,8 @@ class OpenOperation:
             end=end_time,
             span=self.record.visible,
             error=self._error,
-            used=[self._measurable(one) for _, one in used],
-            generated=[self._measurable(one) for _, one in generated],
+            used=[ruled.measurable(self, one) for _, one in used],
+            generated=[ruled.measurable(self, one) for _, one in generated],
         )
 
     def _start(
@@ -747,9 +743,9 @@ class OpenOperation:
             said
             for role, artifact in islice(self.used.values(), MAX_STARTED)
             if isinstance(artifact, Artifact)
-            and (said := self._said(used_attributes(role, artifact))) is not None
+            and (said := ruled.said(self, used_attributes(role, artifact))) is not None
         ]
-        self._mark()
+        ruled.mark(self)
         run.note(self.span, semconv.STARTED, {semconv.OPERATION_USED: used} if used else None)
 
     def _use_container(
@@ -761,189 +757,6 @@ class OpenOperation:
             artifact = replace(identify(value), origin="unknown")
         if artifact is not None:
             self.use_artifact(name, artifact)
-
-    def _write_edges(self, end_time: int, plain: bool) -> Edges:
-        if plain:  # what is known at once is there by its id
-            used = cast("dict[object, tuple[str, Artifact]]", self.used)
-            generated = cast("list[tuple[str, Artifact]]", list(self._generated.values()))
-        else:
-            used = _known(self.used.values())
-            generated = list(_known(self._generated.values(), once=True).values())
-        record = self.record
-        if self.claims:
-            own = record.visible.get_span_context().trace_id
-            makers = self._settle_claims(used, {artifact.id for _, artifact in generated})
-            for artifact_id, maker in makers[:MAX_LINKS]:
-                if int(maker.trace_id, 16) != own:
-                    to = _span_context(maker.trace_id, maker.span_id, is_remote=True)
-                    record.point(to, {semconv.USED_ID: artifact_id})
-        if len(used) > 1 and (several := {key[0] for key in used if type(key) is tuple}):
-            ways = [(one.id, one.maker) for _, one in used.values() if one.id in several]
-            for artifact_id, made_by in islice(ways, MAX_LINKS):
-                if made_by is not None:
-                    to = _span_context(*made_by.split("-"), is_remote=False)
-                    record.point(to, {semconv.USED_ID: artifact_id})
-        left_out = [0, 0]
-        selected = {resolve(one).id: names for one, names in self._taken}
-        named: dict[str, list[str]] = {}
-        for one, names in self._named:
-            named.setdefault(resolve(one).id, []).extend(names)
-        for role, artifact in islice(used.values(), MAX_USED):
-            if self.ruling is None and artifact.id not in selected and artifact.id not in named:
-                record.say(semconv.USED, Used(role, artifact), end_time)
-                continue
-            attributes = used_attributes(role, artifact)
-            if artifact.id in selected:
-                attributes[semconv.ARTIFACT_SELECTED] = listed(selected[artifact.id])
-            if artifact.id in named:
-                attributes[semconv.ARTIFACT_NAMED] = listed(list(dict.fromkeys(named[artifact.id])))
-            if (ruled := self._said(attributes)) is not None:
-                record.say(semconv.USED, ruled, end_time)
-            else:
-                left_out[0] += 1
-        unnamed, cut = 0, 0 if self._budget is None else self._budget.cut
-        for role, artifact in generated[:MAX_GENERATED]:
-            said: Part = Generated(role, artifact)
-            if self.ruling is not None:
-                ruled = self._said(said.attributes)
-                if ruled is None:
-                    left_out[1] += 1
-                    continue
-                said = Part(ruled)
-            if artifact.schema is not None:
-                same, more = unchanged(artifact, [source for _, source in used.values()])
-                if same is not None:
-                    said = Part({**said.attributes, semconv.ARTIFACT_UNCHANGED: same})
-                unnamed += more
-            if self._column_sources is not None:
-                texts = self._column_sources.texts()
-                said = Part({**said.attributes, semconv.ARTIFACT_COLUMN_SOURCES: texts})
-            record.say(semconv.GENERATED, said, end_time)
-        if made_of := inputs_text(self._inputs):
-            record.describe(Part({semconv.OPERATION_INPUTS: made_of}))
-        if self.ruling is not None:
-            self._settle_rules([*(one for _, one in used.values()), *(one for _, one in generated)])
-        if (
-            unnamed
-            or cut
-            or left_out != [0, 0]
-            or self.files_not_asked
-            or len(used) + len(generated) > MAX_USED
-        ):
-            dropped = {
-                semconv.DROPPED_USED: left_out[0] + max(0, len(used) - MAX_USED),
-                semconv.DROPPED_GENERATED: left_out[1] + max(0, len(generated) - MAX_GENERATED),
-                semconv.DROPPED_DIGEST_BYTES: cut,
-                semconv.DROPPED_CARRIERS: self.files_not_asked,
-                semconv.DROPPED_UNCHANGED: unnamed,
-            }
-            dropped = {name: number for name, number in dropped.items() if number}
-            record.describe(Part(dropped))
-            measures.drop(dropped)
-        return used.values(), generated
-
-    def _known_by_now(self) -> dict[str, object]:
-        """The artifacts whose ids are known before all of them are."""
-        kinds = (
-            (semconv.OPERATION_USED, self.used, MAX_USED, used_attributes),
-            (semconv.OPERATION_GENERATED, self._generated, MAX_GENERATED, generated_attributes),
-        )
-        found: dict[str, object] = {}
-        waiting = 0
-        for name, artifacts, limit, describe in kinds:
-            sources = [(role, settled(source)) for role, source in artifacts.values()]
-            known = [(role, one) for role, one in sources if isinstance(one, Artifact)]
-            waiting += len(sources) - len(known)
-            if known:
-                said = [self._said(describe(role, one)) for role, one in known[:limit]]
-                found[name] = [one for one in said if one is not None]
-        return {**found, semconv.OPERATION_PENDING: waiting}
-
-    def _settle_claims(
-        self, used: dict[object, tuple[str, Artifact]], made: set[str]
-    ) -> list[tuple[str, Carrier]]:
-        """Now that it is known what was read: whether what the files say of themselves is true,
-        and by id of what was used who made it."""
-        states, makers = claims.settle(self.claims, made)
-        for key, (role, artifact) in used.items():
-            if artifact.id in states:
-                used[key] = (role, replace(artifact, carrier=states[artifact.id]))
-        return list(dict.fromkeys(makers))
-
-    def _fail(self, error: BaseException, name: str, end_time: int) -> None:
-        form = run.settings.exceptions
-        if self.discreet and form == "masked":
-            form = "type"
-        message, stack = message_of(error, form), stack_of(error, form)
-        if self.ruling is not None:
-            message, stack = self.ruling.policy.text(message), self.ruling.policy.text(stack)
-        self.record.describe(Part({semconv.ERROR_TYPE: name}))
-        self.record.say(
-            "exception",
-            {
-                "exception.type": name,
-                "exception.message": message,
-                "exception.stacktrace": stack,
-            },
-            end_time,
-        )
-        self.record.fail(shorten(f"{name}: {message}" if message else name, MAX_TEXT))
-
-    # --- what the policy says ---
-
-    @property
-    def tier(self) -> str:
-        """How much is recorded of it."""
-        tier = None if self.ruling is None else self.ruling.tier_of(self._places())
-        return tier or run.settings.tier
-
-    def _facts(self, ruling: Ruling) -> Part:
-        facts = dict(run.facts.attributes)
-        if ruling.tier:
-            facts[semconv.TIER] = ruling.tier
-        if ruling.tiers:
-            del facts[semconv.TIER]  # said when it is known what was used
-        if self.sensitive:
-            facts[semconv.SENSITIVE] = True
-        return Part(facts)
-
-    def _places(self) -> list[tuple[str | None, str | None]]:
-        used = (settled(source) for _, source in tuple(self.used.values()))
-        return [(one.name, one.uri) for one in used if isinstance(one, Artifact)]
-
-    def _said(self, attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue] | None:
-        """The attributes of an event as they may be; None where it is left out."""
-        return dict(attributes) if self.ruling is None else self.ruling.artifact(attributes)
-
-    def _measurable(self, artifact: Artifact) -> Artifact:
-        """An artifact under the name that it may have in metrics: none, where it is left out."""
-        if self.ruling is None or not (artifact.name or artifact.uri):
-            return artifact
-        said = self.ruling.artifact(generated_attributes("", artifact)) or {}
-        name, uri = said.get(semconv.ARTIFACT_NAME), said.get(semconv.ARTIFACT_URI)
-        return replace(artifact, name=name, uri=uri)
-
-    def _mark(self) -> None:
-        """Say, once, that it is sensitive, where an artifact that it has used until now is."""
-        ruling = self.ruling
-        if ruling is None or self.sensitive:
-            return
-        if any(ruling.marks(*place) for place in self._places()):
-            self.sensitive = True
-            self.record.describe(Part({semconv.SENSITIVE: True}))
-
-    def _settle_rules(self, artifacts: list[Artifact]) -> None:
-        """What had to wait until it was known what was used and made."""
-        ruling = self.ruling
-        assert ruling is not None
-        places = [(one.name, one.uri) for one in artifacts]
-        attributes, sensitive = ruling.settled(self._waiting, places)
-        if ruling.tiers:
-            attributes[semconv.TIER] = self.tier
-        if not self.sensitive and (sensitive or any(ruling.marks(*place) for place in places)):
-            self.sensitive = attributes[semconv.SENSITIVE] = True
-        if attributes:
-            self.record.describe(Part(attributes))
 
 
 def type_name(error: BaseException) -> str:
@@ -978,38 +791,6 @@ def note_read(*values: object) -> None:
                 operation.use_artifact("read inside", artifact)
 
 
-def with_content(artifact: Source, content: Source | None) -> Source:
-    """``artifact`` with the content id that goes with it, where that rests on all of it."""
-    if content is None:
-        return artifact
-    if isinstance(artifact, Artifact) and isinstance(content, Artifact):
-        if content.coverage != "full":
-            return artifact
-        return replace(
-            artifact,
-            content_id=content.id,
-            schema=content.schema,
-            schema_id=artifact.schema_id or content.schema_id,
-            names=artifact.names or content.names,
-        )
-
-    def both() -> Artifact:
-        found = with_content(resolve(artifact), resolve(content))
-        assert isinstance(found, Artifact)
-        return found
-
-    return Pending(both, pending((artifact, content)))
-
-
-def _as_written(artifact: Source, content: Source | None) -> Source:
-    """A used artifact that is known by how it was made, with the content that was written of it."""
-    if isinstance(artifact, Artifact):
-        return with_content(artifact, content) if artifact.coverage == "derivation" else artifact
-    return Pending(
-        lambda: resolve(_as_written(artifact.result(), content)), pending((artifact, content))
-    )
-
-
 def _made(
     id_: str,
     kind: ArtifactKind,
@@ -1022,47 +803,6 @@ def _made(
     return Artifact(
         id_, kind, name, None, rows, columns, coverage="derivation", maker=maker, names=names
     )  # fmt: skip
-
-
-def _key(artifact: Source) -> object:
-    return artifact.id if isinstance(artifact, Artifact) else artifact
-
-
-def _known(
-    artifacts: Iterable[tuple[str, Source]], *, once: bool = False
-) -> dict[object, tuple[str, Artifact]]:
-    """As ``OpenOperation.used``, or each id but ``once``: two that were pending may turn out to be
-    one."""
-    found: dict[object, tuple[str, Artifact]] = {}
-    for role, source in artifacts:
-        artifact = source if type(source) is Artifact else resolve(source)
-        pair = (role, artifact)
-        if found.setdefault(artifact.id, pair) is not pair and not once:
-            _add(found, artifact.id, pair)
-    return found
-
-
-def _add(found: dict[Any, Any], artifact_id: str, pair: tuple[str, Artifact]) -> None:
-    """Note an artifact once more where it came by another way than before."""
-    artifact, before = pair[1], found[artifact_id][1]
-    if artifact is before or type(before) is not Artifact:
-        return
-    way, known = way_of(artifact), way_of(before)
-    if way is None or known is None or way == known:
-        return
-    one_place = artifact.uri is not None and artifact.uri == before.uri
-    if one_place and None in (artifact.maker, before.maker):
-        return  # one of the two only says more
-    found.setdefault((artifact_id, way), pair)
-
-
-def _span_context(trace_id: str, span_id: str, *, is_remote: bool) -> SpanContext:
-    return SpanContext(
-        trace_id=int(trace_id, 16),
-        span_id=int(span_id, 16),
-        is_remote=is_remote,
-        trace_flags=TraceFlags(TraceFlags.SAMPLED),
-    )
 
 
 @lru_cache(maxsize=1024)

@@ -1,9 +1,9 @@
 """One operation: from its inputs, over the call, to its outputs, as one span.
 
 A recorded call is opened before the user's function runs and closed after it. What it used and
-generated is collected here and written on the span at the very end (``ended``), because the SDK keeps 128
-attributes and events and drops the oldest. Where an id is not known yet, because a thread is still
-digesting the data, that end comes later, with the time at which the call was over.
+generated is collected here and written on the span at the very end (``ended``), because the SDK
+keeps 128 attributes and events and drops the oldest. Where an id is not known yet, because a thread
+is still digesting the data, that end comes later, with the time at which the call was over.
 """
 
 from __future__ import annotations

@@ -64,8 +64,7 @@ ODDITIES: Final = (
     "What a table function other than the readers of files reads is not known, and the span says "
     "so. A macro reads what its definition names.",
     "A library that takes the rows out of a relation by itself (`polars.DataFrame(relation)`, "
-    "`pyarrow.table(relation)`, `write_deltalake(path, relation)`) used those of `arrow_c_stream`; "
-    "what `polars.scan_arrow_c_stream` scans is of unknown origin.",
+    "`pyarrow.table(relation)`, `write_deltalake(path, relation)`) used those of `arrow_c_stream`.",
     "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
     "`duckdb.experimental.spark`.",
     "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "

@@ -284,3 +284,40 @@ def test_tables_that_other_processes_write_meanwhile_come_from_them_too(
     recording = strangers.record(directory, program)
     assert recording.roots("t.csv") == {"users.csv", "more.csv"}
     assert recording.roots("refreshed.csv") == {"more.csv"}
+
+
+BROKEN = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    script = (
+        "CREATE TABLE a AS FROM 'users.csv'; INSERT INTO a FROM 'more.csv'; "
+        "CREATE TABLE b AS FROM 'orders.csv'; CREATE TABLE c AS FROM 'nowhere.csv'; "
+        "CREATE TABLE d AS FROM a"
+    )
+    try:
+        con.execute(script)  # @broken
+    except duckdb.Error as error:
+        print(type(error).__name__)
+    con.sql("SELECT *, 1 AS one FROM a").write_csv("a.csv")
+    script = "CREATE TABLE e AS FROM a; BEGIN; CREATE TABLE f AS FROM b; SELECT nothing"
+    try:
+        con.execute(script)  # @f
+    except duckdb.Error:
+        con.rollback()
+    con.sql("SELECT *, 1 AS one FROM e").write_csv("e.csv")
+"""
+
+
+def test_of_a_text_that_fails_what_came_before_a_new_table_was_carried_out(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), BROKEN)
+    assert {line for line in recording.graph() if "@broken" in line or "@f" in line} == {
+        "duckdb.execute@broken: users.csv -> #main.a",
+        "duckdb.execute@broken: #main.a, more.csv -> #main.a",
+        "duckdb.execute@broken: orders.csv -> #main.b",
+        "duckdb.execute@broken!:  -> ",
+        "duckdb.execute@broken!: #main.a -> ",
+        "duckdb.execute@f: #main.a -> #main.e",
+        "duckdb.execute@f!: #main.b -> ",
+        "duckdb.execute@f!:  -> ",
+    }
+    assert recording.roots("a.csv") == recording.roots("e.csv") == {"users.csv", "more.csv"}

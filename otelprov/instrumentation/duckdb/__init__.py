@@ -49,8 +49,9 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
-    "Each statement of a text is an operation; all of them are as long as the text, and where one "
-    "of them fails, all are shown as failed. From the hundred-first on they are one operation.",
+    "Each statement of a text is an operation; how long each took is not known. Where one of them "
+    "fails, those are shown as failed that come after the last new table. From the hundred-first "
+    "on they are one operation.",
     "A table that DELETE without WHERE or TRUNCATE has emptied holds nothing of before.",
     "The tables of a database file that is copied or moved as a file (`shutil.copy`, `os.replace`) "
     "are those of the first, where the process that does it has had that open.",

@@ -621,6 +621,10 @@ class Resolver:
                 return known
         return self._table(self.full(name), self.names)
 
+    def uri_of(self, full: Name) -> str:
+        """Of a table, by its full name."""
+        return self._table(full, self.names).uri
+
     def default(self, name: str) -> Table:
         """The table that a name stands for where nothing is known of it."""
         return self._table(self.full((name,)), self.names)

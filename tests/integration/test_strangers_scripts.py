@@ -20,6 +20,7 @@ CREATE SCHEMA raw; CREATE SCHEMA mart;
 CREATE TABLE raw.orders AS FROM 'orders.csv';
 CREATE TEMP TABLE users AS SELECT id, name FROM 'users.csv';
 INSERT INTO users VALUES (7, 'x'); INSERT INTO users VALUES (8, 'y');
+PREPARE p AS INSERT INTO users SELECT id, name FROM 'more.csv' WHERE id = $1; EXECUTE p(3);
 -- the marts; of all
 CREATE VIEW mart.named AS SELECT name, amount FROM raw.orders JOIN users ON user_id = id;
 BEGIN;
@@ -33,6 +34,7 @@ BUILT = """
     duckdb.execute@build: orders.csv -> #raw.orders
     duckdb.execute@build: users.csv -> #users
     duckdb.execute@build: #users -> #users
+    duckdb.execute@build: more.csv, #users -> #users
     duckdb.execute@build: #raw.orders, #users -> #mart.totals
     duckdb.execute@build: #users -> #mart.names
     duckdb.execute@build: #mart.names -> names.parquet
@@ -59,8 +61,8 @@ def test_each_statement_of_a_text_has_its_own_inputs(tmp_path: Path) -> None:
     (directory / "build.sql").write_text(STATEMENTS)
     recording = strangers.record(directory, BUILD)
     assert recording.graph() == strangers.drawn(BUILT)
-    assert recording.roots("totals.csv") == {"orders.csv", "users.csv"}
-    assert recording.roots("names.csv") == {"users.csv"}
+    assert recording.roots("totals.csv") == {"orders.csv", "users.csv", "more.csv"}
+    assert recording.roots("names.csv") == {"users.csv", "more.csv"}
     assert "users.csv#name" in recording.columns("names.csv#n")
 
 

@@ -343,6 +343,8 @@ class Resolver:
         """Tables and views that this call has made so far, by their full names in lower case."""
         self.macros: dict[str, tuple[Statement, ...]] = {}
         """And the macros."""
+        self.prepared: dict[str, Statement] = {}
+        """And what it has prepared."""
         self.written: dict[str, None] = {}
         """URIs of the tables that this call has made itself."""
         self.writers: dict[str, str] = {}

@@ -63,7 +63,9 @@ def plan_on(
         how = reading(site.call.library, parameters)
         names = [name for name in named if name != entry.source]
         found = _Found(site, (), {name: parameters[name] for name in names})
-        found.plans.insert(0, scan(entry.source, place, how))
+        rows = registry.lookup(place) if hasattr(type(place), "__arrow_c_stream__") else None
+        plan = given(entry.source, rows) if rows is not None else scan(entry.source, place, how)
+        found.plans.insert(0, plan)
     plan = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
     for item in made if isinstance(made, (tuple, list)) else (made,):
         plans.assign(item, plan)

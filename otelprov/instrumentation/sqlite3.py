@@ -57,9 +57,9 @@ ODDITIES: Final = (
     "Others (`df.values.tolist()`, tuples that are built one by one) are an input of unknown "
     "origin, as are those of a statement that is executed again and again; the values of a single "
     "execution are none.",
-    "Each statement of a script is an operation, up to a hundred of them; all are as long as the "
-    "script, and where one fails, all are shown as failed. A table that DELETE without WHERE has "
-    "emptied holds nothing of before.",
+    "Each statement of a script is an operation, up to a hundred of them; how long each took is "
+    "not known, and where one fails, all are shown as failed. A table that DELETE without WHERE "
+    "has emptied holds nothing of before.",
     "What triggers write is not seen. A view is the tables that it reads: of one that another "
     "process has made, as it was when the connection first read a table. The tables of a file that "
     "is attached are those of that file; `ATTACH` of an expression leaves them unknown.",

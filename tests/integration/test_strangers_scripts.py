@@ -20,6 +20,7 @@ CREATE SCHEMA raw; CREATE SCHEMA mart;
 CREATE TABLE raw.orders AS FROM 'orders.csv';
 CREATE TEMP TABLE users AS SELECT id, name FROM 'users.csv';
 INSERT INTO users VALUES (7, 'x'); INSERT INTO users VALUES (8, 'y');
+PREPARE p AS INSERT INTO users SELECT id, name FROM 'more.csv' WHERE id = $1; EXECUTE p(3);
 -- the marts; of all
 CREATE VIEW mart.named AS SELECT name, amount FROM raw.orders JOIN users ON user_id = id;
 BEGIN;
@@ -33,6 +34,7 @@ BUILT = """
     duckdb.execute@build: orders.csv -> #raw.orders
     duckdb.execute@build: users.csv -> #users
     duckdb.execute@build: #users -> #users
+    duckdb.execute@build: more.csv, #users -> #users
     duckdb.execute@build: #raw.orders, #users -> #mart.totals
     duckdb.execute@build: #users -> #mart.names
     duckdb.execute@build: #mart.names -> names.parquet
@@ -59,8 +61,8 @@ def test_each_statement_of_a_text_has_its_own_inputs(tmp_path: Path) -> None:
     (directory / "build.sql").write_text(STATEMENTS)
     recording = strangers.record(directory, BUILD)
     assert recording.graph() == strangers.drawn(BUILT)
-    assert recording.roots("totals.csv") == {"orders.csv", "users.csv"}
-    assert recording.roots("names.csv") == {"users.csv"}
+    assert recording.roots("totals.csv") == {"orders.csv", "users.csv", "more.csv"}
+    assert recording.roots("names.csv") == {"users.csv", "more.csv"}
     assert "users.csv#name" in recording.columns("names.csv#n")
 
 
@@ -284,3 +286,40 @@ def test_tables_that_other_processes_write_meanwhile_come_from_them_too(
     recording = strangers.record(directory, program)
     assert recording.roots("t.csv") == {"users.csv", "more.csv"}
     assert recording.roots("refreshed.csv") == {"more.csv"}
+
+
+BROKEN = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    script = (
+        "CREATE TABLE a AS FROM 'users.csv'; INSERT INTO a FROM 'more.csv'; "
+        "CREATE TABLE b AS FROM 'orders.csv'; CREATE TABLE c AS FROM 'nowhere.csv'; "
+        "CREATE TABLE d AS FROM a"
+    )
+    try:
+        con.execute(script)  # @broken
+    except duckdb.Error as error:
+        print(type(error).__name__)
+    con.sql("SELECT *, 1 AS one FROM a").write_csv("a.csv")
+    script = "CREATE TABLE e AS FROM a; BEGIN; CREATE TABLE f AS FROM b; SELECT nothing"
+    try:
+        con.execute(script)  # @f
+    except duckdb.Error:
+        con.rollback()
+    con.sql("SELECT *, 1 AS one FROM e").write_csv("e.csv")
+"""
+
+
+def test_of_a_text_that_fails_what_came_before_a_new_table_was_carried_out(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), BROKEN)
+    assert {line for line in recording.graph() if "@broken" in line or "@f" in line} == {
+        "duckdb.execute@broken: users.csv -> #main.a",
+        "duckdb.execute@broken: #main.a, more.csv -> #main.a",
+        "duckdb.execute@broken: orders.csv -> #main.b",
+        "duckdb.execute@broken!:  -> ",
+        "duckdb.execute@broken!: #main.a -> ",
+        "duckdb.execute@f: #main.a -> #main.e",
+        "duckdb.execute@f!: #main.b -> ",
+        "duckdb.execute@f!:  -> ",
+    }
+    assert recording.roots("a.csv") == recording.roots("e.csv") == {"users.csv", "more.csv"}

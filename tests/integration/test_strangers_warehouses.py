@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import polars as pl
+import pytest
 import strangers
 
 NAMES = """
@@ -250,6 +252,25 @@ def test_a_relation_that_another_library_runs_by_itself_is_an_operation(tmp_path
     assert recording.roots("lake") == recording.roots("rows.json") == {"users.csv"}
     assert recording.columns("frame.csv#name") == {"users.csv#name"}
     assert "users.csv#name" in recording.columns("lake#name")
+
+
+SCANNED = """
+    import duckdb, polars as pl
+    rel = duckdb.sql("SELECT id, upper(name) AS name FROM 'users.csv'")
+    lazy = pl.scan_arrow_c_stream(rel).filter(pl.col("id") > 1)  # @scan
+    lazy.collect().write_csv("scanned.csv")  # @collect
+"""
+
+
+@pytest.mark.skipif(not hasattr(pl, "scan_arrow_c_stream"), reason="Polars cannot scan a stream")
+def test_a_relation_that_polars_scans_is_run_for_that(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), SCANNED)
+    assert recording.graph() == strangers.drawn("""
+        duckdb.arrow_c_stream@scan: users.csv -> return
+        polars.collect@collect: duckdb.arrow_c_stream@scan -> return
+        polars.write_csv@collect: polars.collect@collect -> scanned.csv
+    """)
+    assert recording.roots("scanned.csv") == {"users.csv"}
 
 
 SCRIPTS = """

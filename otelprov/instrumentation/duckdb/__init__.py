@@ -49,8 +49,9 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "A table of a database is known by its name: what it holds is not digested.",
-    "Each statement of a text is an operation; all of them are as long as the text, and where one "
-    "of them fails, all are shown as failed. From the hundred-first on they are one operation.",
+    "Each statement of a text is an operation; how long each took is not known. Where one of them "
+    "fails, those are shown as failed that come after the last new table. From the hundred-first "
+    "on they are one operation.",
     "A table that DELETE without WHERE or TRUNCATE has emptied holds nothing of before.",
     "The tables of a database file that is copied or moved as a file (`shutil.copy`, `os.replace`) "
     "are those of the first, where the process that does it has had that open.",
@@ -64,8 +65,7 @@ ODDITIES: Final = (
     "What a table function other than the readers of files reads is not known, and the span says "
     "so. A macro reads what its definition names.",
     "A library that takes the rows out of a relation by itself (`polars.DataFrame(relation)`, "
-    "`pyarrow.table(relation)`, `write_deltalake(path, relation)`) used those of `arrow_c_stream`; "
-    "what `polars.scan_arrow_c_stream` scans is of unknown origin.",
+    "`pyarrow.table(relation)`, `write_deltalake(path, relation)`) used those of `arrow_c_stream`.",
     "What goes into a table through an `Appender` is not recorded, nor is what a program does by "
     "`duckdb.experimental.spark`.",
     "A method that is registered with `atexit` as it is (`atexit.register(connection.execute, …)`) "

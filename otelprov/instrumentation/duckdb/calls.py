@@ -106,9 +106,16 @@ def _add(work: Work, before: Work) -> None:
 def _work(statement: Statement, resolver: Resolver, work: Work, lazy: bool) -> Work | None:
     """What one statement does; None where that is nothing."""
     connection = resolver.connection
+    if statement.operation == "PREPARE" and statement.inner and statement.subject:
+        resolver.prepared[statement.subject[0].lower()] = statement.inner[0]
     if statement.operation == "EXECUTE" and statement.subject:
-        statement = connection.prepared.get(statement.subject[0].lower()) or Statement(
-            "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+        name = statement.subject[0].lower()
+        statement = (
+            resolver.prepared.get(name)
+            or connection.prepared.get(name)
+            or Statement(
+                "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+            )
         )
     if not statement.is_operation:
         resolver.go_on(statement)

@@ -353,6 +353,8 @@ class Resolver:
         """Tables and views that this call has made so far, by their full names in lower case."""
         self.macros: dict[str, tuple[Statement, ...]] = {}
         """And the macros."""
+        self.prepared: dict[str, Statement] = {}
+        """And what it has prepared."""
         self.written: dict[str, None] = {}
         """URIs of the tables that this call has made itself."""
         self.writers: dict[str, str] = {}
@@ -635,6 +637,10 @@ class Resolver:
             if isinstance(known, Table):
                 return known
         return self._table(self.full(name), self.names)
+
+    def uri_of(self, full: Name) -> str:
+        """Of a table, by its full name."""
+        return self._table(full, self.names).uri
 
     def default(self, name: str) -> Table:
         """The table that a name stands for where nothing is known of it."""

@@ -350,12 +350,35 @@ class Script(Watched):
             self.close()
 
     def failed(self, error: BaseException) -> None:
-        """One of them has raised, nobody knows which."""
-        for one in reversed(self._all):
+        """One of them has raised: not one before the last table that is new."""
+        every = self._all
+        for one in reversed(every):
+            one.operation.leave()
             one.looked_up = self.looked_up
+        done = self._done(every) if len(every) > 1 and self._connection.open is None else 0
+        for one in every[:done]:
+            one.returned(None)
+        for one in every[done:]:
             one.failed(error)
         if [word for word, _ in self._steps] in (["COMMIT"], ["END"]):
             self._connection.control("ROLLBACK")
+
+    def _done(self, every: list[Running]) -> int:
+        """How many of them were carried out for sure: each is committed before the next begins."""
+        database = self._connection.database
+        if database.names is None or not any(one.work.operation == "CREATE TABLE" for one in every):
+            return 0
+        before = set(database.names.tables)
+        database.names = None
+        names = every[0].resolver.names
+        new = {every[0].resolver.uri_of(names.tables[key]) for key in names.tables.keys() - before}
+        made = [
+            number
+            for number, one in enumerate(every, 1)
+            if one.work.operation == "CREATE TABLE"
+            and new.intersection(t.uri for t in one.work.writes)
+        ]
+        return max(made, default=0)
 
     def close(self, error: BaseException | None = None) -> None:
         """It is over, whatever came between."""

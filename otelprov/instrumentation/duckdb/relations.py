@@ -7,6 +7,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._caller import Watched, is_in_place
 from otelprov.instrumentation._calls import is_internal, of_the_program
 from otelprov.instrumentation._statements import (
@@ -222,7 +223,9 @@ def handing_over(original: Any) -> Any:
         plan = _plan(arguments[0])
         if plan.rows_taken:
             return None
-        taker = current_operation() if is_internal(frame) else None
+        taker: Any = current_operation() if is_internal(frame) else None
+        if taker is None and frame.f_code.co_name == "scan_arrow_c_stream":
+            taker = arguments[0]  # Polars reads it when the scan is executed
         work = Work("arrow_c_stream", "query", plan.reads, _query_of(arguments[0]), "SELECT")
         work.after = partial(_handed_over, taker)
         return Running(
@@ -237,11 +240,14 @@ def _is_duckdb(frame: FrameType) -> bool:
     return is_in_place(frame.f_code) or str(frame.f_globals.get("__name__")).startswith("duckdb")
 
 
-def _handed_over(taker: OpenOperation | None, _: Any, operation: OpenOperation) -> None:
-    """The operation that has asked for the rows used them; what C makes of them nobody sees."""
+def _handed_over(taker: Any, _: Any, operation: OpenOperation) -> None:
+    """The operation that has asked for the rows used them, or who scans the relation later; what C
+    makes of them nobody sees."""
     rows = rows_of(operation)
-    if taker is not None:
+    if isinstance(taker, OpenOperation):
         taker.use("data", rows.identity)
+    elif taker is not None:
+        registry.assign(taker, rows.identity)
 
 
 def _held(plan: Plan, result: Any, operation: OpenOperation) -> None:

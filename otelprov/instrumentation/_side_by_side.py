@@ -16,6 +16,7 @@ from otelprov.artifacts.registry import WHOLE, Identity, registry
 from otelprov.instrumentation._calls import Observed, changed_by
 from otelprov.recording import faults, observation
 from otelprov.recording.column_sources import ColumnSources, Origin
+from otelprov.recording.recorder import current_operation
 
 _DICTS: Final = frozenset({dict, OrderedDict, defaultdict})
 """No method of a class of the program's own is called."""
@@ -141,10 +142,34 @@ class Piped(_Seen):
         return noted.found
 
 
-class Assigned(_Seen):
-    """``assign``: a function may use all that the call has used; a text may be its name."""
+_assigning: Final[dict[int, dict[str, Identity | None]]] = {}
+"""By ``id`` of an operation that calls functions for columns: what these have returned so far."""
 
-    __slots__ = ()
+
+def set_inside(arguments: tuple[Any, ...]) -> None:
+    """pandas sets a column itself: in ``assign``, to what a function has returned."""
+    if _assigning and len(arguments) == 3 and type(arguments[1]) is str:
+        found = _assigning.get(id(current_operation()))
+        if found is not None:
+            value = arguments[2]
+            found[arguments[1]] = registry.lookup(value) if _width(value) == 1 else None
+
+
+class Assigned(_Seen):
+    """``assign``: a function may use all that the call has used, where it is not seen which columns
+    it has computed its own of; a text may be its name."""
+
+    __slots__ = ("_returned",)
+
+    def __init__(self, *call: Any) -> None:
+        super().__init__(*call)
+        self._returned: dict[str, Identity | None] = {}
+        if any(map(callable, self.parameters.values())):
+            _assigning[id(self.operation)] = self._returned
+
+    def close(self, error: BaseException | None = None) -> None:
+        _assigning.pop(id(self.operation), None)
+        super().close(error)
 
     def _column_sources(self, made: Any) -> ColumnSources | None:
         identity, names = registry.lookup(self.target), names_of(self.target)
@@ -160,12 +185,32 @@ class Assigned(_Seen):
                 noted.add(name, noted.of_column(identity, self.target, place))
         for name, value in self.parameters.items():
             if callable(value):
-                noted.add(name, map(noted.any_of, self.operation.used_so_far()))
+                noted.add(name, self._computed(noted, name))
             else:
                 noted.add(name, noted.given(self, name, value))
         if not identity.is_table:
             noted.add_levels(made, [self.target])
         return noted.found
+
+    def _computed(self, noted: _Noted, name: str) -> list[Origin]:
+        """What the function for a column has computed it of. It may have been given columns that
+        were set before it."""
+        identity = self._returned.get(name)
+        found: list[Origin] = []
+        every = [noted.any_of(one) for one in self.operation.used_so_far()]
+        if identity is None:
+            return every
+        for origin in noted.of_column(identity, None, 0):
+            if origin.column is None:
+                return every
+            before = noted.found.columns.get(origin.column)
+            if before is None or origin.column not in self.parameters:
+                found.append(origin)
+            elif any(one.how == "opaque" for one in before):
+                return every
+            else:
+                found += before
+        return found
 
 
 class CellsSet(_Seen):

@@ -121,6 +121,8 @@ class Entry(NamedTuple):
     more than these facts say."""
     packing: Packing | None = None
     """Where the function stands in another object, which takes its place."""
+    inside: Callable[[Arguments], None] | None = None
+    """Told of the calls that the library makes itself, with their arguments."""
     undo: Callable[[], None] | None = None
     """Puts back what the function that stands in has put in place itself."""
 

@@ -308,7 +308,7 @@ def _replace_aliases(patched: types.ModuleType, sites: dict[int, Site]) -> None:
 def _spanning(site: Site, depth: int = 1) -> Function:
     """``depth`` is the number of our frames between the caller and the original."""
     original, entry = site.function, site.entry
-    prepare, clean, always = entry.prepare, entry.clean, entry.always
+    prepare, clean, always, inside = entry.prepare, entry.clean, entry.always, entry.inside
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         observed: Observed | bool = False
@@ -322,6 +322,8 @@ def _spanning(site: Site, depth: int = 1) -> Function:
                 internal = is_internal(frame)
                 if internal:
                     observed = always and not in_closed_operation()
+                    if inside is not None:
+                        inside(args)
                     if prepare is not None:
                         args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
                 else:

@@ -25,6 +25,7 @@ from otelprov.instrumentation._side_by_side import (
     Frame,
     Piped,
     holds_known_columns,
+    set_inside,
 )
 from otelprov.instrumentation._table import (
     QUERIED,
@@ -303,7 +304,9 @@ def _methods() -> Iterable[Entry]:
     yield from each(transform("pop", in_place="always"), "DataFrame")
     yield from each(transform("update", in_place="always", warns_chained=True), *BOTH)
     yield from each(transform("__delitem__", in_place="always"), *BOTH)
-    yield from each(transform("__setitem__", in_place="always", warns_chained=True), *BOTH)
+    yield from each(
+        transform("__setitem__", in_place="always", warns_chained=True, inside=set_inside), *BOTH
+    )
     yield from each(
         transform("__setattr__", in_place="always", only_when=_sets_data, observed=_Named), *BOTH
     )

@@ -79,7 +79,7 @@ def test_the_page_on_columns_names_every_key(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(
         "import pandas as pd\n"
         "t = pd.read_csv('in.csv')\n"
-        "t[t['b'] > 2].assign(c=lambda d: d.a + d.b).to_csv('out.csv')\n"
+        "t[t['b'] > 2].assign(c=lambda d: [*(d.a + d.b)]).to_csv('out.csv')\n"
     )
     journal = tmp_path / "journal"
     support.instrumented("program.py", journal_directory=journal, cwd=tmp_path)

@@ -368,7 +368,7 @@ PANDAS: dict[str, tuple[str, str, str]] = {
         "double,kind,both,price",
         """
         result.double <~ o.price
-        result.both <? o.order, o.customer, o.price, o.quantity
+        result.both <~ o.price, o.order
         result.price <- o.price
         """,
     ),

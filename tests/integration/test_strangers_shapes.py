@@ -156,6 +156,11 @@ def test_columns_that_are_computed_in_groups_are_known(work: Path) -> None:
 
 
 COMPUTED = {
+    'out = t.assign(r=lambda one: one.a / one.b, twice=lambda one: one["r"] * 2,\n'
+    ' a=lambda one: one["c"] + 1, after=lambda one: one.a, first=lambda one: one.s.str[0],\n'
+    ' month=lambda one: pd.to_datetime(one["d"]).dt.month)': {
+        "r": "a b", "twice": "a b", "a": "c", "after": "c", "first": "s", "month": "d", "k": "k",
+    },
     'out = t.assign(bin=pd.cut(t["a"], [-5, 0, 5]), half=pd.qcut(t["b"], 2, labels=False))': {
         "bin": "a", "half": "b",
     },
@@ -198,6 +203,9 @@ UNKNOWN = {
     # A function is given all columns of a group, or of a row.
     'out = t.groupby("g")[["a", "b"]].apply(lambda one: one.sum()).reset_index()': ("a", "b"),
     'out = t.assign(sum=t.apply(lambda row: row["a"] + row["b"], axis=1))': ("sum",),
+    # It may be computed of anything that the function was given.
+    'def own(one):\n    one["x"] = one["a"]\n    return one["x"]\nout = t.assign(y=own)': ("y",),
+    'import numpy as np\nout = t.assign(y=lambda one: np.where(one["a"] > 0, one["b"], 0))': ("y",),
     # Two columns are encoded under one name.
     'out = pd.get_dummies(t[["g", "h"]], prefix=["x", "x"])': ("x_x", "x_p"),
     'out = t.T.reset_index()': ("index", "0"),

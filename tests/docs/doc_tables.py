@@ -19,7 +19,7 @@ from typing import Any
 
 from otelprov import semconv, settings
 from otelprov.instrumentation.libraries import LIBRARIES
-from otelprov.recording import observation, parameters, places, policy, recorder
+from otelprov.recording import edges, ended, observation, parameters, places, policy
 
 ROOT = Path(__file__).parent.parent.parent
 FACTS = "otelprov/libraries.json"
@@ -87,10 +87,10 @@ def limits() -> str:
     return _table(
         ("what", "kept", "counted in"),
         (
-            ("used artifacts of an operation", f"{recorder.MAX_USED}", f"`{semconv.DROPPED_USED}`"),
+            ("used artifacts of an operation", f"{ended.MAX_USED}", f"`{semconv.DROPPED_USED}`"),
             (
                 "generated artifacts of an operation",
-                f"{recorder.MAX_GENERATED}",
+                f"{ended.MAX_GENERATED}",
                 f"`{semconv.DROPPED_GENERATED}`",
             ),
             (
@@ -98,7 +98,7 @@ def limits() -> str:
                 f"{parameters.MAX_PARAMETERS}",
                 f"`{semconv.DROPPED_PARAMETERS}`",
             ),
-            ("links of a span", f"{recorder.MAX_LINKS}", ""),
+            ("links of a span", f"{ended.MAX_LINKS}", ""),
             (
                 "characters of a parameter's value",
                 f"{settings.Settings(None).parameter_length} (`OTELPROV_PARAMETER_LENGTH`)",
@@ -106,7 +106,7 @@ def limits() -> str:
             ),
             (
                 "characters of a name, a reason or an error message",
-                f"{recorder.MAX_TEXT}",
+                f"{edges.MAX_TEXT}",
                 "the text itself",
             ),
             ("bytes of any text", f"{policy.MAX_VALUE_BYTES:,}", "the text itself: `…`"),

@@ -33,7 +33,7 @@ class Remembered:
 
     def __init__(self, name: str, version: bytes) -> None:
         self._name = name
-        self._version = version
+        self._version = blake3(version).digest()
         self._path: Path | None = None
         self._values: dict[bytes, bytes] = {}
         self._kept = 0
@@ -62,7 +62,7 @@ class Remembered:
             _append(journal / self._name, b"%08x %s\n" % (crc32(line), line))
 
     def _key(self, text: str) -> bytes:
-        whole = b"%s\0%s" % (self._version, text.encode("utf-8", "surrogatepass"))
+        whole = self._version + text.encode("utf-8", "surrogatepass")
         return blake3(whole).hexdigest(16).encode()
 
 

@@ -121,6 +121,25 @@ def test_a_span_says_which_views_it_has_read_and_no_value_of_theirs(
     assert not any("test" in one or "users.csv" in one for one in said)
 
 
+RELATIONS = """
+    import duckdb
+    import pandas as pd
+    con = duckdb.connect()
+    con.read_csv("users.csv").project("id, upper(name) AS name").create_view("named")
+    con.sql("SELECT name FROM named").write_csv("names.csv")
+    orders = pd.read_csv("orders.csv")
+    con.execute("CREATE TABLE kept AS SELECT * FROM orders")
+    con.table("kept").project("amount").create_view("amounts")
+    con.execute("COPY (SELECT amount FROM amounts) TO 'amounts.csv'")
+"""
+
+
+def test_columns_go_through_views_of_relations(tmp_path: Path) -> None:
+    recording = strangers.record(_directory(tmp_path), RELATIONS)
+    assert recording.columns("names.csv#name") == {"users.csv#name"}
+    assert recording.columns("amounts.csv#amount") == {"orders.csv#amount"}
+
+
 RENAMED = """
     import duckdb
     con = duckdb.connect("shop.duckdb")

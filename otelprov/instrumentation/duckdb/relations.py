@@ -27,6 +27,7 @@ from otelprov.instrumentation.duckdb.names import (
     Resolver,
     Table,
     Unknown,
+    View,
     merged,
     plans,
 )
@@ -342,11 +343,13 @@ def making_view(original: Any) -> Any:
             return None
         plan = _plan(arguments[0])
         resolver = Resolver(plan.connection, plan.handle, frame)
+        query = _query_of(arguments[0])
 
         def after(result: Any) -> None:
             name = name_of(str(first(arguments, keywords, method=True)))
             full = tuple(part.lower() for part in resolver.full(name))
-            plan.connection.database.views[full] = plan.reads
+            made = (View(full, f"CREATE VIEW v AS {query}"),) if query else ()
+            plan.connection.database.views[full] = merged(made, plan.reads)
             _keep_step(result, plan)
 
         return Followed(after)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -163,18 +163,25 @@ def _has_any(text: str, parts: tuple[str, ...]) -> bool:
     return any(map(text.__contains__, parts))
 
 
-def redact_again(name: str) -> str:
-    """``redact``, for one of a program's names: those come again and again."""
-    known = _environment()
-    found = _names.get(name)
-    if found is None or found[0] is not known:
-        if len(_names) >= 1024:
-            _names.clear()
-        found = _names[name] = (known, redact(name))
-    return found[1]
+class _Again:
+    """A redaction of what comes again and again: names, and URIs of tables and files."""
+
+    def __init__(self, redaction: Callable[[str], str]) -> None:
+        self._redaction = redaction
+        self._found: dict[str, tuple[re.Pattern[str] | None, str]] = {}
+
+    def __call__(self, text: str) -> str:
+        known = _environment()
+        found = self._found.get(text)
+        if found is None or found[0] is not known:
+            if len(self._found) >= 1024:
+                self._found.clear()
+            found = self._found[text] = (known, self._redaction(text))
+        return found[1]
 
 
-_names: Final[dict[str, tuple[re.Pattern[str] | None, str]]] = {}
+redact_again: Final = _Again(redact)
+"""``redact``, for one of a program's names."""
 
 
 def _keep_quotes(match: re.Match[str]) -> str:
@@ -338,8 +345,7 @@ def redact_path(path: str) -> str:
     return "/".join(map(redact, path.split("/")))
 
 
-def redact_uri(uri: str) -> str:
-    """A URI; of ``file://`` each part of the path, in which everything special is escaped."""
+def _redact_uri(uri: str) -> str:
     if not uri.startswith("file://"):
         return redact(uri)
     parts = uri[7:].split("/")
@@ -349,6 +355,10 @@ def redact_uri(uri: str) -> str:
         if clean != plain:
             parts[number] = quote(clean, safe="[]")
     return "file://" + "/".join(parts)
+
+
+redact_uri: Final = _Again(_redact_uri)
+"""A URI; of ``file://`` each part of the path, in which everything special is escaped."""
 
 
 _ATTACHED: Final = later(r"-p(?!\d+$)(?![a-z]+(?:[-=]|$))(.+)")

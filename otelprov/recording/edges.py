@@ -18,7 +18,7 @@ from otelprov import semconv
 from otelprov.journal.lines import Part
 from otelprov.journal.otlp import encoded_attributes, encoded_text
 from otelprov.recording.policy import shorten
-from otelprov.redaction import redact, redact_uri
+from otelprov.redaction import redact_again, redact_uri
 
 if TYPE_CHECKING:
     from otelprov.model import Artifact, Names
@@ -126,7 +126,7 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
         semconv.ARTIFACT_KIND: artifact.kind,
     }
     if artifact.name:
-        found[semconv.ARTIFACT_NAME] = shorten(redact(artifact.name), MAX_TEXT)
+        found[semconv.ARTIFACT_NAME] = shorten(redact_again(artifact.name), MAX_TEXT)
     if artifact.uri:
         found[semconv.ARTIFACT_URI] = shorten(redact_uri(artifact.uri), 1900)
     if artifact.rows is not None:
@@ -145,7 +145,7 @@ def _artifact(role: str, artifact: Artifact) -> dict[str, AttributeValue]:
     if artifact.origin is not None:
         found[semconv.ARTIFACT_ORIGIN] = artifact.origin
     if artifact.reason:
-        found[semconv.ARTIFACT_REASON] = shorten(redact(artifact.reason), MAX_TEXT)
+        found[semconv.ARTIFACT_REASON] = shorten(redact_again(artifact.reason), MAX_TEXT)
     return found
 
 

@@ -26,6 +26,7 @@ _ASCII = str.maketrans(
      "✓": "+"}
 )  # fmt: skip
 _OTHERS = 5  # pieces of data that are named because other operations made them, too
+_ALIKE = 8  # gaps with one reason that are named
 _SHORTEST = 8  # characters of a parameter's value, before whole parameters are left out
 
 
@@ -257,11 +258,16 @@ class _Tree:
         return found
 
     def _gaps(self) -> list[Text]:
-        gaps = [
-            f"{self._named(gap.place)}: {words.clean(gap.reason)}" for gap in self._gaps_of_rows()
-        ]
+        gaps = self._gaps_of_rows()
         title = f"⚠ {len(gaps)} gap{'' if len(gaps) == 1 else 's'}:"
-        return self._list(title, gaps, "yellow") if gaps else []
+        by_reason: dict[str, list[str]] = {}
+        for gap in gaps:
+            by_reason.setdefault(words.clean(gap.reason), []).append(self._named(gap.place))
+        told = []
+        for reason, names in by_reason.items():
+            more = f" and {len(names) - _ALIKE} more" if len(names) > _ALIKE else ""
+            told.append(f"{', '.join(names[:_ALIKE])}{more}: {reason}")
+        return self._list(title, told, "yellow") if gaps else []
 
     def _gaps_of_rows(self) -> list[Gap]:
         """The gaps, with what limits left out of operations that share a row added up."""

@@ -185,6 +185,18 @@ def test_gaps_are_marked_where_they_are_and_told_at_the_end(tmp_path: Path) -> N
     assert "2 × 1: made in memory by code that was not recorded" in told
 
 
+def test_gaps_with_one_reason_are_told_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    tables = [art(f"literal {n}", "table", rows=n + 1, columns=1) for n in range(10)]
+    journal.run("a.py").op("concat", tables, [file("out.csv")])
+    source = open_source(f"journal:{journal.write()}")
+    text = drawn(upstream(source, digest("out.csv", "file")))
+    assert "⚠ 10 gaps:" in text
+    told = " ".join(text[text.index("⚠ 10 gaps:") :].split())
+    assert told.count("made in memory by code that was not recorded") == 1
+    assert "and 2 more: made in memory" in told
+
+
 def test_other_makers_are_counted(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     for number in range(3):

@@ -291,6 +291,8 @@ class Connection:
         """Whether some of that may not be so any more."""
         self._schema_is_known = True
         self._names: dict[Name, Table | None] = {}
+        self._last: dict[Name, Table | None] = {}
+        """What the names meant before the last of them may have changed."""
         self._views: dict[Name, list[Read]] = {}
         self._stored: dict[Name, list[Read]] = {}
         """What the queries of materialized views read."""
@@ -378,6 +380,8 @@ class Connection:
                     target = first if isinstance(first, Table) and not others else target
                 if target is not None and all(table != target for table, _ in writes):
                     writes.append((target, writing))
+                elif target is None and writing.target and self.asks:
+                    reads.append("the schema of the table that is written is not known")
                 if target is not None and writing.target and writing.operation == "CREATE TABLE":
                     here[_plain_of(writing.target)] = [target]
         facts: dict[str, str | list[str]] = {semconv.DB_SYSTEM: self.place.system}
@@ -664,12 +668,14 @@ class Connection:
             self.answered(ask(question))
 
     def _looked_up(self, name: Name) -> Read | None:
-        found = self._names.get(name)
+        # In a pipeline nothing can be asked.
+        known = self._names if name in self._names or not self._schema_is_known else self._last
+        found = known.get(name)
         if found is not None:
             if urlsplit(found.uri).fragment.partition(".")[0] in _OWN_SCHEMAS:
                 return None
             return found
-        if name in self._names and self._created_in:
+        if name in known and self._created_in:
             folded = name[0]
             return Table(f"{self.place.uri}#{self._created_in}.{folded}", folded)
         return "the schema of a table is not known"
@@ -718,6 +724,7 @@ class Connection:
 
     def _forget(self) -> None:
         """Names may mean something else now."""
+        self._last |= self._names
         self._names.clear()
         self._views.clear()
         self._stored.clear()

@@ -23,7 +23,6 @@ from otelprov.lineage.column_parameters import (
     literal,
 )
 from otelprov.lineage.column_sources import From, Question, Sources
-from otelprov.lineage.walk import before_copy
 from otelprov.model import Names
 
 
@@ -36,9 +35,6 @@ def sources(question: Question) -> Sources:
         if len(used) == 1 and len(operation.generated) == 1:
             return Sources(same_as=used.pop())
         return Sources(reason="several files were moved")
-    before = before_copy(operation, question.made.artifact.id)
-    if len(before) == 1:
-        return Sources(same_as=before.pop())
     if column_lakes.is_commit(operation.name, operation.kind):
         return column_lakes.sources(question)
     if operation.kind == "write":

@@ -13,6 +13,7 @@ from dataclasses import field, replace
 from typing import Final, NamedTuple
 
 from otelprov._record import record
+from otelprov.lineage.walk import before_copy
 from otelprov.model import Artifact, Names, Operation, Usage
 
 
@@ -207,9 +208,12 @@ def sources_of(question: Question) -> Sources:
     from otelprov.lineage import column_rules, column_statements
 
     operation = question.operation
+    before = before_copy(operation, question.made.artifact.id)
     found: Sources | None
     if operation.calls > 1:
         found = Sources(reason=f"it stands for {operation.calls:,} calls")
+    elif len(before) == 1:
+        found = Sources(same_as=before.pop())
     elif question.made.passage is not None and question.made.passage.sources:
         found = _on_top(question, _said(question, question.made.passage.sources))
     elif operation.name.startswith(_STATEMENTS):

@@ -7,6 +7,7 @@ Breadth first, so that a source is asked once for each level and not once for ea
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -319,6 +320,7 @@ def checked(source: Source, lineage: Lineage) -> Lineage:
 
 
 _COPYING = ("shutil.", "os.")
+_EXPORT = re.compile(r"\s*EXPORT\s+DATABASE\b", re.IGNORECASE)
 _COPIES_OF_TABLES = frozenset({"sqlite3.backup", "sqlite3.vacuum_into"})
 """What copies each table of a database to the one of the same name in another."""
 
@@ -330,13 +332,23 @@ def before_copy(operation: Operation, artifact_id: str) -> set[str]:
     if operation.name in _COPIES_OF_TABLES:
         names = {one.artifact.name for one in operation.generated if one.artifact.id == artifact_id}
         return {one.id for one in used if one.name in names}
+    made = [one.artifact for one in operation.generated if one.artifact.id == artifact_id]
+    if _EXPORT.match(operation.statement or ""):
+        # DuckDB calls the file of a table after it, and after its schema if that is not main.
+        stems = {(one.name or "").partition(".")[0] for one in made}
+        tables = {_table(one): one.id for one in used if _table(one)}
+        found = {
+            id_
+            for name, id_ in tables.items()
+            if name.removeprefix("main.").replace(".", "_") in stems
+        }
+        return found if len(found) == 1 else set()
     if not operation.name.startswith(_COPYING):
         return set()
     if artifact_id.startswith("file:"):
         return {one.id for one in used if one.id == artifact_id}
-    made = [one.artifact for one in operation.generated if one.artifact.id == artifact_id]
-    tables = {table for one in made if (table := _table(one))}
-    return {one.id for one in used if _table(one) in tables}
+    names = {table for one in made if (table := _table(one))}
+    return {one.id for one in used if _table(one) in names}
 
 
 def _table(artifact: Artifact) -> str:

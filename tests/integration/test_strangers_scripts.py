@@ -323,3 +323,24 @@ def test_of_a_text_that_fails_what_came_before_a_new_table_was_carried_out(tmp_p
         "duckdb.execute@f!:  -> ",
     }
     assert recording.roots("a.csv") == recording.roots("e.csv") == {"users.csv", "more.csv"}
+
+
+EXPORTED = """
+    import duckdb
+    con = duckdb.connect()
+    con.execute("CREATE TABLE users AS SELECT id, name FROM 'users.csv'; CREATE SCHEMA s;"
+                "CREATE TABLE s.orders AS SELECT user_id, amount FROM 'orders.csv'")
+    con.execute("EXPORT DATABASE 'out' (FORMAT parquet)")
+    other = duckdb.connect()
+    other.execute("IMPORT DATABASE 'out'")
+    other.sql("SELECT *, 1 AS one FROM users").write_csv("names.csv")
+    other.sql("SELECT amount, 1 AS one FROM s.orders").write_csv("amounts.csv")
+"""
+
+
+def test_each_file_of_an_exported_database_is_one_table(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), EXPORTED)
+    assert recording.roots("names.csv") == {"users.csv"}
+    assert recording.roots("amounts.csv") == {"orders.csv"}
+    assert {"orders.csv#amount", "opaque"} <= recording.columns("amounts.csv#amount")
+    assert recording.roots("out") == {"users.csv", "orders.csv"}

@@ -63,3 +63,25 @@ def test_each_statement_of_a_text_has_its_own_inputs(tmp_path: Path, dsn: str) -
     assert recording.roots("copy.csv") == {"users.csv"}
     assert recording.roots("users_out.csv") == recording.roots("orders_out.csv") == {"?"}
     assert recording.columns("totals_out.csv#total") == {"orders.csv#amount"}
+
+
+PIPELINE = """
+    import os
+    import pandas as pd, psycopg
+    rows = pd.read_csv("users.csv")
+    with psycopg.connect(os.environ["DSN"]) as con:
+        con.execute("CREATE TABLE t (id int, name text)")  # @t
+        with con.pipeline(), con.cursor() as cur:
+            cur.executemany("INSERT INTO t VALUES (%s, %s)", rows.itertuples(index=False))  # @rows
+        frame = pd.DataFrame(con.execute("SELECT * FROM t").fetchall(), columns=["id", "name"])
+    frame.assign(one=1).to_csv("t.csv", index=False)
+"""
+
+
+def test_what_a_pipeline_writes_is_known_by_the_names_before_it(tmp_path: Path, dsn: str) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    pd.DataFrame({"id": [1, 2], "name": ["a", "b"]}).to_csv(directory / "users.csv", index=False)
+    recording = strangers.record(directory, PIPELINE, DSN=dsn)
+    assert recording.graph()["psycopg.executemany@rows: #public.t, pandas.read_csv -> #public.t"]
+    assert recording.roots("t.csv") == {"users.csv"}

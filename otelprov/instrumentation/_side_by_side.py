@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from types import CellType, CodeType, FunctionType
 from typing import Any, Final
 
 from otelprov.artifacts.deferred import Source, settled
@@ -211,6 +213,81 @@ class Assigned(_Seen):
             else:
                 found += before
         return found
+
+
+class Applied(_Seen):
+    """``apply`` and its like: a function that names the very table may use all of it, though it is
+    given one column or cell after the other."""
+
+    __slots__ = ()
+
+    def _column_sources(self, made: Any) -> ColumnSources | None:
+        functions = [one for value in self.parameters.values() for one in _functions(value)]
+        if not functions:
+            return None
+        own = {_id(source) for source in self.operation.used_so_far()}
+        names = names_of(made)
+        if names is None or not any(_names_some(one, own, 0) for one in functions):
+            return None
+        noted = _Noted()
+        for name in (*names.columns, *names.index):
+            if name is not None:
+                noted.add(name, map(noted.any_of, self.operation.used_so_far()))
+        return noted.found
+
+
+def _functions(value: Any) -> list[Any]:
+    """The functions that a parameter is, or holds: ``agg({"a": own})``."""
+    if isinstance(value, dict):
+        return [*filter(callable, value.values())]
+    if isinstance(value, (list, tuple)):
+        return [*filter(callable, value)]
+    return [value] if callable(value) else []
+
+
+def _id(source: Source) -> object:
+    source = settled(source)
+    return getattr(source, "id", source)
+
+
+def _names_some(function: Any, sources: set[object], depth: int) -> bool:
+    """Whether a function names an object that comes from one of these, itself or in a function of
+    the program's that it calls."""
+    given: tuple[object, ...] = ()
+    if type(function) is partial:
+        given, function = (*function.args, *function.keywords.values()), function.func
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if type(code) is not CodeType or depth == MAX_CALLS:
+        return False
+    cells = [_content(cell) for cell in function.__closure__ or ()]
+    known = function.__globals__
+    given += (*cells, *(function.__defaults__ or ()), *(known.get(n) for n in _names(code)))
+    for value in given:
+        identity = registry.lookup(value)
+        if identity is not None and any(_id(one) in sources for one in identity.sources):
+            return True
+        if type(value) is FunctionType and _names_some(value, sources, depth + 1):
+            return True
+    return False
+
+
+MAX_CALLS: Final = 3
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing is in it yet
+        return None
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names in a piece of code, and in those within it."""
+    yield from code.co_names
+    for one in code.co_consts:
+        if type(one) is CodeType:
+            yield from _names(one)
 
 
 class CellsSet(_Seen):

@@ -15,6 +15,7 @@ otelprov), the interpreter calls it as fast as any, and it looks like the origin
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import sys
 import types
@@ -254,7 +255,43 @@ def disguise(wrapper: Any, function: Function, library: str) -> Function:
         if type(inner) is types.FunctionType and inner.__code__.co_filename == __file__:
             inner.__code__ = relocated(inner.__code__, library, name)
     wrapper.__code__ = relocated(wrapper.__code__, library, name)
-    return update_wrapper(wrapper, function)
+    made: Function = update_wrapper(wrapper, function)
+    if type(function) is types.FunctionType and not _TELLING & vars(function).keys():
+        made.__signature__ = _Signature(function)  # type: ignore[attr-defined]
+    return made
+
+
+_TELLING = frozenset({"__signature__", "__wrapped__"})
+
+
+class _Signature(inspect.Signature):
+    """The signature of a function, looked at when it is asked for.
+
+    ``inspect.signature`` would follow ``__wrapped__``. But ``inspect.getfullargspec`` does not:
+    ``df.apply("any", axis=1)`` asks it whether ``df.any`` has an axis.
+    """
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    @property
+    def _parameters(self) -> Any:
+        return self._whole()._parameters  # type: ignore[attr-defined]
+
+    @property
+    def _return_annotation(self) -> Any:
+        return self._whole().return_annotation
+
+    def _whole(self) -> inspect.Signature:
+        return inspect.signature(self._function)
+
+    def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
+        return self._whole().replace(**changes)
+
+    def __reduce__(self) -> Any:
+        return self._whole().__reduce__()
 
 
 def relocated(code: types.CodeType, library: str, name: str) -> types.CodeType:

@@ -19,6 +19,7 @@ from otelprov.instrumentation._calls import Observed
 from otelprov.instrumentation._iterators import come_from
 from otelprov.instrumentation._pickles import pickling, unpickling
 from otelprov.instrumentation._side_by_side import (
+    Applied,
     Assigned,
     CellsSet,
     Concatenated,
@@ -274,7 +275,7 @@ def _methods() -> Iterable[Entry]:
     for name in ["agg", "aggregate", "apply", "map", "applymap", "transform", "pipe", "combine"]:
         # pipe calls one function with the whole table: what happens in there is worth reading.
         span = "agg" if name == "aggregate" else name
-        seen = Piped if name == "pipe" else None
+        seen = Piped if name == "pipe" else Applied
         entry = transform(name, name=span, holds_nested=name != "pipe", observed=seen)
         yield from each(entry, *BOTH)
     for name in (
@@ -331,7 +332,9 @@ def _groups() -> Iterable[Entry]:
     for owners, prefix in ((GROUPBY, "groupby"), (WINDOWS, "window"), (_RESAMPLERS, "resample")):
         for name in with_functions:
             span = f"{prefix}.{'agg' if name == 'aggregate' else name}"
-            yield from each(transform(name, name=span, holds_nested=name != "pipe"), *owners)
+            seen = None if name == "pipe" else Applied
+            entry = transform(name, name=span, holds_nested=name != "pipe", observed=seen)
+            yield from each(entry, *owners)
         for name in (*plain, *("asfreq", "interpolate", "nearest") * (prefix == "resample")):
             yield from each(transform(name, name=f"{prefix}.{name}"), *owners)
 

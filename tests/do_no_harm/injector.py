@@ -41,8 +41,12 @@ LIMIT = 60
 # What holds faults back cannot be held back by itself; it is short for that reason. So are the
 # entries of what stands between the program and a function of its own that it decorated; what they
 # call is faulted. `remove` and `__del__` are called by the interpreter when an object is freed.
+# What `inspect` asks a signature for: whatever that raises is raised by `inspect`.
+ASKED = ("_Signature._parameters", "_Signature._return_annotation", "_Signature._whole",
+         "_Signature.replace", "_Signature.__reduce__")  # fmt: skip
 MECHANISM = frozenset(
     {
+        *ASKED,
         "contained.__init__", "contained.__enter__", "contained.__exit__", "tell",
         "Operation.__init__", "Operation.__call__", "_Call.__init__", "_Call.__enter__",
         "_Call.__exit__", "_Call.recorded", "_Call.yielded", "_Call.returned", "_identified",
@@ -57,7 +61,7 @@ gives the connection up, and pandas commits it before the interrupt arrives."""
 UNCLEANED = ("_cleaned", "_clean", "_others")
 # Calls of these are the program's own, or run once when it decorates a function.
 OUTSIDE = ("contained.__init__", "contained.__enter__", "contained.__exit__", "operation",
-           "Operation.__call__", "OpenFile.__del__", ".<locals>.wrapper")  # fmt: skip
+           "Operation.__call__", "OpenFile.__del__", ".<locals>.wrapper", *ASKED)  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)

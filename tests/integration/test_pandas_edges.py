@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import itertools
 from pathlib import Path
@@ -403,6 +404,17 @@ def test_files_read_inside_a_function_are_spans_of_their_own(
     totals = names.apply(lambda name: pd.read_csv(name)["a"].sum()).to_frame("total")
     assert spans.names().count("pandas.read_csv") == 3
     assert "left" in sources(spans, tmp_path, totals)
+
+
+def test_a_function_that_stands_in_says_the_parameters_of_its_original(
+    spans: Spans, left: pd.DataFrame
+) -> None:
+    for name in ("any", "count", "rank", "abs", "head", "merge"):
+        method: Any = getattr(pd.DataFrame, name)
+        assert inspect.getfullargspec(method) == inspect.getfullargspec(method.__wrapped__)
+        assert inspect.signature(method) == inspect.signature(method.__wrapped__)
+    # pandas itself asks whether they have an axis.
+    assert left[["a"]].apply("count", axis=1).tolist() == [1] * len(left)
 
 
 def test_the_parameters_of_a_groupby_belong_to_what_follows_it(

@@ -203,6 +203,10 @@ UNKNOWN = {
     # A function is given all columns of a group, or of a row.
     'out = t.groupby("g")[["a", "b"]].apply(lambda one: one.sum()).reset_index()': ("a", "b"),
     'out = t.assign(sum=t.apply(lambda row: row["a"] + row["b"], axis=1))': ("sum",),
+    # A function names the table that it is given a column of.
+    'out = t.assign(y=t["a"].apply(lambda v: t.loc[t["a"] == v, "b"].sum()))': ("y",),
+    'def ratio(v):\n    return v / t["b"].sum()\n'
+    'out = t[["g"]].assign(y=t.groupby("g")["a"].transform(ratio))': ("y",),
     # It may be computed of anything that the function was given.
     'def own(one):\n    one["x"] = one["a"]\n    return one["x"]\nout = t.assign(y=own)': ("y",),
     'import numpy as np\nout = t.assign(y=lambda one: np.where(one["a"] > 0, one["b"], 0))': ("y",),

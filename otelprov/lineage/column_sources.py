@@ -320,3 +320,15 @@ def _origins(question: Question, said: object) -> Iterator[From]:
 def is_by_name(artifact: Artifact) -> bool:
     """Whether an id says nothing of what is in it: a table of a database, a place."""
     return artifact.coverage in ("none", "version", "status")
+
+
+def turned(origins: Iterable[From], why: str) -> tuple[From, ...]:
+    """The same columns, as they are there for another reason; what is opaque stays so."""
+    return tuple(
+        one if one.how == "opaque" else From(one.artifact, one.column, why) for one in origins
+    )
+
+
+def identical(artifact_id: str, names: Iterable[str]) -> dict[str, tuple[From, ...]]:
+    """These columns, each as it is in an artifact."""
+    return {name: (From(artifact_id, name, "identity"),) for name in names}

@@ -256,9 +256,21 @@ def disguise(wrapper: Any, function: Function, library: str) -> Function:
             inner.__code__ = relocated(inner.__code__, library, name)
     wrapper.__code__ = relocated(wrapper.__code__, library, name)
     made: Function = update_wrapper(wrapper, function)
-    if type(function) is types.FunctionType and not _TELLING & vars(function).keys():
+    if library == "pandas" and _is_asked_for_axis(function):
         made.__signature__ = _Signature(function)  # type: ignore[attr-defined]
     return made
+
+
+def _is_asked_for_axis(function: Function) -> bool:
+    """Whether ``df.apply("any", axis=1)`` looks for an axis among the parameters of a function.
+
+    Only of these: ``functools.wraps`` hands a ``__signature__`` on, also where it wraps a method
+    that is bound, whose own signature has no ``self``.
+    """
+    if type(function) is not types.FunctionType or vars(function).keys() & _TELLING:
+        return False
+    code = function.__code__
+    return "axis" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 _TELLING = frozenset({"__signature__", "__wrapped__"})
@@ -267,8 +279,7 @@ _TELLING = frozenset({"__signature__", "__wrapped__"})
 class _Signature(inspect.Signature):
     """The signature of a function, looked at when it is asked for.
 
-    ``inspect.signature`` would follow ``__wrapped__``. But ``inspect.getfullargspec`` does not:
-    ``df.apply("any", axis=1)`` asks it whether ``df.any`` has an axis.
+    ``inspect.signature`` would follow ``__wrapped__``, ``inspect.getfullargspec`` does not.
     """
 
     __slots__ = ("_function",)

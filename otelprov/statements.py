@@ -115,8 +115,10 @@ def views_said(views: Iterable[Sequence[str]], length: int) -> list[str]:
     """The views that a statement reads, as its span says them: each the parts of its name, and the
     statement that made it without its literals. Nothing where that is too much."""
     listed = [list(one) for one in views]
+    if not listed:
+        return []
     said = json.dumps(listed)
-    return pieces(said, length) if listed and len(said) <= MAX_VIEWS else []
+    return pieces(said, length) if len(said) <= MAX_VIEWS else []
 
 
 def pieces(statement: str, length: int) -> list[str]:

@@ -11,6 +11,19 @@ from otelprov.artifacts.digest import hasher, unidentified
 from otelprov.artifacts.interruptions import is_of_the_program
 from otelprov.model import Artifact, ArtifactKind
 
+_DATABASES: Final = {"sqlite": (0, b"SQLite format 3\0"), "duckdb": (8, b"DUCK")}
+"""By the scheme of the URIs of their tables: where in a file it stands what it is, and how."""
+DATABASE_HEAD: Final = 16
+"""Bytes of a file that say whether it is a database."""
+
+
+def database_in(head: bytes) -> str | None:
+    """Which kind of database a file is that begins so: ``sqlite`` or ``duckdb``."""
+    for name, (at, mark) in _DATABASES.items():
+        if head.startswith(mark, at):
+            return name
+    return None
+
 
 def identify_location(uri: str) -> Artifact:
     """The artifact that something out of reach is, by its name alone. Never raises.

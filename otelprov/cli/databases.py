@@ -1,10 +1,11 @@
-"""Tables of databases as targets: their URI, and ``PATH#TABLE`` of a database in a file."""
+"""Tables of databases in files as targets: ``PATH#TABLE``."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Final
 
+from otelprov.artifacts.locations import DATABASE_HEAD, database_in
 from otelprov.render.words import clean
 
 if TYPE_CHECKING:
@@ -12,18 +13,14 @@ if TYPE_CHECKING:
 
 _TOLD: Final = 10
 """Tables that are named where the whole file was asked for."""
-_MARKS: Final = {"sqlite": (0, b"SQLite format 3\0"), "duckdb": (8, b"DUCK")}
-"""By the scheme of their URIs: where in a file it stands that it is a database, and how."""
+_SCHEMES: Final = ["sqlite", "duckdb"]
+"""Of the URIs of tables."""
 
 
 def table(text: str, source: Source) -> list[str]:
     """The ids under which a source knows the table that ``text`` names; none for other texts."""
     place, _, name = text.rpartition("#")
-    if not place or not name:
-        return []
-    if "://" in place:
-        return source.at([text])
-    schemes = _schemes(place)
+    schemes = _schemes(place) if place and name and "://" not in place else []
     if not schemes:
         return []
     databases = _uris(place, schemes)
@@ -55,12 +52,12 @@ def _schemes(path: str) -> list[str]:
     """Of a database in a file: which it is, or may be where the file is not at hand."""
     try:
         with open(path, "rb") as file:
-            head = file.read(16)
+            kind = database_in(file.read(DATABASE_HEAD))
     except FileNotFoundError:
-        return list(_MARKS)
+        return _SCHEMES
     except OSError:
         return []
-    return [name for name, (at, mark) in _MARKS.items() if head[at : at + len(mark)] == mark]
+    return [] if kind is None else [kind]
 
 
 def _uris(path: str, schemes: list[str]) -> list[str]:

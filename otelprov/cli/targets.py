@@ -103,9 +103,10 @@ def _only(known: list[str], shown: str) -> Target:
 
 def split(text: str, source: Source) -> tuple[str, list[str]]:
     """As ``with_columns``, but for what is the table of a database to the source."""
-    if not os.path.lexists(text) and databases.table(text, source):
-        return text, []
-    return with_columns(text)
+    if "#" not in text or os.path.lexists(text):
+        return with_columns(text)
+    whole = source.at([text]) if "://" in text else databases.table(text, source)
+    return (text, []) if whole else with_columns(text)
 
 
 def with_columns(text: str) -> tuple[str, list[str]]:

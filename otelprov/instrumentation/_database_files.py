@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from otelprov.artifacts import contents
-from otelprov.artifacts.locations import named
+from otelprov.artifacts.locations import DATABASE_HEAD, database_in, named
 from otelprov.recording.recorder import OpenOperation
 
 
@@ -29,12 +29,12 @@ def copied(operation: OpenOperation, source: str, target: str) -> None:
         if not stat.S_ISREG(os.stat(target).st_mode):
             return
         with io.FileIO(target, opener=contents.quiet) as file:
-            head = file.read(16)
+            kind = database_in(file.read(DATABASE_HEAD))
     except OSError:
         return
-    if head == b"SQLite format 3\0":
+    if kind == "sqlite":
         _of_sqlite(operation, source, target)
-    elif head[8:12] == b"DUCK" and "duckdb" in sys.modules:
+    elif kind == "duckdb" and "duckdb" in sys.modules:
         _of_duckdb(operation, source, target)
 
 

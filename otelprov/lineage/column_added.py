@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from otelprov.lineage import column_rows
-from otelprov.lineage.column_parameters import (
-    ambiguous,
-    listed,
-)
+from otelprov.lineage.column_parameters import ambiguous, listed
 from otelprov.lineage.column_sources import From, Question, Sources, turned
 
 

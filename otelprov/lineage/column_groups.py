@@ -8,23 +8,22 @@ from otelprov.lineage import column_rows, column_shapes
 from otelprov.lineage.column_parameters import (
     aggregates,
     all_names,
-    ambiguous,
     computed_key,
     keys_of,
     listed,
     literal,
+    one_table,
 )
 from otelprov.lineage.column_sources import From, Question, Sources, turned
 
 
 def grouped(question: Question) -> Sources | None:
     """The keys of a grouping stay what they are; each other column is a figure of its own."""
-    table = question.self_()
-    names = question.made_names()
-    before = None if table is None else question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or ambiguous(before):
+    found = one_table(question)
+    if found is None:
         return None
-    id_, known, by = table.artifact.id, all_names(before), keys_of(question, before)
+    id_, before, names = found
+    known, by = all_names(before), keys_of(question, before)
     if by is None:
         return None
     pairs = [pair for pair in map(computed_key, by) if pair is not None]

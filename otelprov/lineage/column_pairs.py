@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from otelprov.lineage.column_parameters import (
-    all_names,
-    ambiguous,
-    listed,
-)
+from otelprov.lineage.column_parameters import all_names, ambiguous, listed
 from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.model import Names
 

@@ -136,6 +136,16 @@ def aggregates(question: Question) -> dict[str, str]:
     return found
 
 
+def one_table(question: Question) -> tuple[str, Names, Names] | None:
+    """The one table that a call was given: its id, its names and those of what was made; None where
+    a name does not say which of its columns is meant."""
+    table, names = question.self_(), question.made_names()
+    before = None if table is None else question.names_of(table.artifact.id)
+    if table is None or names is None or before is None or ambiguous(before):
+        return None
+    return table.artifact.id, before, names
+
+
 def ambiguous(names: Names) -> bool:
     """Whether a name does not say which column is meant."""
     return not names.complete or len(set(names.columns)) < len(names.columns)

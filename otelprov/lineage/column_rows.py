@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from otelprov.lineage.column_parameters import (
-    all_names,
-    ambiguous,
-    grouped_by,
-    literal,
-)
+from otelprov.lineage.column_parameters import all_names, ambiguous, grouped_by, literal, one_table
 from otelprov.lineage.column_sources import From, Question, Sources, identical, turned
 
 
@@ -175,14 +170,12 @@ def split_apart(question: Question) -> Sources | None:
 
 def renamed(question: Question) -> Sources | None:
     """The columns have other names, in the same order."""
-    table = question.self_()
-    names = question.made_names()
-    before = None if table is None else question.names_of(table.artifact.id)
-    if table is None or names is None or before is None or ambiguous(before):
+    found = one_table(question)
+    if found is None:
         return None
+    id_, before, names = found
     if len(before.columns) != len(names.columns):
         return None
-    id_ = table.artifact.id
     columns = {
         after: (From(id_, name, "identity"),)
         for name, after in zip(before.columns, names.columns, strict=True)

@@ -12,6 +12,7 @@ from otelprov.lineage.column_parameters import (
     grouped_by,
     listed,
     literal,
+    one_table,
     with_functions,
 )
 from otelprov.lineage.column_sources import From, Question, Sources
@@ -225,19 +226,18 @@ def laid_over(question: Question) -> Sources | None:
 
 
 def _reshaped(question: Question) -> tuple[str, Names, Names] | None:
-    """The one table that a call was given: its id, its names and those of what was made."""
-    table, names = question.self_(), question.made_names()
-    if table is None or names is None or ambiguous(names):
+    """As ``one_table``, of names that are no more ambiguous; of a table of which some columns were
+    taken only these."""
+    found = one_table(question)
+    if found is None or ambiguous(found[2]):
         return None
-    before = question.names_of(table.artifact.id)
-    if before is None or ambiguous(before):
-        return None
+    id_, before, names = found
     taken = next(iter(question.operation.inputs.values()), {})
     columns = next(iter(taken.values()), None)
     if len(question.operation.inputs) == 1 and columns is not None and columns[1:]:
         # Some of its columns, as they are there.
         before = Names(tuple(one for one in columns if one is not None), before.index)
-    return table.artifact.id, before, names
+    return id_, before, names
 
 
 def _levels(

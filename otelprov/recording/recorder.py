@@ -22,12 +22,7 @@ from typing import Any, Final
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import (
-    Span,
-    SpanContext,
-    SpanKind,
-    set_span_in_context,
-)
+from opentelemetry.trace import Span, SpanContext, SpanKind, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from otelprov import semconv
@@ -52,10 +47,7 @@ from otelprov.recording.bounds import Budget
 from otelprov.recording.code import Line, caller, definition
 from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.continued import traces
-from otelprov.recording.edges import (
-    used_attributes,
-    way_of,
-)
+from otelprov.recording.edges import used_attributes, way_of
 from otelprov.recording.ended import Edges, known_by_now, write_edges, write_failure
 from otelprov.recording.measures import Ended, measures
 from otelprov.recording.noted import add, as_written, key_of

@@ -40,18 +40,17 @@ class Remembered:
 
     def find(self, text: str) -> bytes | None:
         """What was kept for ``text``."""
-        journal = run.settings.journal
-        if journal is None or run.policy is not None:
+        path = self._place()
+        if path is None:
             return None
-        path = journal / self._name
         if path != self._path:
             self._path, self._values, self._kept = path, _read(path), 0
         return self._values.get(self._key(text))
 
     def keep(self, text: str, value: bytes) -> None:
         """Keep a value (JSON on one line) for ``text``, but for one with a secret in it."""
-        journal = run.settings.journal
-        if journal is None or run.policy is not None or self._kept >= MAX_KEPT:
+        path = self._place()
+        if path is None or self._kept >= MAX_KEPT:
             return
         shown = value.decode()
         if redact(shown) != shown:
@@ -59,7 +58,11 @@ class Remembered:
         self._kept += 1
         line = b"%s %s" % (self._key(text), value)
         with tolerated:
-            _append(journal / self._name, b"%08x %s\n" % (crc32(line), line))
+            _append(path, b"%08x %s\n" % (crc32(line), line))
+
+    def _place(self) -> Path | None:
+        journal = run.settings.journal
+        return None if journal is None or run.policy is not None else journal / self._name
 
     def _key(self, text: str) -> bytes:
         whole = self._version + text.encode("utf-8", "surrogatepass")

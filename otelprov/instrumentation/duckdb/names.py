@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, Final
 
 from otelprov._record import record
+from otelprov.artifacts.locations import DATABASE_HEAD, database_in
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._statements import Name, Statement, is_columnar, statements
 from otelprov.recording import faults
@@ -717,7 +718,7 @@ def _is_sqlite(path: str) -> bool:
     """Whether DuckDB takes a file for a database of SQLite's."""
     try:
         with open(path, "rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
+            return database_in(file.read(DATABASE_HEAD)) == "sqlite"
     except (OSError, ValueError):
         return False
 

@@ -107,6 +107,16 @@ def masked(statement: str) -> tuple[str, list[str | None]]:
     return "".join(parts), literals
 
 
+_WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+
+
+def from_first_word(statement: str) -> tuple[str, str]:
+    """The first word of a statement, in capitals, and the statement without the comments in front
+    of it, with its literals or without."""
+    word = _WORD.match(statement)
+    return (word[1].upper(), statement[word.start(1) :]) if word is not None else ("", statement)
+
+
 MAX_VIEWS: Final = 60_000
 """Characters of all the views that a statement reads."""
 

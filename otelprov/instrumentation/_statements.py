@@ -23,7 +23,7 @@ import orjson
 
 from otelprov._record import record
 from otelprov.recording.remembered import Remembered
-from otelprov.statements import later
+from otelprov.statements import from_first_word, later
 
 Name = tuple[str, ...]
 """The parts of a name as they are written: table; schema and table; database, schema and table."""
@@ -114,7 +114,6 @@ _CHANGES: Final = frozenset(
 
 _NAMELESS: Final = frozenset(("CREATE INDEX", "CREATE SECRET", "CREATE SEQUENCE", "CREATE TYPE"))
 
-_WORD: Final = later(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
 _BLANK: Final = later(r"(?:[\s;(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z", re.DOTALL)
 """Nothing but comments."""
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
@@ -204,6 +203,7 @@ def statements(text: str, dialect: str = "duckdb") -> tuple[Statement, ...]:
 
 @lru_cache(maxsize=512)
 def _kept(text: str, dialect: str) -> tuple[Statement, ...]:
+    text = from_first_word(text)[1]
     remembered = _remembered()
     if remembered is None:
         return _statements(text, dialect)
@@ -294,8 +294,7 @@ def name_of(text: str) -> Name:
 
 
 def _statement(text: str, dialect: str) -> Statement:
-    word = _WORD.match(text)
-    first = word[1].upper() if word is not None else ""
+    first, text = from_first_word(text)
     if first == "INSERT":
         rows = _inserted(text, dialect)
         if rows is not None:

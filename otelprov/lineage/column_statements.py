@@ -14,18 +14,17 @@ from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
 from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
-from otelprov.statements import MACRO
+from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
-_COMMENTS: Final = re.compile(r"(?:\s|/\*\?\*/|--\?(?:\n|\Z))*")
-"""As they are recorded, in front of a statement."""
-_RENAMED: Final = re.compile(r"\s*ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
+_RENAMED: Final = re.compile(r"ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
 _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
+_INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
 _COPIED: Final = re.compile(r"COPY\s+(?!FROM\b)[^()]*(?:\([^()]*\)\s*)?FROM\b", re.IGNORECASE)
 
 
@@ -33,12 +32,12 @@ def sources(question: Question) -> Sources:
     """As ``column_sources.sources_of``."""
     operation = question.operation
     text = operation.statement or ""
-    begun = text[_COMMENTS.match(text).end() :]  # type: ignore[union-attr]
+    first, begun = from_first_word(text)
     made = question.made.artifact
     if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
         return Sources(reason="the statement is not recorded")
     bound = _bound(question)
-    if re.match(r"(delete|truncate)\b", begun, re.IGNORECASE) and made.kind == "resource":
+    if first in ("DELETE", "TRUNCATE") and made.kind == "resource":
         return _deleted(question)
     if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
         return Sources(same_as=operation.used[0].artifact.id)
@@ -69,7 +68,7 @@ def sources(question: Question) -> Sources:
             return Sources(reason="the columns are put in by their position")
         found = replace(found, columns=_named_in_order(found.columns, names))
     answer = _Answer(question, bound, found).sources()
-    if relation or re.match(r"(with\b.*)?insert\b", begun, re.IGNORECASE | re.DOTALL):
+    if relation or first == "INSERT" or (first == "WITH" and _INSERTS.search(begun)):
         answer = _appended(question, answer)
     return _beside(question, answer)
 

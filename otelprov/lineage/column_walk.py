@@ -7,7 +7,6 @@ decided which rows there are is said, and not followed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -16,6 +15,7 @@ from otelprov._record import record
 from otelprov.lineage.column_sources import Question, Sources, is_by_name, sources_of
 from otelprov.lineage.graph import Direction, Lineage
 from otelprov.model import Names, Operation, Usage
+from otelprov.statements import from_first_word
 
 
 class Column(NamedTuple):
@@ -86,13 +86,13 @@ def columns(lineage: Lineage, names: Iterable[str]) -> ColumnLineage:
     return walk.finish(targets)
 
 
-_ROWS: Final = re.compile(r"\s*(?:insert|update|delete|merge|replace|with)\b", re.IGNORECASE)
+_CHANGES: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH"})
 
 
 def _changes_rows(operation: Operation, artifact: str) -> bool:
     """Whether a statement has changed the rows of a table that was there before."""
     used = any(one.artifact.id == artifact for one in operation.used)
-    return used and _ROWS.match(operation.statement or "") is not None
+    return used and from_first_word(operation.statement or "")[0] in _CHANGES
 
 
 @dataclass

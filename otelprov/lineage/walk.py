@@ -7,7 +7,6 @@ Breadth first, so that a source is asked once for each level and not once for ea
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from otelprov.lineage.graph import Direction, Draft, Edge, Gap, Lineage
 from otelprov.lineage.makers import Maker, latest, makers
 from otelprov.lineage.sources import Source
 from otelprov.model import Artifact, Operation, Run, Usage, id_prefix
+from otelprov.statements import from_first_word
 
 _RAW = ("file", "directory", "resource")
 
@@ -320,7 +320,6 @@ def checked(source: Source, lineage: Lineage) -> Lineage:
 
 
 _COPYING = ("shutil.", "os.")
-_EXPORT = re.compile(r"\s*EXPORT\s+DATABASE\b", re.IGNORECASE)
 _COPIES_OF_TABLES = frozenset({"sqlite3.backup", "sqlite3.vacuum_into"})
 """What copies each table of a database to the one of the same name in another."""
 
@@ -333,7 +332,7 @@ def before_copy(operation: Operation, artifact_id: str) -> set[str]:
         names = {one.artifact.name for one in operation.generated if one.artifact.id == artifact_id}
         return {one.id for one in used if one.name in names}
     made = [one.artifact for one in operation.generated if one.artifact.id == artifact_id]
-    if _EXPORT.match(operation.statement or ""):
+    if from_first_word(operation.statement or "")[0] == "EXPORT":
         # DuckDB calls the file of a table after it, and after its schema if that is not main.
         stems = {(one.name or "").partition(".")[0] for one in made}
         tables = {_table(one): one.id for one in used if _table(one)}

@@ -330,7 +330,7 @@ EXPORTED = """
     con = duckdb.connect()
     con.execute("CREATE TABLE users AS SELECT id, name FROM 'users.csv'; CREATE SCHEMA s;"
                 "CREATE TABLE s.orders AS SELECT user_id, amount FROM 'orders.csv'")
-    con.execute("EXPORT DATABASE 'out' (FORMAT parquet)")
+    con.execute("-- all of it\\nEXPORT DATABASE 'out' (FORMAT parquet)")
     other = duckdb.connect()
     other.execute("IMPORT DATABASE 'out'")
     other.sql("SELECT *, 1 AS one FROM users").write_csv("names.csv")

@@ -17,7 +17,7 @@ from otelprov.instrumentation._calls import Function
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import observation
 from otelprov.recording.plans import Plan, after, given, plans
-from otelprov.statements import later
+from otelprov.statements import from_first_word, later
 
 # The tables of a context by name: what is known of it, or the frame itself as it was registered.
 _contexts: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
@@ -63,7 +63,7 @@ def tables_of(parameters: Mapping[str, Any]) -> list[tuple[str, Plan]]:
             known = tables[name] = given(name, observation.identity_of(known))
         if known is not None:
             found.append((name, known))
-    made = _CREATED.match(query)
+    made = _CREATED.match(from_first_word(query)[1])
     if made is not None:
         before = [plan for _, plan in found]
         step = Step("polars", "SQLContext.execute")
@@ -94,7 +94,7 @@ def is_eager(parameters: Mapping[str, Any], target: Any) -> bool:
 
 
 _WORD = r'(?:"[^"]+"|[^\W\d]\w*)'
-_CREATED = later(rf"\s*CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\s+({_WORD})\s+AS\b", re.IGNORECASE)
+_CREATED = later(rf"CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\s+({_WORD})\s+AS\b", re.IGNORECASE)
 _LITERAL = later(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _ASKED = later(
     rf"\b(?:FROM|JOIN|TABLE)\s+({_WORD}(?:(?:\s+(?:AS\s+)?{_WORD})?\s*,\s*{_WORD})*)", re.IGNORECASE

@@ -274,7 +274,7 @@ CHANGED = """
     connection.execute("CREATE TABLE target (k INT, total REAL, note TEXT)")
     connection.execute("/* model */ INSERT INTO target (note, k) SELECT name, id FROM orders")
     connection.execute("-- totals\\nUPDATE target SET total = o.v * 2 FROM orders o "
-                           "WHERE o.id = target.k")
+                       "WHERE o.id = target.k")
     connection.commit()
     pd.read_sql("SELECT * FROM target", connection).to_csv("sqlite.csv", index=False)
 """

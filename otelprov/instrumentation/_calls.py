@@ -149,17 +149,8 @@ def pickled_by(frame: types.FrameType | None) -> types.FrameType | None:
     ):
         caller = caller.f_back
     if caller is None or is_internal(caller):
-        return _remembered_by(caller)
+        return None
     return None if sending and _root(caller) == "joblib" else caller
-
-
-def _remembered_by(frame: types.FrameType | None) -> types.FrameType | None:
-    """The frame that calls a function which ``joblib.Memory`` remembers the results of."""
-    remembers = False
-    while frame is not None and _root(frame) in ("joblib", "otelprov", *_COPYING):
-        remembers = remembers or frame.f_globals.get("__name__") == "joblib.memory"
-        frame = frame.f_back
-    return frame if remembers and not is_internal(frame) else None
 
 
 def _root(frame: types.FrameType) -> str:

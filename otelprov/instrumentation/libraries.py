@@ -50,7 +50,7 @@ LIBRARIES: Final = (
             "great_expectations.checkpoint.checkpoint",
         ),
     ),
-    Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
+    Library("joblib", (1, 2), ("joblib.numpy_pickle", "joblib._store_backends")),
     Library("lightgbm", (4,), ("lightgbm",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),

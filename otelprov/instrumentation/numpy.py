@@ -13,9 +13,8 @@ from typing import Any
 
 from otelprov.artifacts.locations import unknown
 from otelprov.instrumentation._calls import Observed
+from otelprov.instrumentation._mapped import Mapped
 from otelprov.instrumentation._table import Entry, Packing, read, write
-from otelprov.recording import observation, places
-from otelprov.recording.bounds import Reading
 
 ODDITIES = (
     "Methods of arrays and universal functions are written in C and are not seen: "
@@ -29,21 +28,32 @@ ODDITIES = (
 )
 
 
-class _Mapping(Observed):
-    """A call that may map a file instead of reading it: no more is read of it then."""
+class _Loaded(Mapped):
+    """Of an archive each array is read by itself, mapped or not."""
 
     __slots__ = ()
 
-    def _read(self, result: object) -> None:
-        numpy: Any = sys.modules["numpy"]
-        if not isinstance(result, numpy.memmap):
-            super()._read(result)
-            return
-        source = self.site.entry.source
-        if source is not None and self.parameters.get("mode") not in ("w+", "write"):
-            mapped = Reading(partial="mapped", succeeded=True)
-            places.read_from(self.operation, source, self._place(source), mapped)
-        observation.outputs(self.operation, result, by_content=False)
+    def _has_mapped(self, result: object) -> bool:
+        return isinstance(result, _memmap())
+
+
+class _Opened(Mapped):
+    """A mapped file is opened."""
+
+    __slots__ = ()
+
+    def _maps(self) -> bool:
+        return True
+
+    def _has_mapped(self, result: object) -> bool:
+        return isinstance(result, _memmap())
+
+    def _is_written(self) -> bool:
+        return self.parameters.get("mode") in ("w+", "write")
+
+
+def _memmap() -> Any:
+    return sys.modules["numpy"].memmap
 
 
 class _Flushed(Observed):
@@ -122,12 +132,12 @@ def _list(function: Any, instead: Any) -> None:
 
 def table() -> Iterable[Entry]:
     """What ``import numpy`` loads."""
-    yield read("load", source="file", observed=_Mapping)
+    yield read("load", source="file", observed=_Loaded)
     for name in ("loadtxt", "genfromtxt"):
         yield _alike(name, read(name, source="fname", places=_text))
     yield read("fromregex", source="file")
     yield _alike("fromfile", read("fromfile", source="file"))
-    yield read("memmap.__new__", name="memmap", source="filename", observed=_Mapping)
+    yield read("memmap.__new__", name="memmap", source="filename", observed=_Opened)
     flush = write("memmap.flush", name="memmap.flush", target="filename", data="", places=_mapped)
     yield flush._replace(observed=_Flushed)
     yield read("lib.npyio.NpzFile.__getitem__", name="NpzFile.getitem", always=True)

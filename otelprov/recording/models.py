@@ -43,6 +43,9 @@ MAX_PARTS: Final = 64
 MAX_DEPTH: Final = 8
 
 _PART = Step("sklearn", "part")
+_OF_OUTPUT: Final = frozenset({"_sklearn_output_config", "_transformers_feature_names_out"})
+"""Attributes that say nothing about the model: what `set_output` was told, and names that a
+ColumnTransformer notes whenever it makes a table (scikit-learn 1.9)."""
 
 # What a model held when it was last looked at.
 _held: dict[int, tuple[weakref.ref[object], int]] = {}
@@ -384,6 +387,8 @@ def _state(model: object) -> int:
     found: list[object] = []
     for _, part in parts(model):
         for name, value in attributes(part).items():
+            if name in _OF_OUTPUT:
+                continue
             found += (name, id(value))
             if type(value) in (list, tuple):
                 found += map(id, value)

@@ -537,8 +537,12 @@ def pass_on(
     if picked == WHOLE and entry.keeps_columns:
         picked = columns_of(changed, known[0])
     identity = derive(site.step, known, detail, parameters, picked)
-    if identity is None:
-        return
+    if identity is not None:
+        put_on(site, known, changed, identity)
+
+
+def put_on(site: Site, known: list[Identity], changed: object, identity: Identity) -> None:
+    """What a small step has made of ``known`` is ``identity`` from now on."""
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
         _gather(site, known, changed)
     else:
@@ -582,7 +586,7 @@ def _without_known(value: Any) -> Any:
 
 _TOLD = frozenset({"quantile"})
 """Steps whose arrays are parameters."""
-_WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
+WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
 """Operations that call a function of the program's once, with all of the table."""
 _OPERATORS = frozenset({"pandas.core.arraylike", "pandas.core.ops.common"})
 """Modules through which an operator of the program's comes to the step that computes."""
@@ -605,7 +609,7 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
     operation = current_operation()
     if operation is not None and not operation.call.holds_nested:
         operation = None
-    if operation is not None and operation.call.name not in _WITH_ALL:
+    if operation is not None and operation.call.name not in WITH_ALL:
         return []  # it may well be a piece of what the operation has read
     few = site.takes_arrays or site.entry.kind == "step" or site.attribute == "__init__"
     found = observation.unknown_data(suspects, few=few)

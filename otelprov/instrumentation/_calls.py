@@ -41,15 +41,22 @@ _OPEN = (
     "joblib.memory",
     "joblib.parallel",
     "joblib.pool",
+    *(
+        f"scipy.{name}"
+        for name in (
+            "cluster fft integrate interpolate linalg ndimage optimize signal spatial special stats"
+        ).split()
+    ),
 )
 """Modules of libraries that call what their caller gave them: ``np.mean(df)`` is ``df.mean()``, and
-``delayed(read)(path)`` a call of ``read``."""
+``delayed(read)(path)`` a call of ``read``. Of SciPy only sparse matrices are recorded."""
 
 
 _SUITES = frozenset({"test", "tests"})
 """Packages inside of a library that hold its tests: ``pandas.tests``, ``joblib.test``."""
-_ADAPTERS = frozenset({"narwhals"})
-"""Packages through which a library, or the program, calls the methods of a table."""
+_ADAPTERS = frozenset({"collections", "narwhals"})
+"""Packages through which a library, or the program, calls the methods of a table, or of an
+archive."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
 _DUMPING = "otelprov.instrumentation.pickle"
 """What stands in for ``pickle.dump``, where it is not recorded."""
@@ -57,7 +64,7 @@ _DUMPING = "otelprov.instrumentation.pickle"
 TAKING = "<otelprov takes out of an iterator>"
 """The name of the piece of code that does so for the program, and has its frame as ``caller``."""
 
-_OF_ARRAYS = frozenset({"numpy", "joblib", "pickle", "sklearn", "xgboost", "lightgbm"})
+_OF_ARRAYS = frozenset({"numpy", "joblib", "pickle", "scipy", "sklearn", "xgboost", "lightgbm"})
 _SETTING = frozenset(
     "setitem setattr isetitem insert assign add_column append_column set_column".split()
 )

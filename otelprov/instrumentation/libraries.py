@@ -93,6 +93,7 @@ LIBRARIES: Final = (
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library("s3fs", (2023, 1), ("s3fs.core",)),
     Library("safetensors", (0, 4), ("safetensors.torch",)),
+    Library("scipy", (1, 11), ("scipy.sparse", "scipy.sparse.linalg", "scipy.io")),
     Library(
         "sklearn",
         (1, 5),

@@ -49,13 +49,13 @@ def behind(array: Any) -> Identity | None:
 
 
 def _source(array: Any) -> tuple[Identity | None, Any]:
-    base: Any = getattr(array, "base", None)
+    base: Any = _below(array)
     last: Any = None
     while is_array(base):
         found = registry.lookup(base)
         if found is not None:
             return found, base
-        last, base = base, base.base
+        last, base = base, _below(base)
     if base is not None and tensors.is_tensor(base):  # what numpy() gives
         return tensors.lookup(base), None
     entry = None if last is None else _owners.get(id(last))
@@ -70,11 +70,17 @@ def _place(view: Any, base: Any) -> bytes | None:
 
 def _owner(array: Any) -> Any:
     """The array that owns the memory; None where that is the array itself, or no array."""
-    base: Any = getattr(array, "base", None)
+    base: Any = _below(array)
     owner = None
     while is_array(base):
-        owner, base = base, base.base
+        owner, base = base, _below(base)
     return owner
+
+
+def _below(array: Any) -> Any:
+    """What an array is a view of. `as_strided` and `sliding_window_view` put an object between."""
+    base: Any = getattr(array, "base", None)
+    return base.base if type(base).__name__ == "DummyArray" else base
 
 
 def is_array(value: Any) -> bool:

@@ -140,6 +140,8 @@ MADE = """
     t.assign(w=lambda one: np.where(one["v"] > 3, noise, 0)).to_csv("noisy.csv")  # @noisy
     np.mean(t[["k", "v"]], axis=0).to_csv("mean.csv")  # @mean
     np.save("c.npy", np.c_[t["k"], u["v"]])  # @c
+    windows = np.lib.stride_tricks.sliding_window_view(u["v"].to_numpy(), 2)  # @values
+    np.save("windows.npy", windows)  # @windows
     np.save("nothing.npy", np.hstack([np.zeros(2), np.ones(2)]))  # @nothing
     for wrong in ((), (1, 2, 3, 4)):
         try:
@@ -163,6 +165,8 @@ MADE_DRAWN = """
     pandas.to_csv@noisy: pandas.assign@noisy -> noisy.csv
     pandas.to_csv@mean: pandas.setitem@big -> mean.csv
     numpy.save@c: pandas.setitem@big, pandas.read_csv@u -> c.npy
+    pandas.to_numpy@values: pandas.read_csv@u -> return
+    numpy.save@windows: pandas.to_numpy@values -> windows.npy
     numpy.save@nothing: ? -> nothing.npy
 """
 

@@ -41,6 +41,7 @@ _OPEN = (
     "joblib.memory",
     "joblib.parallel",
     "joblib.pool",
+    "matplotlib.pyplot",
     *(
         f"scipy.{name}"
         for name in (

@@ -52,6 +52,7 @@ LIBRARIES: Final = (
     ),
     Library("joblib", (1, 2), ("joblib.numpy_pickle", "joblib._store_backends")),
     Library("lightgbm", (4,), ("lightgbm",)),
+    Library("matplotlib", (3, 7), ("matplotlib.axes._axes", "matplotlib.figure")),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
     Library(
@@ -132,6 +133,7 @@ LIBRARIES: Final = (
         ),
         ("scikit-learn",),
     ),
+    Library("skops", (0, 9), ("skops.io._persist",)),
     Library("sqlalchemy", (2,), ("sqlalchemy", "sqlalchemy.orm.bulk_persistence")),
     Library("sqlite3", (), ("sqlite3",), ("python",)),
     Library(

@@ -17,9 +17,10 @@ from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.instrumentation._calls import WITH_ALL, Observed, Site, is_internal_call, put_on
 from otelprov.instrumentation._mapped import Mapped
+from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, Packing, read, step, write
 from otelprov.instrumentation._wrapping import site_of
-from otelprov.recording import faults, memory, observation
+from otelprov.recording import faults, observation
 from otelprov.recording.recorder import current_operation, note_read
 from otelprov.recording.run import run
 
@@ -247,7 +248,7 @@ def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) 
     values = (*args, *kwargs.values())
     note_read(*values)
     known: list[Identity] = []
-    others = _sort_out(values, known)
+    others = sort_out(values, known)
     if not known:
         return
     if others:
@@ -267,31 +268,6 @@ def _add_unknown(known: list[Identity]) -> None:
     known.append(Identity((source,)))
     if operation is not None:
         operation.use_artifact("read inside", source)
-
-
-def _sort_out(values: Iterable[Any], known: list[Identity]) -> bool:
-    """Adds what is known of the data among the arguments; whether there is any of unknown origin.
-
-    It is not asked which part of an array a view is: that takes a digest.
-    """
-    others = False
-    for value in values:
-        kind = type(value)
-        if kind in observation.PLAIN:
-            continue
-        if (kind is list or kind is tuple) and registry.container(value) is None:
-            others |= _sort_out(value, known)
-            continue
-        identity = registry.lookup(value)
-        if identity is None and memory.is_array(value):
-            identity = memory.behind(value)
-        if identity is not None:
-            known.append(identity)
-            continue
-        found = observation.known_inputs((value,)) + observation.known_contents((value,))
-        known += found
-        others |= not found and bool(observation.unknown_data((value,)))
-    return others
 
 
 def _dispatched(entry: Entry) -> Entry:

@@ -94,6 +94,78 @@ def test_a_file_that_is_mapped_is_not_read_for_us(work: Path) -> None:
     assert [one["otelprov.artifact.coverage"] for one in files] == ["status"] * 3
 
 
+SKOPS = """
+    import pandas as pd
+    import skops.io
+    from skops.io import dump
+    from sklearn.linear_model import LinearRegression
+    people = pd.read_csv("people.csv")  # @people
+    dump(LinearRegression().fit(people[["age"]], people["income"]), "model.skops")  # @dump
+    skops.io.load("model.skops").predict(people[["age"]])  # @load
+"""
+SKOPS_DRAWN = """
+    pandas.read_csv@people: people.csv -> return
+    sklearn.LinearRegression.fit@dump: pandas.read_csv@people -> self
+    skops.dump@dump: sklearn.LinearRegression.fit@dump -> model.skops
+    skops.load@load: model.skops -> return
+    sklearn.LinearRegression.predict@load: skops.load@load, pandas.read_csv@people -> return
+"""
+
+
+def test_a_file_of_skops_holds_a_model(work: Path) -> None:
+    pytest.importorskip("skops")
+    recording = strangers.record(work, SKOPS)
+    assert recording.graph() == strangers.drawn(SKOPS_DRAWN)
+
+
+FIGURES = """
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt, numpy as np, pandas as pd
+    people = pd.read_csv("people.csv")  # @people
+    mean = people.groupby("city")["income"].mean()  # @mean
+    plt.figure()
+    plt.plot(people["age"], people["income"], "k.", label="all")
+    plt.axhline(3e4, color="red")
+    plt.title(f"{len(people)} people")
+    plt.legend()
+    plt.savefig("line.png")  # @line
+    figure, (left, right) = plt.subplots(1, 2)
+    left.hist(people["age"], bins=5)
+    figure.colorbar(right.scatter(people["age"], people["bought"], c=people["income"]))
+    figure.savefig("two", dpi=50)  # @two
+    right.plot([0, 1], [1, 0])
+    figure.savefig("lines.pdf")  # @lines
+    plt.figure()
+    mean.plot.bar()
+    plt.gcf().savefig("bar.svg")  # @bar
+    plt.figure()
+    plt.imshow(np.random.default_rng(0).random((3, 3)))
+    plt.savefig("noise.png")  # @noise
+    plt.figure()
+    (line,) = plt.plot([], [])
+    line.set_data(people["age"], people["income"])
+    plt.savefig("later.png")  # @later
+"""
+FIGURES_DRAWN = """
+    pandas.read_csv@people: people.csv -> return
+    pandas.groupby.mean@mean: pandas.read_csv@people -> return
+    matplotlib.savefig@line: pandas.read_csv@people -> line.png
+    matplotlib.savefig@two: pandas.read_csv@people -> two.png
+    matplotlib.savefig@lines: ?, pandas.read_csv@people -> lines.pdf
+    matplotlib.savefig@bar: pandas.groupby.mean@mean -> bar.svg
+    matplotlib.savefig@noise: ? -> noise.png
+    matplotlib.savefig@later: ? -> later.png
+"""
+
+
+def test_a_figure_comes_from_what_was_drawn_in_it(work: Path) -> None:
+    pytest.importorskip("matplotlib")
+    recording = strangers.record(work, FIGURES)
+    assert recording.graph() == strangers.drawn(FIGURES_DRAWN)
+    assert recording.roots("bar.svg") == {"people.csv"}
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in, with people and what they bought."""

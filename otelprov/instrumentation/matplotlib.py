@@ -17,7 +17,7 @@ from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import Observed, Site, is_internal
 from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, step, write
-from otelprov.recording import faults
+from otelprov.recording import faults, observation
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
 
@@ -27,8 +27,9 @@ RECORDS: Final = (
 ODDITIES: Final = (
     "A figure that `savefig` writes comes from what was drawn in its axes: by the methods of Axes "
     "and the functions of pyplot that the program gives data to, and by `df.plot`. What other "
-    "libraries draw, and lists of numbers, are of unknown origin; titles, labels and lines at one "
-    "place (`axhline`) are no data. What is put into a line afterwards (`set_data`) is not seen.",
+    "libraries draw, and lists and dicts of numbers, are of unknown origin; titles, labels and "
+    "lines at one place (`axhline`) are no data. What is put into a line afterwards (`set_data`) "
+    "is not seen.",
     "`imsave`, PdfPages and animations are not recorded.",
 )
 
@@ -38,6 +39,9 @@ _DRAWING: Final = (
     "matshow pcolor pcolormesh pie plot quiver scatter semilogx semilogy specgram spy stackplot "
     "stairs stem step streamplot tricontour tricontourf tripcolor triplot violinplot vlines"
 ).split()
+_DATA: Final = frozenset({"x", "y", "height", "width", "X", "Y", "Z", "C", "data"})
+"""Parameters that may be given by name, and hold what is drawn."""
+_NO_VALUES: Final = observation.PLAIN | {range}
 _WORDS: Final = frozenset({"Annotation", "Legend", "Text"})
 _DRAWN: Final = Step("matplotlib", "draw")
 _SCENERY: Final = Identity((), b"")
@@ -84,16 +88,23 @@ def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Identity:
     values = (*args, *kwargs.values())
     note_read(*values)
     known: list[Identity] = []
-    if sort_out(values, known) or any(map(_is_numbers, args)):
+    drawn = (*args, *(kwargs[name] for name in _DATA & kwargs.keys()))
+    if sort_out(values, known) or any(map(_is_values, drawn)):
         known.append(Identity((_unknown(),)))
     return derive(_DRAWN, known, None, tells_columns=False) or _SCENERY
 
 
-def _is_numbers(value: object) -> bool:
-    """Whether it is a list of numbers, or an empty one, which is filled later (``set_data``)."""
-    if type(value) is not list and type(value) is not tuple:
-        return False
-    return not value or any(type(one) in (int, float) for one in value)
+def _is_values(value: Any) -> bool:
+    """Whether it holds values that are no table or array, as a list of numbers or the values of a
+    dict do; one that is empty is filled later (``set_data``)."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return not value or not all(type(one) is str or _is_data(one) for one in value)
+    return kind not in _NO_VALUES and hasattr(kind, "__iter__") and not _is_data(value)
+
+
+def _is_data(value: object) -> bool:
+    return observation.data_kind(value) is not None or observation.stands_in(value)
 
 
 def _unknown() -> Any:

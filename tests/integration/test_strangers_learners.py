@@ -146,6 +146,14 @@ FIGURES = """
     (line,) = plt.plot([], [])
     line.set_data(people["age"], people["income"])
     plt.savefig("later.png")  # @later
+    counts = people["city"].value_counts().to_dict()  # @counts
+    figure, axes = plt.subplots()
+    axes.bar(counts.keys(), counts.values())
+    figure.savefig("counts.png")  # @by_hand
+    figure, axes = plt.subplots()
+    axes.text(0.5, 0.5, "nothing")
+    axes.axhline(people["age"].mean())
+    figure.savefig("nothing.png")  # @nothing
 """
 FIGURES_DRAWN = """
     pandas.read_csv@people: people.csv -> return
@@ -156,6 +164,10 @@ FIGURES_DRAWN = """
     matplotlib.savefig@bar: pandas.groupby.mean@mean -> bar.svg
     matplotlib.savefig@noise: ? -> noise.png
     matplotlib.savefig@later: ? -> later.png
+    pandas.value_counts@counts: pandas.read_csv@people -> return
+    pandas.to_dict@counts: pandas.value_counts@counts -> return
+    matplotlib.savefig@by_hand: ? -> counts.png
+    matplotlib.savefig@nothing: -> nothing.png
 """
 
 

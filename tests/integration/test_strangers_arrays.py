@@ -140,7 +140,7 @@ MADE = """
     t.assign(w=lambda one: np.where(one["v"] > 3, noise, 0)).to_csv("noisy.csv")  # @noisy
     np.mean(t[["k", "v"]], axis=0).to_csv("mean.csv")  # @mean
     np.save("c.npy", np.c_[t["k"], u["v"]])  # @c
-    windows = np.lib.stride_tricks.sliding_window_view(u["v"].to_numpy(), 2)  # @values
+    windows = np.lib.stride_tricks.sliding_window_view(u["k"].to_numpy(), 2)  # @values
     np.save("windows.npy", windows)  # @windows
     np.save("nothing.npy", np.hstack([np.zeros(2), np.ones(2)]))  # @nothing
     for wrong in ((), (1, 2, 3, 4)):

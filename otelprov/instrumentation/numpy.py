@@ -121,26 +121,33 @@ _DISPATCHED_AS = {"vstack": "vhstack", "hstack": "vhstack", "around": "round"}
 
 def _of_where(original: Callable[..., Any]) -> Callable[..., Any]:
     def where(*args, **kwargs):  # type: ignore[no-untyped-def]
-        if kwargs or not 0 < len(args) < 4:
-            _refuse(original, args, kwargs)
+        try:
+            if kwargs or not 0 < len(args) < 4:
+                original(*args, **kwargs)  # raises
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
         return args
 
     return where
 
 
 def _of_concatenate(original: Callable[..., Any]) -> Callable[..., Any]:
+    allowed = {"axis", "out", "dtype", "casting"}
+
     def concatenate(*args, **kwargs):  # type: ignore[no-untyped-def]
-        if not args or len(args) > 3 or not kwargs.keys() <= {"axis", "out", "dtype", "casting"}:
-            _refuse(original, args, kwargs)
+        try:
+            if not args or len(args) > 3 or not kwargs.keys() <= allowed:
+                original(*args, **kwargs)  # raises
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
         out = args[2] if len(args) > 2 else kwargs.get("out")
-        return args[0] if out is None else [*args[0], out]
+        return args[0] if out is None else [*list(args[0]), out]
 
     return concatenate
-
-
-def _refuse(original: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """Have NumPy raise the error of a call that does not fit."""
-    original(*args, **kwargs)
 
 
 _OF_C = {"where": _of_where, "concatenate": _of_concatenate}

@@ -142,6 +142,10 @@ MADE = """
     np.save("c.npy", np.c_[t["k"], u["v"]])  # @c
     windows = np.lib.stride_tricks.sliding_window_view(u["k"].to_numpy(), 2)  # @values
     np.save("windows.npy", windows)  # @windows
+    grown = np.empty((0, 2))
+    for table in (t, u):
+        grown = np.vstack([grown, table[["k", "v"]]])
+    np.save("grown.npy", grown)  # @grown
     np.save("nothing.npy", np.hstack([np.zeros(2), np.ones(2)]))  # @nothing
     for wrong in ((), (1, 2, 3, 4)):
         try:
@@ -167,6 +171,7 @@ MADE_DRAWN = """
     numpy.save@c: pandas.setitem@big, pandas.read_csv@u -> c.npy
     pandas.to_numpy@values: pandas.read_csv@u -> return
     numpy.save@windows: pandas.to_numpy@values -> windows.npy
+    numpy.save@grown: pandas.setitem@big, pandas.read_csv@u -> grown.npy
     numpy.save@nothing: ? -> nothing.npy
 """
 

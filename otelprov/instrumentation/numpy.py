@@ -303,9 +303,11 @@ def _suffixed(suffix: str) -> Callable[[Mapping[str, Any]], Any]:
 
 
 _COMPUTED = (
-    "append argmax argmin argsort around average clip column_stack concatenate corrcoef cov cumsum "
-    "delete diff digitize dstack hstack isin max mean median min nan_to_num percentile quantile "
-    "round select sort stack std sum take unique vstack where"
+    "append argmax argmin argsort argwhere around average clip column_stack concatenate convolve "
+    "corrcoef cov cumprod cumsum delete diff digitize dstack flatnonzero gradient histogram hstack "
+    "in1d interp intersect1d isin max mean median min nan_to_num nanmax nanmean nanmedian nanmin "
+    "nanstd nansum nonzero percentile polyfit polyval prod quantile roll round searchsorted select "
+    "setdiff1d sort stack std sum take union1d unique var vstack where"
 ).split()
 """Functions that make an array of others: small steps. What is made to be filled (`zeros`, `copy`)
 is none of them."""

@@ -209,6 +209,8 @@ def test_how_columns_are_rated_and_which_are_kept_comes_from_the_data(tmp_path: 
 LEARNED = """
     import pandas as pd
     from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import GridSearchCV
     from sklearn.neural_network import MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder
@@ -225,6 +227,10 @@ LEARNED = """
     pd.Series(net.loss_curve_).to_csv("loss.csv")  # @loss
     bins = KBinsDiscretizer(3, encode="ordinal", strategy="uniform").fit(df[["a"]])  # @bins
     pd.Series(bins.bin_edges_[0]).to_csv("edges.csv")  # @edges
+    search = GridSearchCV(LinearRegression(), {"fit_intercept": [True, False]}, cv=2)
+    search.fit(df[["a"]], df["b"])  # @search
+    pd.Series(search.cv_results_["mean_test_score"]).to_csv("scores.csv")  # @scores
+    pd.Series(search.best_params_).to_csv("best.csv")  # @best
 """
 LEARNED_DRAWN = """
     pandas.read_csv@t: t.csv -> return
@@ -239,6 +245,9 @@ LEARNED_DRAWN = """
     pandas.to_csv@loss: sklearn.MLPRegressor.fit@net -> loss.csv
     sklearn.KBinsDiscretizer.fit@bins: pandas.read_csv@t -> self
     pandas.to_csv@edges: sklearn.KBinsDiscretizer.fit@bins -> edges.csv
+    sklearn.GridSearchCV.fit@search: pandas.read_csv@t -> self, cv_results_
+    pandas.to_csv@scores: sklearn.GridSearchCV.fit@search -> scores.csv
+    pandas.to_csv@best: sklearn.GridSearchCV.fit@search -> best.csv
 """
 
 

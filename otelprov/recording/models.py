@@ -168,18 +168,18 @@ def made(
 
 
 def _contents(part: object, path: str) -> Iterator[tuple[str, Any]]:
-    """What a model has learned: arrays, also those in lists and dicts (``categories_``,
-    ``cv_results_``), and dicts and lists of plain values (``vocabulary_``, ``loss_curve_``)."""
+    """What a model has learned: arrays, also those in lists (``categories_``), and dicts and lists
+    of plain values (``vocabulary_``, ``loss_curve_``)."""
     for name, value in _learned(part).items():
         kind, place = type(value), f"{path}.{name}"
         plain = value.values() if kind is dict else value if kind is list else ()
         if is_array(value) or _are_plain(plain):
             yield place, value
-        several = kind in (list, tuple, dict) or (is_array(value) and value.dtype.kind == "O")
+        several = kind in (list, tuple) or (is_array(value) and value.dtype.kind == "O")
         if several and len(value) <= MAX_PARTS:
-            for index, item in value.items() if kind is dict else enumerate(value):
+            for index, item in enumerate(value):
                 if is_array(item) and item.ndim:
-                    yield f"{place}[{index!r}]", item
+                    yield f"{place}[{index}]", item
 
 
 def _are_plain(values: Collection[Any]) -> bool:

@@ -207,7 +207,8 @@ def test_how_columns_are_rated_and_which_are_kept_comes_from_the_data(tmp_path: 
 
 
 LEARNED = """
-    import pandas as pd
+    import numpy as np, pandas as pd
+    from sklearn.datasets import load_digits
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LinearRegression
     from sklearn.model_selection import GridSearchCV
@@ -229,8 +230,10 @@ LEARNED = """
     pd.Series(bins.bin_edges_[0]).to_csv("edges.csv")  # @edges
     search = GridSearchCV(LinearRegression(), {"fit_intercept": [True, False]}, cv=2)
     search.fit(df[["a"]], df["b"])  # @search
-    pd.Series(search.cv_results_["mean_test_score"]).to_csv("scores.csv")  # @scores
+    pd.DataFrame(search.cv_results_).to_csv("scores.csv")  # @scores
     pd.Series(search.best_params_).to_csv("best.csv")  # @best
+    digits = load_digits()  # @digits
+    np.save("images.npy", digits.images[:2])  # @images
 """
 LEARNED_DRAWN = """
     pandas.read_csv@t: t.csv -> return
@@ -248,6 +251,9 @@ LEARNED_DRAWN = """
     sklearn.GridSearchCV.fit@search: pandas.read_csv@t -> self, cv_results_
     pandas.to_csv@scores: sklearn.GridSearchCV.fit@search -> scores.csv
     pandas.to_csv@best: sklearn.GridSearchCV.fit@search -> best.csv
+    sklearn.load_digits@digits: digits.csv.gz -> return['data'], return['target'], \\
+        return['images'], return['target_names']
+    numpy.save@images: sklearn.load_digits@digits -> images.npy
 """
 
 

@@ -51,8 +51,10 @@ def run(journal: str | None, command: tuple[str, ...]) -> None:
         environ["OTELPROV_JOURNAL"] = os.path.abspath(os.path.expanduser(journal))
     sys.stdout.flush()
     sys.stderr.flush()
+    # Without the dashes the launcher takes options of the command's for its own, and `--config` for
+    # the beginning of two of them (opentelemetry-instrumentation 0.66b1).
     try:
-        os.execve(launcher, [launcher, *command], environ)  # noqa: S606 - no shell is what we want
+        os.execve(launcher, [launcher, "--", *command], environ)  # noqa: S606 - no shell is what we want
     except OSError as error:
         raise click.ClickException(f"cannot start {launcher}: {error.strerror}") from None
 

@@ -41,15 +41,23 @@ _OPEN = (
     "joblib.memory",
     "joblib.parallel",
     "joblib.pool",
+    "matplotlib.pyplot",
+    *(
+        f"scipy.{name}"
+        for name in (
+            "cluster fft integrate interpolate linalg ndimage optimize signal spatial special stats"
+        ).split()
+    ),
 )
 """Modules of libraries that call what their caller gave them: ``np.mean(df)`` is ``df.mean()``, and
-``delayed(read)(path)`` a call of ``read``."""
+``delayed(read)(path)`` a call of ``read``. Of SciPy only sparse matrices are recorded."""
 
 
 _SUITES = frozenset({"test", "tests"})
 """Packages inside of a library that hold its tests: ``pandas.tests``, ``joblib.test``."""
-_ADAPTERS = frozenset({"narwhals"})
-"""Packages through which a library, or the program, calls the methods of a table."""
+_ADAPTERS = frozenset({"collections", "narwhals"})
+"""Packages through which a library, or the program, calls the methods of a table, or of an
+archive."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
 _DUMPING = "otelprov.instrumentation.pickle"
 """What stands in for ``pickle.dump``, where it is not recorded."""
@@ -57,7 +65,7 @@ _DUMPING = "otelprov.instrumentation.pickle"
 TAKING = "<otelprov takes out of an iterator>"
 """The name of the piece of code that does so for the program, and has its frame as ``caller``."""
 
-_OF_ARRAYS = frozenset({"numpy", "joblib", "pickle", "sklearn", "xgboost", "lightgbm"})
+_OF_ARRAYS = frozenset({"numpy", "joblib", "pickle", "scipy", "sklearn", "xgboost", "lightgbm"})
 _SETTING = frozenset(
     "setitem setattr isetitem insert assign add_column append_column set_column".split()
 )
@@ -149,17 +157,8 @@ def pickled_by(frame: types.FrameType | None) -> types.FrameType | None:
     ):
         caller = caller.f_back
     if caller is None or is_internal(caller):
-        return _remembered_by(caller)
+        return None
     return None if sending and _root(caller) == "joblib" else caller
-
-
-def _remembered_by(frame: types.FrameType | None) -> types.FrameType | None:
-    """The frame that calls a function which ``joblib.Memory`` remembers the results of."""
-    remembers = False
-    while frame is not None and _root(frame) in ("joblib", "otelprov", *_COPYING):
-        remembers = remembers or frame.f_globals.get("__name__") == "joblib.memory"
-        frame = frame.f_back
-    return frame if remembers and not is_internal(frame) else None
 
 
 def _root(frame: types.FrameType) -> str:
@@ -583,8 +582,12 @@ def pass_on(
     if picked == WHOLE and entry.keeps_columns:
         picked = columns_of(changed, known[0])
     identity = derive(site.step, known, detail, parameters, picked)
-    if identity is None:
-        return
+    if identity is not None:
+        put_on(site, known, changed, identity)
+
+
+def put_on(site: Site, known: list[Identity], changed: object, identity: Identity) -> None:
+    """What a small step has made of ``known`` is ``identity`` from now on."""
     if len(identity.sources) > MAX_SOURCES and not identity.parameters:
         _gather(site, known, changed)
     else:
@@ -628,7 +631,7 @@ def _without_known(value: Any) -> Any:
 
 _TOLD = frozenset({"quantile"})
 """Steps whose arrays are parameters."""
-_WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
+WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
 """Operations that call a function of the program's once, with all of the table."""
 _OPERATORS = frozenset({"pandas.core.arraylike", "pandas.core.ops.common"})
 """Modules through which an operator of the program's comes to the step that computes."""
@@ -651,7 +654,7 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
     operation = current_operation()
     if operation is not None and not operation.call.holds_nested:
         operation = None
-    if operation is not None and operation.call.name not in _WITH_ALL:
+    if operation is not None and operation.call.name not in WITH_ALL:
         return []  # it may well be a piece of what the operation has read
     few = site.takes_arrays or site.entry.kind == "step" or site.attribute == "__init__"
     found = observation.unknown_data(suspects, few=few)

@@ -57,6 +57,10 @@ from otelprov.recording.run import run
 # warnings.warn(stacklevel=...) skips frames whose file name holds both words (CPython 3.10 to 3.14,
 # _warnings.c: is_internal_filename).
 UNCOUNTED = "<otelprov, uncounted like importlib._bootstrap>"
+COUNTED = "<otelprov>"
+_BY_NAME = frozenset({"matplotlib"})
+"""Libraries that pass their own frames over by the names of modules where they warn, and count them
+all: a frame of ours is to be one of theirs."""
 
 # --- putting a table in place --------------------------------------------------------------------
 
@@ -165,7 +169,7 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
 def _is_ours(function: Any) -> bool:
     """Whether it stands in already: a method that a class has from its base."""
     code = getattr(function, "__code__", None)
-    return isinstance(code, types.CodeType) and code.co_filename.endswith(UNCOUNTED)
+    return isinstance(code, types.CodeType) and code.co_filename.endswith((UNCOUNTED, COUNTED))
 
 
 def site_of(
@@ -240,6 +244,10 @@ def disguise(wrapper: Any, function: Function, library: str) -> Function:
         if type(inner) is types.FunctionType and inner.__code__.co_filename == __file__:
             inner.__code__ = relocated(inner.__code__, library, name)
     wrapper.__code__ = relocated(wrapper.__code__, library, name)
+    if library in _BY_NAME:
+        known_as = {**wrapper.__globals__, "__name__": library}
+        code, closure = wrapper.__code__, wrapper.__closure__
+        wrapper = types.FunctionType(code, known_as, name, wrapper.__defaults__, closure)
     made: Function = update_wrapper(wrapper, function)
     if library == "pandas" and _is_asked_for_axis(function):
         made.__signature__ = _Signature(function)  # type: ignore[attr-defined]
@@ -298,7 +306,7 @@ def relocated(code: types.CodeType, library: str, name: str) -> types.CodeType:
 @cache
 def _uncounted_file(library: str) -> str:
     package = os.path.dirname(getattr(sys.modules[library], "__file__", None) or "")
-    return os.path.join(package, UNCOUNTED)
+    return os.path.join(package, COUNTED if library in _BY_NAME else UNCOUNTED)
 
 
 def _is_the_programs(name: str, module: object) -> bool:

@@ -50,8 +50,9 @@ LIBRARIES: Final = (
             "great_expectations.checkpoint.checkpoint",
         ),
     ),
-    Library("joblib", (1, 2), ("joblib.numpy_pickle",)),
+    Library("joblib", (1, 2), ("joblib.numpy_pickle", "joblib._store_backends")),
     Library("lightgbm", (4,), ("lightgbm",)),
+    Library("matplotlib", (3, 7), ("matplotlib.axes._axes", "matplotlib.figure")),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
     Library(
@@ -93,6 +94,7 @@ LIBRARIES: Final = (
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library("s3fs", (2023, 1), ("s3fs.core",)),
     Library("safetensors", (0, 4), ("safetensors.torch",)),
+    Library("scipy", (1, 11), ("scipy.sparse", "scipy.sparse.linalg", "scipy.io")),
     Library(
         "sklearn",
         (1, 5),
@@ -131,6 +133,7 @@ LIBRARIES: Final = (
         ),
         ("scikit-learn",),
     ),
+    Library("skops", (0, 9), ("skops.io._persist",)),
     Library("sqlalchemy", (2,), ("sqlalchemy", "sqlalchemy.orm.bulk_persistence")),
     Library("sqlite3", (), ("sqlite3",), ("python",)),
     Library(

@@ -1,7 +1,8 @@
-"""NumPy: what reads and writes files. Arithmetic and indexing are C, and are not seen.
+"""NumPy: what reads and writes files, and functions that make an array of others.
 
-What a recorded function returns is known, and so are its views, which lie in the same memory. What
-``a + b`` or ``a[mask]`` makes is a new array of unknown origin, known by its content.
+Arithmetic and indexing are C, and are not seen. What a recorded function returns is known, and so
+are its views, which lie in the same memory. What ``a + b`` or ``a[mask]`` makes is a new array of
+unknown origin, known by its content.
 """
 
 from __future__ import annotations
@@ -9,19 +10,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from otelprov.artifacts.locations import unknown
-from otelprov.instrumentation._calls import Observed
-from otelprov.instrumentation._table import Entry, Packing, read, write
-from otelprov.recording import observation, places
-from otelprov.recording.bounds import Reading
+from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.instrumentation._calls import WITH_ALL, Observed, Site, is_internal_call, put_on
+from otelprov.instrumentation._mapped import Mapped
+from otelprov.instrumentation._origins import sort_out
+from otelprov.instrumentation._table import Entry, Packing, read, step, write
+from otelprov.instrumentation._wrapping import site_of
+from otelprov.recording import faults, observation
+from otelprov.recording.recorder import current_operation, note_read
+from otelprov.recording.run import run
 
 ODDITIES = (
     "Methods of arrays and universal functions are written in C and are not seen: "
-    "`array.tofile(path)` and `array.dump(path)` are no writes, and what `a + b`, `a[mask]` or "
-    "`np.concatenate` makes is of unknown origin, known by its content.",
-    "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it.",
+    "`array.tofile(path)` and `array.dump(path)` are no writes, and what `a + b`, `a > 1`, "
+    "`a[mask]` or `a.argmax()` makes is of unknown origin, known by its content.",
+    "Functions that make an array of others are small steps: `np.where`, `np.select`, "
+    "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis and "
+    "the like. Of what is given to them the rest is of unknown origin.",
+    "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it. What "
+    "the program puts into a known array (`a[mask] = b`) is not seen.",
     "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
     "written to it is seen at `flush()`, where it comes from is not. `np.lib.format` "
     "(`open_memmap`, `read_array`, `write_array`) and the files of an `np.lib.npyio.DataSource` "
@@ -29,21 +40,32 @@ ODDITIES = (
 )
 
 
-class _Mapping(Observed):
-    """A call that may map a file instead of reading it: no more is read of it then."""
+class _Loaded(Mapped):
+    """Of an archive each array is read by itself, mapped or not."""
 
     __slots__ = ()
 
-    def _read(self, result: object) -> None:
-        numpy: Any = sys.modules["numpy"]
-        if not isinstance(result, numpy.memmap):
-            super()._read(result)
-            return
-        source = self.site.entry.source
-        if source is not None and self.parameters.get("mode") not in ("w+", "write"):
-            mapped = Reading(partial="mapped", succeeded=True)
-            places.read_from(self.operation, source, self._place(source), mapped)
-        observation.outputs(self.operation, result, by_content=False)
+    def _has_mapped(self, result: object) -> bool:
+        return isinstance(result, _memmap())
+
+
+class _Opened(Mapped):
+    """A mapped file is opened."""
+
+    __slots__ = ()
+
+    def _maps(self) -> bool:
+        return True
+
+    def _has_mapped(self, result: object) -> bool:
+        return isinstance(result, _memmap())
+
+    def _is_written(self) -> bool:
+        return self.parameters.get("mode") in ("w+", "write")
+
+
+def _memmap() -> Any:
+    return sys.modules["numpy"].memmap
 
 
 class _Flushed(Observed):
@@ -69,11 +91,20 @@ class _Dispatched:
         self._put: tuple[Any, Any] | None = None
 
     def take_out(self, original: Any) -> Callable[..., Any] | None:
-        return getattr(original, "_implementation", None)
+        function = getattr(original, "_implementation", None)
+        return None if function is None or self._dispatcher(original) is None else function
+
+    def _dispatcher(self, original: Any) -> Callable[..., Any] | None:
+        """What says which of the arguments are arrays."""
+        home = getattr(original._implementation, "__globals__", None)
+        if home is None:
+            of_c = _OF_C.get(self._name)
+            return None if of_c is None else of_c(original)
+        names = (self._name, _DISPATCHED_AS.get(self._name))
+        return next((home[one] for one in map("_{}_dispatcher".format, names) if one in home), None)
 
     def put_in(self, function: Callable[..., Any], original: Any) -> Any:
-        home = original._implementation.__globals__
-        made = type(original)(home[f"_{self._name}_dispatcher"], function)
+        made = type(original)(self._dispatcher(original), function)
         made.__dict__.update(vars(original))
         self._put = (original, made)
         _list(made, original)
@@ -82,6 +113,45 @@ class _Dispatched:
     def undo(self) -> None:
         if self._put is not None:
             _list(*self._put)
+
+
+_DISPATCHED_AS = {"vstack": "vhstack", "hstack": "vhstack", "around": "round"}
+"""Functions that share what says which of their arguments are arrays, under the name of another."""
+
+
+def _of_where(original: Callable[..., Any]) -> Callable[..., Any]:
+    def where(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            if kwargs or not 0 < len(args) < 4:
+                original(*args, **kwargs)  # raises
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        return args
+
+    return where
+
+
+def _of_concatenate(original: Callable[..., Any]) -> Callable[..., Any]:
+    allowed = {"axis", "out", "dtype", "casting"}
+
+    def concatenate(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            if not args or len(args) > 3 or not kwargs.keys() <= allowed:
+                original(*args, **kwargs)  # raises
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        out = args[2] if len(args) > 2 else kwargs.get("out")
+        return args[0] if out is None else [*list(args[0]), out]
+
+    return concatenate
+
+
+_OF_C = {"where": _of_where, "concatenate": _of_concatenate}
+"""For functions in C, of which it is nowhere else said."""
 
 
 class _Like:
@@ -122,19 +192,95 @@ def _list(function: Any, instead: Any) -> None:
 
 def table() -> Iterable[Entry]:
     """What ``import numpy`` loads."""
-    yield read("load", source="file", observed=_Mapping)
+    yield read("load", source="file", observed=_Loaded)
     for name in ("loadtxt", "genfromtxt"):
         yield _alike(name, read(name, source="fname", places=_text))
     yield read("fromregex", source="file")
     yield _alike("fromfile", read("fromfile", source="file"))
-    yield read("memmap.__new__", name="memmap", source="filename", observed=_Mapping)
+    yield read("memmap.__new__", name="memmap", source="filename", observed=_Opened)
     flush = write("memmap.flush", name="memmap.flush", target="filename", data="", places=_mapped)
     yield flush._replace(observed=_Flushed)
     yield read("lib.npyio.NpzFile.__getitem__", name="NpzFile.getitem", always=True)
     for name, facts in _WRITERS.items():
-        dispatched = _Dispatched(name)
-        packing = Packing(dispatched.take_out, dispatched.put_in)
-        yield write(name, packing=packing, undo=dispatched.undo, **facts)
+        yield _dispatched(write(name, **facts))
+    for name in _COMPUTED:
+        yield _dispatched(_computed_by(step(name)))
+    for home in ("_index_tricks_impl", "index_tricks"):  # np.c_ and np.r_; up to 1.26
+        yield _computed_by(step(f"lib.{home}.AxisConcatenator.__getitem__", name="concatenate"))
+
+
+def _computed_by(entry: Entry) -> Entry:
+    return entry._replace(around=partial(_computing, entry))
+
+
+def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Loops call these functions with small arrays that nothing is known of: that is seen first."""
+    numpy: Any = sys.modules["numpy"]
+    site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
+    made = frozenset({numpy.ndarray, tuple})  # a table was made by its own method
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if type(result) in made and run.active:
+            try:
+                if _may_be_known(args or kwargs.values()) and not is_internal_call(2):
+                    _computed(site, args, kwargs, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        return result
+
+    return wrapper
+
+
+def _may_be_known(values: Iterable[Any]) -> bool:
+    """Whether one of these arguments is data that something may be known of."""
+    for value in values:
+        kind = type(value)
+        if kind in observation.PLAIN:
+            continue
+        if kind is list or kind is tuple:
+            if _may_be_known(value):
+                return True
+        elif getattr(value, "base", value) is not None or registry.lookup(value) is not None:
+            return True
+    return False
+
+
+def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) -> None:
+    values = (*args, *kwargs.values())
+    note_read(*values)
+    known: list[Identity] = []
+    others = sort_out(values, known)
+    if not known:
+        return
+    if others:
+        _add_unknown(known)
+    identity = derive(site.step, known, None)  # anybody may have changed an array in between
+    if identity is not None:
+        put_on(site, known, result, identity)
+
+
+def _add_unknown(known: list[Identity]) -> None:
+    operation = current_operation()
+    if operation is not None and not operation.call.holds_nested:
+        operation = None
+    if operation is not None and operation.call.name not in WITH_ALL:
+        return  # it may well be a piece of what the operation has read
+    source = unknown("an array that was made by code that is not recorded", "array")
+    known.append(Identity((source,)))
+    if operation is not None:
+        operation.use_artifact("read inside", source)
+
+
+def _dispatched(entry: Entry) -> Entry:
+    dispatched = _Dispatched(entry.path)
+    packing = Packing(dispatched.take_out, dispatched.put_in)
+    return entry._replace(packing=packing, undo=dispatched.undo)
 
 
 def _alike(name: str, entry: Entry) -> Entry:
@@ -155,6 +301,16 @@ def _suffixed(suffix: str) -> Callable[[Mapping[str, Any]], Any]:
 
     return place
 
+
+_COMPUTED = (
+    "append argmax argmin argsort argwhere around average clip column_stack concatenate convolve "
+    "corrcoef cov cumprod cumsum delete diff digitize dstack flatnonzero gradient histogram hstack "
+    "in1d interp intersect1d isin max mean median min nan_to_num nanmax nanmean nanmedian nanmin "
+    "nanstd nansum nonzero percentile polyfit polyval prod quantile roll round searchsorted select "
+    "setdiff1d sort stack std sum take union1d unique var vstack where"
+).split()
+"""Functions that make an array of others: small steps. What is made to be filled (`zeros`, `copy`)
+is none of them."""
 
 _WRITERS: dict[str, dict[str, Any]] = {
     "save": {"target": "file", "data": "arr", "places": _suffixed(".npy")},

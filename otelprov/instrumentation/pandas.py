@@ -251,6 +251,7 @@ def _functions() -> Iterable[Entry]:
         ).split(),
     )
     yield transform("json_normalize", observed=_Normalized)
+    yield transform("core.arrays.sparse.accessor.SparseFrameAccessor.from_spmatrix")
     # The tables may come from a generator, whose steps are worth reading.
     yield transform("concat", holds_nested=False, iterates="objs", observed=Concatenated)
     yield transform("eval", counts_frames=True)

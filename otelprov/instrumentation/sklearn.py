@@ -36,8 +36,9 @@ ODDITIES = (
     "What scikit-learn calls itself belongs to the call that the program made: a grid search is "
     "one operation, however many models it fits. A fit in a function of the program's own, called "
     "from inside, is one of its own.",
-    "A fitted model is known by its content. Attributes of it that end with `_` and are arrays "
-    "(`labels_`, `coef_`), and the models in it (`best_estimator_`, a step of a pipeline), come "
+    "A fitted model is known by its content. Attributes of it that end with `_` and are arrays, or "
+    "lists of arrays (`labels_`, `categories_`), dicts and lists of plain values until they are "
+    "changed (`vocabulary_`), and the models in it (`best_estimator_`, a step of a pipeline), come "
     "from it.",
     "What indexing with the arrays of `KFold.split` makes of an array (`X[train]`) is C, and of "
     "unknown origin; of a pandas table it is seen.",

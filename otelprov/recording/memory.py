@@ -11,14 +11,16 @@ from functools import partial
 from typing import Any
 
 from otelprov.artifacts import digest_value
+from otelprov.artifacts.deferred import settled
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.recording import tensors
 
 _VIEW = Step("numpy", "view")
 
-# Owner of memory -> what the array in it is; None where it is that of several. A known array may
-# be a view itself, and NumPy names the owner of the memory as the base of a view of a view.
-_owners: dict[int, tuple[weakref.ref[object], Identity | None]] = {}
+# Owner of memory -> what the array in it is, and that array; None where it is that of several. A
+# known array may be a view itself, and NumPy names the owner of the memory as the base of a view of
+# a view.
+_owners: dict[int, tuple[weakref.ref[object], Identity | None, weakref.ref[object]]] = {}
 
 
 def note(array: Any, identity: Identity) -> None:
@@ -29,10 +31,25 @@ def note(array: Any, identity: Identity) -> None:
     key = id(owner)
     found = _owners.get(key)
     if found is not None and found[0]() is owner:
-        if found[1] != identity:
-            _owners[key] = (found[0], None)
+        if found[1] != identity and not _is_the_same(found, array, identity):
+            _owners[key] = (found[0], None, found[2])
         return
-    _owners[key] = (weakref.ref(owner, partial(_owners.pop, key)), identity)
+    _owners[key] = (weakref.ref(owner, partial(_owners.pop, key)), identity, weakref.ref(array))
+
+
+def _is_the_same(found: tuple[Any, Identity | None, Any], array: Any, identity: Identity) -> bool:
+    """Whether one operation has made two arrays of the same memory, in two shapes: `data` and
+    `images` of `load_digits`."""
+    first = found[2]()
+    if found[1] is None or first is None:
+        return False
+    makers = {getattr(settled(source), "maker", None) for source in found[1].sources}
+    makers.update(getattr(settled(source), "maker", None) for source in identity.sources)
+    return len(makers) == 1 and None not in makers and _extent(first) == _extent(array)
+
+
+def _extent(array: Any) -> tuple[int, int]:
+    return array.__array_interface__["data"][0], array.nbytes
 
 
 def of_view(array: Any) -> Identity | None:
@@ -49,13 +66,13 @@ def behind(array: Any) -> Identity | None:
 
 
 def _source(array: Any) -> tuple[Identity | None, Any]:
-    base: Any = getattr(array, "base", None)
+    base: Any = _below(array)
     last: Any = None
     while is_array(base):
         found = registry.lookup(base)
         if found is not None:
             return found, base
-        last, base = base, base.base
+        last, base = base, _below(base)
     if base is not None and tensors.is_tensor(base):  # what numpy() gives
         return tensors.lookup(base), None
     entry = None if last is None else _owners.get(id(last))
@@ -70,11 +87,17 @@ def _place(view: Any, base: Any) -> bytes | None:
 
 def _owner(array: Any) -> Any:
     """The array that owns the memory; None where that is the array itself, or no array."""
-    base: Any = getattr(array, "base", None)
+    base: Any = _below(array)
     owner = None
     while is_array(base):
-        owner, base = base, base.base
+        owner, base = base, _below(base)
     return owner
+
+
+def _below(array: Any) -> Any:
+    """What an array is a view of. `as_strided` and `sliding_window_view` put an object between."""
+    base: Any = getattr(array, "base", None)
+    return base.base if type(base).__name__ == "DummyArray" else base
 
 
 def is_array(value: Any) -> bool:

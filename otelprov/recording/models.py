@@ -41,8 +41,14 @@ CLASSES: Final = frozenset(
 MAX_PARTS: Final = 64
 """Estimators of one list that are parts: the steps of a pipeline, not the trees of a forest."""
 MAX_DEPTH: Final = 8
+MAX_ITEMS: Final = 10_000
+"""Items of a dict or list of plain values that is known again."""
 
 _PART = Step("sklearn", "part")
+_PLAIN: Final = frozenset({bool, int, float, str})
+_OF_OUTPUT: Final = frozenset({"_sklearn_output_config", "_transformers_feature_names_out"})
+"""Attributes that say nothing about the model: what `set_output` was told, and names that a
+ColumnTransformer notes whenever it makes a table (scikit-learn 1.9)."""
 
 # What a model held when it was last looked at.
 _held: dict[int, tuple[weakref.ref[object], int]] = {}
@@ -151,10 +157,44 @@ def made(
                 continue  # not fitted, or before and not again
             _take_over(part, path, whole)
         _hold(part)
-        for name, value in _learned(part).items():
-            if is_array(value) and id(value) not in given and registry.lookup(value) is None:
-                _take_over(value, f"{path}.{name}", whole)
+        for place, value in _contents(part, path):
+            if id(value) in given:
+                continue
+            if type(value) is dict or type(value) is list:
+                _remember(value, whole)
+            elif registry.lookup(value) is None:
+                _take_over(value, place, whole)
                 note(value, whole)  # coefficients are views of what an optimizer has found
+
+
+def _contents(part: object, path: str) -> Iterator[tuple[str, Any]]:
+    """What a model has learned: arrays, also those in lists (``categories_``), and dicts and lists
+    of plain values (``vocabulary_``, ``loss_curve_``)."""
+    for name, value in _learned(part).items():
+        kind, place = type(value), f"{path}.{name}"
+        plain = value.values() if kind is dict else value if kind is list else ()
+        if is_array(value) or _are_plain(plain):
+            yield place, value
+        several = kind in (list, tuple) or (is_array(value) and value.dtype.kind == "O")
+        if several and len(value) <= MAX_PARTS:
+            for index, item in enumerate(value):
+                if is_array(item) and item.ndim:
+                    yield f"{place}[{index}]", item
+
+
+def _are_plain(values: Collection[Any]) -> bool:
+    if not 0 < len(values) <= MAX_ITEMS:
+        return False
+    return all(
+        type(one) in _PLAIN or (type(one).__module__ == "numpy" and one.ndim == 0) for one in values
+    )
+
+
+def _remember(value: dict[object, object] | list[object], whole: Identity) -> None:
+    """It is known again as long as it holds what it holds now."""
+    digest = digest_value(value)
+    if digest is not None:
+        registry.remember(whole.sources[0], value, f"object:{digest.hex()}")
 
 
 def content(operation: OpenOperation, model: object) -> Source:
@@ -384,6 +424,8 @@ def _state(model: object) -> int:
     found: list[object] = []
     for _, part in parts(model):
         for name, value in attributes(part).items():
+            if name in _OF_OUTPUT:
+                continue
             found += (name, id(value))
             if type(value) in (list, tuple):
                 found += map(id, value)

@@ -24,7 +24,14 @@ VERSIONS = {
     "xgboost": "2.1.",
 }
 TESTS = {
-    "learning": ("fitted_models", "learning_pipelines", "strangers_arrays", "strangers_models"),
+    "learning": (
+        "fitted_models",
+        "learning_pipelines",
+        "strangers_arrays",
+        "strangers_learners",
+        "strangers_models",
+        "strangers_sparse",
+    ),
     "tables": (
         "formats",
         "pandas_edges",

@@ -1,4 +1,4 @@
-"""Arrays as strangers keep them: mapped files, archives, raw bytes."""
+"""Arrays as strangers keep and make them: mapped files, archives, raw bytes, of other arrays."""
 
 from __future__ import annotations
 
@@ -122,3 +122,90 @@ def test_a_list_of_the_names_of_columns_is_no_data(tmp_path: Path) -> None:
     (directory / "in.csv").write_text("k,v\n1,1.5\n2,2.5\n3,3.5\n")
     recording = strangers.record(directory, LABELS)
     assert recording.graph() == strangers.drawn(LABELS_DRAWN)
+
+
+MADE = """
+    import pickle
+    import numpy as np, pandas as pd
+    t = pd.read_csv("in.csv")  # @t
+    u = pd.read_csv("more.csv")  # @u
+    noise = np.random.default_rng(0).normal(size=len(t))
+    t["big"] = np.where(t["v"] > 3, "big", "small")  # @big
+    both = np.concatenate([t["v"], u["v"]])  # @both
+    np.save("both.npy", both[:4].reshape(-1, 2))  # @view
+    np.save("some.npy", np.column_stack([t["v"], noise]))  # @some
+    values, counts = np.unique(t["big"], return_counts=True)
+    pd.DataFrame({"big": values, "n": counts}).to_csv("counts.csv")  # @counts
+    u.iloc[np.argsort(u["v"].to_numpy())[::-1]].to_csv("sorted.csv")  # @sorted
+    t.assign(w=lambda one: np.where(one["v"] > 3, noise, 0)).to_csv("noisy.csv")  # @noisy
+    np.mean(t[["k", "v"]], axis=0).to_csv("mean.csv")  # @mean
+    np.save("c.npy", np.c_[t["k"], u["v"]])  # @c
+    windows = np.lib.stride_tricks.sliding_window_view(u["k"].to_numpy(), 2)  # @values
+    np.save("windows.npy", windows)  # @windows
+    grown = np.empty((0, 2))
+    for table in (t, u):
+        grown = np.vstack([grown, table[["k", "v"]]])
+    np.save("grown.npy", grown)  # @grown
+    np.save("nothing.npy", np.hstack([np.zeros(2), np.ones(2)]))  # @nothing
+    for wrong in ((), (1, 2, 3, 4)):
+        try:
+            np.where(*wrong)
+        except TypeError as error:
+            print(error)
+    print(pickle.loads(pickle.dumps(np.where)) is np.where)
+"""
+MADE_DRAWN = """
+    pandas.read_csv@t: in.csv -> return
+    pandas.read_csv@u: more.csv -> return
+    pandas.setitem@big: pandas.read_csv@t -> self
+    numpy.save@view: pandas.setitem@big, pandas.read_csv@u -> both.npy
+    numpy.save@some: ?, pandas.setitem@big -> some.npy
+    pandas.DataFrame@counts: pandas.setitem@big -> self
+    pandas.to_csv@counts: pandas.DataFrame@counts -> counts.csv
+    pandas.to_numpy@sorted: pandas.read_csv@u -> return
+    pandas.iloc@sorted: pandas.read_csv@u, pandas.to_numpy@sorted -> return
+    pandas.to_csv@sorted: pandas.iloc@sorted -> sorted.csv
+    pandas.assign@noisy: ?, pandas.setitem@big -> return
+    pandas.to_csv@noisy: pandas.assign@noisy -> noisy.csv
+    pandas.to_csv@mean: pandas.setitem@big -> mean.csv
+    numpy.save@c: pandas.setitem@big, pandas.read_csv@u -> c.npy
+    pandas.to_numpy@values: pandas.read_csv@u -> return
+    numpy.save@windows: pandas.to_numpy@values -> windows.npy
+    numpy.save@grown: pandas.setitem@big, pandas.read_csv@u -> grown.npy
+    numpy.save@nothing: ? -> nothing.npy
+"""
+
+
+def test_functions_that_make_arrays_of_others_are_small_steps(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "in.csv").write_text("k,v\n1,2.5\n2,3.5\n3,4.5\n")
+    (directory / "more.csv").write_text("k,v\n4,5.5\n5,6.5\n6,1.5\n")
+    recording = strangers.record(directory, MADE)
+    assert recording.graph() == strangers.drawn(MADE_DRAWN)
+    assert recording.columns("counts.csv#big") == {"in.csv#v"}
+    assert recording.roots("sorted.csv") == {"more.csv"}
+    assert recording.outputs == [
+        "where() missing 1 required positional argument: 'condition'\n"
+        "where() takes from 1 to 3 positional arguments but 4 were given\nTrue\n"
+    ]
+
+
+MANY = """
+    import glob
+    import numpy as np
+    files = sorted(glob.glob("part*.npy"))
+    np.save("all.npy", np.vstack([np.load(file) for file in files]))  # @all
+"""
+
+
+def test_an_array_of_many_is_made_by_an_operation(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for number in range(60):
+        np.save(directory / f"part{number}.npy", np.full((2, 3), number))
+    recording = strangers.record(directory, MANY)
+    graph = recording.graph()
+    assert graph["numpy.vstack@all: numpy.load@all -> return"] == 1
+    assert graph["numpy.save@all: numpy.vstack@all -> all.npy"] == 1
+    assert len(recording.roots("all.npy")) == 60

@@ -206,6 +206,68 @@ def test_how_columns_are_rated_and_which_are_kept_comes_from_the_data(tmp_path: 
     assert recording.outputs == ["SelectKBest() SelectKBest() True\nTrue\n"]
 
 
+LEARNED = """
+    import numpy as np, pandas as pd
+    from sklearn.datasets import load_digits
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.neural_network import MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder
+    df = pd.read_csv("t.csv")  # @t
+    words = make_pipeline(CountVectorizer()).fit(df["text"])  # @words
+    pd.Series(words[0].vocabulary_).to_csv("words.csv")  # @vocabulary
+    words[0].vocabulary_["more"] = 3
+    pd.Series(words[0].vocabulary_).to_csv("more.csv")  # @more
+    codes = OneHotEncoder().fit(df[["text"]])  # @codes
+    pd.DataFrame({"text": codes.categories_[0]}).to_csv("texts.csv")  # @texts
+    net = MLPRegressor(hidden_layer_sizes=(2,), max_iter=3, random_state=0)
+    net.fit(df[["a"]], df["b"])  # @net
+    pd.DataFrame(net.coefs_[1]).to_csv("weights.csv")  # @weights
+    pd.Series(net.loss_curve_).to_csv("loss.csv")  # @loss
+    bins = KBinsDiscretizer(3, encode="ordinal", strategy="uniform").fit(df[["a"]])  # @bins
+    pd.Series(bins.bin_edges_[0]).to_csv("edges.csv")  # @edges
+    search = GridSearchCV(LinearRegression(), {"fit_intercept": [True, False]}, cv=2)
+    search.fit(df[["a"]], df["b"])  # @search
+    pd.DataFrame(search.cv_results_).to_csv("scores.csv")  # @scores
+    pd.Series(search.best_params_).to_csv("best.csv")  # @best
+    digits = load_digits()  # @digits
+    np.save("images.npy", digits.images[:2])  # @images
+"""
+LEARNED_DRAWN = """
+    pandas.read_csv@t: t.csv -> return
+    sklearn.Pipeline.fit@words: pandas.read_csv@t -> self
+    pandas.to_csv@vocabulary: sklearn.Pipeline.fit@words -> words.csv
+    pandas.to_csv@more: ? -> more.csv
+    sklearn.OneHotEncoder.fit@codes: pandas.read_csv@t -> self
+    pandas.DataFrame@texts: sklearn.OneHotEncoder.fit@codes -> self
+    pandas.to_csv@texts: pandas.DataFrame@texts -> texts.csv
+    sklearn.MLPRegressor.fit@net: pandas.read_csv@t -> self
+    pandas.to_csv@weights: sklearn.MLPRegressor.fit@net -> weights.csv
+    pandas.to_csv@loss: sklearn.MLPRegressor.fit@net -> loss.csv
+    sklearn.KBinsDiscretizer.fit@bins: pandas.read_csv@t -> self
+    pandas.to_csv@edges: sklearn.KBinsDiscretizer.fit@bins -> edges.csv
+    sklearn.GridSearchCV.fit@search: pandas.read_csv@t -> self, cv_results_
+    pandas.to_csv@scores: sklearn.GridSearchCV.fit@search -> scores.csv
+    pandas.to_csv@best: sklearn.GridSearchCV.fit@search -> best.csv
+    sklearn.load_digits@digits: digits.csv.gz -> return['data'], return['target'], \\
+        return['images'], return['target_names']
+    numpy.save@images: sklearn.load_digits@digits -> images.npy
+"""
+
+
+def test_dicts_and_lists_that_a_model_has_learned_come_from_it(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    columns = {"a": random.random(30), "b": random.random(30)}
+    texts = [f"word{row % 4} thing" for row in range(30)]
+    pd.DataFrame({**columns, "text": texts}).to_csv(directory / "t.csv", index=False)
+    recording = strangers.record(directory, LEARNED, PYTHONWARNINGS="ignore")
+    assert recording.graph() == strangers.drawn(LEARNED_DRAWN)
+
+
 BOOSTED = """
     import lightgbm as lgb, pandas as pd, xgboost as xgb
     df = pd.read_csv("t.csv")  # @t

@@ -192,6 +192,11 @@ COMPUTED = {
     'class Own(pd.DataFrame):\n    _constructor = property(lambda self: Own)\n'
     'out = Own(t)\nout.unit = "kg"\nout = out.nlargest(2, "a")': {"a": "a", "b": "b"},
     'out = t.merge(u, on="g", how="left", indicator=True)': {"p": "u.p", "k_x": "k"},
+    'out = t.assign(y=lambda one: np.where(one["a"] > 0, one["b"], 0),\n'
+    ' z=np.select([t["a"] > 2, t["c"] > 1], ["x", t["g"]], "y"))': {"y": "a b", "z": "a c g"},
+    'out = t.copy()\nout["half"] = np.digitize(out["b"], np.quantile(out["b"], [0.5]))': {
+        "half": "b",
+    },
 }  # fmt: skip
 
 
@@ -209,7 +214,7 @@ UNKNOWN = {
     'out = t[["g"]].assign(y=t.groupby("g")["a"].transform(ratio))': ("y",),
     # It may be computed of anything that the function was given.
     'def own(one):\n    one["x"] = one["a"]\n    return one["x"]\nout = t.assign(y=own)': ("y",),
-    'import numpy as np\nout = t.assign(y=lambda one: np.where(one["a"] > 0, one["b"], 0))': ("y",),
+    'out = t.assign(y=lambda one: (one["a"].to_numpy() > 0) * one["b"].to_numpy())': ("y",),
     # Two columns are encoded under one name.
     'out = pd.get_dummies(t[["g", "h"]], prefix=["x", "x"])': ("x_x", "x_p"),
     'out = t.T.reset_index()': ("index", "0"),

@@ -77,6 +77,7 @@ def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(
         "#!/bin/sh\n"
         'echo "$OTEL_TRACES_EXPORTER $OTEL_SERVICE_NAME $OTELPROV_JOURNAL" >&2\n'
+        'test "$1" = -- && shift\n'
         'exec "$@"\n'
     )
     path.chmod(0o755)
@@ -109,6 +110,16 @@ def test_run_becomes_the_command_with_its_output_and_exit_code(
     assert done.stderr == f"none job {tmp_path / 'here'}\n"
     without_dashes = run(launcher, sys.executable, "job.py", "--help")
     assert without_dashes.stdout == "['--help']\n"
+
+
+def test_an_option_of_the_command_is_not_taken_for_one_of_the_launchers() -> None:
+    Path("train.py").write_text("import sys; print(sys.argv[1:])")
+    words = ["--config", "a.json", "--log", "x", "--", "--journal"]
+    program = [str(Path(sys.executable).with_name("otelprov")), "run", "--"]
+    done = subprocess.run(
+        [*program, sys.executable, "train.py", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{words}\n", "")
 
 
 def test_run_dies_of_the_commands_signal(launcher: Path) -> None:

@@ -133,7 +133,7 @@ LIBRARIES: Final = (
         ),
         ("scikit-learn",),
     ),
-    Library("skops", (0, 9), ("skops.io._persist",)),
+    Library("skops", (0, 12), ("skops.io._persist",)),
     Library("sqlalchemy", (2,), ("sqlalchemy", "sqlalchemy.orm.bulk_persistence")),
     Library("sqlite3", (), ("sqlite3",), ("python",)),
     Library(

@@ -12,6 +12,7 @@ VERSIONS = {
     "httpx": "0.24.",
     "joblib": "1.2.",
     "lightgbm": "4.0.",
+    "matplotlib": "3.7.",
     "numpy": "1.26.",
     "pandas": "2.2.0",
     "psycopg": "3.1.4",
@@ -19,7 +20,9 @@ VERSIONS = {
     "pyarrow": "14.",
     "requests": "2.30.",
     "s3fs": "2023.12.",
+    "scipy": "1.11.",
     "sklearn": "1.5.",
+    "skops": "0.12.",
     "sqlalchemy": "2.0.0",
     "xgboost": "2.1.",
 }

@@ -25,7 +25,9 @@ _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
-_COPIED: Final = re.compile(r"COPY\s+(?!FROM\b)[^()]*(?:\([^()]*\)\s*)?FROM\b", re.IGNORECASE)
+_COPIED: Final = re.compile(
+    r"COPY\s+(?!FROM\b)[^()]*(?:\((?P<columns>[^()]*)\)\s*)?FROM\b", re.IGNORECASE
+)
 
 
 def sources(question: Question) -> Sources:
@@ -41,8 +43,9 @@ def sources(question: Question) -> Sources:
         return _deleted(question)
     if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
         return Sources(same_as=operation.used[0].artifact.id)
-    if _COPIED.match(begun) and made.kind == "resource":
-        return _copied(question)
+    copied = _COPIED.match(begun)
+    if copied is not None and made.kind == "resource":
+        return _copied(question, copied["columns"])
     readable = _readable(text, bound)
     schema = {
         name: tuple(names)
@@ -213,16 +216,23 @@ def _deleted(question: Question) -> Sources:
     )
 
 
-def _copied(question: Question) -> Sources:
-    """Rows of files are put into a table by their position."""
+def _copied(question: Question, listed: str | None) -> Sources:
+    """Rows of files are put into a table by their position, or into the columns that are listed."""
     id_ = question.made.artifact.id
     files = [one.artifact.id for one in question.used if one.artifact.id != id_]
     names = question.names(id_)
     if names is None or not files:
         return Sources(reason="the columns of the table are not known")
+    theirs = [_in_order(question, one) for one in files]
+    if listed is not None:
+        spelled = {name.lower(): name for name in names}
+        asked = [one.strip().strip('"').lower() for one in listed.split(",")]
+        if all(one in spelled for one in asked):
+            names = [spelled[one] for one in asked]
+        else:
+            theirs = [None]
     columns: dict[str, tuple[From, ...]] = {}
     reasons: dict[str, str] = {}
-    theirs = [question.names(one) for one in files]
     for at, name in enumerate(names):
         if all(one is not None and len(one) == len(names) for one in theirs):
             columns[name] = tuple(
@@ -234,6 +244,12 @@ def _copied(question: Question) -> Sources:
             columns[name] = question.every(files)
             reasons[name] = "the columns of the file are put in by their position"
     return _appended(question, Sources(columns, reasons))
+
+
+def _in_order(question: Question, file: str) -> tuple[str, ...] | None:
+    """The columns of a file as they stand in it; of an index it is not known where it stands."""
+    names = question.names_of(file)
+    return names.columns if names is not None and names.complete and not names.index else None
 
 
 class _Answer:

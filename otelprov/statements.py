@@ -58,6 +58,24 @@ _CLAUSE: Final = later(
 )
 
 
+_LEFT_OUT: Final = {
+    "postgres": later(r"\bON\s+COMMIT\s+(?:DROP|(?:DELETE|PRESERVE)\s+ROWS)\b", re.IGNORECASE),
+    "sqlite": later(
+        r"(?<=\))(?:\s*,?\s*(?:WITHOUT\s+ROWID|STRICT)\b)+(?=\s*;?\s*\Z)", re.IGNORECASE
+    ),
+    "duckdb": later(r"(?<=\))\s*(?:VIRTUAL|STORED)\b", re.IGNORECASE),
+}
+
+
+def without_options(statement: str, dialect: str) -> str:
+    """``CREATE TABLE`` without those words that sqlglot 30 does not know and that say nothing of
+    its columns."""
+    pattern = _LEFT_OUT.get(dialect)
+    if pattern is None or from_first_word(statement)[0] != "CREATE":
+        return statement
+    return pattern.sub("", statement)
+
+
 def is_statement(text: str) -> bool:
     """Whether a text reads like SQL: begins as a statement and has one of its clauses."""
     return " " in text and _STATEMENT.match(text) is not None and _CLAUSE.search(text) is not None

@@ -23,7 +23,7 @@ import orjson
 
 from otelprov._record import record
 from otelprov.recording.remembered import Remembered
-from otelprov.statements import from_first_word, later
+from otelprov.statements import from_first_word, later, mask_literals, without_options
 
 Name = tuple[str, ...]
 """The parts of a name as they are written: table; schema and table; database, schema and table."""
@@ -644,8 +644,17 @@ def _unparsed(text: str, first: str, dialect: str) -> Statement:
         only_new=bool(found["only_new"]),
         temporary=bool(found["temporary"]),
         is_query="RETURNING" in text.upper(),
-        unknown=_UNPARSED,
+        unknown="" if found["new"] and _lists_columns(text[found.end() :]) else _UNPARSED,
     )
+
+
+def _lists_columns(rest: str) -> bool:
+    """Whether nothing but columns and constraints comes after the name of a new table."""
+    masked = mask_literals(rest)
+    return masked.lstrip().startswith("(") and not _READS.search(masked)
+
+
+_READS: Final = later(r"\b(?:SELECT|FROM|VALUES|TABLE|EXECUTE|INHERITS|PARTITION)\b", re.IGNORECASE)
 
 
 def _trees(text: str, dialect: str) -> list[Any]:
@@ -655,6 +664,7 @@ def _trees(text: str, dialect: str) -> list[Any]:
 
     if dialect == "duckdb":
         text = _BY_POSITION.sub(r"\1", text, 1)
+    text = without_options(text, dialect)
     try:
         trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
     except SqlglotError:

@@ -25,6 +25,7 @@ _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
+_COMPUTES: Final = re.compile(r"\bAS\b", re.IGNORECASE)
 _COPIED: Final = re.compile(
     r"COPY\s+(?!FROM\b)[^()]*(?:\((?P<columns>[^()]*)\)\s*)?FROM\b", re.IGNORECASE
 )
@@ -62,7 +63,8 @@ def sources(question: Question) -> Sources:
         readable, tuple(schema.items()), _dialect(question), views, tuple(bound) if views else ()
     )
     if found.opaque and not found.columns:
-        return Sources(reason=found.opaque)
+        made_new = first == "CREATE" and not question.used and not _COMPUTES.search(begun)
+        return Sources(reason=found.opaque, empty=made_new)
     relation = operation.name == "duckdb.insert_into"
     if relation:
         # The text is that of the relation: its columns are put into those of the table in order.
@@ -70,6 +72,8 @@ def sources(question: Question) -> Sources:
         if names is None or [one.name for one in found.columns] == ["*"]:
             return Sources(reason="the columns are put in by their position")
         found = replace(found, columns=_named_in_order(found.columns, names))
+    if found.target is not None and not question.used:
+        bound[found.target] = [made.id]  # columns that it computes from its others
     answer = _Answer(question, bound, found).sources()
     if relation or first == "INSERT" or (first == "WITH" and _INSERTS.search(begun)):
         answer = _appended(question, answer)

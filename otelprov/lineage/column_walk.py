@@ -211,20 +211,35 @@ class _Walk:
     def back(self, targets: Iterable[Column]) -> None:
         """Follow columns to what they come from."""
         seen: set[tuple[Column, str]] = set()
+        passed: dict[Column, list[Operation]] = {}
+        computed: dict[Column, dict[Column, None]] = {}
         todo = [(target, one) for target in targets for one in self._makers("", target.artifact)]
         while todo:
             column, maker = todo.pop()
             if (column, maker.id) in seen:
                 continue
             seen.add((column, maker.id))
+            passed.setdefault(column, []).append(maker)
+            todo += [(source, maker) for source in computed.get(column, ())]
             for edge in self._edges_to(maker, column):
                 source = edge.source
                 before = self._makers(maker.id, source.artifact)
+                if self._is_of_itself(maker, edge):
+                    # The table computes it from its other columns, as each write leaves them.
+                    computed.setdefault(column, {})[source] = None
+                    before = passed[column]
                 if before and all(self._is_empty(one, source.artifact) for one in before):
                     continue
                 if source != edge.target:  # the same content, somewhere else
                     self.edges[edge] = None
                 todo += [(source, one) for one in before]
+
+    def _is_of_itself(self, maker: Operation, edge: ColumnEdge) -> bool:
+        """Whether a column is computed from others of the table that an operation has made anew."""
+        artifact = edge.target.artifact
+        return edge.source.artifact == artifact and all(
+            one.artifact.id != artifact for one in maker.used
+        )
 
     def _is_empty(self, maker: Operation, artifact: str) -> bool:
         """Whether an operation left nothing in a table."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from otelprov._record import record
 from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
 from otelprov.lineage.column_views import with_views
+from otelprov.statements import without_options
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -110,7 +111,7 @@ def _tree(statement: str, dialect: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
-    parsed = sqlglot.parse(statement, dialect=dialect)
+    parsed = sqlglot.parse(without_options(statement, dialect), dialect=dialect)
     trees = [one for one in parsed if not isinstance(one, (exp.Semicolon, type(None)))]
     if len(trees) != 1:
         raise _Opaque("several statements" if trees else "no statement")
@@ -295,13 +296,39 @@ class _Statement:
 
 
 def _empty(tree: Any) -> Columns:
-    """``CREATE TABLE`` with nothing but columns."""
+    """``CREATE TABLE`` with nothing but columns; some may be computed from others of the table."""
     from sqlglot import exp
 
     if not isinstance(tree.this, exp.Schema) or str(tree.args.get("kind")).upper() != "TABLE":
         raise _Opaque("it makes nothing of a query")
+    if any(isinstance(one, exp.LikeProperty) for one in tree.this.expressions):
+        raise _Opaque("its columns are those of another table")
+    name = _name(tree.this.this)
     listed = [one for one in tree.this.expressions if isinstance(one, exp.ColumnDef)]
-    return Columns(tuple(Column(one.name) for one in listed), _name(tree.this.this))
+    found = []
+    for one in listed:
+        expression = _computed(one)
+        origins = [] if expression is None else expression.find_all(exp.Column, exp.Identifier)
+        names = dict.fromkeys(origin.name for origin in origins)
+        spelled = [other.name for other in listed if other.name.lower() in map(str.lower, names)]
+        found.append(
+            Column(one.name, tuple(Origin(name, other, "transformation") for other in spelled))
+        )
+        if expression is None and len(found) > 1 and found[-2].origins:
+            raise _Opaque("a column that is computed stands before others")
+    return Columns(tuple(found), name)
+
+
+def _computed(column: Any) -> Any:
+    """The expression that a column of a table is computed by; None where it is none."""
+    from sqlglot import exp
+
+    for one in column.constraints:
+        if isinstance(one.kind, exp.ComputedColumnConstraint):
+            return one.kind.this
+        if isinstance(one.kind, exp.GeneratedAsIdentityColumnConstraint):
+            return one.kind.args.get("expression")
+    return None
 
 
 class _Query:

@@ -1,0 +1,105 @@
+"""Tables that compute columns from their others, and tables made of nothing but columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import strangers
+
+SQLITE = """
+    import sqlite3
+    import pandas as pd
+    con = sqlite3.connect("shop.db")
+    con.executescript('''
+    CREATE TABLE people (id INTEGER PRIMARY KEY, first TEXT, last TEXT,
+        label TEXT GENERATED ALWAYS AS (first || ' ' || Last) VIRTUAL) STRICT;
+    CREATE TABLE totals (k TEXT PRIMARY KEY, s INT, tenfold INT AS (s * 10) STORED) WITHOUT ROWID;
+    CREATE TABLE log (k TEXT, at DATETIME DEFAULT (strftime('%s', 'now')),
+        n INT NOT NULL ON CONFLICT IGNORE);
+    ''')
+    pd.read_csv("raw.csv").to_sql("raw", con, index=False)  # @raw
+    con.execute("INSERT INTO people (id, first, last) SELECT id, a, b FROM raw")  # @people
+    con.execute("UPDATE people SET last = (SELECT upper(c) FROM raw WHERE raw.id = people.id)")  # @set
+    con.execute("INSERT INTO totals SELECT a, sum(n) FROM raw GROUP BY a")  # @totals
+    con.execute("INSERT INTO log (k, n) SELECT k, s FROM totals")  # @log
+    con.commit()
+    pd.read_sql("SELECT id AS i, label FROM people", con).to_csv("people.csv", index=False)  # @out
+    pd.read_sql("SELECT tenfold + 1 AS more FROM totals", con).to_csv("totals.csv", index=False)  # @out
+    pd.read_sql("SELECT n AS m FROM log", con).to_csv("log.csv", index=False)  # @out
+"""  # noqa: E501
+DUCKDB = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE t (a VARCHAR, n INT, twice INT AS (n * 2), "  # @t
+                "word VARCHAR GENERATED ALWAYS AS (a || 'x') VIRTUAL)")
+    con.execute("INSERT INTO t SELECT b, n FROM 'raw.csv'")  # @fill
+    con.sql("SELECT word AS w, twice AS t FROM t").write_csv("duck.csv")  # @out
+"""
+POSTGRES = """
+    import os, psycopg
+    import pandas as pd
+    with psycopg.connect(os.environ["DSN"]) as con:
+        con.execute("CREATE TABLE raw (id int, a text, n int)")  # @raw
+        con.execute("CREATE TEMP TABLE new (LIKE raw INCLUDING DEFAULTS) ON COMMIT DROP")  # @new
+        rows = pd.read_csv("raw.csv")[["id", "a", "n"]].itertuples(index=False)  # @csv
+        con.cursor().executemany("INSERT INTO new VALUES (%s, %s, %s)", list(rows))  # @rows
+        con.execute("INSERT INTO raw SELECT * FROM new")  # @insert
+        con.execute("CREATE TEMP TABLE sums ON COMMIT DROP AS "  # @sums
+                    "SELECT a, sum(n) AS n FROM raw GROUP BY a")
+        found = con.execute("SELECT n AS total FROM sums").fetchall()  # @read
+    pd.DataFrame(found, columns=["total"]).to_csv("pg.csv", index=False)  # @out
+"""
+
+
+def _directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "raw.csv").write_text("id,a,b,c,n\n1,p,q,r,5\n2,s,t,u,6\n")
+    return directory
+
+
+def test_a_column_that_a_table_computes_comes_from_its_others(tmp_path: Path) -> None:
+    recording = strangers.record(_directory(tmp_path), SQLITE, DUCKDB)
+    assert recording.graph() == strangers.drawn("""
+        sqlite3.executescript: -> #people
+        sqlite3.executescript: -> #totals
+        sqlite3.executescript: -> #log
+        pandas.read_csv@raw: raw.csv -> return
+        pandas.to_sql@raw: pandas.read_csv@raw -> #raw
+        sqlite3.execute@people: #raw, #people -> #people
+        sqlite3.execute@set: #raw, #people -> #people
+        sqlite3.execute@totals: #raw, #totals -> #totals
+        sqlite3.execute@log: #totals, #log -> #log
+        pandas.read_sql@out: #people -> return
+        pandas.to_csv@out: pandas.read_sql@out -> people.csv
+        pandas.read_sql@out: #totals -> return
+        pandas.to_csv@out: pandas.read_sql@out -> totals.csv
+        pandas.read_sql@out: #log -> return
+        pandas.to_csv@out: pandas.read_sql@out -> log.csv
+        duckdb.execute@t: -> #main.t
+        duckdb.execute@fill: raw.csv, #main.t -> #main.t
+        duckdb.write_csv@out: #main.t -> duck.csv
+    """)
+    assert recording.columns("people.csv#i") == {"raw.csv#id"}
+    assert recording.columns("people.csv#label") == {"raw.csv#a", "raw.csv#b", "raw.csv#c"}
+    assert recording.columns("totals.csv#more") == {"raw.csv#n"}
+    assert recording.columns("log.csv#m") == {"raw.csv#n"}
+    assert recording.columns("duck.csv#w") == {"raw.csv#b"}
+    assert recording.columns("duck.csv#t") == {"raw.csv#n"}
+
+
+def test_tables_that_are_dropped_on_commit_are_made_of_what_they_say(
+    tmp_path: Path, dsn: str
+) -> None:
+    recording = strangers.record(_directory(tmp_path), POSTGRES, DSN=dsn)
+    assert recording.graph() == strangers.drawn("""
+        psycopg.execute@raw: -> #public.raw
+        psycopg.execute@new: -> #new
+        pandas.read_csv@csv: raw.csv -> return
+        psycopg.executemany@rows: pandas.read_csv@csv, #new -> #new
+        psycopg.execute@insert: #new, #public.raw -> #public.raw
+        psycopg.execute@sums: #public.raw -> #sums
+        psycopg.execute@read: #sums -> return
+        pandas.to_csv@out: psycopg.execute@read -> pg.csv
+    """)
+    assert recording.roots("pg.csv") == {"raw.csv"}

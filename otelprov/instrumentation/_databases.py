@@ -92,6 +92,8 @@ class Table:
 
     uri: str
     name: str
+    part_of: str = ""
+    """The schema and name of the table that is read, where that reads this one, too."""
 
     def artifact(self, maker: str | None = None) -> Artifact:
         """The table, by its name; with the operation that was seen to write it last."""
@@ -636,7 +638,7 @@ class Connection:
         # Nothing in it fails for a name that is not there.
         return (
             "SELECT v.number, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
-            f"pg_catalog.current_schema(), c.relkind = 'm', {_BELOW_A_VIEW}"
+            f"pg_catalog.current_schema(), c.relkind::text, {_BELOW}"
             f" FROM (VALUES {rows}) AS v (number, quoted)"
             " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -644,7 +646,7 @@ class Connection:
 
     def answered(self, rows: Iterable[Any]) -> None:
         """What the database said."""
-        for number, schema, table, persistence, current, stored, below in rows:
+        for number, schema, table, persistence, current, kind, below in rows:
             name = self._asked[number]
             self._created_in = current
             if table is None:
@@ -654,13 +656,15 @@ class Connection:
             else:
                 self._names[name] = Table(f"{self.place.uri}#{schema}.{table}", table)
             if below is not None:
-                (self._stored if stored else self._views)[name] = [
+                part_of = "" if kind in ("v", "m") else f"{schema}.{table}"
+                found: list[Read] = [
                     self._temporary_table(last)
                     if temporary
-                    else Table(f"{self.place.uri}#{outer}.{last}", last)
+                    else Table(f"{self.place.uri}#{outer}.{last}", last, part_of)
                     for outer, last, temporary in json.loads(below)
                     if outer not in _OWN_SCHEMAS
                 ]
+                (self._stored if kind == "m" else self._views)[name] = found
 
     def look_up(self, found: Iterable[Statement], ask: Ask) -> None:
         """Ask, where something has to be asked."""
@@ -786,20 +790,32 @@ class Connection:
 
 
 # The tables that a view of PostgreSQL's reads, also through other views, as JSON; of a materialized
-# one, those that its query reads.
-_BELOW_A_VIEW: Final = (
-    "CASE WHEN c.relkind IN ('v', 'm') THEN"
-    " (WITH RECURSIVE below (oid, kind) AS (SELECT c.oid, 'v'::\"char\""
-    " UNION SELECT t.oid, t.relkind FROM below"
-    " JOIN pg_catalog.pg_rewrite r ON r.ev_class = below.oid AND below.kind = 'v'"
+# one, those that its query reads. Of a table that others inherit from, itself and those; of a
+# partition, itself and the tables that rows come to it through.
+_BELOW: Final = (
+    "CASE WHEN c.relkind IN ('v', 'm') OR c.relhassubclass"
+    " OR EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) THEN"
+    " (WITH RECURSIVE below (oid, kind) AS ("
+    "SELECT c.oid, CASE WHEN c.relkind = 'm' THEN 'v' ELSE c.relkind END"
+    " UNION SELECT t.oid, CASE WHEN next.above THEN 'a' ELSE t.relkind END FROM below"
+    " CROSS JOIN LATERAL ("
+    "SELECT d.refobjid, false FROM pg_catalog.pg_rewrite r"
     " JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
     " AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
     " AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    " JOIN pg_catalog.pg_class t ON t.oid = d.refobjid)"
+    " WHERE r.ev_class = below.oid AND below.kind = 'v'"
+    " UNION ALL SELECT i.inhrelid, false FROM pg_catalog.pg_inherits i"
+    " WHERE i.inhparent = below.oid AND below.kind NOT IN ('v', 'a')"
+    " UNION ALL SELECT i.inhparent, true FROM pg_catalog.pg_inherits i"
+    " JOIN pg_catalog.pg_class p ON p.oid = i.inhparent AND p.relkind = 'p'"
+    " WHERE i.inhrelid = below.oid AND below.kind <> 'v'"
+    ") AS next (oid, above)"
+    " JOIN pg_catalog.pg_class t ON t.oid = next.oid)"
     " SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.nspname, k.relname,"
     " k.relpersistence = 't') ORDER BY m.nspname, k.relname), '[]')::text"
-    " FROM below JOIN pg_catalog.pg_class k ON k.oid = below.oid"
-    " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace WHERE below.kind <> 'v') END"
+    " FROM (SELECT DISTINCT oid FROM below WHERE kind <> 'v') AS b"
+    " JOIN pg_catalog.pg_class k ON k.oid = b.oid"
+    " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace) END"
 )
 _SEARCH_PATH: Final = later(r"\b(?:search_path|schema)\b", re.IGNORECASE)
 _BACK_TO: Final = later(

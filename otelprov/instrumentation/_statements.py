@@ -157,6 +157,11 @@ _MACRO: Final = later(
     r"(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
     re.IGNORECASE,
 )
+_PARTITION: Final = later(
+    r"\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?" + _NAMED + r"\s+"
+    r"(?:ATTACH|(?P<detached>DETACH))\s+PARTITION\s+(?P<part>" + _NAMED + ")",
+    re.IGNORECASE,
+)
 _TRIGGER: Final = later(
     r"\s*CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b(?=.*\bBEGIN\b)", re.IGNORECASE | re.DOTALL
 )
@@ -331,6 +336,13 @@ def _statement(text: str, dialect: str) -> Statement:
             return Statement("COPY DATABASE", unknown="it copies a whole database", subject=names)
     if first in _CONTROL:
         return _control(first, text)
+    if first == "ALTER" and dialect == "postgres":
+        moved = _PARTITION.match(text)
+        if moved is not None and not moved["detached"]:
+            return Statement("ALTER")  # who reads the table reads its partitions, too
+        if moved is not None:  # the rows that came to it through the table go with it
+            part = _folded(moved["part"])
+            return Statement("ALTER", reads=(part,), target=part)
     if first == "CREATE":
         macro = _MACRO.match(text) if dialect == "duckdb" else None
         if macro is not None:
@@ -759,7 +771,8 @@ def _create(tree: Any, reader: _Reader) -> Statement:
         kind = "TABLE"  # it is filled now
     if kind not in ("TABLE", "VIEW"):
         return Statement(f"CREATE {kind}")
-    reader.read(tree, leave_out=tree.this)
+    if kind == "VIEW" or tree.args.get("expression") is not None or tree.args.get("clone"):
+        reader.read(tree, leave_out=tree.this)
     properties = tree.args.get("properties")
     listed = properties.expressions if properties is not None else ()
     no_data = any(isinstance(one, exp.WithDataProperty) and one.args.get("no") for one in listed)

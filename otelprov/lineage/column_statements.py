@@ -158,12 +158,13 @@ def _bound(question: Question) -> dict[Name, list[str]]:
     bound: dict[Name, list[str]] = {}
     for usage in question.used:
         artifact, passage = usage.artifact, usage.passage
-        names: list[Name] = [
-            (_marked(name),) for name in (passage.named if passage is not None else ())
-        ]
+        given = passage.named if passage is not None else ()
+        names: list[Name] = [(_marked(name),) for name in given]
+        if artifact.kind == "resource" and not question.operation.name.startswith("duckdb."):
+            names = [tuple(name.split(".")) for name in given]
         if artifact.kind == "resource" and artifact.name and artifact.uri and "#" in artifact.uri:
             names.append(tuple(artifact.uri.rpartition("#")[2].split(".")))
-        for one in names:
+        for one in dict.fromkeys(names):
             bound.setdefault(one, []).append(artifact.id)
     return bound
 

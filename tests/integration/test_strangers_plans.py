@@ -78,3 +78,18 @@ def test_files_that_are_written_together_have_their_own_sources(tmp_path: Path) 
     """)
     assert recording.roots("b.parquet") == {"sales.csv"}
     assert recording.roots("one.csv") == {"users.csv", "sales.csv"}
+
+
+UNSHOWN = """
+    import polars as pl
+    pl.read_csv("sales.csv").write_ipc("sales.arrow")
+    named = pl.scan_ipc("sales.arrow").join(pl.scan_csv("cust.csv"), on="cust")
+    named.select("name", twice=pl.col("amount") * 2).collect().write_csv("out.csv")
+"""
+
+
+def test_columns_of_a_source_that_polars_does_not_show_may_be_any(tmp_path: Path) -> None:
+    recording = strangers.record(_directory(tmp_path), UNSHOWN)
+    assert recording.columns("out.csv#twice") >= {"sales.csv#amount"}
+    assert "users.csv#u" not in recording.columns("out.csv#twice")
+    assert recording.columns("out.csv#name") == {"cust.csv#name"}

@@ -103,3 +103,30 @@ def test_tables_that_are_dropped_on_commit_are_made_of_what_they_say(
         pandas.to_csv@out: psycopg.execute@read -> pg.csv
     """)
     assert recording.roots("pg.csv") == {"raw.csv"}
+
+
+UNCOMMITTED = """
+    import sqlite3
+    import pandas as pd
+    con = sqlite3.connect(":memory:")
+    pd.read_csv("raw.csv").to_sql("raw", con, index=False)  # @raw
+    con.execute("CREATE TEMP TABLE tops AS SELECT a, max(n) AS n FROM raw GROUP BY a")  # @tops
+    con.execute("UPDATE tops SET n = r.id * 2 FROM raw AS r WHERE r.a = tops.a")  # @set
+    con.execute("INSERT INTO tops (a, n) SELECT b, id FROM raw")  # @more
+    pd.read_sql("SELECT a AS k, n AS v FROM tops", con).to_csv("tops.csv", index=False)  # @out
+"""
+
+
+def test_columns_go_through_what_is_read_and_never_committed(tmp_path: Path) -> None:
+    recording = strangers.record(_directory(tmp_path), UNCOMMITTED)
+    assert recording.graph() == strangers.drawn("""
+        pandas.read_csv@raw: raw.csv -> return
+        pandas.to_sql@raw: pandas.read_csv@raw -> #raw
+        sqlite3.execute@tops: #raw -> #tops
+        sqlite3.execute@set: #raw, #tops ->
+        sqlite3.execute@more: #raw, #tops ->
+        pandas.read_sql@out: #tops -> return
+        pandas.to_csv@out: pandas.read_sql@out -> tops.csv
+    """)
+    assert recording.columns("tops.csv#v") == {"raw.csv#n", "raw.csv#id"}
+    assert recording.columns("tops.csv#k") == {"raw.csv#a", "raw.csv#b"}

@@ -161,9 +161,10 @@ class _Statement:
                 return _empty(tree)
             return self._written(tree, tree.expression)
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values):
-            return self._values(tree)
+            return _upserted(tree, self._values(tree))
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query):
-            return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
+            by_name = bool(tree.args.get("by_name"))
+            return _upserted(tree, self._written(tree, tree.expression, by_name=by_name))
         if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
             if isinstance(tree.this, exp.Subquery):
                 return self._of_query(tree.this.this)
@@ -293,6 +294,52 @@ class _Statement:
             if one.lower() not in names
         ]
         return (*changed, *others)
+
+
+def _upserted(tree: Any, found: Columns) -> Columns:
+    """With what ``ON CONFLICT DO UPDATE`` sets: of the row that was to be put in, and of the one
+    that is there."""
+    from sqlglot import exp
+
+    conflict = tree.args.get("conflict")
+    if conflict is None or found.opaque or found.target is None:
+        return found
+    put_in = {one.name.lower(): one for one in found.columns}
+    columns = dict(put_in)
+    for one in conflict.expressions:
+        names, values = one.this, one.expression
+        if not isinstance(names, exp.Tuple):
+            pairs = [(names, values)]
+        elif isinstance(values, exp.Tuple) and len(names.expressions) == len(values.expressions):
+            pairs = list(zip(names.expressions, values.expressions, strict=True))
+        else:
+            pairs = [(name, values) for name in names.expressions]
+        for column, value in pairs:
+            is_seen = not conflict.args.get("duplicate") and value.find(exp.Query) is None
+            name = column.name
+            if "*" in put_in and (value.sql().lower() != f"excluded.{name.lower()}" or not is_seen):
+                made = Column(name, opaque="what ON CONFLICT sets, of columns that are not known")
+            elif "*" in put_in:
+                continue
+            elif is_seen:
+                made = _set_to(name, value, put_in, found.target)
+            else:
+                made = Column(name, opaque="what ON CONFLICT sets is not looked into")
+            columns[name.lower()] = _both(columns.get(name.lower(), Column(name)), made)
+    return replace(found, columns=tuple(columns.values()))
+
+
+def _set_to(name: str, value: Any, put_in: Mapping[str, Column], target: Name) -> Column:
+    """A column that ``ON CONFLICT`` sets."""
+    from sqlglot import exp
+
+    parts = []
+    for node in value.find_all(exp.Column):
+        before = Column(name, (Origin(target, node.name),))
+        if node.table.lower() == "excluded":
+            before = put_in.get(node.name.lower(), Column(name))
+        parts.append(_turned(before, _how(node, value)))
+    return _all(name, parts)
 
 
 def _empty(tree: Any) -> Columns:

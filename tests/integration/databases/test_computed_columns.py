@@ -130,3 +130,31 @@ def test_columns_go_through_what_is_read_and_never_committed(tmp_path: Path) -> 
     """)
     assert recording.columns("tops.csv#v") == {"raw.csv#n", "raw.csv#id"}
     assert recording.columns("tops.csv#k") == {"raw.csv#a", "raw.csv#b"}
+
+
+UPSERT = """
+    import os
+    import pandas as pd
+    from sqlalchemy import create_engine, text
+    engine = create_engine(os.environ["URL"])
+    pd.read_csv("raw.csv").to_sql("raw", engine, index=False)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE best (k CHAR(9) PRIMARY KEY, n INT, note CHAR(9))"))
+        connection.execute(text(
+            "INSERT INTO best (k, n) SELECT a, max(n) FROM raw WHERE true GROUP BY a"
+            " ON CONFLICT (k) DO UPDATE SET n = excluded.n"
+        ))
+        connection.execute(text(
+            "INSERT INTO best (n, k) SELECT id, b FROM raw WHERE true"
+            " ON CONFLICT (k) DO UPDATE SET note = excluded.k || best.k"
+        ))
+    for name in ("k", "n", "note"):
+        pd.read_sql(f"SELECT {name} AS x FROM best", engine).to_csv(f"{name}.csv", index=False)
+"""
+
+
+def test_what_an_upsert_sets_comes_from_both_rows(tmp_path: Path, url: str) -> None:
+    recording = strangers.record(_directory(tmp_path), UPSERT, URL=url)
+    assert recording.columns("k.csv#x") == {"raw.csv#a", "raw.csv#b"}
+    assert recording.columns("n.csv#x") == {"raw.csv#n", "raw.csv#id"}
+    assert recording.columns("note.csv#x") == {"raw.csv#a", "raw.csv#b"}

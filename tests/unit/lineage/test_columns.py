@@ -57,6 +57,26 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
         "SELECT x FROM (SELECT a AS x FROM t UNION SELECT d FROM u EXCEPT SELECT b FROM t)",
         {"x": "t.a t.b u.d"},
     ),
+    "what ON CONFLICT sets": (
+        "INSERT INTO t (a, b) SELECT a, d FROM u"
+        " ON CONFLICT (a) DO UPDATE SET b = excluded.b + t.a, c = excluded.b",
+        {"a": "u.a", "b": "t.a u.d", "c": "u.d"},
+    ),
+    "several that ON CONFLICT sets": (
+        "INSERT INTO t AS x (a) SELECT a FROM u ON CONFLICT DO UPDATE SET (b, c) = (x.a, 1)",
+        {"a": "u.a", "b": "t.a", "c": ""},
+    ),
+    "a query that ON CONFLICT asks": (
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = (SELECT max(d) FROM u)",
+        {"a": "", "b": "? what ON CONFLICT sets is not looked into"},
+    ),
+    "what ON CONFLICT sets of a star": (
+        "INSERT INTO w BY NAME SELECT * FROM v ON CONFLICT DO UPDATE SET a = excluded.a, b = w.c",
+        {
+            "*": "? the columns of an input are not known",
+            "b": "? what ON CONFLICT sets, of columns that are not known",
+        },
+    ),
     "a window": (
         "SELECT sum(a) OVER (PARTITION BY b ORDER BY c) AS w FROM t",
         {"w": "t.a t.b t.c"},

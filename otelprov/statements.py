@@ -58,22 +58,45 @@ _CLAUSE: Final = later(
 )
 
 
+_COLUMN: Final = later(
+    r"\A(ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:\"[^\"]+\"|[\w.])+\s+(?:RENAME|DROP))\s+"
+    r"(?!(?:TO|COLUMN|CONSTRAINT)\b)",
+    re.IGNORECASE,
+)
+"""Where the word COLUMN is left out."""
 _LEFT_OUT: Final = {
-    "postgres": later(r"\bON\s+COMMIT\s+(?:DROP|(?:DELETE|PRESERVE)\s+ROWS)\b", re.IGNORECASE),
-    "sqlite": later(
-        r"(?<=\))(?:\s*,?\s*(?:WITHOUT\s+ROWID|STRICT)\b)+(?=\s*;?\s*\Z)", re.IGNORECASE
+    ("postgres", "CREATE"): (
+        later(
+            r"\bON\s+COMMIT\s+(?:DROP|(?:DELETE|PRESERVE)\s+ROWS)\b|\bWITH\s+DATA\s*;?\s*\Z",
+            re.IGNORECASE,
+        ),
+        "",
     ),
-    "duckdb": later(r"(?<=\))\s*(?:VIRTUAL|STORED)\b", re.IGNORECASE),
+    ("postgres", "INSERT"): (
+        later(r"\bOVERRIDING\s+(?:SYSTEM|USER)\s+VALUE\b", re.IGNORECASE),
+        "",
+    ),
+    ("sqlite", "CREATE"): (
+        later(r"(?<=\))(?:\s*,?\s*(?:WITHOUT\s+ROWID|STRICT)\b)+(?=\s*;?\s*\Z)", re.IGNORECASE),
+        "",
+    ),
+    ("sqlite", "UPDATE"): (later(r"\AUPDATE\s+OR\s+\w+", re.IGNORECASE), "UPDATE"),
+    ("sqlite", "SELECT"): (
+        later(r"\bNOT\s+INDEXED\b|\bINDEXED\s+BY\s+(?:\"[^\"]+\"|\w+)", re.IGNORECASE),
+        "",
+    ),
+    ("postgres", "ALTER"): (_COLUMN, r"\1 COLUMN "),
+    ("duckdb", "ALTER"): (_COLUMN, r"\1 COLUMN "),
+    ("duckdb", "CREATE"): (later(r"(?<=\))\s*(?:VIRTUAL|STORED)\b", re.IGNORECASE), ""),
 }
 
 
-def without_options(statement: str, dialect: str) -> str:
-    """``CREATE TABLE`` without those words that sqlglot 30 does not know and that say nothing of
-    its columns."""
-    pattern = _LEFT_OUT.get(dialect)
-    if pattern is None or from_first_word(statement)[0] != "CREATE":
-        return statement
-    return pattern.sub("", statement)
+def plain(statement: str, dialect: str) -> str:
+    """A statement as sqlglot 30 knows it: without some words that say nothing of what it reads and
+    of its columns, and with one that may be left out."""
+    first, begun = from_first_word(statement)
+    found = _LEFT_OUT.get((dialect, "SELECT" if first == "WITH" else first))
+    return statement if found is None else found[0].sub(found[1], begun)
 
 
 def is_statement(text: str) -> bool:

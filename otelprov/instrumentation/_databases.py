@@ -304,6 +304,8 @@ class Connection:
         self._unseen: list[str] = []
         """Schemas of SQLite's whose views were not looked for yet."""
         self._plans: dict[str, Plan] = {}
+        self._prepared: dict[str, Statement] = {}
+        """By name: statements that are carried out by it."""
         self._viewed: dict[str, tuple[str, ...]] = {}
         """By URI: the views that a statement reads, the parts of the name and the statement."""
         self._created_in: str | None = None
@@ -317,6 +319,14 @@ class Connection:
         if known.place is None:
             known.place = self.place
         self.place, self.known = known.place, known
+
+    def carried_out(self, statement: Statement) -> Statement:
+        """What a statement does: of ``EXECUTE`` that which was prepared."""
+        if statement.operation != "EXECUTE" or statement.subject is None:
+            return statement
+        return self._prepared.get(statement.subject[-1].lower()) or Statement(
+            "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+        )
 
     # --- names ---
 
@@ -687,6 +697,9 @@ class Connection:
     def learn(self, found: Iterable[Statement], text: str, given: object = None) -> None:
         """What its names mean after these statements; ``given`` are their parameters."""
         for one in found:
+            if one.operation == "PREPARE" and one.inner and one.subject:
+                self._prepared[one.subject[-1].lower()] = one.inner[0]
+                self._plans.clear()
             if not one.changes_names:
                 continue
             self._forget()
@@ -854,7 +867,9 @@ def bounded(text: str) -> str:
     return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
 
 
-_control: Final = frozenset(("COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"))
+_control: Final = frozenset(
+    ("COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE", "EXECUTE")
+)
 _changes: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "SET", "RESET"))
 
 
@@ -870,5 +885,5 @@ def is_idle(text: str, dialect: str) -> bool:
 def parsed(connection: Connection, text: str) -> tuple[Statement, ...]:
     """The statements of a text that is sent to a database."""
     with faults.contained("a statement was not parsed"):
-        return statements(text, connection.place.dialect)
+        return tuple(map(connection.carried_out, statements(text, connection.place.dialect)))
     return (Statement("", is_query=True, unknown="the statement could not be parsed"),)

@@ -23,7 +23,7 @@ import orjson
 
 from otelprov._record import record
 from otelprov.recording.remembered import Remembered
-from otelprov.statements import from_first_word, later, mask_literals, without_options
+from otelprov.statements import from_first_word, later, mask_literals, plain
 
 Name = tuple[str, ...]
 """The parts of a name as they are written: table; schema and table; database, schema and table."""
@@ -132,7 +132,10 @@ _MANY_ROWS: Final = later(
     r"\s*(?:\([^()]*\))?\s*(?:VALUES\s*\(|(?P<selects>SELECT)\s)",
     re.IGNORECASE,
 )
-_EXPLAIN_ANALYZE: Final = later(r"\s*EXPLAIN\s+ANALYZE\s+(.*)", re.IGNORECASE | re.DOTALL)
+_EXPLAIN_ANALYZE: Final = later(
+    r"\s*EXPLAIN\s+(?:ANALYZE\s+(?:VERBOSE\s+)?|\([^()]*\bANALYZE\b[^()]*\)\s*)(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 _PREPARE: Final = later(
     r"\s*PREPARE\s+(\"[^\"]+\"|\w+)\s*(?:\([^)]*\)\s*)?AS\s+(.*)", re.IGNORECASE | re.DOTALL
 )
@@ -144,6 +147,14 @@ _CODE: Final = later(
     r"(TRIGGER|FUNCTION|MACRO|PROCEDURE|RULE|SECRET|SEQUENCE|TYPE)\b",
     re.IGNORECASE,
 )
+_OBJECT: Final = later(
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TRUSTED\s+)?(?:PROCEDURAL\s+)?(?:DEFAULT\s+)?(EXTENSION|ROLE|"
+    r"USER|GROUP|POLICY|PUBLICATION|SUBSCRIPTION|DOMAIN|AGGREGATE|STATISTICS|CAST|OPERATOR|COLLATION|"
+    r"CONVERSION|SERVER|TABLESPACE|LANGUAGE|TRANSFORM|TEXT\s+SEARCH|ACCESS\s+METHOD|FOREIGN\s+DATA|"
+    r"SCHEMA(?!.*\bCREATE\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""PostgreSQL: what holds no data."""
 _ENUM: Final = later(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+)?TYPE\b.*?\bAS\s+ENUM\s*\(\s*"
     r"((?:SELECT|FROM|WITH)\b.*)\)\s*;?\s*\Z",
@@ -157,8 +168,24 @@ _MACRO: Final = later(
     r"(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
     re.IGNORECASE,
 )
+_ALTERED: Final = r"\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?"
+_MOVED: Final = later(
+    r"\s*ALTER\s+(?:TABLE|MATERIALIZED\s+VIEW)\s+(?:IF\s+EXISTS\s+)?(?P<before>" + _NAMED + r")\s+"
+    r"(?:RENAME\s+TO\s+(?P<name>\"[^\"]+\"|\w+)|SET\s+SCHEMA\s+(?P<schema>\"[^\"]+\"|\w+))",
+    re.IGNORECASE,
+)
+"""PostgreSQL: a table under another name, or in another schema."""
+_AS_EXECUTE: Final = later(r"\bAS\s+EXECUTE\b", re.IGNORECASE)
+_NO_DATA: Final = later(r"\bWITH\s+NO\s+DATA\s*;?\s*\Z", re.IGNORECASE)
+_VIRTUAL: Final = later(
+    r"CREATE\s+VIRTUAL\s+TABLE\s+(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s+"
+    r"USING\s+(?P<own>(?:fts[345]|rtree)\b(?!.*\bcontent\b))?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""SQLite: tables whose rows are their own, and those of other programs or tables."""
+_EXTENSIONS: Final = later(r"UPDATE\s+EXTENSIONS\s*(?:\(|;|\Z)", re.IGNORECASE)
 _PARTITION: Final = later(
-    r"\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?" + _NAMED + r"\s+"
+    _ALTERED + _NAMED + r"\s+"
     r"(?:ATTACH|(?P<detached>DETACH))\s+PARTITION\s+(?P<part>" + _NAMED + ")",
     re.IGNORECASE,
 )
@@ -336,13 +363,10 @@ def _statement(text: str, dialect: str) -> Statement:
             return Statement("COPY DATABASE", unknown="it copies a whole database", subject=names)
     if first in _CONTROL:
         return _control(first, text)
-    if first == "ALTER" and dialect == "postgres":
-        moved = _PARTITION.match(text)
-        if moved is not None and not moved["detached"]:
-            return Statement("ALTER")  # who reads the table reads its partitions, too
-        if moved is not None:  # the rows that came to it through the table go with it
-            part = _folded(moved["part"])
-            return Statement("ALTER", reads=(part,), target=part)
+    if first == "ALTER":
+        return _altered(text, dialect)
+    if first == "UPDATE" and dialect == "duckdb" and _EXTENSIONS.match(text):
+        return Statement("UPDATE EXTENSIONS")
     if first == "CREATE":
         macro = _MACRO.match(text) if dialect == "duckdb" else None
         if macro is not None:
@@ -353,6 +377,21 @@ def _statement(text: str, dialect: str) -> Statement:
         code = _CODE.match(text)
         if code is not None and (code[1].upper() != "TYPE" or not _SUBQUERY.search(text)):
             return Statement(f"CREATE {code[1].upper()}")
+        thing = _OBJECT.match(text) if dialect == "postgres" else None
+        if thing is not None:
+            return Statement(f"CREATE {thing[1].upper()}")
+        virtual = _VIRTUAL.match(text) if dialect == "sqlite" else None
+        if virtual is not None:
+            return Statement(
+                "CREATE TABLE",
+                target=name_of(virtual["name"]),
+                replaces=True,
+                only_new=bool(virtual["only_new"]),
+                unknown="" if virtual["own"] else "what a virtual table reads is not known",
+            )
+        if dialect == "postgres" and _NO_DATA.search(text):
+            made = _parsed(_NO_DATA.sub("", text), first, dialect)
+            return replace(made, reads=(), functions=(), unread=(), unknown="")
     if not first and _BLANK.match(text):
         return Statement("")
     if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
@@ -366,6 +405,26 @@ def _statement(text: str, dialect: str) -> Statement:
     elif first == "COPY" and dialect == "postgres":
         return _copied(text, dialect)
     return _parsed(text, first, dialect)
+
+
+def _altered(text: str, dialect: str) -> Statement:
+    """``ALTER``: what is in a table stays there, but for columns that are changed."""
+    if dialect == "postgres":
+        part = _PARTITION.match(text)
+        if part is not None and not part["detached"]:
+            return Statement("ALTER")  # who reads the table reads its partitions, too
+        if part is not None:  # the rows that came to it through the table go with it
+            name = _folded(part["part"])
+            return Statement("ALTER", reads=(name,), target=name)
+        moved = _MOVED.match(text)
+        if moved is not None and moved["schema"] is not None:
+            before = _folded(moved["before"])
+            full = (*_folded(moved["schema"]), before[-1])
+            return Statement("ALTER", reads=(before,), target=full, replaces=True, whole=True)
+        if moved is not None:
+            return _renamed(_folded(moved["before"]), _folded(moved["name"]))
+    found = _parsed(text, "ALTER", dialect)
+    return Statement("ALTER") if found.unknown == _UNPARSED else found
 
 
 _REPLACE: Final = later(r"\bREPLACE\b", re.IGNORECASE)
@@ -600,6 +659,8 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
         return reader.statement("SELECT", is_query=True, whole=_is_whole(tree))
     if isinstance(tree, exp.Insert):
         return _insert(tree, reader)
+    if isinstance(tree, exp.Create) and not tree.expression and _AS_EXECUTE.search(text):
+        return unknown  # sqlglot 30 leaves it out
     if isinstance(tree, exp.Create):
         return _with_text(_create(tree, reader), text)
     if isinstance(tree, exp.Copy):
@@ -676,7 +737,7 @@ def _trees(text: str, dialect: str) -> list[Any]:
 
     if dialect == "duckdb":
         text = _BY_POSITION.sub(r"\1", text, 1)
-    text = without_options(text, dialect)
+    text = plain(text, dialect)
     try:
         trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
     except SqlglotError:

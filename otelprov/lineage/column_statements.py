@@ -17,7 +17,10 @@ from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
 from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
-_RENAMED: Final = re.compile(r"ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
+_RENAMED: Final = re.compile(
+    r"ALTER\s+(?:TABLE|MATERIALIZED\s+VIEW)\s+[^;]+\s+(?:RENAME\s+TO|SET\s+SCHEMA)\s+[^;]+;?\s*",
+    re.IGNORECASE,
+)
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
@@ -156,6 +159,7 @@ def _resolved(
 def _bound(question: Question) -> dict[Name, list[str]]:
     """By name in the statement: the ids of what was used under it."""
     bound: dict[Name, list[str]] = {}
+    tables: dict[Name, set[str]] = {}
     for usage in question.used:
         artifact, passage = usage.artifact, usage.passage
         given = passage.named if passage is not None else ()
@@ -164,8 +168,12 @@ def _bound(question: Question) -> dict[Name, list[str]]:
             names = [tuple(name.split(".")) for name in given]
         if artifact.kind == "resource" and artifact.name and artifact.uri and "#" in artifact.uri:
             names.append(tuple(artifact.uri.rpartition("#")[2].split(".")))
+            tables.setdefault(names[-1], set()).add(artifact.id)
         for one in dict.fromkeys(names):
             bound.setdefault(one, []).append(artifact.id)
+    for name, ids in tables.items():
+        if len(ids - {question.made.artifact.id}) > 1:
+            bound[name] = []  # of two databases: which of them is meant is not known
     return bound
 
 

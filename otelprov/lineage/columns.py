@@ -16,7 +16,7 @@ from typing import Any, Final
 from otelprov._record import record
 from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
 from otelprov.lineage.column_views import with_views
-from otelprov.statements import without_options
+from otelprov.statements import plain
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -111,7 +111,7 @@ def _tree(statement: str, dialect: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
-    parsed = sqlglot.parse(without_options(statement, dialect), dialect=dialect)
+    parsed = sqlglot.parse(plain(statement, dialect), dialect=dialect)
     trees = [one for one in parsed if not isinstance(one, (exp.Semicolon, type(None)))]
     if len(trees) != 1:
         raise _Opaque("several statements" if trees else "no statement")
@@ -173,6 +173,8 @@ class _Statement:
             return self._update(tree)
         if isinstance(tree, exp.Merge):
             return self._merge(tree)
+        if isinstance(tree, exp.Alter) and tree.args.get("kind") == "TABLE":
+            return _altered(tree, _lookup(self._schema, _name(tree.this)))
         raise _Opaque(f"{tree.key.upper()} has no columns that could be followed")
 
     def _of_query(self, query: Any) -> Columns:
@@ -340,6 +342,52 @@ def _set_to(name: str, value: Any, put_in: Mapping[str, Column], target: Name) -
             before = put_in.get(node.name.lower(), Column(name))
         parts.append(_turned(before, _how(node, value)))
     return _all(name, parts)
+
+
+def _altered(tree: Any, known: Sequence[str] | None) -> Columns:
+    """``ALTER TABLE``: columns that are added, dropped, or get another name or type."""
+    from sqlglot import exp
+
+    name = _name(tree.this)
+    kept = {one.lower(): Column(one, (Origin(name, one),)) for one in known or ()}
+    added: list[Column] = []
+    for action in tree.args["actions"]:
+        if isinstance(action, exp.ColumnDef):
+            if action.args.get("exists") and action.name.lower() in kept:
+                continue
+            added.append(Column(action.name, _within(name, _computed(action))))
+        elif isinstance(action, exp.RenameColumn):
+            before, after = action.this.name, action.args["to"].name
+            renamed = Column(after, (Origin(name, _spelled({name: known or ()}, name, before)),))
+            if before.lower() in kept:
+                kept[before.lower()] = renamed
+            else:
+                added.append(renamed)
+        elif isinstance(action, exp.AlterColumn):
+            using = action.args.get("using")
+            if using is not None:
+                column = Column(action.name, _within(name, using))
+                if action.name.lower() in kept:
+                    kept[action.name.lower()] = column
+                else:
+                    added.append(column)
+        elif isinstance(action, exp.Drop) and action.args.get("kind") == "COLUMN":
+            for one in action.args["tables"]:
+                kept.pop(one.name.lower(), None)
+        elif not isinstance(action, exp.AddConstraint):
+            raise _Opaque("what ALTER does to the columns is not known")
+    if known is None:
+        reason = "the columns of the table are not known"
+        added.insert(0, Column("*", (Origin(name, None),), reason))
+    return Columns((*kept.values(), *added), name)
+
+
+def _within(table: Name, expression: Any) -> tuple[Origin, ...]:
+    """The columns of a table that one of its own is computed of."""
+    from sqlglot import exp
+
+    found = [] if expression is None else expression.find_all(exp.Column)
+    return _sorted(Origin(table, one.name, _how(one, expression)) for one in found)
 
 
 def _empty(tree: Any) -> Columns:

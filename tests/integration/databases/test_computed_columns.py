@@ -158,3 +158,44 @@ def test_what_an_upsert_sets_comes_from_both_rows(tmp_path: Path, url: str) -> N
     assert recording.columns("k.csv#x") == {"raw.csv#a", "raw.csv#b"}
     assert recording.columns("n.csv#x") == {"raw.csv#n", "raw.csv#id"}
     assert recording.columns("note.csv#x") == {"raw.csv#a", "raw.csv#b"}
+
+
+ALTERED = """
+    import os
+    import pandas as pd
+    from sqlalchemy import create_engine, text
+    engine = create_engine(os.environ["URL"])
+    pd.read_csv("raw.csv").to_sql("raw", engine, index=False)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE raw RENAME a TO first"))
+        connection.execute(text("ALTER TABLE raw RENAME COLUMN n TO number"))
+        connection.execute(text("ALTER TABLE raw ADD COLUMN more INT DEFAULT 1"))
+        connection.execute(text("ALTER TABLE raw DROP COLUMN b"))
+        connection.execute(text("CREATE TABLE made AS SELECT * FROM raw"))
+    pd.read_sql("SELECT first AS f, number + 1 AS m, c FROM made", engine).to_csv("out.csv", index=False)
+"""  # noqa: E501
+TWO = """
+    import duckdb
+    con = duckdb.connect("one.duckdb")
+    con.execute("CREATE TABLE t AS SELECT id, a FROM 'raw.csv'")
+    con.execute("ALTER TABLE t RENAME a TO word")
+    con.execute("ALTER TABLE t ALTER id TYPE VARCHAR USING id || word")
+    con.sql("SELECT id AS i, word AS w FROM t").write_csv("one.csv")
+    con.execute("ATTACH 'two.duckdb' AS two")
+    con.execute("CREATE TABLE two.t AS SELECT b AS id, c FROM 'raw.csv'")
+    con.sql("SELECT x.word AS w, y.id AS i FROM t x, two.t y").write_csv("both.csv")
+"""
+
+
+def test_columns_that_are_renamed_and_added_are_followed(tmp_path: Path, url: str) -> None:
+    recording = strangers.record(_directory(tmp_path), ALTERED, URL=url)
+    assert recording.roots("out.csv") == {"raw.csv"}
+    for column, source in (("f", "a"), ("m", "n"), ("c", "c")):
+        assert recording.columns(f"out.csv#{column}") == {f"raw.csv#{source}"}
+
+
+def test_tables_of_one_name_in_two_databases_are_two(tmp_path: Path) -> None:
+    recording = strangers.record(_directory(tmp_path), TWO)
+    assert recording.columns("one.csv#w") == {"raw.csv#a"}
+    assert recording.columns("one.csv#i") == {"raw.csv#a", "raw.csv#id"}
+    assert "opaque" in recording.columns("both.csv#w")

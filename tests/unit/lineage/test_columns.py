@@ -77,6 +77,22 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "b": "? what ON CONFLICT sets, of columns that are not known",
         },
     ),
+    "columns that are altered": (
+        "ALTER TABLE t ADD COLUMN d INT DEFAULT 1, DROP COLUMN C",
+        {"a": "t.a", "b": "t.b", "d": ""},
+    ),
+    "a column that is renamed without that word": (
+        "ALTER TABLE t RENAME b TO x",
+        {"a": "t.a", "x": "t.b", "c": "t.c"},
+    ),
+    "a column of another type": (
+        "ALTER TABLE t ALTER a SET DATA TYPE VARCHAR USING a || b",
+        {"a": "t.a t.b", "b": "t.b", "c": "t.c"},
+    ),
+    "a column of a table that is not known": (
+        "ALTER TABLE w RENAME COLUMN b TO x",
+        {"*": "? the columns of the table are not known", "x": "w.b"},
+    ),
     "a window": (
         "SELECT sum(a) OVER (PARTITION BY b ORDER BY c) AS w FROM t",
         {"w": "t.a t.b t.c"},

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 
@@ -97,6 +100,30 @@ def plain(statement: str, dialect: str) -> str:
     first, begun = from_first_word(statement)
     found = _LEFT_OUT.get((dialect, "SELECT" if first == "WITH" else first))
     return statement if found is None else found[0].sub(found[1], begun)
+
+
+class _Quiet(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.here = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(self.here, "parsing", False)
+
+
+_quiet: Final = _Quiet()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Nothing that sqlglot says of a statement is for the program's log, nor for stderr."""
+    logging.getLogger("sqlglot").addFilter(_quiet)
+    before = getattr(_quiet.here, "parsing", False)
+    _quiet.here.parsing = True
+    try:
+        yield
+    finally:
+        _quiet.here.parsing = before
 
 
 def is_statement(text: str) -> bool:

@@ -8,9 +8,7 @@ inserted by VALUES are known by their first words.
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 from functools import cache, lru_cache
@@ -23,7 +21,7 @@ import orjson
 
 from otelprov._record import record
 from otelprov.recording.remembered import Remembered
-from otelprov.statements import from_first_word, later, mask_literals, plain
+from otelprov.statements import from_first_word, later, mask_literals, plain, unheard
 
 Name = tuple[str, ...]
 """The parts of a name as they are written: table; schema and table; database, schema and table."""
@@ -567,20 +565,6 @@ class _Parser:
 _parser: Final = _Parser()
 
 
-class _Quiet(logging.Filter):
-    """Nothing that sqlglot says of a statement is for the program's log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.here = threading.local()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(self.here, "parsing", False)
-
-
-_quiet: Final = _Quiet()
-
-
 def _sqlglot(text: str, dialect: str) -> list[Any]:
     """The trees of a text.
 
@@ -589,13 +573,9 @@ def _sqlglot(text: str, dialect: str) -> list[Any]:
     """
     sqlglot = _parser()
 
-    logging.getLogger("sqlglot").addFilter(_quiet)
-    _quiet.here.parsing = True
-    try:
+    with unheard():
         trees: list[Any] = sqlglot.parse(text, dialect=dialect)
-        return trees
-    finally:
-        _quiet.here.parsing = False
+    return trees
 
 
 def _split(text: str, dialect: str) -> Iterator[str]:

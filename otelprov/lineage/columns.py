@@ -16,7 +16,7 @@ from typing import Any, Final
 from otelprov._record import record
 from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
 from otelprov.lineage.column_views import with_views
-from otelprov.statements import plain
+from otelprov.statements import plain, unheard
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -91,10 +91,11 @@ def columns_of(
         tables: the other names that are known.
     """
     try:
-        tree = _tree(statement, dialect)
-        if views:
-            with_views(tree, _parsed(views, dialect), tables)
-        return _Statement(schema or {}, dialect).columns(tree)
+        with unheard():
+            tree = _tree(statement, dialect)
+            if views:
+                with_views(tree, _parsed(views, dialect), tables)
+            return _Statement(schema or {}, dialect).columns(tree)
     except _Opaque as error:
         return Columns(opaque=str(error))
     except Exception as error:

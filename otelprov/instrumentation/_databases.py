@@ -66,6 +66,8 @@ _DIALECTS: Final = {
 }  # fmt: skip
 """And sqlglot's names of their dialects."""
 _MEMORY: Final = "sqlite:///:memory:/"
+_TEMPORARY: Final = ":///:temp:/"
+"""Behind the system, in the URI of a table that one connection has."""
 _OWN_TABLES: Final = frozenset(
     "sqlite_master sqlite_schema sqlite_temp_master sqlite_temp_schema sqlite_sequence".split()
 )
@@ -292,6 +294,8 @@ class Connection:
         self._unsure = False
         """Whether some of that may not be so any more."""
         self._schema_is_known = True
+        self._for_now = False
+        """Whether the search path may be another when the transaction is over."""
         self._names: dict[Name, Table | None] = {}
         self._last: dict[Name, Table | None] = {}
         """What the names meant before the last of them may have changed."""
@@ -385,7 +389,7 @@ class Connection:
                 made.append(self.target(one))
             reads += [read for read in self.reads(one, here) if read not in made]
             for writing in (*one.inside, one):
-                made_here = here.get(_plain_of(writing.target)) if writing.target else None
+                made_here = _made_here(here, writing.target) if writing.target else None
                 target = self.target(writing)
                 if made_here and not writing.operation.startswith("CREATE"):
                     (first, *others) = made_here
@@ -432,7 +436,7 @@ class Connection:
         if self._unseen and statement.reads:
             self._learn_views()
         for name in statement.reads:
-            if here and (made := here.get(_plain_of(name))) is not None:
+            if here and (made := _made_here(here, name)) is not None:
                 found += made
                 continue
             if name in self._views:
@@ -625,12 +629,14 @@ class Connection:
         return self._names[name] is not None
 
     def _temporary_table(self, name: str) -> Table:
-        return Table(f"{self.place.system}:///:temp:/{self._token}#{name}", name)
+        return Table(f"{self.place.system}{_TEMPORARY}{self._token}#{name}", name)
 
     # PostgreSQL's search path may be set for a role or a database, and nobody sees that.
 
     def questions(self, found: Iterable[Statement]) -> str | None:
         """What has to be asked before the names of these statements are known."""
+        if self._for_now:  # nobody may see the transaction end that has set it
+            self._forget()
         wanted: dict[Name, None] = {}
         for one in found:
             targets = [each.target for each in (*one.inside, one) if each.target is not None]
@@ -696,6 +702,10 @@ class Connection:
 
     def learn(self, found: Iterable[Statement], text: str, given: object = None) -> None:
         """What its names mean after these statements; ``given`` are their parameters."""
+        if self.asks and _SET_CONFIG.search(text):
+            self._schema_is_known = False
+            self._for_now |= _FOR_NOW.search(text) is not None
+            self._forget()
         for one in found:
             if one.operation == "PREPARE" and one.inner and one.subject:
                 self._prepared[one.subject[-1].lower()] = one.inner[0]
@@ -738,6 +748,7 @@ class Connection:
                 self._attaching = None
             elif one.operation == "SET" and _SEARCH_PATH.search(text):
                 self._schema_is_known = False
+                self._for_now |= _FOR_NOW.search(text) is not None
 
     def _forget(self) -> None:
         """Names may mean something else now."""
@@ -793,6 +804,9 @@ class Connection:
     def ended(self, *, undone: bool = False) -> None:
         """Its transaction is over."""
         self.last = None
+        if self._for_now:
+            self._for_now = False
+            self._forget()
         if undone:
             self._forget()
             self._unsure |= bool(self._made)
@@ -831,6 +845,9 @@ _BELOW: Final = (
     " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace) END"
 )
 _SEARCH_PATH: Final = later(r"\b(?:search_path|schema)\b", re.IGNORECASE)
+_FOR_NOW: Final = later(r"\bSET\s+LOCAL\b|\bset_config\s*\([^()]*\btrue\s*\)", re.IGNORECASE)
+"""Until the transaction is over."""
+_SET_CONFIG: Final = later(r"\bset_config\s*\(\s*'search_path'", re.IGNORECASE)
 _BACK_TO: Final = later(
     r"\s*ROLLBACK\s+(?:TRANSACTION\s+|WORK\s+)?TO\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)",
     re.IGNORECASE,
@@ -838,6 +855,16 @@ _BACK_TO: Final = later(
 _SAVEPOINT: Final = later(
     r"\s*(?:SAVEPOINT|RELEASE)\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE
 )
+
+
+def _made_here(here: Mapping[Name, list[Read]], name: Name) -> list[Read] | None:
+    """What the statements before it have made of a name: ``main.t`` is no temporary table."""
+    found = here.get(_plain_of(name))
+    if found and len(name) > 1 and name[-2].lower() == "main":
+        first = found[0]
+        if isinstance(first, Table) and _TEMPORARY in first.uri:
+            return None
+    return found
 
 
 def _plain_of(name: Name) -> Name:

@@ -67,3 +67,65 @@ def test_tables_are_followed_through_what_a_migration_does(
     for name in ("rows.csv", "mv.csv", "t.csv"):
         assert recording.roots(name) == {"raw.csv"}
     assert recording.columns("rows.csv#amt") >= {"raw.csv#amt"}
+
+
+SHADOWS = """
+    import sqlite3
+    import pandas as pd
+    con = sqlite3.connect("x.db", isolation_level=None)
+    pd.read_csv("raw.csv").to_sql("t", con, index=False)  # @t
+    pd.read_csv("more.csv").to_sql("u", con, index=False)  # @u
+    con.executescript(
+        "CREATE TEMP TABLE t AS SELECT id, amt * 2 AS amt FROM u;"
+        "INSERT INTO main.t SELECT id, 0 FROM main.t;"
+        "CREATE TABLE kept AS SELECT amt AS k FROM main.t;"
+        "CREATE TABLE other AS SELECT amt AS o FROM t;"
+    )
+    pd.read_sql("SELECT k FROM kept", con).to_csv("kept.csv", index=False)  # @kept
+    pd.read_sql("SELECT o FROM other", con).to_csv("other.csv", index=False)  # @other
+"""
+
+
+def test_a_table_of_main_is_not_the_temporary_one_of_its_name(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name in ("raw.csv", "more.csv"):
+        (directory / name).write_text("id,amt\n1,5\n2,6\n" + "3,7\n" * (name == "more.csv"))
+    recording = strangers.record(directory, SHADOWS)
+    assert recording.roots("kept.csv") == {"raw.csv"}
+    assert recording.roots("other.csv") == {"more.csv"}
+    assert recording.columns("kept.csv#k") == {"raw.csv#amt"}
+    assert recording.columns("other.csv#o") == {"more.csv#amt"}
+
+
+PATHS = """
+    import os
+    import pandas as pd, psycopg
+    from sqlalchemy import create_engine
+    engine = create_engine(os.environ["DSN"].replace("postgresql:", "postgresql+psycopg:"))
+    with psycopg.connect(os.environ["DSN"], autocommit=True) as con:
+        con.execute("CREATE SCHEMA s")
+        pd.read_csv("raw.csv").to_sql("t", engine, index=False)  # @t
+        pd.read_csv("more.csv").to_sql("t", engine, schema="s", index=False)  # @s
+        con.execute("SET search_path TO s, public")
+        def read(name):
+            rows = con.execute("SELECT amt FROM t").fetchall()
+            pd.DataFrame(rows, columns=["amt"]).to_csv(name, index=False)
+        read("s.csv")
+        with con.transaction():
+            con.execute("SET LOCAL search_path TO public")
+            read("local.csv")
+        read("after.csv")
+        con.execute("SELECT set_config('search_path', 'public', false)")
+        read("public.csv")
+"""
+
+
+def test_a_search_path_of_one_transaction_is_over_with_that(tmp_path: Path, dsn: str) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name in ("raw.csv", "more.csv"):
+        (directory / name).write_text("id,amt\n1,5\n2,6\n" + "3,7\n" * (name == "more.csv"))
+    recording = strangers.record(directory, PATHS, DSN=dsn)
+    assert recording.roots("s.csv") == recording.roots("after.csv") == {"more.csv"}
+    assert recording.roots("local.csv") == recording.roots("public.csv") == {"raw.csv"}

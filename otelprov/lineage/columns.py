@@ -484,7 +484,9 @@ class _Query:
                 for node in nodes:
                     if isinstance(node.unnest(), (exp.Placeholder, exp.Star)):
                         parts.append(Column("", opaque=f"{why.upper()} by a position, or by all"))
-                    found = self._of(node, scope, "")
+                    found = (
+                        self._ordered(node, scope) if why == "sort" else self._of(node, scope, "")
+                    )
                     parts.append(
                         replace(found, origins=tuple(replace(o, how=why) for o in found.origins))
                     )
@@ -493,6 +495,16 @@ class _Query:
         )
         reason = next((one.opaque for one in parts if one.opaque), "")
         return tuple(Origin(*one) for one in origins), reason
+
+    def _ordered(self, node: Any, scope: Any) -> Column:
+        """What ORDER BY names: first of all a column that the query gives."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Column) and not node.table:
+            for index, select in enumerate(scope.expression.selects):
+                if select.alias_or_name.lower() == node.name.lower():
+                    return self._at(scope, index, "")
+        return self._of(node, scope, "")
 
     def _at(self, scope: Any, index: int, name: str) -> Column:
         """The column of a query at a position."""
@@ -558,6 +570,8 @@ class _Query:
 
     def _column(self, column: Any, scope: Any) -> Column:
         """What a column that is named in an expression is."""
+        from sqlglot import exp
+
         name, table = column.name, column.table
         place = scope
         while place is not None and table and table not in place.sources:
@@ -576,7 +590,13 @@ class _Query:
         behind = pivoted(place, table)
         if behind is not None:
             return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
-        return self._in(place.sources[table], name)
+        source = place.sources[table]
+        given = source.this.find_all(exp.Column) if _is_function(source) else ()
+        made = [self._column(one, place) for one in given if one.table not in ("", table)]
+        if made or (_is_function(source) and isinstance(source.this, _series())):
+            # Rows that a function makes of a column, json_each(t.a), or of none: range(3).
+            return _turned(_all(name, made), "transformation")
+        return self._in(source, name)
 
     def _is_row(self, place: Any, name: str) -> bool:
         """Whether a name is that of an input, as in ``to_json(t) FROM t``, and of no column of
@@ -738,6 +758,19 @@ def _is_star(node: Any) -> bool:
     return isinstance(node, exp.Star) or (
         isinstance(node, exp.Column) and isinstance(node.this, exp.Star)
     )
+
+
+def _series() -> tuple[type, ...]:
+    from sqlglot import exp
+
+    return (exp.GenerateSeries, exp.Unnest)
+
+
+def _is_function(source: Any) -> bool:
+    """Whether an input is what a function gives."""
+    from sqlglot import exp
+
+    return isinstance(source, exp.Table) and not isinstance(source.this, exp.Identifier)
 
 
 def _windows(node: Any, select: Any) -> Iterator[Any]:

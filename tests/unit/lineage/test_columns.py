@@ -94,6 +94,11 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
         "ALTER TABLE w RENAME COLUMN b TO x",
         {"*": "? the columns of the table are not known", "x": "w.b"},
     ),
+    "a function of a column in FROM": (
+        "SELECT e.value AS v, t.a FROM t, json_each(t.b) AS e WHERE e.key > 1",
+        {"v": "t.b", "a": "t.a"},
+    ),
+    "a series in FROM": ("SELECT r.range AS n, t.a FROM range(3) r, t", {"n": "", "a": "t.a"}),
     "a window": (
         "SELECT sum(a) OVER (PARTITION BY b ORDER BY c) AS w FROM t",
         {"w": "t.a t.b t.c"},
@@ -236,6 +241,19 @@ def test_a_statement_of_which_nothing_is_known_says_so(statement: str) -> None:
     assert found.opaque
 
 
+@pytest.mark.parametrize(
+    ("order", "column"), [("n", "b"), ("2", "b"), ("a", "a"), ("t.c", "c"), ("c", "c")]
+)
+def test_an_order_is_by_what_the_query_gives_first_of_all(order: str, column: str) -> None:
+    found = columns_of(f"SELECT a, b + 1 AS n FROM t ORDER BY {order}", SCHEMA)
+    assert [(one.column, one.how) for one in found.rows] == [(column, "sort")]
+
+
+def test_what_sqlglot_says_of_a_statement_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    assert columns_of("ALTER TABLE t OWNER TO someone", SCHEMA, "postgres").opaque
+    assert caplog.records == []
+
+
 # --- TPC-H ----------------------------------------------------------------------------------------
 
 TPCH: Schema = {(name,): tuple(columns.split()) for name, columns in TABLES.items()}
@@ -249,11 +267,6 @@ def database() -> duckdb.DuckDBPyConnection:
         listed = ", ".join(f"{column} {kind(column)}" for column in columns.split())
         con.execute(f"CREATE TABLE {name} ({listed})")
     return con
-
-
-def test_what_sqlglot_says_of_a_statement_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    assert columns_of("ALTER TABLE t OWNER TO someone", SCHEMA, "postgres").opaque
-    assert caplog.records == []
 
 
 @pytest.mark.parametrize("number", QUERIES)

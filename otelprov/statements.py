@@ -135,7 +135,8 @@ def mask_literals(statement: str) -> str:
     """``?`` for each string and number, and for what is in a comment; names stay.
 
     In double quotes stands a name (standard SQL) or a string (MySQL, BigQuery): it is taken for a
-    name where it looks like one and is not what something is compared with.
+    name where it looks like one and is not what something is compared with. What may be one or the
+    other keeps its quotes: ``"?"``.
     """
     return masked(statement)[0]
 
@@ -163,10 +164,10 @@ def masked(statement: str) -> tuple[str, list[str | None]]:
             text = "?"
         elif kind == "double":
             following = statement[match.end() : match.end() + 1]
-            if not _PLAIN_NAME.fullmatch(text) or (
-                before.upper() in _COMPARES and following != "."
-            ):
+            if before.upper() in _COMPARES and following != ".":
                 text = "?"
+            elif not _PLAIN_NAME.fullmatch(text):
+                text = '"?"'
         parts.append(text)
         if "?" in text:
             literals += [None if text == whole else whole] * text.count("?")

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
-from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
+from otelprov.lineage.columns import UNSAID, Column, Columns, Name, Origin, columns_of
 from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
@@ -27,6 +27,7 @@ _RELATION: Final = re.compile(
 _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
+_UNSAID: Final = "a name in the statement is not recorded"
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
 _COMPUTES: Final = re.compile(r"\bAS\b", re.IGNORECASE)
 _COPIED: Final = re.compile(
@@ -192,7 +193,10 @@ def _readable(text: str, bound: dict[Name, list[str]], view: str = "") -> str:
     found = [parts[0]]
     for number, part in enumerate(parts[1:], 1):
         name = f"{view}{number}"
-        found.append(f"'otelprov:{name}'" if name in marks else "?")
+        if name in marks and found[-1].endswith('"') and part.startswith('"'):
+            found.append(f"otelprov:{name}")
+        else:
+            found.append(f"'otelprov:{name}'" if name in marks else "?")
         found.append(part)
     # Of a relation of a variable DuckDB gives the name of the variable to a query around it.
     text = _RELATION.sub(lambda m: f"{m[1]}{m[2]}{_inner(m[1], bound)}", "".join(found))
@@ -278,9 +282,10 @@ class _Answer:
         reasons: dict[str, str] = {}
         stars = [one for one in found.columns if one.name == "*"]
         for column, name in zip(found.columns, self._names(), strict=True):
-            if name == "*":
+            if name in ("*", UNSAID):
                 continue
-            columns[name], why = self._of(column)
+            origins, why = self._of(column)
+            columns[name] = tuple(dict.fromkeys((*columns.get(name, ()), *origins)))
             if why:
                 reasons[name] = why
         names = question.made_names()
@@ -292,13 +297,21 @@ class _Answer:
             for name in names.columns if names is not None and ids else ():
                 if name not in columns:
                     columns[name] = tuple(From(id_, name, "identity") for id_ in ids)
+        reason = found.opaque or "the columns of an input are not known"
+        if UNSAID in self._names():
+            # It may be any of those that are not said either.
+            reason = _UNSAID
+            for name in question.names(question.made.artifact.id) or ():
+                if name not in columns:
+                    columns[name] = question.every()
+                    reasons[name] = _UNSAID
+            same_as, stars = "", [Column("*")]
         rows: list[From] = []
         unsure = found.rows_opaque
         for origin in found.rows:
             ids = self._ids(origin)
             rows += [From(id_, origin.column, origin.how) for id_ in ids]
             unsure = unsure or ("" if ids else f"what {_said(origin)} is, is not known")
-        reason = found.opaque or "the columns of an input are not known"
         rows = list(dict.fromkeys(rows))
         return Sources(
             columns, reasons, tuple(rows), unsure, reason, same_as=same_as, open=bool(stars)
@@ -309,6 +322,8 @@ class _Answer:
         own = [one.name for one in self._found.columns]
         if _dialect(self._question) == "duckdb":
             own = list(map(self._as_there, self._found.columns))
+        if self._question.made.artifact.kind == "resource":
+            own = _told_apart(own, _dialect(self._question))
         names = self._question.made_names()
         if names is None or "*" in own:
             return own
@@ -338,14 +353,24 @@ class _Answer:
                 if origin.column is None:
                     found.update(dict.fromkeys(self._question.every([id_])))
                 else:
-                    found[From(id_, origin.column, origin.how)] = None
+                    found[From(id_, self._spelled(id_, origin), origin.how)] = None
         if why:
             return tuple(dict.fromkeys((*found, *self._question.every()))), why
         return tuple(found), ""
 
+    def _spelled(self, id_: str, origin: Origin) -> str | None:
+        """The column of a table whose name is not said, as that calls it."""
+        if origin.table[-1] != UNSAID or origin.column is None:
+            return origin.column
+        wanted, names = origin.column.lower(), self._question.names(id_) or ()
+        return next((one for one in names if one.lower() == wanted), origin.column)
+
     def _ids(self, origin: Origin) -> list[str]:
         """What stood under the name of an input."""
         name = tuple(part.lower() for part in origin.table)
+        if name[-1] == UNSAID:
+            every = dict.fromkeys(id_ for ids in self._bound.values() for id_ in ids)
+            return list(every) if len(every) == 1 else []  # there is but one that it can be
         if name[0].startswith("otelprov "):
             name = (name[0].removeprefix("otelprov "),)
         exact: list[str] = []
@@ -357,6 +382,22 @@ class _Answer:
                     return []  # two inputs may be meant
                 exact = ids
         return exact
+
+
+def _told_apart(names: Sequence[str], dialect: str) -> list[str]:
+    """The columns of a new table, of which a second one of a name gets another."""
+    mark = {"duckdb": "_", "sqlite": ":"}.get(dialect)
+    if mark is None or "*" in names:
+        return list(names)
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        if name == UNSAID:
+            found.append(name)
+            continue
+        number = seen[name.lower()] = seen.get(name.lower(), -1) + 1
+        found.append(f"{name}{mark}{number}" if number else name)
+    return found
 
 
 def _said(origin: Origin) -> str:

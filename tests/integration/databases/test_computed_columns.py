@@ -199,3 +199,65 @@ def test_tables_of_one_name_in_two_databases_are_two(tmp_path: Path) -> None:
     assert recording.columns("one.csv#w") == {"raw.csv#a"}
     assert recording.columns("one.csv#i") == {"raw.csv#a", "raw.csv#id"}
     assert "opaque" in recording.columns("both.csv#w")
+
+
+TWICE = """
+    import duckdb, sqlite3
+    import pandas as pd
+    con = sqlite3.connect("x.db")
+    for name in ("raw", "more"):
+        pd.read_csv(f"{name}.csv").to_sql(name, con, index=False)
+    con.execute("CREATE TABLE joined AS SELECT * FROM raw JOIN more ON raw.id = more.k")
+    con.commit()
+    pd.read_sql('SELECT n AS x, "n:1" AS y FROM joined', con).to_csv("lite.csv", index=False)
+    raw, more = pd.read_csv("raw.csv"), pd.read_csv("more.csv")
+    duck = duckdb.connect("w.duckdb")
+    duck.execute("CREATE TABLE joined AS SELECT * FROM raw JOIN more ON raw.id = more.k")
+    duck.sql("SELECT n AS x, n_1 AS y FROM joined").write_csv("duck.csv")
+    duck.sql("SELECT * FROM raw JOIN more ON raw.id = more.k").df().to_csv("frame.csv", index=False)
+"""
+
+
+def test_two_columns_of_one_name_are_two(tmp_path: Path) -> None:
+    directory = _directory(tmp_path)
+    (directory / "more.csv").write_text("k,n\n1,7\n2,8\n")
+    recording = strangers.record(directory, TWICE)
+    assert recording.columns("lite.csv#x") == recording.columns("duck.csv#x") == {"raw.csv#n"}
+    assert recording.columns("duck.csv#y") == {"more.csv#n"}
+    assert recording.columns("lite.csv#y") >= {"more.csv#n", "opaque"}  # its name is not recorded
+    assert recording.columns("frame.csv#n") == {"raw.csv#n"}
+    assert recording.columns("frame.csv#n_1") >= {"more.csv#n"}
+
+
+QUOTED = """
+    import os
+    import pandas as pd
+    from sqlalchemy import create_engine, text
+    engine = create_engine(os.environ["URL"])
+    pd.read_csv("quoted.csv").to_sql("raw-data", engine, index=False)
+    with engine.begin() as connection:
+        connection.execute(text(
+            'CREATE TABLE t AS SELECT "Order ID" AS id, "Unit-Price" * 2 AS price,'
+            ' "#n" AS "n#", city FROM "raw-data"'
+        ))
+        connection.execute(text('CREATE TABLE w ("x-y" INT, city TEXT)'))
+        connection.execute(text('INSERT INTO w ("x-y", city) SELECT "#n", city FROM "raw-data"'))
+        connection.execute(text('UPDATE w SET "x-y" = (SELECT max("Order ID") FROM "raw-data")'))
+    for name, query in {
+        "t": "SELECT id, price, city AS c FROM t",
+        "n": 'SELECT "n#" AS n FROM t',
+        "w": "SELECT * FROM w",
+    }.items():
+        pd.read_sql(query, engine).to_csv(f"{name}.csv", index=False)
+"""
+
+
+def test_a_column_whose_name_is_not_recorded_is_no_constant(tmp_path: Path, url: str) -> None:
+    directory = _directory(tmp_path)
+    (directory / "quoted.csv").write_text("Order ID,Unit-Price,#n,city\n1,5,7,x\n2,6,8,y\n")
+    recording = strangers.record(directory, QUOTED, URL=url)
+    every = {f"quoted.csv#{one}" for one in ("Order ID", "Unit-Price", "#n", "city")}
+    assert recording.columns("t.csv#id") == {"quoted.csv#Order ID"}
+    assert recording.columns("t.csv#c") == {"quoted.csv#city"}
+    for column in ("t.csv#price", "n.csv#n", "w.csv#x-y"):
+        assert recording.columns(column) >= every | {"opaque"}

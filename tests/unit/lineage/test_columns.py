@@ -201,6 +201,7 @@ def test_what_is_copied_to_a_file_has_the_columns_of_its_query() -> None:
 
 
 OPAQUE = {
+    "SELECT to_json(u.*) AS j FROM u": "u.* is a whole row",
     "SELECT k FROM one JOIN other USING (id)": "k may be a column of several inputs",
     "SELECT z.k FROM (SELECT * FROM one, other) z": "k may be a column of several inputs",
     "SELECT COLUMNS('a.*') FROM t": "COLUMNS chooses columns by a pattern",

@@ -81,7 +81,16 @@ def sources(question: Question) -> Sources:
     answer = _Answer(question, bound, found).sources()
     if relation or first == "INSERT" or (first == "WITH" and _INSERTS.search(begun)):
         answer = _appended(question, answer)
-    return _beside(question, answer)
+    return _untouched(question, _beside(question, answer))
+
+
+def _untouched(question: Question, found: Sources) -> Sources:
+    """What a statement does not name of a table whose columns are not known stays what it was."""
+    id_ = question.made.artifact.id
+    kept = found.columns and not found.open and not found.same_as
+    if kept and any(one.artifact.id == id_ for one in question.used):
+        return replace(found, same_as=id_) if question.names(id_) is None else found
+    return found
 
 
 _DIALECTS: Final = {
@@ -229,7 +238,7 @@ def _deleted(question: Question) -> Sources:
     return Sources(
         {name: (From(id_, name, "identity"),) for name in names},
         rows_reason="rows were deleted",
-        reason="the columns of the table are not known",
+        same_as="" if names else id_,
     )
 
 

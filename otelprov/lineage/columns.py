@@ -442,6 +442,7 @@ class _Query:
         if not hasattr(query, "selects"):  # PIVOT and UNPIVOT that are no part of a SELECT
             raise _Opaque(f"{query.key.upper()} has no columns that could be followed")
         self._schema = schema
+        self._written = _as_written(query) if dialect in _FOLDING else {}
         self._names = [one.alias_or_name for one in query.selects]
         depth = max((len(name) for name in schema), default=0)
         tables = _nested(schema) if all(len(name) == depth for name in schema) else {}
@@ -665,6 +666,8 @@ class _Query:
 
         if isinstance(source, exp.Table):
             label = _label(source)
+            if _lookup(self._schema, label) is None:
+                return Column(name, (Origin(label, self._written.get(name, name)),))
             return Column(name, (Origin(label, _spelled(self._schema, label, name)),))
         expression = source.expression
         if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):
@@ -759,6 +762,21 @@ def _how(column: Any, node: Any) -> str:
 
 
 # --- names ----------------------------------------------------------------------------------------
+
+
+_FOLDING: Final = ("duckdb", "sqlite")
+"""Dialects whose names keep their case, and do not depend on it."""
+
+
+def _as_written(query: Any) -> dict[str, str]:
+    """By name in small letters: the names as the statement writes them, where it does so in one
+    way."""
+    from sqlglot import exp
+
+    found: dict[str, set[str]] = {}
+    for one in query.find_all(exp.Identifier):
+        found.setdefault(one.name.lower(), set()).add(one.name)
+    return {name: written.pop() for name, written in found.items() if len(written) == 1}
 
 
 def _is_star(node: Any) -> bool:

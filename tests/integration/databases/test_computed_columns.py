@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import strangers
+from click.testing import CliRunner
+
+from otelprov.cli import main
 
 SQLITE = """
     import sqlite3
@@ -261,3 +265,33 @@ def test_a_column_whose_name_is_not_recorded_is_no_constant(tmp_path: Path, url:
     assert recording.columns("t.csv#c") == {"quoted.csv#city"}
     for column in ("t.csv#price", "n.csv#n", "w.csv#x-y"):
         assert recording.columns(column) >= every | {"opaque"}
+
+
+PASSED = """
+    import sqlite3
+    import pandas as pd
+    con = sqlite3.connect("x.db")
+    pd.read_csv("raw.csv").to_sql("raw", con, index=False)
+    con.execute("CREATE TABLE made (id INT, word TEXT, other TEXT)")
+    con.execute("INSERT INTO made (id, word) SELECT id, a FROM raw")
+    con.execute("UPDATE made SET other = 'x' WHERE id > 1")
+    con.execute("DELETE FROM made WHERE other = 'y'")
+    con.execute("INSERT INTO made (id) VALUES (7)")
+    con.commit()
+    pd.read_sql("SELECT word AS w FROM made", con).to_csv("out.csv", index=False)
+"""
+
+
+def test_what_a_statement_does_not_name_is_followed_on(tmp_path: Path) -> None:
+    recording = strangers.record(_directory(tmp_path), PASSED)
+    target = f"{recording.directory / 'raw.csv'}#a"
+    answer = CliRunner().invoke(
+        main,
+        ["lineage", target, "--downstream", "--format", "json"],
+        env={"OTELPROV_JOURNAL": str(recording.journal)},
+    )
+    found = json.loads(answer.stdout)
+    names = {one["id"]: one["name"] for one in found["artifacts"]}
+    made = {(names[edge["to"]["artifact"]], edge["to"]["column"]) for edge in found["edges"]}
+    assert ("out.csv", "w") in made
+    assert found["opaque"] == []

@@ -250,6 +250,16 @@ def test_an_order_is_by_what_the_query_gives_first_of_all(order: str, column: st
     assert [(one.column, one.how) for one in found.rows] == [(column, "sort")]
 
 
+def test_a_column_of_an_input_that_is_not_known_is_called_as_the_statement_calls_it() -> None:
+    query = 'SELECT "Order ID" AS a, Amount AS b, City AS c, city AS d FROM orders'
+    assert said(columns_of(query)) == {
+        "a": "orders.Order ID", "b": "orders.Amount", "c": "orders.city", "d": "orders.city",
+    }  # fmt: skip
+    assert said(columns_of("SELECT Amount AS b FROM orders", {}, "postgres")) == {
+        "b": "orders.amount"
+    }
+
+
 def test_what_sqlglot_says_of_a_statement_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
     assert columns_of("ALTER TABLE t OWNER TO someone", SCHEMA, "postgres").opaque
     assert caplog.records == []

@@ -62,6 +62,20 @@ def _directory(tmp_path: Path) -> Path:
     return directory
 
 
+def _downstream(recording: strangers.Recording, target: str) -> set[tuple[str, str | None]]:
+    """What came of a file, or of one of its columns."""
+    answer = CliRunner().invoke(
+        main,
+        ["lineage", str(recording.directory / target), "--downstream", "--format", "json"],
+        env={"OTELPROV_JOURNAL": str(recording.journal)},
+    )
+    found = json.loads(answer.stdout)
+    names = {one["id"]: one["name"] for one in found["artifacts"]}
+    if "#" not in target:
+        return {(names[edge["to"]], None) for edge in found["edges"] if edge["to"] in names}
+    return {(names[edge["to"]["artifact"]], edge["to"]["column"]) for edge in found["edges"]}
+
+
 def test_a_column_that_a_table_computes_comes_from_its_others(tmp_path: Path) -> None:
     recording = strangers.record(_directory(tmp_path), SQLITE, DUCKDB)
     assert recording.graph() == strangers.drawn("""
@@ -134,6 +148,8 @@ def test_columns_go_through_what_is_read_and_never_committed(tmp_path: Path) -> 
     """)
     assert recording.columns("tops.csv#v") == {"raw.csv#n", "raw.csv#id"}
     assert recording.columns("tops.csv#k") == {"raw.csv#a", "raw.csv#b"}
+    for column, target in (("", None), ("#n", "v"), ("#b", "k")):
+        assert ("tops.csv", target) in _downstream(recording, f"raw.csv{column}")
 
 
 UPSERT = """
@@ -284,14 +300,4 @@ PASSED = """
 
 def test_what_a_statement_does_not_name_is_followed_on(tmp_path: Path) -> None:
     recording = strangers.record(_directory(tmp_path), PASSED)
-    target = f"{recording.directory / 'raw.csv'}#a"
-    answer = CliRunner().invoke(
-        main,
-        ["lineage", target, "--downstream", "--format", "json"],
-        env={"OTELPROV_JOURNAL": str(recording.journal)},
-    )
-    found = json.loads(answer.stdout)
-    names = {one["id"]: one["name"] for one in found["artifacts"]}
-    made = {(names[edge["to"]["artifact"]], edge["to"]["column"]) for edge in found["edges"]}
-    assert ("out.csv", "w") in made
-    assert found["opaque"] == []
+    assert ("out.csv", "w") in _downstream(recording, "raw.csv#a")

@@ -260,7 +260,8 @@ def _with_text(statement: Statement, text: str) -> Statement:
 def _remembered() -> Remembered | None:
     """What statements were parsed to by this code and this version of sqlglot."""
     try:
-        code = version("sqlglot").encode() + Path(__file__).read_bytes()
+        rooms = (__file__, plain.__code__.co_filename)
+        code = version("sqlglot").encode() + b"".join(Path(one).read_bytes() for one in rooms)
     except (PackageNotFoundError, OSError):
         return None
     return Remembered("statements", code)

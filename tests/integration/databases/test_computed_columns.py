@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
+import pytest
 import strangers
 from click.testing import CliRunner
 
 from otelprov.cli import main
+
+pytestmark = pytest.mark.skipif(
+    sqlite3.sqlite_version_info < (3, 37), reason="this SQLite has no STRICT tables"
+)
 
 SQLITE = """
     import sqlite3

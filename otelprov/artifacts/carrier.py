@@ -126,7 +126,7 @@ def said(path: str | os.PathLike[str]) -> Said:
         names: list[tuple[str, ...] | None] = []
 
         def head(path: str | os.PathLike[str]) -> Mapping[bytes, bytes]:
-            metadata, own = formats.head(path)
+            metadata, own = formats.head(path, ID_KEY)
             names.append(own)
             return metadata
 

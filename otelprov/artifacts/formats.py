@@ -83,9 +83,13 @@ MAX_NAMES: Final = 1_000
 """Columns that are named."""
 
 
-def head(path: str | os.PathLike[str]) -> tuple[Mapping[bytes, bytes], tuple[str, ...] | None]:
+def head(
+    path: str | os.PathLike[str], key: bytes = b""
+) -> tuple[Mapping[bytes, bytes], tuple[str, ...] | None]:
     """The key-value metadata of the table in a file and the names of its columns, read from its
     footer only; None for a file that does not say what its columns are called.
+
+    The metadata may be left out where ``key`` is not in it.
 
     Raises:
         ImportError: without pyarrow, for what only pyarrow can read.
@@ -95,7 +99,7 @@ def head(path: str | os.PathLike[str]) -> tuple[Mapping[bytes, bytes], tuple[str
     found: Mapping[bytes, bytes] | None = None
     names: tuple[str, ...] | None = None
     if format_ == "parquet":
-        own = None if "pyarrow" in sys.modules else _footer(path)
+        own = None if "pyarrow" in sys.modules else _footer(path, key)
         if own is not None:
             found, names = own
         else:
@@ -114,7 +118,7 @@ def head(path: str | os.PathLike[str]) -> tuple[Mapping[bytes, bytes], tuple[str
     return found or {}, names if names is not None and len(names) <= MAX_NAMES else None
 
 
-def _footer(path: str | os.PathLike[str]) -> footers.Footer | None:
+def _footer(path: str | os.PathLike[str], key: bytes) -> footers.Footer | None:
     """What is in the footer of a Parquet file; None where pyarrow is to look at it."""
     with io.FileIO(path, opener=contents.quiet) as file:
         end = file.seek(-_END, os.SEEK_END)
@@ -124,7 +128,7 @@ def _footer(path: str | os.PathLike[str]) -> footers.Footer | None:
         file.seek(end - length)
         data = file.read(length)
     try:
-        return footers.parsed(data)
+        return footers.parsed(data, key)
     except ValueError:
         return None
 

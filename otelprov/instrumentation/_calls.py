@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import settled, with_
@@ -169,7 +169,11 @@ def _root(frame: types.FrameType) -> str:
 
 @dataclass(slots=True)
 class Site:
-    """An entry in place: where it is, what was there, and what calls of it need."""
+    """An entry in place: where it is, what was there, and what calls of it need.
+
+    That is made when it is first asked for: of 1,400 functions that are patched a program calls a
+    few, and what there is of the others takes time too, at the start and at the end.
+    """
 
     entry: Entry
     library: str
@@ -179,21 +183,26 @@ class Site:
     """The very object that ``uninstrument`` puts back."""
     function: Function
     method: bool
-    binder: Binder
-    call: Call
-    aliases: list[tuple[Any, str]] = field(default_factory=list)
+    version: str | None
+    """Of the library."""
+    own_threads: bool = False
+    aliases: list[tuple[Any, str]] = field(init=False)
     """Other places where the original stood: modules that imported it, names in its class."""
+    binder: Binder = field(init=False)
+    call: Call = field(init=False)
     step: Step = field(init=False)
     takes_arrays: bool = field(init=False)
     """Whether an array of a few values is data for it, and no parameter (``df.isin(array)``)."""
 
-    def __post_init__(self) -> None:
-        self.takes_arrays = (
-            self.library in _OF_ARRAYS or self.entry.name.rpartition(".")[2] in _SETTING
-        )
-        self.step = Step(self.call.library, self.call.name, self.call.version)
+    if not TYPE_CHECKING:
 
-    # Made when they are said: of 700 functions that are patched a program calls a few.
+        def __getattr__(self, name: str) -> Any:
+            make = _MADE.get(name)
+            if make is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            made = make(self)
+            setattr(self, name, made)
+            return made
 
     @property
     def name(self) -> str:
@@ -216,6 +225,34 @@ class Site:
     @property
     def recorded_in_part(self) -> str:
         return f"{self.name} was recorded in part"
+
+
+def _call(site: Site) -> Call:
+    entry = site.entry
+    return Call(
+        library=site.library,
+        name=entry.name,
+        kind=entry.operation_kind,
+        version=site.version,
+        holds_nested=entry.holds_nested,
+        client=entry.client,
+        own_threads=site.own_threads,
+        fills=entry.fills,
+    )
+
+
+def _takes_arrays(site: Site) -> bool:
+    return site.library in _OF_ARRAYS or site.entry.name.rpartition(".")[2] in _SETTING
+
+
+_MADE: dict[str, Callable[[Site], Any]] = {
+    "aliases": lambda _: [],
+    "binder": lambda site: Binder(site.function, method=site.method),
+    "call": _call,
+    "step": lambda site: Step(site.call.library, site.call.name, site.call.version),
+    "takes_arrays": _takes_arrays,
+}
+"""What a ``Site`` makes when it is asked for it."""
 
 
 class Observed:

@@ -278,6 +278,8 @@ class Connection:
         self.default_schema = default_schema
         self.last: Any = None
         """The last write of the open transaction: one more of the same text may be part of it."""
+        self.rows_of: dict[str, object] = {}
+        """By URI of a table: where in the program a row was written into it last."""
         self.lookups: dict[str, Any] = {}
         """Queries that are asked again and again, by their text."""
         self._token = uuid.uuid4().hex[:16]

@@ -24,7 +24,7 @@ from otelprov.instrumentation._calls import (
     is_internal_call,
     pass_on,
 )
-from otelprov.instrumentation._table import Binder, Entry
+from otelprov.instrumentation._table import Entry
 from otelprov.instrumentation._wrapping import UNCOUNTED, disguise, given_up, not_begun
 from otelprov.recording import faults, observation
 from otelprov.recording.recorder import Call
@@ -242,8 +242,8 @@ class Family:
                 version=version,
                 holds_nested=entry.holds_nested,
             )
-            binder = Binder(original, method=True)
-            site = Site(entry, library, kind, name, original, original, True, binder, call)
+            site = Site(entry, library, kind, name, original, original, True, version)
+            site.call = call
         self._sites[key] = (weakref.ref(kind, partial(self._sites.pop, key)), site)
         return site
 

@@ -18,6 +18,8 @@ from otelprov.recording.recorder import OpenOperation
 
 PIECES: Final = object()
 """Rows that the program gives piece by piece, later."""
+WRITES_ROWS: Final = frozenset({"INSERT", "UPDATE", "MERGE"})
+"""Statements that write the values which they are given."""
 _ROLE: Final = "parameters"
 
 

@@ -27,7 +27,7 @@ from otelprov.instrumentation._databases import (
     bounded,
     parsed,
 )
-from otelprov.instrumentation._given_rows import use_row, use_rows, use_unknown
+from otelprov.instrumentation._given_rows import WRITES_ROWS, use_row, use_rows, use_unknown
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statements import Statement, parts
@@ -225,6 +225,18 @@ class Executing:
             self._row = type(row)
             self._unseen = not use_row(self.operation, row)
 
+    def one_by_one(self) -> None:
+        """A line of the program that writes rows into a table again and again, each by a statement
+        of its own, has them from somewhere: the first may stand in its text."""
+        if not self._mine or self._reads:
+            return
+        place, before = (self._code, self._line), self.connection.rows_of
+        for table, statement in self._writes:
+            if statement.operation in WRITES_ROWS:
+                if before.get(table.uri) == place and (self._row is None or self._unseen):
+                    self._use_unknown()
+                before[table.uri] = place
+
     def _use_unknown(self) -> None:
         if not self._has_unknown:
             self._has_unknown = True
@@ -411,8 +423,9 @@ class Sent:
             try:
                 if rows is not None:
                     executing.given(rows)
-                elif given is not None:
+                else:
                     executing.given_one(given)
+                    executing.one_by_one()
                 executing.enter()
             except BaseException:
                 self.close()

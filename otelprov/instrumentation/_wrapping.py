@@ -48,7 +48,6 @@ from otelprov.instrumentation._programs import owner_of
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
 from otelprov.recording.recorder import (
-    Call,
     OpenOperation,
     current_operation,
     in_closed_operation,
@@ -160,22 +159,7 @@ def _site(module: types.ModuleType, entry: Entry, version: str, own_threads: boo
         return None
     method = not isinstance(owner, types.ModuleType) and not isinstance(original, staticmethod)
     library = module.__name__.partition(".")[0]
-    call = _call(entry, library, version, own_threads)
-    binder = Binder(function, method=method)
-    return Site(entry, library, owner, attribute, original, function, method, binder, call)
-
-
-def _call(entry: Entry, library: str, version: str, own_threads: bool = False) -> Call:
-    return Call(
-        library=library,
-        name=entry.name,
-        kind=entry.operation_kind,
-        version=version,
-        holds_nested=entry.holds_nested,
-        client=entry.client,
-        own_threads=own_threads,
-        fills=entry.fills,
-    )
+    return Site(entry, library, owner, attribute, original, function, method, version, own_threads)
 
 
 def _is_ours(function: Any) -> bool:
@@ -189,8 +173,9 @@ def site_of(
 ) -> Site:
     """What calls of ``function`` need, where that is put in place by somebody else; it has the
     parameters of ``like``."""
-    binder, call = Binder(like, method=method), _call(entry, library, version)
-    return Site(entry, library, None, entry.name, function, function, method, binder, call)
+    site = Site(entry, library, None, entry.name, function, function, method, version)
+    site.binder = Binder(like, method=method)
+    return site
 
 
 def _put(site: Site) -> None:
@@ -355,64 +340,77 @@ def _replace_aliases(patched: types.ModuleType, sites: dict[int, Site]) -> None:
 
 def _spanning(site: Site, depth: int = 1) -> Function:
     """``depth`` is the number of our frames between the caller and the original."""
-    original, entry = site.function, site.entry
-    prepare, clean, always, inside = entry.prepare, entry.clean, entry.always, entry.inside
+    entry = site.entry
+    making = _spans(depth, entry.prepare, entry.clean, entry.always, entry.inside)
+    return making(site, site.function)
 
-    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-        observed: Observed | bool = False
-        internal = True
-        if run.active:
-            try:
+
+@cache
+def _spans(
+    depth: int,
+    prepare: Function | None,
+    clean: Callable[[Any, bool], Any] | None,
+    always: bool,
+    inside: Callable[[tuple[Any, ...]], None] | None,
+) -> Callable[[Site, Function], Function]:
+    def making(site: Site, original: Function) -> Function:
+        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+            observed: Observed | bool = False
+            internal = True
+            if run.active:
                 try:
-                    frame = sys._getframe(depth)
-                except ValueError:
-                    frame = None
-                internal = is_internal(frame)
-                if internal:
-                    observed = always and not in_closed_operation()
-                    if inside is not None:
-                        inside(args)
-                    if prepare is not None:
-                        args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
-                else:
-                    observed = begin(site, args, kwargs, frame)
-                    if not isinstance(observed, bool):
-                        observed.operation.enter()
+                    try:
+                        frame = sys._getframe(depth)
+                    except ValueError:
+                        frame = None
+                    internal = is_internal(frame)
+                    if internal:
+                        observed = always and not in_closed_operation()
+                        if inside is not None:
+                            inside(args)
                         if prepare is not None:
-                            args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
-                del frame
-            except BaseException as fault:
-                not_begun(site, observed, fault)
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            if not isinstance(observed, bool):
-                try:
-                    observed.failed(error)
-                except Exception as fault:
-                    given_up(site, observed, fault, error)
-                except BaseException:  # Ctrl-C
-                    observed.close(error)
-                    raise
-            raise
-        try:
-            if clean is not None:
-                result = _cleaned(clean, result, internal)
-            if observed is True:
-                pass_on(site, args, kwargs, result)
-            elif observed is not False:
-                observed.returned(result)
-        except Exception as fault:
-            given_up(site, observed, fault)
-        except BaseException:  # Ctrl-C
-            if not isinstance(observed, bool):
-                observed.close()
-            raise
-        return result
+                            args, kwargs = _prepared(prepare, current_operation(), args, kwargs)
+                    else:
+                        observed = begin(site, args, kwargs, frame)
+                        if not isinstance(observed, bool):
+                            observed.operation.enter()
+                            if prepare is not None:
+                                args, kwargs = _prepared(prepare, observed.operation, args, kwargs)
+                    del frame
+                except BaseException as fault:
+                    not_begun(site, observed, fault)
+            try:
+                result = original(*args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                if not isinstance(observed, bool):
+                    try:
+                        observed.failed(error)
+                    except Exception as fault:
+                        given_up(site, observed, fault, error)
+                    except BaseException:  # Ctrl-C
+                        observed.close(error)
+                        raise
+                raise
+            try:
+                if clean is not None:
+                    result = _cleaned(clean, result, internal)
+                if observed is True:
+                    pass_on(site, args, kwargs, result)
+                elif observed is not False:
+                    observed.returned(result)
+            except Exception as fault:
+                given_up(site, observed, fault)
+            except BaseException:  # Ctrl-C
+                if not isinstance(observed, bool):
+                    observed.close()
+                raise
+            return result
 
-    return wrapper
+        return wrapper
+
+    return making
 
 
 def recorded(site: Site, frame: types.FrameType | None, args: Any, kwargs: Any) -> Any:
@@ -495,26 +493,35 @@ def _prepared(
 
 
 def _stepping(site: Site) -> Function:
-    original, always = site.function, site.entry.always
     follow: Function = plan_or_pass_on if site.entry.kind == "plan" else pass_on
-    construct = site.attribute == "__init__"
+    making = _steps(site.entry.always, follow, site.attribute == "__init__")
+    return making(site, site.function)
 
-    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
+
+@cache
+def _steps(always: bool, follow: Function, construct: bool) -> Callable[[Site, Function], Function]:
+    """Makes the functions of one kind, which share their cells (as do those of ``_spans``): each
+    cell is an object more that Python's garbage collector looks at."""
+
+    def making(site: Site, original: Function) -> Function:
+        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
             try:
-                if (always and not in_closed_operation()) or not is_internal_call(2):
-                    follow(site, args, kwargs, args[0] if construct else result)
-            except Exception as fault:
-                faults.tell(site.not_passed_on, fault)
-        return result
+                result = original(*args, **kwargs)
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            if run.active:
+                try:
+                    if (always and not in_closed_operation()) or not is_internal_call(2):
+                        follow(site, args, kwargs, args[0] if construct else result)
+                except Exception as fault:
+                    faults.tell(site.not_passed_on, fault)
+            return result
 
-    return wrapper
+        return wrapper
+
+    return making
 
 
 def followed(original: Function, after: Callable[..., None], missing: str) -> Function:

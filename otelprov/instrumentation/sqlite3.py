@@ -55,8 +55,8 @@ ODDITIES: Final = (
     '`itertuples()` or `to_dict("records")`, an array, or columns that are zipped, and from the '
     "file where `csv` reads them, also through `map`, `zip`, `islice` and generator expressions. "
     "Others (`df.values.tolist()`, tuples that are built one by one) are an input of unknown "
-    "origin, as are those of a statement that is executed again and again; the values of a single "
-    "execution are none.",
+    "origin, as are those that one line writes again and again, in the text of a statement or "
+    "beside it; the values of a single execution are none.",
     "Each statement of a script is an operation, up to a hundred of them; how long each took is "
     "not known, and where one fails, all are shown as failed. A table that DELETE without WHERE "
     "has emptied holds nothing of before.",

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from otelprov._record import record
-from otelprov.journal.due import LOCK
-from otelprov.journal.segment import SUFFIX, UNFINISHED, lock_closed
-
-try:
-    import fcntl
-except ImportError:  # Windows has none: there nothing is deleted
-    fcntl = None  # type: ignore[assignment]
+from otelprov.journal.segment import UNFINISHED, lock_closed
+from otelprov.journal.size import Listed, look
 
 Delivered = Callable[[str, int], bool | None]
 """Whether the segment of this name and size (bytes) was delivered; None if nothing delivers."""
@@ -94,50 +87,21 @@ def pruned(directory: Path) -> Pruned:
 
 
 def sweep(directory: Path, limit: int, *, delivered: Delivered | None = None) -> int:
-    """Delete closed segments until the journal has ``limit`` bytes or less.
+    """Delete closed segments until the journal has ``limit`` bytes or less: ``size.look``."""
+    return look(directory, limit, lambda found, most: delete(directory, found, most, delivered))
 
-    Returns how many spans are gone with them that were not delivered. Does nothing while another
-    process does it.
 
-    Raises:
-        OSError: the directory cannot be read or written.
+def delete(
+    directory: Path, segments: list[Listed], limit: int, delivered: Delivered | None = None
+) -> tuple[int, int]:
+    """Delete the oldest of these segments that are closed, until ``limit`` bytes are left at most.
+
+    Returns the bytes of the journal after that, and the spans that were not delivered.
     """
-    if fcntl is None:
-        return 0
-    gone = 0
-    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        size, gone = _sweep(directory, limit, delivered)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, b"%d\n" % size, 0)
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(lock)
-    return gone
-
-
-def _sweep(directory: Path, limit: int, delivered: Delivered | None) -> tuple[int, int]:
-    """Delete what is too much; the journal's size in bytes after that, and the spans that were not
-    delivered."""
-    # By the time in the name, and within a second by that of the last line.
-    segments: list[tuple[str, int, str, int]] = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                if entry.name.endswith(SUFFIX):
-                    status = entry.stat()
-                    begun = entry.name[:15]
-                    segments.append((begun, status.st_mtime_ns, entry.name, status.st_size))
-                elif entry.name.endswith(SUFFIX + UNFINISHED):
-                    _remove_unfinished(entry)
-    total = sum(size for *_, size in segments)
-    if total <= limit:
-        return total, 0
+    total = sum(one.bytes for one in segments)
     ranked = [
-        (delivered(name, size) if delivered else None, name, size)
-        for *_, name, size in sorted(segments)
+        (delivered(one.name, one.bytes) if delivered else None, one.name, one.bytes)
+        for one in sorted(segments)
     ]
     ranked.sort(key=lambda one: not one[0])  # stable: the delivered ones first, by age
     ledger = pruned(directory)
@@ -192,9 +156,3 @@ def _write(directory: Path, ledger: Pruned) -> None:
     finally:
         os.close(descriptor)
     os.replace(path, directory / LEDGER)
-
-
-def _remove_unfinished(entry: os.DirEntry[str]) -> None:
-    """What a process left that died between making a segment and naming it."""
-    if time.time() - entry.stat().st_mtime > 60:
-        os.unlink(entry.path)

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from otelprov.journal.due import due
 from otelprov.journal.interrupted import remember_interrupt
 from otelprov.journal.losses import Losses, lost_line
 from otelprov.journal.segment import Segment, is_of_the_system, tolerated
+from otelprov.journal.size import Listed, is_due, look
 from otelprov.settings import Settings
 
 SEGMENT: int = 16 << 20
@@ -186,19 +186,22 @@ class JournalWriter:
 
     def _sweep(self) -> None:
         """Keep the journal within its limit, where it may have come to that."""
-        if self._limit is None or not due(self.directory, self._limit, self._unswept):
+        if self._limit is None or not is_due(self.directory, self._limit, self._unswept):
             return
-        # Not in every process: most never have to.
-        from otelprov.journal import retention
-        from otelprov.journal.delivery import KnownDeliveries
-
         try:
-            known = KnownDeliveries(self.directory)
-            self.pruned += retention.sweep(self.directory, self._limit, delivered=known)
+            self.pruned += look(self.directory, self._limit, self._delete)
         except OSError as error:
             if not is_of_the_system(error):
                 raise
         self._unswept = 0
+
+    def _delete(self, segments: list[Listed], limit: int) -> tuple[int, int]:
+        # Loaded here, because most processes never have to delete anything.
+        from otelprov.journal import retention
+        from otelprov.journal.delivery import KnownDeliveries
+
+        known = KnownDeliveries(self.directory)
+        return retention.delete(self.directory, segments, limit, known)
 
     # --- what was lost -----------------------------------------------------------------------
 

@@ -61,6 +61,9 @@ ODDITIES: Final = (
     "`fetchmany` gives from the eleventh call on are not followed.",
     "What `arrow()`, `to_arrow_reader()` and `fetch_record_batch()` give is followed as a stream, "
     "from which pyarrow reads.",
+    "Rows that one line writes again and again, in the text of a statement or beside it, are of "
+    "unknown origin, but where they are rows of a frame; the values of a single statement are "
+    "none.",
     "Of a large Parquet file that is not read whole, the footer is digested and not the content.",
     "What a table function other than the readers of files reads is not known, and the span says "
     "so. A macro reads what its definition names.",

@@ -276,9 +276,12 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
                 resolver.connection.result = Identity((made_by(stream, operation),))
                 resolver.connection.fetched = 0
 
-        for work in (one for _, works in steps for one in works if name == "executemany"):
-            work.given = argument(arguments, keywords, "parameters", 1 + int(method))
-            work.parameters["parameter_sets"] = _length(work.given)
+        for work in (one for _, works in steps for one in works):
+            if name == "executemany":
+                work.given = argument(arguments, keywords, "parameters", 1 + int(method))
+                work.parameters["parameter_sets"] = _length(work.given)
+            else:
+                work.row = given
         return Script(frame, steps, resolver, after)
 
     return partial(in_place, before=before, name=name)
@@ -300,6 +303,8 @@ def asking(*, method: bool) -> Callable[[Any], Any]:
             return None
         resolver = Resolver(connection_of(handle), handle, frame, keywords.get("params"))
         steps = [] if run.excludes("duckdb.sql") else script(text, resolver, "sql", lazy=True)
+        for work in (one for _, works in steps for one in works):
+            work.row = keywords.get("params")
         last = statements(text)[-1]
         lazy = last.is_query and not last.target
         reads = resolver.reads(last) if lazy else ()

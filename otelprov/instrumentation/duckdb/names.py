@@ -299,6 +299,8 @@ class Connection:
         """The rows of the last statement, until they are fetched."""
         self.fetched = 0
         """How many times some of them were."""
+        self.rows_of: dict[str, object] = {}
+        """By URI of a table: where in the program a row was written into it last."""
         self.token = uuid.uuid4().hex[:16]
 
     def wrote(self, uri: str, operation: str) -> None:

@@ -16,6 +16,7 @@ from otelprov.artifacts.deferred import Source, settled, with_
 from otelprov.artifacts.locations import name_and_uri, named, unknown
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._caller import Watched, in_callers_place
+from otelprov.instrumentation._given_rows import WRITES_ROWS, use_row, use_rows, use_unknown
 from otelprov.instrumentation._statements import statements
 from otelprov.instrumentation.duckdb.names import (
     Held,
@@ -72,6 +73,8 @@ class Work:
     """What is made of what the call returns."""
     given: Any = None
     """Rows that are written, of many executions."""
+    row: Any = None
+    """What the program gives for one execution."""
 
 
 class Running(Watched):
@@ -117,6 +120,8 @@ class Running(Watched):
                 self.operation.use_content("target", artifact)
         if work.writes and work.given is not None:
             self._use_rows(work.given)
+        else:
+            self._use_row(frame)
         paths = [path for one in work.reads if isinstance(one, Place) for path in _expanded(one)]
         if not any(one.partial for one in work.reads if isinstance(one, Place)):
             places.look_ahead(self.operation, paths, Reading())
@@ -128,10 +133,21 @@ class Running(Watched):
             self.operation.announce()
 
     def _use_rows(self, rows: Any) -> None:
-        from otelprov.instrumentation._given_rows import use_rows, use_unknown
-
         if not use_rows(self.operation, rows):
             use_unknown(self.operation)
+
+    def _use_row(self, frame: FrameType) -> None:
+        """A line of the program that writes rows into a table again and again, each by a statement
+        of its own, has them from somewhere: the first may stand in its text."""
+        work = self.work
+        if not work.writes or work.reads or work.operation not in WRITES_ROWS:
+            return
+        known = work.row is not None and use_row(self.operation, work.row)
+        place, before = (frame.f_code, frame.f_lineno), self.resolver.connection.rows_of
+        for table in work.writes:
+            if before.get(table.uri) == place and not known:
+                use_unknown(self.operation)
+            before[table.uri] = place
 
     def _lazy(self) -> list[tuple[str, recording_plans.Plan]]:
         """The lazy objects of other libraries that it executes."""

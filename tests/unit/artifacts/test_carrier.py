@@ -157,7 +157,7 @@ def test_what_a_file_says_is_read_once_and_anew_when_it_changes(
     pq.write_table(with_carrier(TABLE), path)
     looked: list[object] = []
     look = formats.head
-    monkeypatch.setattr(formats, "head", lambda place: (looked.append(place), look(place))[1])
+    monkeypatch.setattr(formats, "head", lambda *asked: (looked.append(asked), look(*asked))[1])
     os.utime(path, (time.time() + 3600,) * 2)
     carrier.claims(path)
     carrier.claims(path)

@@ -50,6 +50,8 @@ def test_it_says_what_pyarrow_says(name: str, options: dict[str, object], tmp_pa
     metadata, names = footers.parsed(footer(path))
     assert metadata == (told.metadata or {})
     assert names == tuple(told.schema.to_arrow_schema().names)
+    assert footers.parsed(footer(path), b"nowhere in it") == ({}, names)
+    assert all(footers.parsed(footer(path), key) == (metadata, names) for key in metadata)
 
 
 def test_it_reads_what_other_writers_wrote(tmp_path: Path) -> None:

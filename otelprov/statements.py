@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 
@@ -58,6 +61,71 @@ _CLAUSE: Final = later(
 )
 
 
+_COLUMN: Final = later(
+    r"\A(ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:\"[^\"]+\"|[\w.])+\s+(?:RENAME|DROP))\s+"
+    r"(?!(?:TO|COLUMN|CONSTRAINT)\b)",
+    re.IGNORECASE,
+)
+"""Where the word COLUMN is left out."""
+_LEFT_OUT: Final = {
+    ("postgres", "CREATE"): (
+        later(
+            r"\bON\s+COMMIT\s+(?:DROP|(?:DELETE|PRESERVE)\s+ROWS)\b|\bWITH\s+DATA\s*;?\s*\Z",
+            re.IGNORECASE,
+        ),
+        "",
+    ),
+    ("postgres", "INSERT"): (
+        later(r"\bOVERRIDING\s+(?:SYSTEM|USER)\s+VALUE\b", re.IGNORECASE),
+        "",
+    ),
+    ("sqlite", "CREATE"): (
+        later(r"(?<=\))(?:\s*,?\s*(?:WITHOUT\s+ROWID|STRICT)\b)+(?=\s*;?\s*\Z)", re.IGNORECASE),
+        "",
+    ),
+    ("sqlite", "UPDATE"): (later(r"\AUPDATE\s+OR\s+\w+", re.IGNORECASE), "UPDATE"),
+    ("sqlite", "SELECT"): (
+        later(r"\bNOT\s+INDEXED\b|\bINDEXED\s+BY\s+(?:\"[^\"]+\"|\w+)", re.IGNORECASE),
+        "",
+    ),
+    ("postgres", "ALTER"): (_COLUMN, r"\1 COLUMN "),
+    ("duckdb", "ALTER"): (_COLUMN, r"\1 COLUMN "),
+    ("duckdb", "CREATE"): (later(r"(?<=\))\s*(?:VIRTUAL|STORED)\b", re.IGNORECASE), ""),
+}
+
+
+def plain(statement: str, dialect: str) -> str:
+    """A statement as sqlglot 30 knows it: without some words that say nothing of what it reads and
+    of its columns, and with one that may be left out."""
+    first, begun = from_first_word(statement)
+    found = _LEFT_OUT.get((dialect, "SELECT" if first == "WITH" else first))
+    return statement if found is None else found[0].sub(found[1], begun)
+
+
+class _Quiet(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.here = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(self.here, "parsing", False)
+
+
+_quiet: Final = _Quiet()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Nothing that sqlglot says of a statement is for the program's log, nor for stderr."""
+    logging.getLogger("sqlglot").addFilter(_quiet)
+    before = getattr(_quiet.here, "parsing", False)
+    _quiet.here.parsing = True
+    try:
+        yield
+    finally:
+        _quiet.here.parsing = before
+
+
 def is_statement(text: str) -> bool:
     """Whether a text reads like SQL: begins as a statement and has one of its clauses."""
     return " " in text and _STATEMENT.match(text) is not None and _CLAUSE.search(text) is not None
@@ -67,7 +135,8 @@ def mask_literals(statement: str) -> str:
     """``?`` for each string and number, and for what is in a comment; names stay.
 
     In double quotes stands a name (standard SQL) or a string (MySQL, BigQuery): it is taken for a
-    name where it looks like one and is not what something is compared with.
+    name where it looks like one and is not what something is compared with. What may be one or the
+    other keeps its quotes: ``"?"``.
     """
     return masked(statement)[0]
 
@@ -95,10 +164,10 @@ def masked(statement: str) -> tuple[str, list[str | None]]:
             text = "?"
         elif kind == "double":
             following = statement[match.end() : match.end() + 1]
-            if not _PLAIN_NAME.fullmatch(text) or (
-                before.upper() in _COMPARES and following != "."
-            ):
+            if before.upper() in _COMPARES and following != ".":
                 text = "?"
+            elif not _PLAIN_NAME.fullmatch(text):
+                text = '"?"'
         parts.append(text)
         if "?" in text:
             literals += [None if text == whole else whole] * text.count("?")

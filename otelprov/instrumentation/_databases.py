@@ -66,6 +66,8 @@ _DIALECTS: Final = {
 }  # fmt: skip
 """And sqlglot's names of their dialects."""
 _MEMORY: Final = "sqlite:///:memory:/"
+_TEMPORARY: Final = ":///:temp:/"
+"""Behind the system, in the URI of a table that one connection has."""
 _OWN_TABLES: Final = frozenset(
     "sqlite_master sqlite_schema sqlite_temp_master sqlite_temp_schema sqlite_sequence".split()
 )
@@ -92,6 +94,8 @@ class Table:
 
     uri: str
     name: str
+    part_of: str = ""
+    """The schema and name of the table that is read, where that reads this one, too."""
 
     def artifact(self, maker: str | None = None) -> Artifact:
         """The table, by its name; with the operation that was seen to write it last."""
@@ -292,6 +296,8 @@ class Connection:
         self._unsure = False
         """Whether some of that may not be so any more."""
         self._schema_is_known = True
+        self._for_now = False
+        """Whether the search path may be another when the transaction is over."""
         self._names: dict[Name, Table | None] = {}
         self._last: dict[Name, Table | None] = {}
         """What the names meant before the last of them may have changed."""
@@ -304,6 +310,8 @@ class Connection:
         self._unseen: list[str] = []
         """Schemas of SQLite's whose views were not looked for yet."""
         self._plans: dict[str, Plan] = {}
+        self._prepared: dict[str, Statement] = {}
+        """By name: statements that are carried out by it."""
         self._viewed: dict[str, tuple[str, ...]] = {}
         """By URI: the views that a statement reads, the parts of the name and the statement."""
         self._created_in: str | None = None
@@ -317,6 +325,14 @@ class Connection:
         if known.place is None:
             known.place = self.place
         self.place, self.known = known.place, known
+
+    def carried_out(self, statement: Statement) -> Statement:
+        """What a statement does: of ``EXECUTE`` that which was prepared."""
+        if statement.operation != "EXECUTE" or statement.subject is None:
+            return statement
+        return self._prepared.get(statement.subject[-1].lower()) or Statement(
+            "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+        )
 
     # --- names ---
 
@@ -375,7 +391,7 @@ class Connection:
                 made.append(self.target(one))
             reads += [read for read in self.reads(one, here) if read not in made]
             for writing in (*one.inside, one):
-                made_here = here.get(_plain_of(writing.target)) if writing.target else None
+                made_here = _made_here(here, writing.target) if writing.target else None
                 target = self.target(writing)
                 if made_here and not writing.operation.startswith("CREATE"):
                     (first, *others) = made_here
@@ -422,7 +438,7 @@ class Connection:
         if self._unseen and statement.reads:
             self._learn_views()
         for name in statement.reads:
-            if here and (made := here.get(_plain_of(name))) is not None:
+            if here and (made := _made_here(here, name)) is not None:
                 found += made
                 continue
             if name in self._views:
@@ -615,12 +631,14 @@ class Connection:
         return self._names[name] is not None
 
     def _temporary_table(self, name: str) -> Table:
-        return Table(f"{self.place.system}:///:temp:/{self._token}#{name}", name)
+        return Table(f"{self.place.system}{_TEMPORARY}{self._token}#{name}", name)
 
     # PostgreSQL's search path may be set for a role or a database, and nobody sees that.
 
     def questions(self, found: Iterable[Statement]) -> str | None:
         """What has to be asked before the names of these statements are known."""
+        if self._for_now:  # nobody may see the transaction end that has set it
+            self._forget()
         wanted: dict[Name, None] = {}
         for one in found:
             targets = [each.target for each in (*one.inside, one) if each.target is not None]
@@ -638,7 +656,7 @@ class Connection:
         # Nothing in it fails for a name that is not there.
         return (
             "SELECT v.number, n.nspname, c.relname, c.relpersistence, "  # noqa: S608 - quoted above
-            f"pg_catalog.current_schema(), c.relkind = 'm', {_BELOW_A_VIEW}"
+            f"pg_catalog.current_schema(), c.relkind::text, {_BELOW}"
             f" FROM (VALUES {rows}) AS v (number, quoted)"
             " LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.quoted)"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -646,7 +664,7 @@ class Connection:
 
     def answered(self, rows: Iterable[Any]) -> None:
         """What the database said."""
-        for number, schema, table, persistence, current, stored, below in rows:
+        for number, schema, table, persistence, current, kind, below in rows:
             name = self._asked[number]
             self._created_in = current
             if table is None:
@@ -656,13 +674,15 @@ class Connection:
             else:
                 self._names[name] = Table(f"{self.place.uri}#{schema}.{table}", table)
             if below is not None:
-                (self._stored if stored else self._views)[name] = [
+                part_of = "" if kind in ("v", "m") else f"{schema}.{table}"
+                found: list[Read] = [
                     self._temporary_table(last)
                     if temporary
-                    else Table(f"{self.place.uri}#{outer}.{last}", last)
+                    else Table(f"{self.place.uri}#{outer}.{last}", last, part_of)
                     for outer, last, temporary in json.loads(below)
                     if outer not in _OWN_SCHEMAS
                 ]
+                (self._stored if kind == "m" else self._views)[name] = found
 
     def look_up(self, found: Iterable[Statement], ask: Ask) -> None:
         """Ask, where something has to be asked."""
@@ -684,7 +704,14 @@ class Connection:
 
     def learn(self, found: Iterable[Statement], text: str, given: object = None) -> None:
         """What its names mean after these statements; ``given`` are their parameters."""
+        if self.asks and _SET_CONFIG.search(text):
+            self._schema_is_known = False
+            self._for_now |= _FOR_NOW.search(text) is not None
+            self._forget()
         for one in found:
+            if one.operation == "PREPARE" and one.inner and one.subject:
+                self._prepared[one.subject[-1].lower()] = one.inner[0]
+                self._plans.clear()
             if not one.changes_names:
                 continue
             self._forget()
@@ -723,6 +750,7 @@ class Connection:
                 self._attaching = None
             elif one.operation == "SET" and _SEARCH_PATH.search(text):
                 self._schema_is_known = False
+                self._for_now |= _FOR_NOW.search(text) is not None
 
     def _forget(self) -> None:
         """Names may mean something else now."""
@@ -778,6 +806,9 @@ class Connection:
     def ended(self, *, undone: bool = False) -> None:
         """Its transaction is over."""
         self.last = None
+        if self._for_now:
+            self._for_now = False
+            self._forget()
         if undone:
             self._forget()
             self._unsure |= bool(self._made)
@@ -788,22 +819,37 @@ class Connection:
 
 
 # The tables that a view of PostgreSQL's reads, also through other views, as JSON; of a materialized
-# one, those that its query reads.
-_BELOW_A_VIEW: Final = (
-    "CASE WHEN c.relkind IN ('v', 'm') THEN"
-    " (WITH RECURSIVE below (oid, kind) AS (SELECT c.oid, 'v'::\"char\""
-    " UNION SELECT t.oid, t.relkind FROM below"
-    " JOIN pg_catalog.pg_rewrite r ON r.ev_class = below.oid AND below.kind = 'v'"
+# one, those that its query reads. Of a table that others inherit from, itself and those; of a
+# partition, itself and the tables that rows come to it through.
+_BELOW: Final = (
+    "CASE WHEN c.relkind IN ('v', 'm') OR c.relhassubclass"
+    " OR EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) THEN"
+    " (WITH RECURSIVE below (oid, kind) AS ("
+    "SELECT c.oid, CASE WHEN c.relkind = 'm' THEN 'v' ELSE c.relkind END"
+    " UNION SELECT t.oid, CASE WHEN next.above THEN 'a' ELSE t.relkind END FROM below"
+    " CROSS JOIN LATERAL ("
+    "SELECT d.refobjid, false FROM pg_catalog.pg_rewrite r"
     " JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
     " AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
     " AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-    " JOIN pg_catalog.pg_class t ON t.oid = d.refobjid)"
+    " WHERE r.ev_class = below.oid AND below.kind = 'v'"
+    " UNION ALL SELECT i.inhrelid, false FROM pg_catalog.pg_inherits i"
+    " WHERE i.inhparent = below.oid AND below.kind NOT IN ('v', 'a')"
+    " UNION ALL SELECT i.inhparent, true FROM pg_catalog.pg_inherits i"
+    " JOIN pg_catalog.pg_class p ON p.oid = i.inhparent AND p.relkind = 'p'"
+    " WHERE i.inhrelid = below.oid AND below.kind <> 'v'"
+    ") AS next (oid, above)"
+    " JOIN pg_catalog.pg_class t ON t.oid = next.oid)"
     " SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.nspname, k.relname,"
     " k.relpersistence = 't') ORDER BY m.nspname, k.relname), '[]')::text"
-    " FROM below JOIN pg_catalog.pg_class k ON k.oid = below.oid"
-    " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace WHERE below.kind <> 'v') END"
+    " FROM (SELECT DISTINCT oid FROM below WHERE kind <> 'v') AS b"
+    " JOIN pg_catalog.pg_class k ON k.oid = b.oid"
+    " JOIN pg_catalog.pg_namespace m ON m.oid = k.relnamespace) END"
 )
 _SEARCH_PATH: Final = later(r"\b(?:search_path|schema)\b", re.IGNORECASE)
+_FOR_NOW: Final = later(r"\bSET\s+LOCAL\b|\bset_config\s*\([^()]*\btrue\s*\)", re.IGNORECASE)
+"""Until the transaction is over."""
+_SET_CONFIG: Final = later(r"\bset_config\s*\(\s*'search_path'", re.IGNORECASE)
 _BACK_TO: Final = later(
     r"\s*ROLLBACK\s+(?:TRANSACTION\s+|WORK\s+)?TO\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)",
     re.IGNORECASE,
@@ -811,6 +857,16 @@ _BACK_TO: Final = later(
 _SAVEPOINT: Final = later(
     r"\s*(?:SAVEPOINT|RELEASE)\s+(?:SAVEPOINT\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE
 )
+
+
+def _made_here(here: Mapping[Name, list[Read]], name: Name) -> list[Read] | None:
+    """What the statements before it have made of a name: ``main.t`` is no temporary table."""
+    found = here.get(_plain_of(name))
+    if found and len(name) > 1 and name[-2].lower() == "main":
+        first = found[0]
+        if isinstance(first, Table) and _TEMPORARY in first.uri:
+            return None
+    return found
 
 
 def _plain_of(name: Name) -> Name:
@@ -840,7 +896,9 @@ def bounded(text: str) -> str:
     return f"{text[:MAX_SHOWN]} /* {len(text)} characters, {digest} */"
 
 
-_control: Final = frozenset(("COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"))
+_control: Final = frozenset(
+    ("COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE", "EXECUTE")
+)
 _changes: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "SET", "RESET"))
 
 
@@ -856,5 +914,5 @@ def is_idle(text: str, dialect: str) -> bool:
 def parsed(connection: Connection, text: str) -> tuple[Statement, ...]:
     """The statements of a text that is sent to a database."""
     with faults.contained("a statement was not parsed"):
-        return statements(text, connection.place.dialect)
+        return tuple(map(connection.carried_out, statements(text, connection.place.dialect)))
     return (Statement("", is_query=True, unknown="the statement could not be parsed"),)

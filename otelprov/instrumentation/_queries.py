@@ -189,7 +189,10 @@ class Executing:
             if not isinstance(read, Table):
                 operation.use_content("table", unknown(read))
             elif read.uri not in made and read.uri not in there:
-                operation.use_content("table", read.artifact(self._maker(read.uri)))
+                artifact = read.artifact(self._maker(read.uri))
+                operation.use_content("table", artifact)
+                if read.part_of:
+                    operation.call_it(artifact, read.part_of)
         for table, statement in self._writes:
             if not statement.replaces and table.uri not in there:
                 # It holds afterwards what it held before.

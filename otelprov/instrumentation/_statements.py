@@ -8,9 +8,7 @@ inserted by VALUES are known by their first words.
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 from functools import cache, lru_cache
@@ -23,7 +21,7 @@ import orjson
 
 from otelprov._record import record
 from otelprov.recording.remembered import Remembered
-from otelprov.statements import from_first_word, later
+from otelprov.statements import from_first_word, later, mask_literals, plain, unheard
 
 Name = tuple[str, ...]
 """The parts of a name as they are written: table; schema and table; database, schema and table."""
@@ -132,7 +130,10 @@ _MANY_ROWS: Final = later(
     r"\s*(?:\([^()]*\))?\s*(?:VALUES\s*\(|(?P<selects>SELECT)\s)",
     re.IGNORECASE,
 )
-_EXPLAIN_ANALYZE: Final = later(r"\s*EXPLAIN\s+ANALYZE\s+(.*)", re.IGNORECASE | re.DOTALL)
+_EXPLAIN_ANALYZE: Final = later(
+    r"\s*EXPLAIN\s+(?:ANALYZE\s+(?:VERBOSE\s+)?|\([^()]*\bANALYZE\b[^()]*\)\s*)(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 _PREPARE: Final = later(
     r"\s*PREPARE\s+(\"[^\"]+\"|\w+)\s*(?:\([^)]*\)\s*)?AS\s+(.*)", re.IGNORECASE | re.DOTALL
 )
@@ -144,6 +145,14 @@ _CODE: Final = later(
     r"(TRIGGER|FUNCTION|MACRO|PROCEDURE|RULE|SECRET|SEQUENCE|TYPE)\b",
     re.IGNORECASE,
 )
+_OBJECT: Final = later(
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TRUSTED\s+)?(?:PROCEDURAL\s+)?(?:DEFAULT\s+)?(EXTENSION|ROLE|"
+    r"USER|GROUP|POLICY|PUBLICATION|SUBSCRIPTION|DOMAIN|AGGREGATE|STATISTICS|CAST|OPERATOR|COLLATION|"
+    r"CONVERSION|SERVER|TABLESPACE|LANGUAGE|TRANSFORM|TEXT\s+SEARCH|ACCESS\s+METHOD|FOREIGN\s+DATA|"
+    r"SCHEMA(?!.*\bCREATE\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""PostgreSQL: what holds no data."""
 _ENUM: Final = later(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+)?TYPE\b.*?\bAS\s+ENUM\s*\(\s*"
     r"((?:SELECT|FROM|WITH)\b.*)\)\s*;?\s*\Z",
@@ -155,6 +164,27 @@ _NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
 _MACRO: Final = later(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?P<temporary>TEMP(?:ORARY)?\s+)?(?:MACRO|FUNCTION)\s+"
     r"(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s*(?=\()",
+    re.IGNORECASE,
+)
+_ALTERED: Final = r"\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?"
+_MOVED: Final = later(
+    r"\s*ALTER\s+(?:TABLE|MATERIALIZED\s+VIEW)\s+(?:IF\s+EXISTS\s+)?(?P<before>" + _NAMED + r")\s+"
+    r"(?:RENAME\s+TO\s+(?P<name>\"[^\"]+\"|\w+)|SET\s+SCHEMA\s+(?P<schema>\"[^\"]+\"|\w+))",
+    re.IGNORECASE,
+)
+"""PostgreSQL: a table under another name, or in another schema."""
+_AS_EXECUTE: Final = later(r"\bAS\s+EXECUTE\b", re.IGNORECASE)
+_NO_DATA: Final = later(r"\bWITH\s+NO\s+DATA\s*;?\s*\Z", re.IGNORECASE)
+_VIRTUAL: Final = later(
+    r"CREATE\s+VIRTUAL\s+TABLE\s+(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + _NAMED + r")\s+"
+    r"USING\s+(?P<own>(?:fts[345]|rtree)\b(?!.*\bcontent\b))?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""SQLite: tables whose rows are their own, and those of other programs or tables."""
+_EXTENSIONS: Final = later(r"UPDATE\s+EXTENSIONS\s*(?:\(|;|\Z)", re.IGNORECASE)
+_PARTITION: Final = later(
+    _ALTERED + _NAMED + r"\s+"
+    r"(?:ATTACH|(?P<detached>DETACH))\s+PARTITION\s+(?P<part>" + _NAMED + ")",
     re.IGNORECASE,
 )
 _TRIGGER: Final = later(
@@ -230,7 +260,8 @@ def _with_text(statement: Statement, text: str) -> Statement:
 def _remembered() -> Remembered | None:
     """What statements were parsed to by this code and this version of sqlglot."""
     try:
-        code = version("sqlglot").encode() + Path(__file__).read_bytes()
+        rooms = (__file__, plain.__code__.co_filename)
+        code = version("sqlglot").encode() + b"".join(Path(one).read_bytes() for one in rooms)
     except (PackageNotFoundError, OSError):
         return None
     return Remembered("statements", code)
@@ -331,6 +362,10 @@ def _statement(text: str, dialect: str) -> Statement:
             return Statement("COPY DATABASE", unknown="it copies a whole database", subject=names)
     if first in _CONTROL:
         return _control(first, text)
+    if first == "ALTER":
+        return _altered(text, dialect)
+    if first == "UPDATE" and dialect == "duckdb" and _EXTENSIONS.match(text):
+        return Statement("UPDATE EXTENSIONS")
     if first == "CREATE":
         macro = _MACRO.match(text) if dialect == "duckdb" else None
         if macro is not None:
@@ -341,6 +376,21 @@ def _statement(text: str, dialect: str) -> Statement:
         code = _CODE.match(text)
         if code is not None and (code[1].upper() != "TYPE" or not _SUBQUERY.search(text)):
             return Statement(f"CREATE {code[1].upper()}")
+        thing = _OBJECT.match(text) if dialect == "postgres" else None
+        if thing is not None:
+            return Statement(f"CREATE {thing[1].upper()}")
+        virtual = _VIRTUAL.match(text) if dialect == "sqlite" else None
+        if virtual is not None:
+            return Statement(
+                "CREATE TABLE",
+                target=name_of(virtual["name"]),
+                replaces=True,
+                only_new=bool(virtual["only_new"]),
+                unknown="" if virtual["own"] else "what a virtual table reads is not known",
+            )
+        if dialect == "postgres" and _NO_DATA.search(text):
+            made = _parsed(_NO_DATA.sub("", text), first, dialect)
+            return replace(made, reads=(), functions=(), unread=(), unknown="")
     if not first and _BLANK.match(text):
         return Statement("")
     if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
@@ -354,6 +404,26 @@ def _statement(text: str, dialect: str) -> Statement:
     elif first == "COPY" and dialect == "postgres":
         return _copied(text, dialect)
     return _parsed(text, first, dialect)
+
+
+def _altered(text: str, dialect: str) -> Statement:
+    """``ALTER``: what is in a table stays there, but for columns that are changed."""
+    if dialect == "postgres":
+        part = _PARTITION.match(text)
+        if part is not None and not part["detached"]:
+            return Statement("ALTER")  # who reads the table reads its partitions, too
+        if part is not None:  # the rows that came to it through the table go with it
+            name = _folded(part["part"])
+            return Statement("ALTER", reads=(name,), target=name)
+        moved = _MOVED.match(text)
+        if moved is not None and moved["schema"] is not None:
+            before = _folded(moved["before"])
+            full = (*_folded(moved["schema"]), before[-1])
+            return Statement("ALTER", reads=(before,), target=full, replaces=True, whole=True)
+        if moved is not None:
+            return _renamed(_folded(moved["before"]), _folded(moved["name"]))
+    found = _parsed(text, "ALTER", dialect)
+    return Statement("ALTER") if found.unknown == _UNPARSED else found
 
 
 _REPLACE: Final = later(r"\bREPLACE\b", re.IGNORECASE)
@@ -496,20 +566,6 @@ class _Parser:
 _parser: Final = _Parser()
 
 
-class _Quiet(logging.Filter):
-    """Nothing that sqlglot says of a statement is for the program's log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.here = threading.local()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(self.here, "parsing", False)
-
-
-_quiet: Final = _Quiet()
-
-
 def _sqlglot(text: str, dialect: str) -> list[Any]:
     """The trees of a text.
 
@@ -518,13 +574,9 @@ def _sqlglot(text: str, dialect: str) -> list[Any]:
     """
     sqlglot = _parser()
 
-    logging.getLogger("sqlglot").addFilter(_quiet)
-    _quiet.here.parsing = True
-    try:
+    with unheard():
         trees: list[Any] = sqlglot.parse(text, dialect=dialect)
-        return trees
-    finally:
-        _quiet.here.parsing = False
+    return trees
 
 
 def _split(text: str, dialect: str) -> Iterator[str]:
@@ -588,6 +640,8 @@ def _parsed(text: str, first: str, dialect: str) -> Statement:
         return reader.statement("SELECT", is_query=True, whole=_is_whole(tree))
     if isinstance(tree, exp.Insert):
         return _insert(tree, reader)
+    if isinstance(tree, exp.Create) and not tree.expression and _AS_EXECUTE.search(text):
+        return unknown  # sqlglot 30 leaves it out
     if isinstance(tree, exp.Create):
         return _with_text(_create(tree, reader), text)
     if isinstance(tree, exp.Copy):
@@ -644,8 +698,17 @@ def _unparsed(text: str, first: str, dialect: str) -> Statement:
         only_new=bool(found["only_new"]),
         temporary=bool(found["temporary"]),
         is_query="RETURNING" in text.upper(),
-        unknown=_UNPARSED,
+        unknown="" if found["new"] and _lists_columns(text[found.end() :]) else _UNPARSED,
     )
+
+
+def _lists_columns(rest: str) -> bool:
+    """Whether nothing but columns and constraints comes after the name of a new table."""
+    masked = mask_literals(rest)
+    return masked.lstrip().startswith("(") and not _READS.search(masked)
+
+
+_READS: Final = later(r"\b(?:SELECT|FROM|VALUES|TABLE|EXECUTE|INHERITS|PARTITION)\b", re.IGNORECASE)
 
 
 def _trees(text: str, dialect: str) -> list[Any]:
@@ -655,6 +718,7 @@ def _trees(text: str, dialect: str) -> list[Any]:
 
     if dialect == "duckdb":
         text = _BY_POSITION.sub(r"\1", text, 1)
+    text = plain(text, dialect)
     try:
         trees = [tree for tree in _sqlglot(text, dialect) if tree is not None]
     except SqlglotError:
@@ -749,7 +813,8 @@ def _create(tree: Any, reader: _Reader) -> Statement:
         kind = "TABLE"  # it is filled now
     if kind not in ("TABLE", "VIEW"):
         return Statement(f"CREATE {kind}")
-    reader.read(tree, leave_out=tree.this)
+    if kind == "VIEW" or tree.args.get("expression") is not None or tree.args.get("clone"):
+        reader.read(tree, leave_out=tree.this)
     properties = tree.args.get("properties")
     listed = properties.expressions if properties is not None else ()
     no_data = any(isinstance(one, exp.WithDataProperty) and one.args.get("no") for one in listed)

@@ -23,7 +23,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, update_wrapper
-from typing import Any
+from typing import Any, Final
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
@@ -681,8 +681,11 @@ def _listing(site: Site) -> Function:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
             items: Any = args[0] if args else kwargs.get(name)
-            if hasattr(type(items), "__next__"):
-                items = _of_the_program(items, library)
+            kind = type(items)
+            once = hasattr(kind, "__next__")
+            if once or (lists and _is_a_collection(kind)):
+                if once:
+                    items = _of_the_program(items, library)
                 if lists:
                     items = list(items)
                 if args:
@@ -696,6 +699,14 @@ def _listing(site: Site) -> Function:
             raise
 
     return wrapper
+
+
+_LISTS: Final = (list, tuple, dict, str, bytes, bytearray)
+
+
+def _is_a_collection(kind: type) -> bool:
+    """Whether it may hold tables that are not looked for in it as it is: ``frames.values()``."""
+    return kind not in _LISTS and hasattr(kind, "__iter__") and not is_library(kind.__module__)
 
 
 def _of_the_program(items: Iterator[Any], library: str) -> Iterator[Any]:

@@ -57,6 +57,7 @@ ODDITIES: Final = (
 OWN: Final = frozenset({"psycopg2"})
 _PAGES: Final = frozenset({"execute_values", "execute_batch"})
 """Functions of ``psycopg2.extras`` that put many rows into the text of one statement."""
+_LISTS: Final = ("builtins", "pandas", "numpy")
 _OPEN: Final = (
     extensions.TRANSACTION_STATUS_ACTIVE,
     extensions.TRANSACTION_STATUS_INTRANS,
@@ -253,6 +254,10 @@ def _text(
     if name in ("copy_from", "copy_to"):
         table = args[1] if len(args) > 1 else kwargs.get("table")
         quoted = extensions.quote_ident(str(table), cursor)
+        columns = _given(5 if name == "copy_from" else 4, args, kwargs, "columns")
+        if columns is not None:
+            listed = [extensions.quote_ident(one, cursor) for one in _listed(columns)]
+            quoted += f" ({', '.join(listed)})" if listed else ""
         return f"COPY {quoted} {'FROM STDIN' if name == 'copy_from' else 'TO STDOUT'}"
     query = args[0] if args else kwargs.get("query", kwargs.get("sql"))
     if isinstance(query, (bytes, bytearray)):
@@ -260,6 +265,15 @@ def _text(
     as_string = getattr(query, "as_string", None)
     query = as_string(cursor) if as_string is not None else query
     return query if isinstance(query, str) else None
+
+
+def _listed(columns: Any) -> list[str]:
+    """The names of columns; a question mark for those that only the program's own code can say, and
+    for what can be asked but once."""
+    kind = type(columns)
+    if hasattr(kind, "__next__") or kind.__module__.partition(".")[0] not in _LISTS:
+        return ["?"]
+    return [one if type(one) is str else "?" for one in columns]
 
 
 def _asking(connection: Any) -> Callable[[str], list[Any]] | None:

@@ -199,7 +199,7 @@ Rule = Callable[[Question], Sources | None]
 
 
 _READERS: Final = ("pandas.read_sql", "polars.read_database")
-_STATEMENTS: Final = ("duckdb.", "sqlalchemy.", "psycopg.", "sqlite3.", *_READERS)
+_STATEMENTS: Final = ("duckdb.", "sqlalchemy.", "psycopg.", "psycopg2.", "sqlite3.", *_READERS)
 """Operations whose columns are those of the statement that they have carried out."""
 
 

@@ -13,19 +13,26 @@ from functools import lru_cache
 from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
-from otelprov.lineage.columns import Column, Columns, Name, Origin, columns_of
+from otelprov.lineage.columns import UNSAID, Column, Columns, Name, Origin, columns_of
 from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
-_RENAMED: Final = re.compile(r"ALTER\s+TABLE\s+[^;]+\s+RENAME\s+TO\s+[^;]+;?\s*", re.IGNORECASE)
+_RENAMED: Final = re.compile(
+    r"ALTER\s+(?:TABLE|MATERIALIZED\s+VIEW)\s+[^;]+\s+(?:RENAME\s+TO|SET\s+SCHEMA)\s+[^;]+;?\s*",
+    re.IGNORECASE,
+)
 _RELATION: Final = re.compile(
     r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
 )
 _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
+_UNSAID: Final = "a name in the statement is not recorded"
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
-_COPIED: Final = re.compile(r"COPY\s+(?!FROM\b)[^()]*(?:\([^()]*\)\s*)?FROM\b", re.IGNORECASE)
+_COMPUTES: Final = re.compile(r"\bAS\b", re.IGNORECASE)
+_COPIED: Final = re.compile(
+    r"COPY\s+(?!FROM\b)[^()]*(?:\((?P<columns>[^()]*)\)\s*)?FROM\b", re.IGNORECASE
+)
 
 
 def sources(question: Question) -> Sources:
@@ -41,8 +48,9 @@ def sources(question: Question) -> Sources:
         return _deleted(question)
     if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
         return Sources(same_as=operation.used[0].artifact.id)
-    if _COPIED.match(begun) and made.kind == "resource":
-        return _copied(question)
+    copied = _COPIED.match(begun)
+    if copied is not None and made.kind == "resource":
+        return _copied(question, copied["columns"])
     readable = _readable(text, bound)
     schema = {
         name: tuple(names)
@@ -59,7 +67,8 @@ def sources(question: Question) -> Sources:
         readable, tuple(schema.items()), _dialect(question), views, tuple(bound) if views else ()
     )
     if found.opaque and not found.columns:
-        return Sources(reason=found.opaque)
+        made_new = first == "CREATE" and not question.used and not _COMPUTES.search(begun)
+        return Sources(reason=found.opaque, empty=made_new)
     relation = operation.name == "duckdb.insert_into"
     if relation:
         # The text is that of the relation: its columns are put into those of the table in order.
@@ -67,10 +76,21 @@ def sources(question: Question) -> Sources:
         if names is None or [one.name for one in found.columns] == ["*"]:
             return Sources(reason="the columns are put in by their position")
         found = replace(found, columns=_named_in_order(found.columns, names))
+    if found.target is not None and not question.used:
+        bound[found.target] = [made.id]  # columns that it computes from its others
     answer = _Answer(question, bound, found).sources()
     if relation or first == "INSERT" or (first == "WITH" and _INSERTS.search(begun)):
         answer = _appended(question, answer)
-    return _beside(question, answer)
+    return _untouched(question, _beside(question, answer))
+
+
+def _untouched(question: Question, found: Sources) -> Sources:
+    """What a statement does not name of a table whose columns are not known stays what it was."""
+    id_ = question.made.artifact.id
+    kept = found.columns and not found.open and not found.same_as
+    if kept and any(one.artifact.id == id_ for one in question.used):
+        return replace(found, same_as=id_) if question.names(id_) is None else found
+    return found
 
 
 _DIALECTS: Final = {
@@ -149,15 +169,21 @@ def _resolved(
 def _bound(question: Question) -> dict[Name, list[str]]:
     """By name in the statement: the ids of what was used under it."""
     bound: dict[Name, list[str]] = {}
+    tables: dict[Name, set[str]] = {}
     for usage in question.used:
         artifact, passage = usage.artifact, usage.passage
-        names: list[Name] = [
-            (_marked(name),) for name in (passage.named if passage is not None else ())
-        ]
+        given = passage.named if passage is not None else ()
+        names: list[Name] = [(_marked(name),) for name in given]
+        if artifact.kind == "resource" and not question.operation.name.startswith("duckdb."):
+            names = [tuple(name.split(".")) for name in given]
         if artifact.kind == "resource" and artifact.name and artifact.uri and "#" in artifact.uri:
             names.append(tuple(artifact.uri.rpartition("#")[2].split(".")))
-        for one in names:
+            tables.setdefault(names[-1], set()).add(artifact.id)
+        for one in dict.fromkeys(names):
             bound.setdefault(one, []).append(artifact.id)
+    for name, ids in tables.items():
+        if len(ids - {question.made.artifact.id}) > 1:
+            bound[name] = []  # of two databases: which of them is meant is not known
     return bound
 
 
@@ -176,7 +202,10 @@ def _readable(text: str, bound: dict[Name, list[str]], view: str = "") -> str:
     found = [parts[0]]
     for number, part in enumerate(parts[1:], 1):
         name = f"{view}{number}"
-        found.append(f"'otelprov:{name}'" if name in marks else "?")
+        if name in marks and found[-1].endswith('"') and part.startswith('"'):
+            found.append(f"otelprov:{name}")
+        else:
+            found.append(f"'otelprov:{name}'" if name in marks else "?")
         found.append(part)
     # Of a relation of a variable DuckDB gives the name of the variable to a query around it.
     text = _RELATION.sub(lambda m: f"{m[1]}{m[2]}{_inner(m[1], bound)}", "".join(found))
@@ -209,20 +238,27 @@ def _deleted(question: Question) -> Sources:
     return Sources(
         {name: (From(id_, name, "identity"),) for name in names},
         rows_reason="rows were deleted",
-        reason="the columns of the table are not known",
+        same_as="" if names else id_,
     )
 
 
-def _copied(question: Question) -> Sources:
-    """Rows of files are put into a table by their position."""
+def _copied(question: Question, listed: str | None) -> Sources:
+    """Rows of files are put into a table by their position, or into the columns that are listed."""
     id_ = question.made.artifact.id
     files = [one.artifact.id for one in question.used if one.artifact.id != id_]
     names = question.names(id_)
     if names is None or not files:
         return Sources(reason="the columns of the table are not known")
+    theirs = [_in_order(question, one) for one in files]
+    if listed is not None:
+        spelled = {name.lower(): name for name in names}
+        asked = [one.strip().strip('"').lower() for one in listed.split(",")]
+        if all(one in spelled for one in asked):
+            names = [spelled[one] for one in asked]
+        else:
+            theirs = [None]
     columns: dict[str, tuple[From, ...]] = {}
     reasons: dict[str, str] = {}
-    theirs = [question.names(one) for one in files]
     for at, name in enumerate(names):
         if all(one is not None and len(one) == len(names) for one in theirs):
             columns[name] = tuple(
@@ -234,6 +270,12 @@ def _copied(question: Question) -> Sources:
             columns[name] = question.every(files)
             reasons[name] = "the columns of the file are put in by their position"
     return _appended(question, Sources(columns, reasons))
+
+
+def _in_order(question: Question, file: str) -> tuple[str, ...] | None:
+    """The columns of a file as they stand in it; of an index it is not known where it stands."""
+    names = question.names_of(file)
+    return names.columns if names is not None and names.complete and not names.index else None
 
 
 class _Answer:
@@ -249,9 +291,10 @@ class _Answer:
         reasons: dict[str, str] = {}
         stars = [one for one in found.columns if one.name == "*"]
         for column, name in zip(found.columns, self._names(), strict=True):
-            if name == "*":
+            if name in ("*", UNSAID):
                 continue
-            columns[name], why = self._of(column)
+            origins, why = self._of(column)
+            columns[name] = tuple(dict.fromkeys((*columns.get(name, ()), *origins)))
             if why:
                 reasons[name] = why
         names = question.made_names()
@@ -263,13 +306,21 @@ class _Answer:
             for name in names.columns if names is not None and ids else ():
                 if name not in columns:
                     columns[name] = tuple(From(id_, name, "identity") for id_ in ids)
+        reason = found.opaque or "the columns of an input are not known"
+        if UNSAID in self._names():
+            # It may be any of those that are not said either.
+            reason = _UNSAID
+            for name in question.names(question.made.artifact.id) or ():
+                if name not in columns:
+                    columns[name] = question.every()
+                    reasons[name] = _UNSAID
+            same_as, stars = "", [Column("*")]
         rows: list[From] = []
         unsure = found.rows_opaque
         for origin in found.rows:
             ids = self._ids(origin)
             rows += [From(id_, origin.column, origin.how) for id_ in ids]
             unsure = unsure or ("" if ids else f"what {_said(origin)} is, is not known")
-        reason = found.opaque or "the columns of an input are not known"
         rows = list(dict.fromkeys(rows))
         return Sources(
             columns, reasons, tuple(rows), unsure, reason, same_as=same_as, open=bool(stars)
@@ -280,6 +331,8 @@ class _Answer:
         own = [one.name for one in self._found.columns]
         if _dialect(self._question) == "duckdb":
             own = list(map(self._as_there, self._found.columns))
+        if self._question.made.artifact.kind == "resource":
+            own = _told_apart(own, _dialect(self._question))
         names = self._question.made_names()
         if names is None or "*" in own:
             return own
@@ -309,14 +362,24 @@ class _Answer:
                 if origin.column is None:
                     found.update(dict.fromkeys(self._question.every([id_])))
                 else:
-                    found[From(id_, origin.column, origin.how)] = None
+                    found[From(id_, self._spelled(id_, origin), origin.how)] = None
         if why:
             return tuple(dict.fromkeys((*found, *self._question.every()))), why
         return tuple(found), ""
 
+    def _spelled(self, id_: str, origin: Origin) -> str | None:
+        """The column of a table whose name is not said, as that calls it."""
+        if origin.table[-1] != UNSAID or origin.column is None:
+            return origin.column
+        wanted, names = origin.column.lower(), self._question.names(id_) or ()
+        return next((one for one in names if one.lower() == wanted), origin.column)
+
     def _ids(self, origin: Origin) -> list[str]:
         """What stood under the name of an input."""
         name = tuple(part.lower() for part in origin.table)
+        if name[-1] == UNSAID:
+            every = dict.fromkeys(id_ for ids in self._bound.values() for id_ in ids)
+            return list(every) if len(every) == 1 else []  # there is but one that it can be
         if name[0].startswith("otelprov "):
             name = (name[0].removeprefix("otelprov "),)
         exact: list[str] = []
@@ -328,6 +391,22 @@ class _Answer:
                     return []  # two inputs may be meant
                 exact = ids
         return exact
+
+
+def _told_apart(names: Sequence[str], dialect: str) -> list[str]:
+    """The columns of a new table, of which a second one of a name gets another."""
+    mark = {"duckdb": "_", "sqlite": ":"}.get(dialect)
+    if mark is None or "*" in names:
+        return list(names)
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        if name == UNSAID:
+            found.append(name)
+            continue
+        number = seen[name.lower()] = seen.get(name.lower(), -1) + 1
+        found.append(f"{name}{mark}{number}" if number else name)
+    return found
 
 
 def _said(origin: Origin) -> str:

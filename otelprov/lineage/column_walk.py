@@ -105,9 +105,14 @@ class _Walk:
     _sources: dict[tuple[str, str], Sources | None] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set)
     _names: dict[str, Names] = field(default_factory=dict)
+    _made: dict[str, dict[str, None]] = field(default_factory=dict)
+    """By operation: the artifacts that it made, as those say that read them."""
 
     def __post_init__(self) -> None:
         self.operations = {one.id: one for one in self.lineage.operations}
+        for (_, id_), makers in self.lineage.makers.items():
+            for maker in makers:
+                self._made.setdefault(maker, {})[id_] = None
         for operation in self.lineage.operations:
             for usage in (*operation.generated, *operation.used):
                 artifact = usage.artifact
@@ -163,13 +168,23 @@ class _Walk:
         """Where the columns come from of what an operation made; None where it did not make it."""
         key = (operation.id, artifact)
         if key not in self._sources:
-            made = next((one for one in operation.generated if one.artifact.id == artifact), None)
             self._asked.add(key)
+            made = self._made_by(operation, artifact)
             self._sources[key] = (
                 None if made is None else sources_of(self._question(operation, made))
             )
             self._asked.discard(key)
         return self._sources[key]
+
+    def _made_by(self, operation: Operation, artifact: str) -> Usage | None:
+        """An artifact as an operation made it. What was read before it was committed is not among
+        what that generated, where nothing was ever committed; who read it says who wrote it."""
+        made = next((one for one in operation.generated if one.artifact.id == artifact), None)
+        if made is None and artifact in self._made.get(operation.id, ()):
+            found = (one for other in self.lineage.operations for one in other.used)
+            made = next((one for one in found if one.artifact.id == artifact), None)
+            made = made and Usage("target", made.artifact)
+        return made
 
     def _question(self, operation: Operation, made: Usage) -> Question:
         # What a file holds is known by the table that went into it, and the other way round.
@@ -211,20 +226,35 @@ class _Walk:
     def back(self, targets: Iterable[Column]) -> None:
         """Follow columns to what they come from."""
         seen: set[tuple[Column, str]] = set()
+        passed: dict[Column, list[Operation]] = {}
+        computed: dict[Column, dict[Column, None]] = {}
         todo = [(target, one) for target in targets for one in self._makers("", target.artifact)]
         while todo:
             column, maker = todo.pop()
             if (column, maker.id) in seen:
                 continue
             seen.add((column, maker.id))
+            passed.setdefault(column, []).append(maker)
+            todo += [(source, maker) for source in computed.get(column, ())]
             for edge in self._edges_to(maker, column):
                 source = edge.source
                 before = self._makers(maker.id, source.artifact)
+                if self._is_of_itself(maker, edge):
+                    # The table computes it from its other columns, as each write leaves them.
+                    computed.setdefault(column, {})[source] = None
+                    before = passed[column]
                 if before and all(self._is_empty(one, source.artifact) for one in before):
                     continue
                 if source != edge.target:  # the same content, somewhere else
                     self.edges[edge] = None
                 todo += [(source, one) for one in before]
+
+    def _is_of_itself(self, maker: Operation, edge: ColumnEdge) -> bool:
+        """Whether a column is computed from others of the table that an operation has made anew."""
+        artifact = edge.target.artifact
+        return edge.source.artifact == artifact and all(
+            one.artifact.id != artifact for one in maker.used
+        )
 
     def _is_empty(self, maker: Operation, artifact: str) -> bool:
         """Whether an operation left nothing in a table."""
@@ -249,9 +279,9 @@ class _Walk:
                 yield ColumnEdge(other, column, maker.id, "identity")
                 continue
             if name is None or name not in sources.columns:
-                question = self._question(
-                    maker, next(o for o in maker.generated if o.artifact.id == column.artifact)
-                )
+                made = self._made_by(maker, column.artifact)
+                assert made is not None  # else there are no sources
+                question = self._question(maker, made)
                 self.opaque[Opaque(column, maker.id, sources.reason or "no more is known")] = None
                 for one in question.anything():
                     yield ColumnEdge(Column(one.artifact, one.column), column, maker.id, "opaque")
@@ -286,8 +316,8 @@ class _Walk:
                     todo.append((edge.target, operation.id))
 
     def _edges_from(self, operation: Operation, column: Column) -> Iterator[ColumnEdge]:
-        for usage in operation.generated:
-            made = usage.artifact.id
+        generated = dict.fromkeys(one.artifact.id for one in operation.generated)
+        for made in generated | self._made.get(operation.id, {}):
             sources = self.sources(operation, made)
             if sources is None:
                 continue

@@ -16,6 +16,7 @@ from typing import Any, Final
 from otelprov._record import record
 from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
 from otelprov.lineage.column_views import with_views
+from otelprov.statements import plain, unheard
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -25,6 +26,9 @@ Schema = Mapping[Name, Sequence[str]]
 
 MAX_DEPTH: Final = 200
 """Queries within queries."""
+UNSAID: Final = "?"
+"""A name in quotes that may be a string, and is not recorded (``statements.mask_literals``)."""
+_UNSAID: Final = "a name in the statement is not recorded"
 
 
 @record(order=True)
@@ -90,10 +94,11 @@ def columns_of(
         tables: the other names that are known.
     """
     try:
-        tree = _tree(statement, dialect)
-        if views:
-            with_views(tree, _parsed(views, dialect), tables)
-        return _Statement(schema or {}, dialect).columns(tree)
+        with unheard():
+            tree = _tree(statement, dialect)
+            if views:
+                with_views(tree, _parsed(views, dialect), tables)
+            return _Statement(schema or {}, dialect).columns(tree)
     except _Opaque as error:
         return Columns(opaque=str(error))
     except Exception as error:
@@ -110,7 +115,7 @@ def _tree(statement: str, dialect: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
-    parsed = sqlglot.parse(statement, dialect=dialect)
+    parsed = sqlglot.parse(plain(statement, dialect), dialect=dialect)
     trees = [one for one in parsed if not isinstance(one, (exp.Semicolon, type(None)))]
     if len(trees) != 1:
         raise _Opaque("several statements" if trees else "no statement")
@@ -160,9 +165,10 @@ class _Statement:
                 return _empty(tree)
             return self._written(tree, tree.expression)
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Values):
-            return self._values(tree)
+            return _upserted(tree, self._values(tree))
         if isinstance(tree, exp.Insert) and isinstance(tree.expression, exp.Query):
-            return self._written(tree, tree.expression, by_name=bool(tree.args.get("by_name")))
+            by_name = bool(tree.args.get("by_name"))
+            return _upserted(tree, self._written(tree, tree.expression, by_name=by_name))
         if isinstance(tree, exp.Copy) and not tree.args.get("kind"):
             if isinstance(tree.this, exp.Subquery):
                 return self._of_query(tree.this.this)
@@ -171,6 +177,8 @@ class _Statement:
             return self._update(tree)
         if isinstance(tree, exp.Merge):
             return self._merge(tree)
+        if isinstance(tree, exp.Alter) and tree.args.get("kind") == "TABLE":
+            return _altered(tree, _lookup(self._schema, _name(tree.this)))
         raise _Opaque(f"{tree.key.upper()} has no columns that could be followed")
 
     def _of_query(self, query: Any) -> Columns:
@@ -286,22 +294,142 @@ class _Statement:
             replace(one, origins=_sorted((*one.origins, Origin(name, one.name)))) for one in changed
         ]
         names = {one.name.lower() for one in changed}
+        unsaid = _UNSAID if UNSAID in names else ""
         others = [
-            Column(one, (Origin(name, one),))
+            Column(one, (Origin(name, one),), unsaid)
             for one in _lookup(self._schema, name) or ()
             if one.lower() not in names
         ]
         return (*changed, *others)
 
 
+def _upserted(tree: Any, found: Columns) -> Columns:
+    """With what ``ON CONFLICT DO UPDATE`` sets: of the row that was to be put in, and of the one
+    that is there."""
+    from sqlglot import exp
+
+    conflict = tree.args.get("conflict")
+    if conflict is None or found.opaque or found.target is None:
+        return found
+    put_in = {one.name.lower(): one for one in found.columns}
+    columns = dict(put_in)
+    for one in conflict.expressions:
+        names, values = one.this, one.expression
+        if not isinstance(names, exp.Tuple):
+            pairs = [(names, values)]
+        elif isinstance(values, exp.Tuple) and len(names.expressions) == len(values.expressions):
+            pairs = list(zip(names.expressions, values.expressions, strict=True))
+        else:
+            pairs = [(name, values) for name in names.expressions]
+        for column, value in pairs:
+            is_seen = not conflict.args.get("duplicate") and value.find(exp.Query) is None
+            name = column.name
+            if "*" in put_in and (value.sql().lower() != f"excluded.{name.lower()}" or not is_seen):
+                made = Column(name, opaque="what ON CONFLICT sets, of columns that are not known")
+            elif "*" in put_in:
+                continue
+            elif is_seen:
+                made = _set_to(name, value, put_in, found.target)
+            else:
+                made = Column(name, opaque="what ON CONFLICT sets is not looked into")
+            columns[name.lower()] = _both(columns.get(name.lower(), Column(name)), made)
+    return replace(found, columns=tuple(columns.values()))
+
+
+def _set_to(name: str, value: Any, put_in: Mapping[str, Column], target: Name) -> Column:
+    """A column that ``ON CONFLICT`` sets."""
+    from sqlglot import exp
+
+    parts = []
+    for node in value.find_all(exp.Column):
+        before = Column(name, (Origin(target, node.name),))
+        if node.table.lower() == "excluded":
+            before = put_in.get(node.name.lower(), Column(name))
+        parts.append(_turned(before, _how(node, value)))
+    return _all(name, parts)
+
+
+def _altered(tree: Any, known: Sequence[str] | None) -> Columns:
+    """``ALTER TABLE``: columns that are added, dropped, or get another name or type."""
+    from sqlglot import exp
+
+    if any(one.name == UNSAID for one in tree.find_all(exp.Identifier)):
+        raise _Opaque(_UNSAID)
+    name = _name(tree.this)
+    kept = {one.lower(): Column(one, (Origin(name, one),)) for one in known or ()}
+    added: list[Column] = []
+    for action in tree.args["actions"]:
+        if isinstance(action, exp.ColumnDef):
+            if action.args.get("exists") and action.name.lower() in kept:
+                continue
+            added.append(Column(action.name, _within(name, _computed(action))))
+        elif isinstance(action, exp.RenameColumn):
+            before, after = action.this.name, action.args["to"].name
+            renamed = Column(after, (Origin(name, _spelled({name: known or ()}, name, before)),))
+            if before.lower() in kept:
+                kept[before.lower()] = renamed
+            else:
+                added.append(renamed)
+        elif isinstance(action, exp.AlterColumn):
+            using = action.args.get("using")
+            if using is not None:
+                column = Column(action.name, _within(name, using))
+                if action.name.lower() in kept:
+                    kept[action.name.lower()] = column
+                else:
+                    added.append(column)
+        elif isinstance(action, exp.Drop) and action.args.get("kind") == "COLUMN":
+            for one in action.args["tables"]:
+                kept.pop(one.name.lower(), None)
+        elif not isinstance(action, exp.AddConstraint):
+            raise _Opaque("what ALTER does to the columns is not known")
+    if known is None:
+        reason = "the columns of the table are not known"
+        added.insert(0, Column("*", (Origin(name, None),), reason))
+    return Columns((*kept.values(), *added), name)
+
+
+def _within(table: Name, expression: Any) -> tuple[Origin, ...]:
+    """The columns of a table that one of its own is computed of."""
+    from sqlglot import exp
+
+    found = [] if expression is None else expression.find_all(exp.Column)
+    return _sorted(Origin(table, one.name, _how(one, expression)) for one in found)
+
+
 def _empty(tree: Any) -> Columns:
-    """``CREATE TABLE`` with nothing but columns."""
+    """``CREATE TABLE`` with nothing but columns; some may be computed from others of the table."""
     from sqlglot import exp
 
     if not isinstance(tree.this, exp.Schema) or str(tree.args.get("kind")).upper() != "TABLE":
         raise _Opaque("it makes nothing of a query")
+    if any(isinstance(one, exp.LikeProperty) for one in tree.this.expressions):
+        raise _Opaque("its columns are those of another table")
+    name = _name(tree.this.this)
     listed = [one for one in tree.this.expressions if isinstance(one, exp.ColumnDef)]
-    return Columns(tuple(Column(one.name) for one in listed), _name(tree.this.this))
+    found = []
+    for one in listed:
+        expression = _computed(one)
+        origins = [] if expression is None else expression.find_all(exp.Column, exp.Identifier)
+        names = dict.fromkeys(origin.name for origin in origins)
+        spelled = [other.name for other in listed if other.name.lower() in map(str.lower, names)]
+        origins = tuple(Origin(name, other, "transformation") for other in spelled)
+        found.append(Column(one.name, origins, _UNSAID if UNSAID in names else ""))
+        if expression is None and len(found) > 1 and found[-2].origins:
+            raise _Opaque("a column that is computed stands before others")
+    return Columns(tuple(found), name)
+
+
+def _computed(column: Any) -> Any:
+    """The expression that a column of a table is computed by; None where it is none."""
+    from sqlglot import exp
+
+    for one in column.constraints:
+        if isinstance(one.kind, exp.ComputedColumnConstraint):
+            return one.kind.this
+        if isinstance(one.kind, exp.GeneratedAsIdentityColumnConstraint):
+            return one.kind.args.get("expression")
+    return None
 
 
 class _Query:
@@ -314,6 +442,7 @@ class _Query:
         if not hasattr(query, "selects"):  # PIVOT and UNPIVOT that are no part of a SELECT
             raise _Opaque(f"{query.key.upper()} has no columns that could be followed")
         self._schema = schema
+        self._written = _as_written(query) if dialect in _FOLDING else {}
         self._names = [one.alias_or_name for one in query.selects]
         depth = max((len(name) for name in schema), default=0)
         tables = _nested(schema) if all(len(name) == depth for name in schema) else {}
@@ -361,7 +490,9 @@ class _Query:
                 for node in nodes:
                     if isinstance(node.unnest(), (exp.Placeholder, exp.Star)):
                         parts.append(Column("", opaque=f"{why.upper()} by a position, or by all"))
-                    found = self._of(node, scope, "")
+                    found = (
+                        self._ordered(node, scope) if why == "sort" else self._of(node, scope, "")
+                    )
                     parts.append(
                         replace(found, origins=tuple(replace(o, how=why) for o in found.origins))
                     )
@@ -370,6 +501,16 @@ class _Query:
         )
         reason = next((one.opaque for one in parts if one.opaque), "")
         return tuple(Origin(*one) for one in origins), reason
+
+    def _ordered(self, node: Any, scope: Any) -> Column:
+        """What ORDER BY names: first of all a column that the query gives."""
+        from sqlglot import exp
+
+        if isinstance(node, exp.Column) and not node.table:
+            for index, select in enumerate(scope.expression.selects):
+                if select.alias_or_name.lower() == node.name.lower():
+                    return self._at(scope, index, "")
+        return self._of(node, scope, "")
 
     def _at(self, scope: Any, index: int, name: str) -> Column:
         """The column of a query at a position."""
@@ -435,7 +576,13 @@ class _Query:
 
     def _column(self, column: Any, scope: Any) -> Column:
         """What a column that is named in an expression is."""
+        from sqlglot import exp
+
         name, table = column.name, column.table
+        if isinstance(column.this, exp.Star):
+            return Column(name, opaque=f"{table}.* is a whole row")
+        if name == UNSAID:
+            return Column(name, opaque=_UNSAID)
         place = scope
         while place is not None and table and table not in place.sources:
             behind = pivoted(place, table)
@@ -453,7 +600,13 @@ class _Query:
         behind = pivoted(place, table)
         if behind is not None:
             return self._pivoted(behind.args["pivots"], self._behind(behind, place), name)
-        return self._in(place.sources[table], name)
+        source = place.sources[table]
+        given = source.this.find_all(exp.Column) if _is_function(source) else ()
+        made = [self._column(one, place) for one in given if one.table not in ("", table)]
+        if made or (_is_function(source) and isinstance(source.this, _series())):
+            # Rows that a function makes of a column, json_each(t.a), or of none: range(3).
+            return _turned(_all(name, made), "transformation")
+        return self._in(source, name)
 
     def _is_row(self, place: Any, name: str) -> bool:
         """Whether a name is that of an input, as in ``to_json(t) FROM t``, and of no column of
@@ -513,6 +666,8 @@ class _Query:
 
         if isinstance(source, exp.Table):
             label = _label(source)
+            if _lookup(self._schema, label) is None:
+                return Column(name, (Origin(label, self._written.get(name, name)),))
             return Column(name, (Origin(label, _spelled(self._schema, label, name)),))
         expression = source.expression
         if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):
@@ -609,12 +764,40 @@ def _how(column: Any, node: Any) -> str:
 # --- names ----------------------------------------------------------------------------------------
 
 
+_FOLDING: Final = ("duckdb", "sqlite")
+"""Dialects whose names keep their case, and do not depend on it."""
+
+
+def _as_written(query: Any) -> dict[str, str]:
+    """By name in small letters: the names as the statement writes them, where it does so in one
+    way."""
+    from sqlglot import exp
+
+    found: dict[str, set[str]] = {}
+    for one in query.find_all(exp.Identifier):
+        found.setdefault(one.name.lower(), set()).add(one.name)
+    return {name: written.pop() for name, written in found.items() if len(written) == 1}
+
+
 def _is_star(node: Any) -> bool:
     from sqlglot import exp
 
     return isinstance(node, exp.Star) or (
         isinstance(node, exp.Column) and isinstance(node.this, exp.Star)
     )
+
+
+def _series() -> tuple[type, ...]:
+    from sqlglot import exp
+
+    return (exp.GenerateSeries, exp.Unnest)
+
+
+def _is_function(source: Any) -> bool:
+    """Whether an input is what a function gives."""
+    from sqlglot import exp
+
+    return isinstance(source, exp.Table) and not isinstance(source.this, exp.Identifier)
 
 
 def _windows(node: Any, select: Any) -> Iterator[Any]:

@@ -122,8 +122,12 @@ def downstream(source: Source, start: str | Operation, *, depth: int | None = No
                 walk.draft.made_by(operation.id, artifact_id, maker.id if maker else "")
                 if maker is not None:
                     followed.add((artifact_id, maker.id))
-                for id_ in _ids(operation.generated):
+                    walk.draft.generated(maker, artifact_id)
+                written = _ids(operation.generated)
+                for id_ in written:
                     walk.draft.generated(operation, id_)
+                # What it wrote and never committed may have been read before that.
+                for id_ in (*written, *_ids(one for one in operation.used if one.role == "target")):
                     if (id_, operation.id) not in seen:
                         seen.add((id_, operation.id))
                         following[id_, operation.id] = operation
@@ -368,5 +372,5 @@ def _fewer(lineage: Lineage, runs: dict[str, Run], name: str) -> list[Gap]:
     return gaps
 
 
-def _ids(usages: Sequence[Usage]) -> list[str]:
+def _ids(usages: Iterable[Usage]) -> list[str]:
     return list(dict.fromkeys(usage.artifact.id for usage in usages))

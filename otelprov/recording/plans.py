@@ -265,7 +265,8 @@ class Explained:
     columns: ColumnSources | None = None
     """Where the columns of the result come from; of several results None."""
     leaves: tuple[Taken, ...] = ()
-    """By number of a source in ``columns``: its files, or the columns of a table in memory."""
+    """By number of a source in ``columns``: its files, or the columns of a table in memory; nothing
+    where the engine does not show it."""
 
 
 class Execution:
@@ -337,11 +338,13 @@ class Execution:
 
     def _come_from(self, columns: ColumnSources, leaves: Sequence[Taken]) -> None:
         """Say where the columns come from: of which of the artifacts that were used."""
-        tables = [one for one in leaves if not one.files]
+        tables = [one for one in leaves if one.all_columns]
         unclear: set[int] = set()
         for number, leaf in enumerate(leaves):
             if leaf.files:
                 found = self._read_as(leaf.files)
+            elif not leaf.all_columns:  # it may be any of them
+                found = list(self._operation.used_so_far())
             else:
                 found, is_it = self._given_as(leaf.all_columns, len(tables))
                 if not is_it:

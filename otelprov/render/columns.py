@@ -149,8 +149,12 @@ class _Tree:
         """The operation behind an edge: back, each that had made the column that was used."""
         if not self._back:
             return [edge.operation]
-        makers = self._found.lineage.makers.get((edge.operation, edge.source.artifact), ("",))
-        return list(dict.fromkeys(self._handed(edge.source, maker) for maker in makers))
+        artifact, name = edge.source
+        makers = self._found.lineage.makers.get((edge.operation, artifact), ("",))
+        if makers == ("",) and artifact == edge.target.artifact:
+            # The table computes it from this column, whoever writes that.
+            makers = tuple(one for *column, one in self._next if column == [artifact, name])
+        return list(dict.fromkeys(self._handed(edge.source, maker) for maker in makers or ("",)))
 
     def _handed(self, column: Column, maker: str) -> str:
         """The operation that made a column, behind those that only handed on the same content."""

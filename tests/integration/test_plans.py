@@ -62,13 +62,37 @@ def test_a_table_in_memory_and_one_in_an_expression_are_sources(
     assert spans.one("polars.collect").used_ids == known
 
 
-def test_what_executes_several_plans_used_the_sources_of_all(
+def test_what_executes_several_plans_used_the_sources_of_each(
     spans: Spans, files: tuple[Path, Path]
 ) -> None:
     made = pl.collect_all([pl.scan_csv(path) for path in files])
+    assert spans.names() == ["polars.collect_all"] * 2
+    for span, path, frame in zip(spans.all(), files, made, strict=True):
+        assert span.used_ids == {identity(path)}
+        assert span.generated_ids == {identity(frame)}
+        assert span.parent == spans.all()[0].parent
+
+
+def test_plans_with_a_function_of_the_program_are_one_operation(
+    spans: Spans, files: tuple[Path, Path]
+) -> None:
+    a, b = map(pl.scan_csv, files)
+    made = pl.collect_all([a.map_batches(lambda frame: frame), b])
     span = spans.one("polars.collect_all")
     assert span.used_ids == {identity(path) for path in files}
     assert span.generated_ids == {identity(frame) for frame in made}
+
+
+def test_of_plans_that_fail_together_none_gives_anything(
+    spans: Spans, files: tuple[Path, Path]
+) -> None:
+    a, b = map(pl.scan_csv, files)
+    with pytest.raises(pl.exceptions.PolarsError):
+        pl.collect_all([a, b.with_columns(x=pl.col("b").str.to_date())])
+    assert [bool(span.status.get("code")) for span in spans.all()] == [True, True]
+    assert [span.generated for span in spans.all()] == [[], []]
+    assert pl.collect_all([]) == []
+    assert pl.collect_all(iter([a]))[0].equals(a.collect())
 
 
 def test_a_plan_that_fails_says_what_it_would_have_read(

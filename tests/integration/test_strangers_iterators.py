@@ -72,3 +72,65 @@ FAILS = """
 
 def test_an_iterator_that_fails_does_so_as_without_us(tmp_path: Path) -> None:
     programs.compared(tmp_path, FAILS, files=FILES)
+
+
+VALUES = """
+    from collections import deque
+    import polars as pl, pyarrow as pa, pyarrow.csv as pv
+    lazy = {name: pl.scan_csv(name) for name in ("in1.csv", "in2.csv")}
+    pl.concat(lazy.values()).collect().write_csv("lazy.csv")  # @lazy
+    frames = {name: pl.read_csv(name) for name in lazy}  # @read
+    pl.concat(frames.values()).write_csv("eager.csv")  # @eager
+    pl.concat(items=deque(frames.values())).write_json("deque.json")  # @deque
+    tables = {name: pv.read_csv(name) for name in lazy}  # @table
+    pv.write_csv(pa.concat_tables(tables.values()), "arrow.csv")  # @arrow
+    class Frames:
+        def __iter__(self):
+            yield from frames.values()
+    pl.concat(Frames()).write_ndjson("own.ndjson")  # @own
+"""
+VALUES_DRAWN = """
+    polars.collect@lazy: in1.csv, in2.csv -> return
+    polars.write_csv@lazy: polars.collect@lazy -> lazy.csv
+    polars.read_csv@read: in1.csv -> return
+    polars.read_csv@read: in2.csv -> return
+    polars.concat@eager: polars.read_csv@read -> return
+    polars.write_csv@eager: polars.concat@eager -> eager.csv
+    polars.concat@deque: polars.read_csv@read -> return
+    polars.write_json@deque: polars.concat@deque -> deque.json
+    pyarrow.csv.read_csv@table: in1.csv -> return
+    pyarrow.csv.read_csv@table: in2.csv -> return
+    pyarrow.concat_tables@arrow: pyarrow.csv.read_csv@table -> return
+    pyarrow.csv.write_csv@arrow: pyarrow.concat_tables@arrow -> arrow.csv
+    polars.concat@own: polars.read_csv@read -> return
+    polars.write_ndjson@own: polars.concat@own -> own.ndjson
+"""
+
+
+def test_tables_in_a_collection_that_is_no_list_are_inputs(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, VALUES)
+    assert recording.graph() == strangers.drawn(VALUES_DRAWN)
+    assert recording.roots("lazy.csv") == recording.roots("arrow.csv") == set(FILES)
+
+
+WRONG = """
+    import traceback
+    import polars as pl, pyarrow as pa
+    class Fails:
+        def __iter__(self):
+            raise ZeroDivisionError("no")
+    for concat in (pl.concat, pa.concat_tables, pl.collect_all):
+        for value in ({}.values(), {1: 2}.values(), {1, 2}, "ab", b"ab", 7, None, Fails(), {"a": 1}):
+            try:
+                print(concat(value))
+            except Exception as error:
+                print(type(error).__name__, str(error).partition(" at 0x")[0])
+"""  # noqa: E501
+
+
+def test_a_collection_of_no_tables_fails_as_without_us(tmp_path: Path) -> None:
+    programs.compared(tmp_path, WRONG)

@@ -133,6 +133,7 @@ def test_a_file_uri_keeps_its_other_parts() -> None:
     [
         ("SELECT a FROM t WHERE b = 'x''y' IN (1, 2.5e3)", "SELECT a FROM t WHERE b = ? IN (?, ?)"),
         ('SELECT "a b" FROM s."t1" WHERE n = "Bob"', 'SELECT "a b" FROM s."t1" WHERE n = ?'),
+        ('SELECT "a-b" AS "c d", "é" FROM "x.csv"', 'SELECT "?" AS "c d", "?" FROM "?"'),
         ("SELECT $$x$$, $q$y$q$, :name, %s, $1", "SELECT ?, ?, :name, %s, $1"),
         ("SELECT 1 -- Bob\n/* Bob */ FROM t", "SELECT ? --?\n/*?*/ FROM t"),
         (r"SELECT 'C:\' , 'Bob'", "SELECT ?"),

@@ -55,6 +55,7 @@ from otelprov.instrumentation.polars.sql import (
     tables_of,
     unregistering,
 )
+from otelprov.instrumentation.polars.together import collected
 
 BOTH = ("DataFrame", "Series")
 
@@ -77,7 +78,10 @@ ODDITIES: tuple[str, ...] = (
     "memory that are part of it are unknown.",
     "Values taken out by item, row or iter_rows are not followed, nor are batches of "
     "collect_batches.",
-    "collect_all is one operation: each of its results comes from all that it read.",
+    "Each plan of collect_all is an operation, up to a hundred of them; how long each took is not "
+    "known. Where one holds functions of the program, or reads a Delta Lake or Iceberg table, they "
+    "are one operation, and each of its results comes from all that it read, as with "
+    "collect_all_async.",
     "collect_async with gevent, LazyFrame.execute and LazyFrame.remote are not recorded, nor are "
     "scan_external_reader (it calls a reader of the program's) and from_repr. LazyFrame.serialize "
     "writes a plan and no data; read_ipc_schema, read_parquet_schema and read_parquet_metadata "
@@ -171,7 +175,13 @@ def _queries() -> Iterable[Entry]:
     yield query("LazyFrame.describe", explain=explain)
     yield query("LazyFrame.profile", explain=explain, result=lambda result: result[0])
     yield query("LazyFrame.sink_batches", explain=explain, only_when=at_once)
-    yield query("collect_all", only_when=at_once, explain=explain_all, lists="lazy_frames")
+    yield query(
+        "collect_all",
+        only_when=at_once,
+        explain=explain_all,
+        lists="lazy_frames",
+        observed=collected,
+    )
     yield query(
         "lazyframe.in_process.InProcessQuery.fetch_blocking", name="collect", explain=explain
     )

@@ -104,6 +104,8 @@ class _Plan:
             columns = tuple(node.df.columns())
             leaf = self._leaf(Taken((), None, all_columns=columns))
             return {name: _Column((Origin(leaf, name, "identity"),)) for name in names}
+        if node is None and not inputs:
+            return self._unseen(names)
         before = [self.at(one) for one in inputs]
         nodes.set_node(number)
         known = self._of(kind, node, names, before, inputs)
@@ -146,10 +148,15 @@ class _Plan:
             return _mapped(node.function, names, before[0])
         return None
 
+    def _unseen(self, names: list[str]) -> _Table:
+        """Of a source that Polars does not show (a scan of an IPC file), or that has no name."""
+        leaf = self._leaf(Taken((), None))
+        return dict.fromkeys(names, _Column((Origin(leaf, None, "transformation"),), True))
+
     def _scan(self, node: Any, names: list[str], number: int) -> _Table:
-        leaf = self._leaf(Taken(tuple(map(str, node.paths)), None))
         if not node.paths:
-            return {name: _Column((Origin(leaf, name, "identity"),), True) for name in names}
+            return self._unseen(names)
+        leaf = self._leaf(Taken(tuple(map(str, node.paths)), None))
         found = {name: _Column((Origin(leaf, name, "identity"),)) for name in names}
         options = node.file_options
         for made in (

@@ -55,6 +55,8 @@ def explain_all(parameters: Mapping[str, Any]) -> Explained | None:
     if any(one is None for one in found):
         return None
     known = [one for one in found if one is not None]
+    if len(known) == 1:
+        return known[0]
     return Explained(
         "\n\n".join(one.text for one in known), tuple(t for one in known for t in one.taken)
     )

@@ -36,7 +36,8 @@ ODDITIES: Final = (
     "streamed or copied are not. What goes into `COPY` is of unknown origin; the rows of "
     "`executemany` are known as with sqlite3.",
     "Which table a name stands for, and which tables a view reads, is asked of the server, once "
-    "for each name on a connection, before the statement.",
+    "for each name on a connection, before the statement. With a table those are read that inherit "
+    "from it, with a partition the table that rows come to it through.",
     "Each statement of a text is an operation, up to a hundred of them, where not more than one "
     "gives rows; else they are one, and what each writes comes from all that they read.",
     "What triggers and functions of the database read and write is not seen.",

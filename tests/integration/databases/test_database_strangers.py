@@ -267,7 +267,7 @@ CHANGED = """
         connection.execute("CREATE TABLE target (k INT, total DOUBLE, note VARCHAR)")
         connection.execute("/* model */ INSERT INTO target (note, k) SELECT name, id FROM orders")
         connection.execute("-- totals\\nUPDATE target SET total = o.v * 2 FROM orders o "
-                           "WHERE o.id = target.k")
+                       "WHERE o.id = target.k")
         connection.sql("SELECT * FROM target").df().to_csv("duckdb.csv", index=False)
     connection = sqlite3.connect("w.db")
     pd.read_csv("a.csv").to_sql("orders", connection, index=False)

@@ -57,6 +57,48 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
         "SELECT x FROM (SELECT a AS x FROM t UNION SELECT d FROM u EXCEPT SELECT b FROM t)",
         {"x": "t.a t.b u.d"},
     ),
+    "what ON CONFLICT sets": (
+        "INSERT INTO t (a, b) SELECT a, d FROM u"
+        " ON CONFLICT (a) DO UPDATE SET b = excluded.b + t.a, c = excluded.b",
+        {"a": "u.a", "b": "t.a u.d", "c": "u.d"},
+    ),
+    "several that ON CONFLICT sets": (
+        "INSERT INTO t AS x (a) SELECT a FROM u ON CONFLICT DO UPDATE SET (b, c) = (x.a, 1)",
+        {"a": "u.a", "b": "t.a", "c": ""},
+    ),
+    "a query that ON CONFLICT asks": (
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = (SELECT max(d) FROM u)",
+        {"a": "", "b": "? what ON CONFLICT sets is not looked into"},
+    ),
+    "what ON CONFLICT sets of a star": (
+        "INSERT INTO w BY NAME SELECT * FROM v ON CONFLICT DO UPDATE SET a = excluded.a, b = w.c",
+        {
+            "*": "? the columns of an input are not known",
+            "b": "? what ON CONFLICT sets, of columns that are not known",
+        },
+    ),
+    "a column that is added": (
+        "ALTER TABLE t ADD COLUMN d INT DEFAULT 1",
+        {"a": "t.a", "b": "t.b", "c": "t.c", "d": ""},
+    ),
+    "a column that is dropped": ("ALTER TABLE t DROP C", {"a": "t.a", "b": "t.b"}),
+    "a column that is renamed without that word": (
+        "ALTER TABLE t RENAME b TO x",
+        {"a": "t.a", "x": "t.b", "c": "t.c"},
+    ),
+    "a column of another type": (
+        "ALTER TABLE t ALTER a SET DATA TYPE VARCHAR USING a || b",
+        {"a": "t.a t.b", "b": "t.b", "c": "t.c"},
+    ),
+    "a column of a table that is not known": (
+        "ALTER TABLE w RENAME COLUMN b TO x",
+        {"*": "? the columns of the table are not known", "x": "w.b"},
+    ),
+    "a function of a column in FROM": (
+        "SELECT e.value AS v, t.a FROM t, json_each(t.b) AS e WHERE e.key > 1",
+        {"v": "t.b", "a": "t.a"},
+    ),
+    "a series in FROM": ("SELECT r.range AS n, t.a FROM range(3) r, t", {"n": "", "a": "t.a"}),
     "a window": (
         "SELECT sum(a) OVER (PARTITION BY b ORDER BY c) AS w FROM t",
         {"w": "t.a t.b t.c"},
@@ -159,6 +201,7 @@ def test_what_is_copied_to_a_file_has_the_columns_of_its_query() -> None:
 
 
 OPAQUE = {
+    "SELECT to_json(u.*) AS j FROM u": "u.* is a whole row",
     "SELECT k FROM one JOIN other USING (id)": "k may be a column of several inputs",
     "SELECT z.k FROM (SELECT * FROM one, other) z": "k may be a column of several inputs",
     "SELECT COLUMNS('a.*') FROM t": "COLUMNS chooses columns by a pattern",
@@ -197,6 +240,29 @@ def test_a_statement_of_which_nothing_is_known_says_so(statement: str) -> None:
     found = columns_of(statement, SCHEMA)
     assert found.columns == ()
     assert found.opaque
+
+
+@pytest.mark.parametrize(
+    ("order", "column"), [("n", "b"), ("2", "b"), ("a", "a"), ("t.c", "c"), ("c", "c")]
+)
+def test_an_order_is_by_what_the_query_gives_first_of_all(order: str, column: str) -> None:
+    found = columns_of(f"SELECT a, b + 1 AS n FROM t ORDER BY {order}", SCHEMA)
+    assert [(one.column, one.how) for one in found.rows] == [(column, "sort")]
+
+
+def test_a_column_of_an_input_that_is_not_known_is_called_as_the_statement_calls_it() -> None:
+    query = 'SELECT "Order ID" AS a, Amount AS b, City AS c, city AS d FROM orders'
+    assert said(columns_of(query)) == {
+        "a": "orders.Order ID", "b": "orders.Amount", "c": "orders.city", "d": "orders.city",
+    }  # fmt: skip
+    assert said(columns_of("SELECT Amount AS b FROM orders", {}, "postgres")) == {
+        "b": "orders.amount"
+    }
+
+
+def test_what_sqlglot_says_of_a_statement_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    assert columns_of("ALTER TABLE t OWNER TO someone", SCHEMA, "postgres").opaque
+    assert caplog.records == []
 
 
 # --- TPC-H ----------------------------------------------------------------------------------------

@@ -26,12 +26,8 @@ from otelprov import semconv
 from otelprov._record import record
 from otelprov.artifacts.locations import named, without_credentials
 from otelprov.instrumentation._attached import attachments, detachments
-from otelprov.instrumentation._statements import (
-    MAX_KEPT,
-    Name,
-    Statement,
-    statements,
-)
+from otelprov.instrumentation._statement import Name, Statement
+from otelprov.instrumentation._statements import MAX_KEPT, statements
 from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.policy import shorten

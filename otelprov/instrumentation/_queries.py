@@ -30,7 +30,8 @@ from otelprov.instrumentation._databases import (
 from otelprov.instrumentation._given_rows import WRITES_ROWS, use_row, use_rows, use_unknown
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
-from otelprov.instrumentation._statements import Statement, parts
+from otelprov.instrumentation._statement import Statement
+from otelprov.instrumentation._statements import parts
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Names
 from otelprov.recording import faults, places

@@ -28,7 +28,7 @@ from otelprov.instrumentation._databases import (
     sqlite_place,
 )
 from otelprov.instrumentation._queries import Inside, inside
-from otelprov.instrumentation._statements import Name, name_of
+from otelprov.instrumentation._statement import Name, name_of
 from otelprov.recording import faults, observation
 from otelprov.recording.noted import with_content
 from otelprov.recording.policy import shorten

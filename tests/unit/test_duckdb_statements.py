@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from otelprov.instrumentation._statements import name_of, names_inside, statements
+from otelprov.instrumentation._statement import name_of
+from otelprov.instrumentation._statements import names_inside, statements
 
 # What it reads (names, then files), and what it writes.
 READS: dict[str, tuple[str, str, str]] = {

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from test_duckdb_statements import READS
 
-from otelprov.instrumentation import _statements
-from otelprov.instrumentation._statements import Statement, statements
+from otelprov.instrumentation import _statement_trees, _statements
+from otelprov.instrumentation._statement import Statement
+from otelprov.instrumentation._statements import statements
 from otelprov.recording import remembered
 from otelprov.recording.run import run
 from otelprov.settings import load
@@ -37,8 +38,8 @@ def forget() -> None:
 def parsed(text: str) -> tuple[tuple[Statement, ...], bool]:
     """The statements, and whether they had to be parsed."""
     forget()
-    before = _statements._parser.used
-    return statements(text), _statements._parser.used != before
+    before = _statement_trees.parser.used
+    return statements(text), _statement_trees.parser.used != before
 
 
 def kept(journal: Path) -> bytes:

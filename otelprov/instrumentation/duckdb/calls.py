@@ -12,13 +12,8 @@ from typing import Any, Final
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
-from otelprov.instrumentation._statements import (
-    Files,
-    Statement,
-    name_of,
-    parts,
-    statements,
-)
+from otelprov.instrumentation._statement import Files, Statement, name_of
+from otelprov.instrumentation._statements import parts, statements
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.duckdb.names import (
     Connection,

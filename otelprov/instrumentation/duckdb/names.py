@@ -22,7 +22,9 @@ from typing import Any, Final
 from otelprov._record import record
 from otelprov.artifacts.locations import DATABASE_HEAD, database_in
 from otelprov.artifacts.registry import Identity
-from otelprov.instrumentation._statements import Name, Statement, is_columnar, statements
+from otelprov.instrumentation._statement import Name, Statement
+from otelprov.instrumentation._statement_trees import is_columnar
+from otelprov.instrumentation._statements import statements
 from otelprov.recording import faults
 from otelprov.recording.transactions import Transaction, Write
 from otelprov.statements import later

@@ -10,13 +10,9 @@ from typing import Any, Final
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._caller import Watched, is_in_place
 from otelprov.instrumentation._calls import is_internal, of_the_program
-from otelprov.instrumentation._statements import (
-    Statement,
-    is_columnar,
-    name_of,
-    names_inside,
-    statements,
-)
+from otelprov.instrumentation._statement import Statement, name_of
+from otelprov.instrumentation._statement_trees import is_columnar
+from otelprov.instrumentation._statements import names_inside, statements
 from otelprov.instrumentation.duckdb.calls import learn, learn_created, script
 from otelprov.instrumentation.duckdb.names import (
     Connection,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import ssl
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import processes
 import servers
@@ -193,15 +195,31 @@ class Secrets:
 def free_ports(*names: str) -> dict[str, int]:
     """A port for each name that stays free while its server is down for a moment.
 
-    So not one that the kernel gives to outgoing connections, as those of bind(0) are.
+    So not one that the kernel gives to outgoing connections, as those of bind(0) are, and none that
+    another test has got, in whatever process.
     """
     ports: dict[str, int] = {}
     while len(ports) < len(names):
         port = 20000 + secrets.randbelow(12000)
         with suppress(OSError), processes.listening(port):
-            if port not in ports.values():
-                ports[names[len(ports)]] = port
+            _reserve(port)
+            ports[names[len(ports)]] = port
     return ports
+
+
+_reserved: list[IO[bytes]] = []
+"""Locked until the process ends: a server takes its port some time after it was found free."""
+
+
+def _reserve(port: int) -> None:
+    """Raises BlockingIOError for a port that somebody else has got."""
+    file = (Path(tempfile.gettempdir()) / f"otelprov-port-{port}").open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    _reserved.append(file)
 
 
 @dataclass

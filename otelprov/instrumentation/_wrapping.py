@@ -249,6 +249,9 @@ def disguise(wrapper: Any, function: Function, library: str) -> Function:
         code, closure = wrapper.__code__, wrapper.__closure__
         wrapper = types.FunctionType(code, known_as, name, wrapper.__defaults__, closure)
     made: Function = update_wrapper(wrapper, function)
+    text = getattr(function, "__text_signature__", None)
+    if text is not None:  # of a function in C, whose signature this is
+        made.__text_signature__ = text  # type: ignore[attr-defined]
     if library == "pandas" and _is_asked_for_axis(function):
         made.__signature__ = _Signature(function)  # type: ignore[attr-defined]
     return made

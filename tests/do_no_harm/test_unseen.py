@@ -206,9 +206,11 @@ PROGRAMS: dict[str, str] = {
         np.save("a", Mine())
         np.savez("a", x=Mine())
         np.loadtxt("a", like=Mine())
-        for function in (np.save, np.savez_compressed, np.savetxt, np.load, np.genfromtxt):
+        for function in (np.save, np.savez_compressed, np.savetxt, np.load, np.genfromtxt,
+                         np.concatenate, np.mean):
             print(inspect.signature(function), function.__name__, function.__module__,
                   type(function), pickle.loads(pickle.dumps(function)) is function)
+        print(np.fromfile.__text_signature__, getattr(np.where, "__text_signature__", None))
         overridable = np.testing.overrides.get_overridable_numpy_array_functions()
         print(len(overridable), {np.save, np.loadtxt, np.genfromtxt, np.fromfile} - overridable)
         np.save("a", [1, 2])

@@ -72,8 +72,8 @@ def digest(value: Any, *, blocks: bool = False) -> TableDigest:
         NoCanonicalForm: with the column that has none.
     """
     request = _Request(blocks)
-    if "pyarrow" not in sys.modules and (columns := _listed(value, request)) is not None:
-        return table_digest(value.height, columns)
+    if "pyarrow" not in sys.modules and (found := _listed(value, request)) is not None:
+        return table_digest(value.height, found)
     if not _load_pyarrow():
         raise NoCanonicalForm("pyarrow is not installed")
     if _is_pandas(value):

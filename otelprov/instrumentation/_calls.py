@@ -631,7 +631,7 @@ def _without_known(value: Any) -> Any:
 
 _TOLD = frozenset({"quantile"})
 """Steps whose arrays are parameters."""
-WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
+_WITH_ALL = frozenset({"assign", "getitem", "iloc", "loc", "mask", "where"})
 """Operations that call a function of the program's once, with all of the table."""
 _OPERATORS = frozenset({"pandas.core.arraylike", "pandas.core.ops.common"})
 """Modules through which an operator of the program's comes to the step that computes."""
@@ -651,11 +651,9 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
     ]
     if not suspects or (site.entry.always and not _is_by_the_program()):
         return []
-    operation = current_operation()
-    if operation is not None and not operation.call.holds_nested:
-        operation = None
-    if operation is not None and operation.call.name not in WITH_ALL:
-        return []  # it may well be a piece of what the operation has read
+    operation = operation_around()
+    if hands_out_pieces(operation):
+        return []
     few = site.takes_arrays or site.entry.kind == "step" or site.attribute == "__init__"
     found = observation.unknown_data(suspects, few=few)
     if not found:
@@ -666,6 +664,17 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
             for artifact in identity.sources:
                 operation.use_artifact("read inside", artifact)
     return others
+
+
+def operation_around() -> OpenOperation | None:
+    """The operation that calls a function of the program's, in which this is."""
+    operation = current_operation()
+    return operation if operation is not None and operation.call.holds_nested else None
+
+
+def hands_out_pieces(operation: OpenOperation | None) -> bool:
+    """Whether data that a function gets from an operation may well be a piece of what that read."""
+    return operation is not None and operation.call.name not in _WITH_ALL
 
 
 def _is_by_the_program() -> bool:

@@ -26,7 +26,8 @@ from otelprov import semconv
 from otelprov._record import record
 from otelprov.artifacts.locations import named, without_credentials
 from otelprov.instrumentation._attached import attachments, detachments
-from otelprov.instrumentation._statement import Name, Statement
+from otelprov.instrumentation._statement import UNPREPARED, Name, Statement
+from otelprov.instrumentation._statement_trees import UNPARSED
 from otelprov.instrumentation._statements import MAX_KEPT, statements
 from otelprov.model import Artifact
 from otelprov.recording import faults
@@ -326,9 +327,7 @@ class Connection:
         """What a statement does: of ``EXECUTE`` that which was prepared."""
         if statement.operation != "EXECUTE" or statement.subject is None:
             return statement
-        return self._prepared.get(statement.subject[-1].lower()) or Statement(
-            "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
-        )
+        return self._prepared.get(statement.subject[-1].lower(), UNPREPARED)
 
     # --- names ---
 
@@ -911,4 +910,4 @@ def parsed(connection: Connection, text: str) -> tuple[Statement, ...]:
     """The statements of a text that is sent to a database."""
     with faults.contained("a statement was not parsed"):
         return tuple(map(connection.carried_out, statements(text, connection.place.dialect)))
-    return (Statement("", is_query=True, unknown="the statement could not be parsed"),)
+    return (Statement("", is_query=True, unknown=UNPARSED),)

@@ -7,6 +7,7 @@ here. Rows of nobody knows where are an input of unknown origin.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
 from typing import Any, Final
 
 from otelprov.artifacts.locations import unknown
@@ -42,6 +43,23 @@ def use_row(operation: OpenOperation, row: object) -> bool:
     if identity is not None:
         operation.use(_ROLE, identity)
     return identity is not None
+
+
+def is_one_more(
+    places: dict[str, object], place: object, writes: Iterable[tuple[str, str]]
+) -> bool:
+    """Whether a line of the program writes a row into a table once more, by a statement of its own:
+    it has them from somewhere, while the first may stand in its text.
+
+    ``places`` says by URI where a row was written into a table last, and is told; ``writes`` are
+    the tables, by URI, and how they are written.
+    """
+    again = False
+    for uri, operation in writes:
+        if operation in WRITES_ROWS:
+            again = again or places.get(uri) == place
+            places[uri] = place
+    return again
 
 
 def _use(operation: OpenOperation, part: Any) -> bool:

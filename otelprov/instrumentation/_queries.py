@@ -27,7 +27,7 @@ from otelprov.instrumentation._databases import (
     bounded,
     parsed,
 )
-from otelprov.instrumentation._given_rows import WRITES_ROWS, use_row, use_rows, use_unknown
+from otelprov.instrumentation._given_rows import is_one_more, use_row, use_rows, use_unknown
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statement import Statement
@@ -227,16 +227,13 @@ class Executing:
             self._unseen = not use_row(self.operation, row)
 
     def one_by_one(self) -> None:
-        """A line of the program that writes rows into a table again and again, each by a statement
-        of its own, has them from somewhere: the first may stand in its text."""
+        """It may be one of many that a line of the program sends."""
         if not self._mine or self._reads:
             return
-        place, before = (self._code, self._line), self.connection.rows_of
-        for table, statement in self._writes:
-            if statement.operation in WRITES_ROWS:
-                if before.get(table.uri) == place and (self._row is None or self._unseen):
-                    self._use_unknown()
-                before[table.uri] = place
+        writes = [(table.uri, statement.operation) for table, statement in self._writes]
+        again = is_one_more(self.connection.rows_of, (self._code, self._line), writes)
+        if again and (self._row is None or self._unseen):
+            self._use_unknown()
 
     def _use_unknown(self) -> None:
         if not self._has_unknown:

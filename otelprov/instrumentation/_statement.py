@@ -106,6 +106,11 @@ NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
 _PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
 
 
+UNPREPARED: Final = Statement(
+    "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
+)
+
+
 def with_text(statement: Statement, text: str) -> Statement:
     """A view with its text; any other statement as it is."""
     return replace(statement, text=text) if statement.is_view else statement

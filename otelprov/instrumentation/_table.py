@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple
@@ -181,6 +182,24 @@ def each(entry: Entry, *owners: str) -> list[Entry]:
     """The same entry for several classes: ``each(transform("drop"), "DataFrame", "Series")``."""
     # Not by `_replace`, which takes 3 µs.
     return [Entry(f"{owner}.{entry.path}", *entry[1:]) for owner in owners]
+
+
+def suffixed(
+    parameter: str, suffix: str, *, unless_there: bool = False
+) -> Callable[[Mapping[str, Any]], Any]:
+    """For ``places``: a library adds a suffix to the name of a file that does not have it, or only
+    where there is no file of that name."""
+
+    def place(parameters: Mapping[str, Any]) -> Any:
+        file = parameters.get(parameter)
+        if not isinstance(file, (str, os.PathLike)):
+            return file
+        path = os.fspath(file)
+        if not isinstance(path, str) or path.endswith(suffix):
+            return path
+        return path if unless_there and os.path.exists(path) else path + suffix
+
+    return place
 
 
 def _name(path: str) -> str:

@@ -22,6 +22,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from functools import cache, update_wrapper
 from typing import Any, Final
 
@@ -457,6 +458,15 @@ def recorded(site: Site, frame: types.FrameType | None, args: Any, kwargs: Any) 
             observed.close()
             raise
     return result
+
+
+def recorded_late(
+    site: Site, frame: types.FrameType | None, args: Any, kwargs: Any, result: Any
+) -> Any:
+    """Record a call that the program has made in ``frame``, and that has returned already."""
+    done = copy(site)
+    done.function = lambda *_, **__: result
+    return recorded(done, frame, args, kwargs)
 
 
 def not_begun(site: Site, observed: Observed | bool, fault: BaseException) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from otelprov.instrumentation._calls import Site, is_internal
 from otelprov.instrumentation._mapped import Mapped
 from otelprov.instrumentation._table import Entry, read, write
-from otelprov.instrumentation._wrapping import recorded, site_of
+from otelprov.instrumentation._wrapping import recorded, recorded_late, site_of
 from otelprov.recording import faults, observation
 from otelprov.recording.run import run
 
@@ -85,9 +84,7 @@ def _loading(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
             result = original(*args, **kwargs)
             caller = _caller_with(result, sys._getframe().f_back)
             if caller is not None:
-                loaded = copy(site)
-                loaded.function = lambda *_, **__: result
-                return recorded(loaded, caller, args, kwargs)
+                return recorded_late(site, caller, args, kwargs, result)
             return result
         except BaseException as error:
             if error.__traceback__ is not None:

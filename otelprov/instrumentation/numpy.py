@@ -15,13 +15,20 @@ from typing import Any
 
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, derive, registry
-from otelprov.instrumentation._calls import WITH_ALL, Observed, Site, is_internal_call, put_on
+from otelprov.instrumentation._calls import (
+    Observed,
+    Site,
+    hands_out_pieces,
+    is_internal_call,
+    operation_around,
+    put_on,
+)
 from otelprov.instrumentation._mapped import Mapped
 from otelprov.instrumentation._origins import sort_out
-from otelprov.instrumentation._table import Entry, Packing, read, step, write
+from otelprov.instrumentation._table import Entry, Packing, read, step, suffixed, write
 from otelprov.instrumentation._wrapping import site_of
 from otelprov.recording import faults, observation
-from otelprov.recording.recorder import current_operation, note_read
+from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
 
 ODDITIES = (
@@ -266,11 +273,9 @@ def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) 
 
 
 def _add_unknown(known: list[Identity]) -> None:
-    operation = current_operation()
-    if operation is not None and not operation.call.holds_nested:
-        operation = None
-    if operation is not None and operation.call.name not in WITH_ALL:
-        return  # it may well be a piece of what the operation has read
+    operation = operation_around()
+    if hands_out_pieces(operation):
+        return
     source = unknown("an array that was made by code that is not recorded", "array")
     known.append(Identity((source,)))
     if operation is not None:
@@ -289,19 +294,6 @@ def _alike(name: str, entry: Entry) -> Entry:
     return entry._replace(packing=packing, undo=like.undo)
 
 
-def _suffixed(suffix: str) -> Callable[[Mapping[str, Any]], Any]:
-    """NumPy adds a suffix to the name of a file that does not have it."""
-
-    def place(parameters: Mapping[str, Any]) -> Any:
-        file = parameters.get("file")
-        if not isinstance(file, (str, os.PathLike)):
-            return file
-        path = os.fspath(file)
-        return path if not isinstance(path, str) or path.endswith(suffix) else path + suffix
-
-    return place
-
-
 _COMPUTED = (
     "append argmax argmin argsort argwhere around average clip column_stack concatenate convolve "
     "corrcoef cov cumprod cumsum delete diff digitize dstack flatnonzero gradient histogram hstack "
@@ -313,9 +305,9 @@ _COMPUTED = (
 is none of them."""
 
 _WRITERS: dict[str, dict[str, Any]] = {
-    "save": {"target": "file", "data": "arr", "places": _suffixed(".npy")},
-    "savez": {"target": "file", "data": "", "places": _suffixed(".npz")},
-    "savez_compressed": {"target": "file", "data": "", "places": _suffixed(".npz")},
+    "save": {"target": "file", "data": "arr", "places": suffixed("file", ".npy")},
+    "savez": {"target": "file", "data": "", "places": suffixed("file", ".npz")},
+    "savez_compressed": {"target": "file", "data": "", "places": suffixed("file", ".npz")},
     "savetxt": {"target": "fname", "data": "X"},
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from copy import copy
 from functools import partial
 from types import FrameType
 from typing import Any, Final
@@ -18,7 +17,7 @@ from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import Site, is_internal
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Entry, read, write
-from otelprov.instrumentation._wrapping import recorded, site_of
+from otelprov.instrumentation._wrapping import recorded, recorded_late, site_of
 from otelprov.recording import faults, observation
 from otelprov.recording.run import run
 
@@ -68,9 +67,7 @@ def _loading(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
             if data:
                 for item in data:
                     registry.forget(item)  # known by its content by now: it is from the file
-                loaded = copy(site)
-                loaded.function = lambda *_, **__: result
-                return recorded(loaded, frame, args, kwargs)
+                return recorded_late(site, frame, args, kwargs, result)
             return result
         except BaseException as error:
             if error.__traceback__ is not None:

@@ -6,12 +6,11 @@ patched where a class defines it. What the other packages of SciPy compute is no
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
-from otelprov.instrumentation._table import Entry, read, step, write
+from otelprov.instrumentation._table import Entry, read, step, suffixed, write
 
 ODDITIES: Final = (
     "Sparse matrices and arrays come from what they were made of: by their classes, by methods, "
@@ -28,6 +27,9 @@ _METHODS: Final = (
     "__mul__ __rmul__ __matmul__ __rmatmul__ __truediv__ __neg__ __abs__ __pow__ __eq__ __ne__ "
     "__lt__ __le__ __gt__ __ge__ __init__"
 ).split()
+_MAKING: Final = (
+    "hstack vstack block_array block_diag bmat kron diags diags_array tril triu".split()
+)
 _CHANGING: Final = ("__setitem__", "setdiag")
 _MODULES: Final = (
     "_base _bsr _compressed _coo _csc _csr _data _dia _dok _index _lil _matrix".split()
@@ -35,11 +37,9 @@ _MODULES: Final = (
 
 
 def _sparse() -> Iterable[Entry]:
-    yield write("save_npz", target="file", data="matrix", places=_suffixed("file", ".npz"))
+    yield write("save_npz", target="file", data="matrix", places=suffixed("file", ".npz"))
     yield read("load_npz", source="file")
-    for (
-        name
-    ) in "hstack vstack block_array block_diag bmat kron diags diags_array tril triu".split():
+    for name in _MAKING:
         yield step(name)
     for module in _MODULES:
         home = sys.modules.get(f"scipy.sparse.{module}")
@@ -63,25 +63,19 @@ def _linear() -> Iterable[Entry]:
 
 
 def _io() -> Iterable[Entry]:
-    yield read("loadmat", source="file_name", places=_suffixed("file_name", ".mat"))
-    yield write("savemat", target="file_name", data="", places=_suffixed("file_name", ".mat"))
-    yield read("mmread", source="source", places=_suffixed("source", ".mtx"))
-    yield write("mmwrite", target="target", data="a", places=_suffixed("target", ".mtx"))
-
-
-def _suffixed(name: str, suffix: str) -> Callable[[Mapping[str, Any]], Any]:
-    """SciPy adds a suffix to the name of a file that does not have it, or where there is none."""
-
-    def place(parameters: Mapping[str, Any]) -> Any:
-        file = parameters.get(name)
-        if not isinstance(file, (str, os.PathLike)):
-            return file
-        path = os.fspath(file)
-        if not isinstance(path, str) or path.endswith(suffix):
-            return path
-        return path + suffix if suffix == ".npz" or not os.path.exists(path) else path
-
-    return place
+    yield read(
+        "loadmat", source="file_name", places=suffixed("file_name", ".mat", unless_there=True)
+    )
+    yield write(
+        "savemat",
+        target="file_name",
+        data="",
+        places=suffixed("file_name", ".mat", unless_there=True),
+    )
+    yield read("mmread", source="source", places=suffixed("source", ".mtx", unless_there=True))
+    yield write(
+        "mmwrite", target="target", data="a", places=suffixed("target", ".mtx", unless_there=True)
+    )
 
 
 TABLES = {"scipy.sparse": _sparse, "scipy.sparse.linalg": _linear, "scipy.io": _io}

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
-from otelprov.lineage.columns import UNSAID, Column, Columns, Name, Origin, columns_of
+from otelprov.lineage.columns import UNSAID, WHY_UNSAID, Column, Columns, Name, Origin, columns_of
 from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
@@ -27,7 +27,6 @@ _RELATION: Final = re.compile(
 _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
-_UNSAID: Final = "a name in the statement is not recorded"
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
 _COMPUTES: Final = re.compile(r"\bAS\b", re.IGNORECASE)
 _COPIED: Final = re.compile(
@@ -309,11 +308,11 @@ class _Answer:
         reason = found.opaque or "the columns of an input are not known"
         if UNSAID in self._names():
             # It may be any of those that are not said either.
-            reason = _UNSAID
+            reason = WHY_UNSAID
             for name in question.names(question.made.artifact.id) or ():
                 if name not in columns:
                     columns[name] = question.every()
-                    reasons[name] = _UNSAID
+                    reasons[name] = WHY_UNSAID
             same_as, stars = "", [Column("*")]
         rows: list[From] = []
         unsure = found.rows_opaque

@@ -28,7 +28,7 @@ MAX_DEPTH: Final = 200
 """Queries within queries."""
 UNSAID: Final = "?"
 """A name in quotes that may be a string, and is not recorded (``statements.mask_literals``)."""
-_UNSAID: Final = "a name in the statement is not recorded"
+WHY_UNSAID: Final = "a name in the statement is not recorded"
 
 
 @record(order=True)
@@ -294,7 +294,7 @@ class _Statement:
             replace(one, origins=_sorted((*one.origins, Origin(name, one.name)))) for one in changed
         ]
         names = {one.name.lower() for one in changed}
-        unsaid = _UNSAID if UNSAID in names else ""
+        unsaid = WHY_UNSAID if UNSAID in names else ""
         others = [
             Column(one, (Origin(name, one),), unsaid)
             for one in _lookup(self._schema, name) or ()
@@ -354,7 +354,7 @@ def _altered(tree: Any, known: Sequence[str] | None) -> Columns:
     from sqlglot import exp
 
     if any(one.name == UNSAID for one in tree.find_all(exp.Identifier)):
-        raise _Opaque(_UNSAID)
+        raise _Opaque(WHY_UNSAID)
     name = _name(tree.this)
     kept = {one.lower(): Column(one, (Origin(name, one),)) for one in known or ()}
     added: list[Column] = []
@@ -414,7 +414,7 @@ def _empty(tree: Any) -> Columns:
         names = dict.fromkeys(origin.name for origin in origins)
         spelled = [other.name for other in listed if other.name.lower() in map(str.lower, names)]
         origins = tuple(Origin(name, other, "transformation") for other in spelled)
-        found.append(Column(one.name, origins, _UNSAID if UNSAID in names else ""))
+        found.append(Column(one.name, origins, WHY_UNSAID if UNSAID in names else ""))
         if expression is None and len(found) > 1 and found[-2].origins:
             raise _Opaque("a column that is computed stands before others")
     return Columns(tuple(found), name)
@@ -582,7 +582,7 @@ class _Query:
         if isinstance(column.this, exp.Star):
             return Column(name, opaque=f"{table}.* is a whole row")
         if name == UNSAID:
-            return Column(name, opaque=_UNSAID)
+            return Column(name, opaque=WHY_UNSAID)
         place = scope
         while place is not None and table and table not in place.sources:
             behind = pivoted(place, table)

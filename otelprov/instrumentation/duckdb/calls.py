@@ -12,7 +12,7 @@ from typing import Any, Final
 from otelprov.artifacts.registry import Identity
 from otelprov.instrumentation._caller import Watched
 from otelprov.instrumentation._calls import is_internal
-from otelprov.instrumentation._statement import Files, Statement, name_of
+from otelprov.instrumentation._statement import UNPREPARED, Files, Statement, name_of
 from otelprov.instrumentation._statements import parts, statements
 from otelprov.instrumentation._wrapping import followed
 from otelprov.instrumentation.duckdb.names import (
@@ -105,13 +105,7 @@ def _work(statement: Statement, resolver: Resolver, work: Work, lazy: bool) -> W
         resolver.prepared[statement.subject[0].lower()] = statement.inner[0]
     if statement.operation == "EXECUTE" and statement.subject:
         name = statement.subject[0].lower()
-        statement = (
-            resolver.prepared.get(name)
-            or connection.prepared.get(name)
-            or Statement(
-                "EXECUTE", is_query=True, unknown="it was not seen how the statement was prepared"
-            )
-        )
+        statement = resolver.prepared.get(name) or connection.prepared.get(name) or UNPREPARED
     if not statement.is_operation:
         resolver.go_on(statement)
         return None
@@ -271,12 +265,9 @@ def executing(name: str, *, method: bool) -> Callable[[Any], Any]:
                 resolver.connection.result = Identity((made_by(stream, operation),))
                 resolver.connection.fetched = 0
 
-        for work in (one for _, works in steps for one in works):
-            if name == "executemany":
-                work.given = argument(arguments, keywords, "parameters", 1 + int(method))
-                work.parameters["parameter_sets"] = _length(work.given)
-            else:
-                work.row = given
+        for work in (one for _, works in steps for one in works if name == "executemany"):
+            work.given = argument(arguments, keywords, "parameters", 1 + int(method))
+            work.parameters["parameter_sets"] = _length(work.given)
         return Script(frame, steps, resolver, after)
 
     return partial(in_place, before=before, name=name)
@@ -298,8 +289,6 @@ def asking(*, method: bool) -> Callable[[Any], Any]:
             return None
         resolver = Resolver(connection_of(handle), handle, frame, keywords.get("params"))
         steps = [] if run.excludes("duckdb.sql") else script(text, resolver, "sql", lazy=True)
-        for work in (one for _, works in steps for one in works):
-            work.row = keywords.get("params")
         last = statements(text)[-1]
         lazy = last.is_query and not last.target
         reads = resolver.reads(last) if lazy else ()

@@ -16,7 +16,13 @@ from otelprov.artifacts.deferred import Source, settled, with_
 from otelprov.artifacts.locations import name_and_uri, named, unknown
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._caller import Watched, in_callers_place
-from otelprov.instrumentation._given_rows import WRITES_ROWS, use_row, use_rows, use_unknown
+from otelprov.instrumentation._given_rows import (
+    WRITES_ROWS,
+    is_one_more,
+    use_row,
+    use_rows,
+    use_unknown,
+)
 from otelprov.instrumentation._statements import statements
 from otelprov.instrumentation.duckdb.names import (
     Held,
@@ -73,8 +79,6 @@ class Work:
     """What is made of what the call returns."""
     given: Any = None
     """Rows that are written, of many executions."""
-    row: Any = None
-    """What the program gives for one execution."""
 
 
 class Running(Watched):
@@ -137,17 +141,15 @@ class Running(Watched):
             use_unknown(self.operation)
 
     def _use_row(self, frame: FrameType) -> None:
-        """A line of the program that writes rows into a table again and again, each by a statement
-        of its own, has them from somewhere: the first may stand in its text."""
-        work = self.work
+        """What the program gives for one execution; it may be one of many."""
+        work, resolver = self.work, self.resolver
         if not work.writes or work.reads or work.operation not in WRITES_ROWS:
             return
-        known = work.row is not None and use_row(self.operation, work.row)
-        place, before = (frame.f_code, frame.f_lineno), self.resolver.connection.rows_of
-        for table in work.writes:
-            if before.get(table.uri) == place and not known:
-                use_unknown(self.operation)
-            before[table.uri] = place
+        row, place = resolver.parameters, (frame.f_code, frame.f_lineno)
+        known = row is not None and use_row(self.operation, row)
+        writes = [(table.uri, work.operation) for table in work.writes]
+        if is_one_more(resolver.connection.rows_of, place, writes) and not known:
+            use_unknown(self.operation)
 
     def _lazy(self) -> list[tuple[str, recording_plans.Plan]]:
         """The lazy objects of other libraries that it executes."""

@@ -808,10 +808,7 @@ def _gather(site: Site, known: list[Identity], changed: object) -> None:
 
 
 def _assign(value: object, identity: Identity) -> None:
-    if isinstance(value, (tuple, list)):
-        for item in value:
-            registry.assign(item, identity)
-    else:
-        registry.assign(value, identity)
-        if type(value).__module__ == "numpy":
-            observation.hold(value)
+    for item in value if isinstance(value, (tuple, list)) else (value,):
+        registry.assign(item, identity)
+        if type(item).__module__ == "numpy":
+            observation.hold(item)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from otelprov.artifacts.registry import Identity, registry
-from otelprov.recording import memory, observation
+from otelprov.recording import in_place, memory, observation
 
 
 def sort_out(values: Iterable[Any], known: list[Identity]) -> bool:
@@ -23,7 +23,9 @@ def sort_out(values: Iterable[Any], known: list[Identity]) -> bool:
             others |= sort_out(value, known)
             continue
         identity = registry.lookup(value)
-        if identity is None and memory.is_array(value):
+        if identity is not None:
+            identity = in_place.as_it_is(value, identity)
+        elif memory.is_array(value):
             identity = memory.behind(value)
         if identity is not None:
             known.append(identity)

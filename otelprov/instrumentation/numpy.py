@@ -39,7 +39,9 @@ ODDITIES = (
     "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis and "
     "the like. Of what is given to them the rest is of unknown origin.",
     "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it. What "
-    "the program puts into a known array (`a[mask] = b`) is not seen.",
+    "the program puts into a known array (`a[mask] = b`, `a += b`, `a.sort()`) is not seen. That "
+    "it did is, when the array is next used: something of unknown origin is in it. Of an array of "
+    "more than 2,048 values so many are looked at, evenly: a change of a few others is missed.",
     "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
     "written to it is seen at `flush()`, where it comes from is not. `np.lib.format` "
     "(`open_memmap`, `read_array`, `write_array`) and the files of an `np.lib.npyio.DataSource` "

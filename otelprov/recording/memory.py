@@ -13,7 +13,7 @@ from typing import Any
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import settled
 from otelprov.artifacts.registry import Identity, Step, derive, registry
-from otelprov.recording import tensors
+from otelprov.recording import in_place, tensors
 
 _VIEW = Step("numpy", "view")
 
@@ -25,6 +25,7 @@ _owners: dict[int, tuple[weakref.ref[object], Identity | None, weakref.ref[objec
 
 def note(array: Any, identity: Identity) -> None:
     """``array`` is known from now on, and so is the memory that it lies in."""
+    in_place.note(array)
     owner = _owner(array)
     if owner is None:
         return
@@ -71,12 +72,17 @@ def _source(array: Any) -> tuple[Identity | None, Any]:
     while is_array(base):
         found = registry.lookup(base)
         if found is not None:
-            return found, base
+            return in_place.as_it_is(base, found), base
         last, base = base, _below(base)
     if base is not None and tensors.is_tensor(base):  # what numpy() gives
         return tensors.lookup(base), None
     entry = None if last is None else _owners.get(id(last))
-    return (None, None) if entry is None or entry[0]() is not last else (entry[1], last)
+    if entry is None or entry[0]() is not last:
+        return None, None
+    first = entry[2]()
+    if entry[1] is None or first is None:
+        return entry[1], last
+    return in_place.as_it_is(first, registry.lookup(first) or entry[1]), last
 
 
 def _place(view: Any, base: Any) -> bytes | None:

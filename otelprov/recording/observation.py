@@ -12,11 +12,12 @@ from otelprov.artifacts import columns, digest_value, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
-from otelprov.artifacts.registry import Columns, Identity, Step, derive, registry
+from otelprov.artifacts.registry import Columns, Identity, derive, registry
 from otelprov.artifacts.snapshots import SMALL, size, snapshot
 from otelprov.model import Artifact, ArtifactKind
-from otelprov.recording import memory, models, tensors
+from otelprov.recording import in_place, memory, models, tensors
 from otelprov.recording.bounds import over
+from otelprov.recording.in_place import prints
 from otelprov.recording.noted import with_content
 from otelprov.recording.plans import plans
 from otelprov.recording.policy import MAX_LISTED
@@ -246,6 +247,8 @@ def _lookup(value: object) -> Identity | None:
             return memory.of_view(value)
         if tensors.is_tensor(value):
             return tensors.lookup(value)
+    elif id(value) in prints:
+        return in_place.as_it_is(value, identity)
     return identity
 
 
@@ -267,11 +270,9 @@ def identity_of(item: object) -> Identity:
     elif changeable:
         # NumPy changes arrays in place and nobody sees it: it still comes from where it came from,
         # but no derivation id may say that it is what it was.
-        identity = derive(_IN_PLACE, [identity], None) or identity
+        identity = in_place.as_it_is(item, identity)
+        identity = derive(in_place.STEP, [identity], None) or identity
     return identity
-
-
-_IN_PLACE = Step("numpy", "in place")
 
 
 def _is_writable(item: Any) -> bool:
@@ -316,6 +317,8 @@ def known_inputs(values: Iterable[object]) -> list[Identity]:
             if plans and kind is None:
                 for _, plan in plans.find({"": value}):
                     found.extend(plan.tables)
+        elif id(value) in prints:
+            identity = in_place.as_it_is(value, identity)
         if identity is not None:
             found.append(identity)
     return found

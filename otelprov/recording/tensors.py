@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from otelprov.artifacts import classes, digest_value, networks, tensors
 from otelprov.artifacts.registry import Identity, Step, derive, registry
+from otelprov.recording import in_place
 
 MAX_DEPTH: Final = 6
 MAX_TENSORS: Final = 100_000
@@ -171,5 +172,5 @@ def _of_array(tensor: Any, storage: Any) -> Identity | None:
             and value.__array_interface__["data"][0] == address
             and value.nbytes == bytes_
         ):
-            return identity
+            return in_place.as_it_is(value, identity)
     return None

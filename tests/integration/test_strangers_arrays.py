@@ -209,3 +209,72 @@ def test_an_array_of_many_is_made_by_an_operation(tmp_path: Path) -> None:
     assert graph["numpy.vstack@all: numpy.load@all -> return"] == 1
     assert graph["numpy.save@all: numpy.vstack@all -> all.npy"] == 1
     assert len(recording.roots("all.npy")) == 60
+
+
+PUT = """
+    import numpy as np, pandas as pd
+    from sklearn.linear_model import Ridge
+    x = np.load("x.npy")  # @x
+    y = np.load("y.npy")  # @y
+    both = np.concatenate([x, y])
+    np.save("untouched.npy", both)  # @untouched
+    both[:3] = np.loadtxt("z.txt")  # @z
+    np.save("put.npy", both)  # @put
+    np.save("part.npy", both[5:, :2])  # @part
+    means = np.mean(x, axis=0)
+    np.save("means.npy", np.round(means))  # @means
+    means += np.arange(4)
+    np.save("added.npy", np.round(means))  # @added
+    large = np.concatenate([x] * 4_000)
+    column = large[:, 3]
+    np.save("large.npy", large[:, :2])  # @large
+    column[column < 0] = 0
+    np.save("zeroed.npy", large[:, :2])  # @zeroed
+    model = Ridge().fit(x[:, :3], x[:, 3])  # @fit
+    found = model.predict(y[:, :3])  # @predict
+    pd.DataFrame({"p": found}).to_csv("kept.csv")  # @kept
+    found[found < found.mean()] = 0
+    pd.DataFrame({"p": found}).to_csv("cut.csv")  # @cut
+    found.sort()
+    frame = pd.read_csv("in.csv")  # @frame
+    frame["p"] = found  # @set
+    frame.to_csv("set.csv")  # @csv
+    ratio = frame["v"] * found
+    ratio.to_csv("ratio.csv")  # @ratio
+"""
+PUT_DRAWN = """
+    numpy.load@x: x.npy -> return
+    numpy.load@y: y.npy -> return
+    numpy.save@untouched: numpy.load@x, numpy.load@y -> untouched.npy
+    numpy.loadtxt@z: z.txt -> return
+    numpy.save@put: ?, numpy.load@x, numpy.load@y -> put.npy
+    numpy.save@part: ?, numpy.load@x, numpy.load@y -> part.npy
+    numpy.save@means: numpy.load@x -> means.npy
+    numpy.save@added: ?, numpy.load@x -> added.npy
+    numpy.save@large: numpy.load@x -> large.npy
+    numpy.save@zeroed: ?, numpy.load@x -> zeroed.npy
+    sklearn.Ridge.fit@fit: numpy.load@x -> self
+    sklearn.Ridge.predict@predict: numpy.load@y, sklearn.Ridge.fit@fit -> return
+    pandas.DataFrame@kept: sklearn.Ridge.predict@predict -> self
+    pandas.to_csv@kept: pandas.DataFrame@kept -> kept.csv
+    pandas.DataFrame@cut: ?, sklearn.Ridge.predict@predict -> self
+    pandas.to_csv@cut: pandas.DataFrame@cut -> cut.csv
+    pandas.read_csv@frame: in.csv -> return
+    pandas.setitem@set: ?, pandas.read_csv@frame, sklearn.Ridge.predict@predict -> self
+    pandas.to_csv@csv: pandas.setitem@set -> set.csv
+    pandas.to_csv@ratio: ?, pandas.setitem@set, sklearn.Ridge.predict@predict -> ratio.csv
+"""
+
+
+def test_what_a_program_puts_into_a_known_array_is_of_unknown_origin(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    random = np.random.default_rng(0)
+    for name in ("x.npy", "y.npy"):
+        np.save(directory / name, random.normal(size=(50, 4)))
+    np.savetxt(directory / "z.txt", random.normal(size=(3, 4)))
+    (directory / "in.csv").write_text("v\n" + "\n".join(map(str, range(50))))
+    recording = strangers.record(directory, PUT)
+    assert recording.graph() == strangers.drawn(PUT_DRAWN)
+    assert any("put into an array" in gap for gap in recording.gaps("set.csv"))
+    assert recording.gaps("kept.csv") == recording.gaps("large.npy") == []

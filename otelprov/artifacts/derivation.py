@@ -79,7 +79,7 @@ def made_id(
     ``Origin``: to make those objects for each output takes 4 µs, as long as the rest."""
     given = _known_parameters(parameters)
     if given is None or None in functions:
-        return "derived:" + _unequalled().hex()
+        return "derived:" + unequalled().hex()
     parts = [_operation(library, name, version, len(functions))]
     for digest in functions:
         parts.append(_data(digest or b""))
@@ -87,7 +87,7 @@ def made_id(
     for role, (sources, path) in inputs:
         known = _known_input(role, sources, path)
         if known is None:
-            return "derived:" + _unequalled().hex()
+            return "derived:" + unequalled().hex()
         parts.append(known)
     parts.append(_number(output))
     out = hasher("derivation")
@@ -107,13 +107,24 @@ def step_path(
     ``parameters`` is the digest of what the step was given besides data, None if it is not known.
     """
     if parameters is None:
-        return _unequalled()
-    origins = tuple(origins)
+        return unequalled()
+    parts = [(origin.sources, origin.path) for origin in origins]
+    return path_of(library, name, version, parts, parameters)
+
+
+def path_of(
+    library: str,
+    name: str,
+    version: str | None,
+    origins: Sequence[tuple[tuple[str | None, ...], bytes]],
+    parameters: bytes,
+) -> bytes:
+    """``step_path`` of the sources and path of each ``Origin``."""
     parts = [_named(library, name, version), _number(len(origins))]
-    for origin in origins:
-        if any(map(_is_unknown, origin.sources)):
-            return _unequalled()
-        parts.append(_origin(origin.sources, origin.path))
+    for sources, path in origins:
+        if any(map(_is_unknown, sources)):
+            return unequalled()
+        parts.append(_origin(sources, path))
     parts.append(_data(parameters))
     out = hasher("step")
     out.update(b"".join(parts))
@@ -164,7 +175,7 @@ def _is_unknown(source: str | None) -> bool:
     return source is None or source.startswith("resource:")
 
 
-def _unequalled() -> bytes:
+def unequalled() -> bytes:
     """32 bytes that are equal to no others: what the digest is of something with an unknown part.
 
     That part would be random bytes, and so the digest; 32 of them stand for it as they are.

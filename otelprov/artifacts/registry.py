@@ -8,7 +8,6 @@ different columns of one table differ.
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from otelprov._record import record
 from otelprov.artifacts.deferred import Pending, Source, pending, resolve, settled
-from otelprov.artifacts.derivation import Origin, step_path
+from otelprov.artifacts.derivation import path_of, unequalled
 from otelprov.artifacts.identity import identify
 from otelprov.artifacts.values import digest_value
 from otelprov.model import Artifact
@@ -87,30 +86,27 @@ class Identity:
     @property
     def pending(self) -> tuple[Pending[Any], ...]:
         """What is not known of it yet."""
-        sources, path = self.sources, self.path
-        if type(path) is bytes and len(sources) == 1 and type(sources[0]) is Artifact:
+        if self.known_origin() is not None:
             return ()  # nearly always
-        return pending((*sources, path))
+        return pending((*self.sources, self.path))
 
     def settle(self) -> None:
         """Wait for the digests that are still being taken of it: it may change from now on."""
         for item in self.pending:
             item.result()
 
-    def origin(self) -> Origin:
-        """What a derivation id rests on; waits for what is not known yet."""
-        return Origin(*self.origin_parts())
-
     def known_origin(self) -> tuple[tuple[str | None, ...], bytes] | None:
         """``origin_parts``, where all of it is known and simple: nearly always."""
         sources, path = self.sources, self.path
-        if type(path) is bytes and len(sources) == 1 and type(sources[0]) is Artifact:
-            artifact = sources[0]
-            return (None if artifact.coverage == "none" else artifact.id,), path
+        if type(path) is bytes and len(sources) == 1:
+            artifact = settled(sources[0])
+            if type(artifact) is Artifact:
+                return (None if artifact.coverage == "none" else artifact.id,), path
         return None
 
     def origin_parts(self) -> tuple[tuple[str | None, ...], bytes]:
-        """Its sources and its path, without the object around them."""
+        """What a derivation id rests on: the sources and the path of its ``Origin``; waits for what
+        is not known yet."""
         simple = self.known_origin()
         if simple is not None:
             return simple
@@ -362,10 +358,31 @@ def derive(
     are the columns that the step takes of its one input, where that is all that it does.
     ``tells_columns`` is whether what it makes comes from the columns that its inputs are.
     """
+    inputs = tuple(inputs)
+    origin = inputs[0].known_origin() if len(inputs) == 1 else None
+    if origin is not None:
+        (one,) = inputs
+        path = unequalled()
+        if detail is not None:
+            path = path_of(step.library, step.name, step.version, (origin,), detail)
+        columns: Columns = (picked,) if picked is not None else ()
+        if picked is None and tells_columns and one.columns:
+            columns = (_given(one.columns[0]),)
+        return Identity((settled(one.sources[0]),), path, one.parameters + parameters, columns)
+    return _derive(step, inputs, detail, parameters, picked, tells_columns)
+
+
+def _derive(
+    step: Step,
+    inputs: tuple[Identity, ...],
+    detail: bytes | None,
+    parameters: Parameters,
+    picked: Taken | None,
+    tells_columns: bool,
+) -> Identity | None:
     sources: dict[object, Source] = {}
     waiting: list[Pending[Any]] = []
     carried: Parameters = ()
-    inputs = tuple(inputs)
     for identity in inputs:
         for source in identity.sources:
             source = settled(source)
@@ -382,18 +399,26 @@ def derive(
         columns = _columns(sources, inputs)
     if detail is None:
         # A path with something unknown in it is never equal to another: why compute it?
-        return Identity(tuple(sources.values()), os.urandom(32), carried + parameters, columns)
-
-    def path() -> bytes:
-        origins = [identity.origin() for identity in inputs]
-        return step_path(step.library, step.name, step.version, origins, detail)
-
+        return Identity(tuple(sources.values()), unequalled(), carried + parameters, columns)
+    path = partial(_path, step, inputs, detail)
     return Identity(
         tuple(sources.values()),
         Pending(path, waiting) if waiting else path(),
         carried + parameters,
         columns,
     )
+
+
+def _path(step: Step, inputs: Iterable[Identity], detail: bytes) -> bytes:
+    origins = [identity.origin_parts() for identity in inputs]
+    return path_of(step.library, step.name, step.version, origins, detail)
+
+
+def _given(own: Taken | None) -> Taken | None:
+    """The columns that a step was given: it may change what is in them."""
+    if own is not None and own[0] is None:
+        own = own[1:] or None
+    return own
 
 
 def _key(source: Source) -> object:
@@ -408,9 +433,7 @@ def _columns(sources: Mapping[object, Source], inputs: Iterable[Identity]) -> Co
         for number, source in enumerate(identity.sources):
             source = settled(source)
             key = _key(source)
-            own = identity.columns[number] if identity.columns else None
-            if own is not None and own[0] is None:  # the step may change what is in it
-                own = own[1:] or None
+            own = _given(identity.columns[number]) if identity.columns else None
             before = found.get(key, {})
             found[key] = None if own is None or before is None else before | dict.fromkeys(own)
     taken = (found[key] for key in sources)

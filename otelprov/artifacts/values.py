@@ -148,6 +148,15 @@ class _Encoder:
         else:
             self._buffer += data
 
+    def short(self, tag: bytes, data: bytes) -> None:
+        """A tag with its length before it, and data: nearly always little."""
+        size = len(data)
+        if size > 4096:
+            self._buffer += tag
+            self.data(data)
+        else:
+            self._buffer += tag + _U64.pack(size) + data
+
     def text(self, text: str) -> None:
         self.data(text.encode("utf-8", "surrogatepass"))
 
@@ -189,7 +198,13 @@ class _Encoder:
     def values(self, values: Iterable[object], length: int) -> None:
         self.number(length)
         for value in values:
-            self.value(value)
+            kind = type(value)
+            leaf = _LEAVES.get(kind) if type(kind) is type else None
+            if leaf is None:
+                self.value(value)
+            else:  # as `value` writes it, with a call less: there are many
+                self.count(1)
+                leaf(self, value)
 
     def aside(self, *values: object) -> bytes:
         """The digest of some values, apart from this one."""
@@ -233,8 +248,8 @@ def _attribute(value: object, name: str) -> str:
 
 
 def _int(encoder: _Encoder, value: int) -> None:
-    encoder.tag(b"int-" if value < 0 else b"int")
-    encoder.data(abs(value).to_bytes((value.bit_length() + 7) // 8, "little"))
+    digits = abs(value).to_bytes((value.bit_length() + 7) // 8, "little")
+    encoder.short(b"\4int-" if value < 0 else b"\3int", digits)
 
 
 def _float_bytes(value: float) -> bytes:
@@ -242,8 +257,7 @@ def _float_bytes(value: float) -> bytes:
 
 
 def _float(encoder: _Encoder, value: float) -> None:
-    encoder.tag(b"float")
-    encoder._buffer += _float_bytes(value)
+    encoder._buffer += b"\5float" + _float_bytes(value)
 
 
 def _complex(encoder: _Encoder, value: complex) -> None:
@@ -260,8 +274,7 @@ def _constant(name: bytes) -> _Write:
 
 
 def _str(encoder: _Encoder, value: str) -> None:
-    encoder.tag(b"str")
-    encoder.text(value)
+    encoder.short(b"\3str", value.encode("utf-8", "surrogatepass"))
 
 
 def _bytes(name: bytes) -> _Write:

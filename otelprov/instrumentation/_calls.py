@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import settled, with_
@@ -24,6 +24,8 @@ from otelprov.model import Names
 from otelprov.recording import faults, observation, places
 from otelprov.recording.bounds import reading
 from otelprov.recording.column_sources import ColumnSources
+from otelprov.recording.in_place import prints
+from otelprov.recording.observation import PLAIN
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import Execution, Explained, Plan, plans
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
@@ -315,7 +317,7 @@ class Observed:
             # What a typed file carries is the id of the very table that is put into it, which may
             # be another than the frame (without its index): the library's module sees to it.
             data = self._data()
-            if observation.data_kind(data) is not None:
+            if self._is_known_by_content(data):
                 self.operation.content = observation.look_at_later(self.operation, data)
         elif entry.kind == "read" and entry.source is not None:
             how = reading(self.site.call.library, self.parameters)
@@ -409,10 +411,21 @@ class Observed:
             return next(iter(self.parameters.values()), None)
         return self.target
 
+    def _is_known_by_content(self, data: object) -> bool:
+        """Whether it is said what the content is of what is written: it goes to a place, or is an
+        artifact as a whole. A row that becomes a dict is neither."""
+        if observation.data_kind(data) is None:
+            return False
+        entry = self.site.entry
+        if entry.target is not None or entry.collects is not None:
+            return True
+        known = registry.lookup(data)
+        return known is not None and known.artifact is not None
+
     def _written(self, result: object) -> None:
         entry, operation = self.site.entry, self.operation
         data = self._data()
-        if operation.content is None and observation.data_kind(data) is not None:
+        if operation.content is None and self._is_known_by_content(data):
             operation.content = observation.look_at(operation, data)
         if operation.content is not None and (names := names_of(data)) is not None:
             label = self.parameters.get("index_label")
@@ -544,21 +557,33 @@ def pass_on(
             for holder in observation.known_inputs(arguments[:1]):
                 observation.come_out(result, holder.sources[0])
         return  # a number, a text: what is taken out of a table is not followed
-    known = observation.known_inputs(values) + observation.known_contents(values)
-    if not known:
-        return
     own = arguments[1:] if site.method else arguments
-    plain = [_without_known(value) for value in own if registry.lookup(value) is None]
-    named = {
-        name: _without_known(value)
-        for name, value in keywords.items()
-        if registry.lookup(value) is None
-    }
-    if site.attribute not in _TOLD:
-        others = _unknown(site, arguments, keywords)
-        if others:
-            known += others
-            plain = [value for value in plain if observation.data_kind(value) is None]
+    known = _known_directly(values)
+    again: _Again | None = None
+    if known is not None:
+        again = _again(site, known, arguments, keywords)
+        found = _taken.get(again) if again is not None else None
+        if found is not None:
+            _assign(changed, found[1])
+            return
+        plain = [value for value in own if type(value) in _WITHOUT_DATA]
+        named = {name: value for name, value in keywords.items() if type(value) in _WITHOUT_DATA}
+    else:
+        known = observation.known_inputs(values) + observation.known_contents(values)
+        if not known:
+            return
+        plain = [_without_known(value) for value in own if registry.lookup(value) is None]
+        named = {
+            name: _without_known(value)
+            for name, value in keywords.items()
+            if registry.lookup(value) is None
+        }
+        if site.attribute not in _TOLD:
+            others = _unknown(site, arguments, keywords)
+            if others:
+                known += others
+                plain = [value for value in plain if observation.data_kind(value) is None]
+    first = known[0]
     parameters: tuple[tuple[str, object], ...] = ()
     if entry.carries_parameters:
         bound, given = site.binder.bind(own, keywords)
@@ -583,7 +608,61 @@ def pass_on(
         picked = columns_of(changed, known[0])
     identity = derive(site.step, known, detail, parameters, picked)
     if identity is not None:
+        if again is not None:
+            if len(_taken) == MAX_TAKEN:
+                _taken.clear()
+            _taken[again] = first, identity, site
         put_on(site, known, changed, identity)
+
+
+def _known_directly(values: Iterable[Any]) -> list[Identity] | None:
+    """What is known of the arguments of a step, where each is known itself, or what it stands for
+    is, or is a plain value, or some of these: nearly always."""
+    known: list[Identity] = []
+    for value in values:
+        kind = type(value)
+        if kind in PLAIN or kind is types.BuiltinFunctionType:  # operator.gt
+            continue
+        if kind is tuple or kind is list:
+            if not PLAIN.issuperset(map(type, value)) or registry.container(value) is not None:
+                return None
+            continue
+        identity = registry.lookup(value) or observation.behind(value)
+        if identity is None or id(value) in prints:
+            return None
+        known.append(identity)
+    return known or None
+
+
+_WITHOUT_DATA = PLAIN | {tuple, list, types.BuiltinFunctionType}
+"""Classes of what is no data among arguments that are all known."""
+
+_Again: TypeAlias = "tuple[int, int, tuple[type, ...], tuple[Any, ...]]"
+_taken: dict[_Again, tuple[Identity, Identity, Site]] = {}
+"""What steps have made of one known object: ``df["a"]`` is what it was the last time. Also what
+that was known as, and the step: their ``id`` stands in the key."""
+MAX_TAKEN = 512
+
+
+def _again(
+    site: Site, known: list[Identity], arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> _Again | None:
+    """What the step is known by, with its parameters; None where it may make something else."""
+    entry = site.entry
+    if len(known) > 1 or len(known[0].sources) > 1 or keywords or known[0].pending:
+        return None
+    if entry.keeps_columns or entry.carries_parameters or entry.gives_memory:
+        return None
+    kinds = (*map(type, arguments),)
+    names = tuple(value for value in arguments if type(value) in _WITHOUT_DATA)
+    if site.attribute == "__init__" or not all(map(_is_short, names)):
+        return None
+    return id(site), id(known[0]), kinds, names
+
+
+def _is_short(value: Any) -> bool:
+    """Whether it is a short text."""
+    return type(value) is str and len(value) <= _SHORT
 
 
 def put_on(site: Site, known: list[Identity], changed: object, identity: Identity) -> None:
@@ -620,11 +699,11 @@ def _keys(by: Any) -> Any:
 def _without_known(value: Any) -> Any:
     """A parameter, without the data in it that is known: that is an input, and may be large."""
     kind = type(value)
-    if kind in observation.PLAIN:
+    if kind in PLAIN:
         return value
     if kind is dict:
         return {key: _without_known(item) for key, item in value.items()}
-    if (kind is list or kind is tuple) and not observation.PLAIN.issuperset(map(type, value)):
+    if (kind is list or kind is tuple) and not PLAIN.issuperset(map(type, value)):
         return kind(map(_without_known, value))
     return None if registry.lookup(value) is not None else value
 
@@ -772,7 +851,7 @@ def _digest_of(plain: list[Any], named: dict[str, Any]) -> bytes | None:
     """Of the parameters of a step. A loop calls one again and again with the same few."""
     kinds = (*map(type, plain), *map(type, named.values()))
     for kind, value in zip(kinds, (*plain, *named.values()), strict=True):
-        if kind in _ALIKE or (kind is str and len(value) <= _SHORT):
+        if kind in _ALIKE or _is_short(value):
             continue
         if kind is not types.BuiltinFunctionType or type(value.__self__) is not types.ModuleType:
             return digest_value([plain, named])  # operator.add is kept

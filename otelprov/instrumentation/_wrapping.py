@@ -39,7 +39,6 @@ from otelprov.instrumentation._calls import (
     called_from,
     columns_of,
     is_internal,
-    is_internal_call,
     is_library,
     pass_on,
     plan_or_pass_on,
@@ -534,7 +533,11 @@ def _steps(always: bool, follow: Function, construct: bool) -> Callable[[Site, F
                 raise
             if run.active:
                 try:
-                    if (always and not in_closed_operation()) or not is_internal_call(2):
+                    try:  # what libraries call themselves, nearly always: no call more than this
+                        internal = is_internal(sys._getframe(1))
+                    except ValueError:
+                        internal = is_internal(None)
+                    if not internal or (always and not in_closed_operation()):
                         follow(site, args, kwargs, args[0] if construct else result)
                 except Exception as fault:
                     faults.tell(site.not_passed_on, fault)

@@ -46,6 +46,7 @@ from otelprov.instrumentation._wrapping import (
 )
 from otelprov.recording import places
 from otelprov.recording.observation import (
+    PLAIN,
     identity_of,
     known_contents,
     unknown_data,
@@ -90,6 +91,12 @@ def _is_frame(_: Mapping[str, Any], target: Any) -> bool:
 def _holds_values(_: Mapping[str, Any], target: Any) -> bool:
     """Not the names of columns, as ``df.columns.to_list()`` gives them."""
     return registry.lookup(target) is not None or hasattr(type(target), "index")
+
+
+def _holds_several(parameters: Mapping[str, Any], _: object) -> bool:
+    """Not ``to_datetime("2024-01-01")``, which gives one value for another."""
+    value = parameters.get("arg")
+    return type(value) not in PLAIN and hasattr(type(value), "__iter__")
 
 
 def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
@@ -246,10 +253,11 @@ def _functions() -> Iterable[Entry]:
         transform,
         (
             "merge merge_asof merge_ordered pivot pivot_table melt lreshape wide_to_long "
-            "crosstab cut qcut get_dummies from_dummies to_datetime to_numeric to_timedelta "
-            "factorize"
+            "crosstab cut qcut get_dummies from_dummies factorize"
         ).split(),
     )
+    for name in ("to_datetime", "to_numeric", "to_timedelta"):
+        yield transform(name, only_when=_holds_several)
     yield transform("json_normalize", observed=_Normalized)
     yield transform("core.arrays.sparse.accessor.SparseFrameAccessor.from_spmatrix")
     # The tables may come from a generator, whose steps are worth reading.

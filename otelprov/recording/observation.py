@@ -359,6 +359,12 @@ def is_label(value: object) -> bool:
         return False
 
 
+def behind(value: object) -> Identity | None:
+    """What is known of the table that ``value`` stands for."""
+    found = _classify(value)[1]
+    return None if found is None else _of_what_it_stands_for(value, found)
+
+
 def _of_what_it_stands_for(value: object, behind: str | None) -> Identity | None:
     """Of what ``value`` has in the attribute ``behind``, or of what that stands for."""
     while behind is not None:

@@ -473,3 +473,28 @@ def test_query_sees_the_variables_of_the_caller(left: pd.DataFrame) -> None:
     assert (lambda inner: len(left.query("a > @inner")))(30) == 1
     assert left.eval("a + @limit").tolist() == [30, 40, 50, 60]
     assert pd.eval("left.a + limit").tolist() == [30, 40, 50, 60]
+
+
+def test_one_value_made_of_another_is_no_operation(spans: Spans, left: pd.DataFrame) -> None:
+    pd.to_datetime("2024-01-01"), pd.to_numeric("3"), pd.to_timedelta("1h")
+    assert spans.names() == ["pandas.read_csv"]
+    pd.to_datetime(left.a, unit="D")
+    pd.to_numeric(["1", "2"])
+    assert spans.names() == ["pandas.read_csv", "pandas.to_datetime", "pandas.to_numeric"]
+
+
+def test_a_column_that_is_taken_again_is_what_the_table_is_by_then(left: pd.DataFrame) -> None:
+    first = left.assign(x=left["a"])
+    assert identity(left.assign(x=left["a"])) == identity(first)
+    left.loc[0, "a"] = 11
+    assert identity(left.assign(x=left["a"])) != identity(first)
+
+
+def test_a_row_that_becomes_a_dict_comes_from_its_table(left: pd.DataFrame, spans: Spans) -> None:
+    for _, row in left.iterrows():
+        row.to_dict()
+    made = [span for span in spans.all() if span.name == "pandas.to_dict"]
+    assert len(made) == len(left)
+    for span in made:
+        assert span.used_ids == {identity(left)}
+        assert next(iter(span.generated_ids)).startswith("object:")

@@ -543,6 +543,8 @@ def pass_on(
     """A small step: what it returns (or changes) comes from its arguments."""
     note_read(*arguments)
     entry = site.entry
+    if type(result) in _NUMBERS and entry.in_place == "never":
+        return  # what is taken out of a table is not followed
     values = (*arguments, *keywords.values())
     changed: object = result
     if entry.in_place == "always":
@@ -556,7 +558,9 @@ def pass_on(
         elif entry.gives_contents:
             for holder in observation.known_inputs(arguments[:1]):
                 observation.come_out(result, holder.sources[0])
-        return  # a number, a text: what is taken out of a table is not followed
+        elif changed is result and type(result).__module__ == "numpy":
+            _NUMBERS.add(type(result))
+        return  # as for a number
     own = arguments[1:] if site.method else arguments
     known = _known_directly(values)
     again: _Again | None = None
@@ -613,6 +617,10 @@ def pass_on(
                 _taken.clear()
             _taken[again] = first, identity, site
         put_on(site, known, changed, identity)
+
+
+_NUMBERS = set(PLAIN)
+"""Classes of plain values, and those of NumPy's numbers that were met."""
 
 
 def _known_directly(values: Iterable[Any]) -> list[Identity] | None:

@@ -645,7 +645,7 @@ def _known_directly(values: Iterable[Any]) -> list[Identity] | None:
 _WITHOUT_DATA = PLAIN | {tuple, list, types.BuiltinFunctionType}
 """Classes of what is no data among arguments that are all known."""
 
-_Again: TypeAlias = "tuple[int, int, tuple[type, ...], tuple[Any, ...]]"
+_Again: TypeAlias = "tuple[int, int, str, tuple[str, ...]]"
 _taken: dict[_Again, tuple[Identity, Identity, Site]] = {}
 """What steps have made of one known object: ``df["a"]`` is what it was the last time. Also what
 that was known as, and the step: their ``id`` stands in the key."""
@@ -655,17 +655,20 @@ MAX_TAKEN = 512
 def _again(
     site: Site, known: list[Identity], arguments: tuple[Any, ...], keywords: Mapping[str, Any]
 ) -> _Again | None:
-    """What the step is known by, with its parameters; None where it may make something else."""
+    """What a step of one object with some names is known by; None where it is another, or may make
+    something else the next time."""
     entry = site.entry
-    if len(known) > 1 or len(known[0].sources) > 1 or keywords or known[0].pending:
+    if keywords or len(known) > 1 or len(known[0].sources) > 1 or known[0].pending:
         return None
+    first, *names = arguments
     if entry.keeps_columns or entry.carries_parameters or entry.gives_memory:
         return None
-    kinds = (*map(type, arguments),)
-    names = tuple(value for value in arguments if type(value) in _WITHOUT_DATA)
     if site.attribute == "__init__" or not all(map(_is_short, names)):
         return None
-    return id(site), id(known[0]), kinds, names
+    kind = type(first)
+    if kind.__module__.partition(".")[0] != site.library:  # a class of the program's own
+        return None
+    return id(site), id(known[0]), kind.__name__, tuple(names)
 
 
 def _is_short(value: Any) -> bool:

@@ -34,6 +34,8 @@ Function = Callable[..., Any]
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
 _OPEN = (
+    "pandera.api.dataframe.components",
+    "pandera.api.dataframe.container",
     "pandera.decorators",
     "numpy.core.fromnumeric",
     "numpy._core.fromnumeric",

@@ -22,8 +22,16 @@ _RENAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _RELATION: Final = re.compile(
-    r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
+    r'("(?:[^"]|"")+"|\w+)( AS (?:NOT MATERIALIZED )?\(\s*SELECT \* FROM )'
+    r'(?:"__duckdb_source_[^"]*"|(?:pandas|arrow)_scan\([_, ]+\))'
 )
+"""What DuckDB calls a variable of the program's in the text of a relation: from 2.0, and before."""
+_DATA: Final = re.compile(
+    r'"__duckdb_source_[^"]*"(?= AS "(?:df|arrow_object)_)|\b(?:pandas|arrow)_scan\([_, ]+\)'
+)
+"""The same of what is data, and no other relation."""
+_ONLY: Final = "__only"
+"""The name of data of the program's, where it is all that was used."""
 _LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
@@ -43,6 +51,8 @@ def sources(question: Question) -> Sources:
     if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
         return Sources(reason="the statement is not recorded")
     bound = _bound(question)
+    if len(ids := {usage.artifact.id for usage in question.used}) == 1:
+        bound.setdefault((_ONLY,), list(ids))
     if first in ("DELETE", "TRUNCATE") and made.kind == "resource":
         return _deleted(question)
     if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
@@ -208,6 +218,8 @@ def _readable(text: str, bound: dict[Name, list[str]], view: str = "") -> str:
         found.append(part)
     # Of a relation of a variable DuckDB gives the name of the variable to a query around it.
     text = _RELATION.sub(lambda m: f"{m[1]}{m[2]}{_inner(m[1], bound)}", "".join(found))
+    if (_ONLY,) in bound:
+        text = _DATA.sub(f'"otelprov {_ONLY}"', text)
     return _LIST.sub(lambda m: _first(m[1], bound), text)
 
 

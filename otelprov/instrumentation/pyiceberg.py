@@ -24,6 +24,7 @@ from otelprov.instrumentation._table import Binder, Entry, read, step, write
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import observation
+from otelprov.recording.column_sources import ColumnSources, Origin
 from otelprov.recording.noted import with_content
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import after, plans, scan
@@ -245,6 +246,7 @@ class Committed(OfTable):
                 self._added(metadata, added, replaces)
             elif self._before is not None and self._before[1] != metadata.current_schema_id:
                 operation.use_content("self", version_of(metadata, *self._before))
+                operation.come_from(_renamed(metadata, self._before[1], operation.used_so_far()))
                 current = metadata.current_snapshot_id
                 operation.generate("self", version_of(metadata, current, self._schema(metadata)))
 
@@ -268,6 +270,17 @@ class Committed(OfTable):
     @staticmethod
     def _schema(metadata: Any) -> int:
         return int(metadata.current_schema_id)
+
+
+def _renamed(metadata: Any, before: int, used: list[Source]) -> ColumnSources:
+    """A column is another's whose number it has, whatever they are called."""
+    schemas = {one.schema_id: one for one in metadata.schemas}
+    old = {field.field_id: field.name for field in schemas[before].fields}
+    columns: dict[str, tuple[Origin, ...]] = {
+        field.name: (Origin(0, old[field.field_id], "identity"),) if field.field_id in old else ()
+        for field in schemas[metadata.current_schema_id].fields
+    }
+    return ColumnSources(columns, used=[used])
 
 
 class _Transacted(Committed):

@@ -13,7 +13,16 @@ from functools import lru_cache
 from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
-from otelprov.lineage.columns import UNSAID, WHY_UNSAID, Column, Columns, Name, Origin, columns_of
+from otelprov.lineage.columns import (
+    UNSAID,
+    WHY_UNSAID,
+    Column,
+    Columns,
+    Name,
+    Origin,
+    columns_of,
+    columns_set,
+)
 from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
@@ -131,8 +140,8 @@ def _named_in_order(columns: Sequence[Column], names: Sequence[str]) -> tuple[Co
 
 
 def _beside(question: Question, found: Sources) -> Sources:
-    """What no name in the statement stands for may be in any column: rows that were given beside
-    it, and what its macros read."""
+    """What no name in the statement stands for may be in any column that it sets: rows that were
+    given beside it, and what its macros read."""
     used = question.used
     given = [one.artifact.id for one in used if one.role == "parameters"]
     macros = [one.artifact.id for one in used if one.passage and MACRO in one.passage.named]
@@ -142,14 +151,20 @@ def _beside(question: Question, found: Sources) -> Sources:
     made = question.made_names()
     names = (*found.columns, *(made.columns if made is not None else ()))
     names = (*names, *(question.names(question.made.artifact.id) or ()))
+    text = question.operation.statement or ""
+    set_ = None if macros else columns_set(text, _dialect(question))
+    if set_ is not None:
+        spelled = {one.lower(): one for one in names}
+        names = tuple(spelled.get(one, one) for one in set_)
     every = question.every([*given, *macros])
+    opaque = {one: tuple(dict.fromkeys((*found.columns.get(one, ()), *every))) for one in names}
     return replace(
         found,
-        columns={one: tuple(dict.fromkeys((*found.columns.get(one, ()), *every))) for one in names},
+        columns={**found.columns, **opaque},
         reasons=dict.fromkeys(names, why) | dict(found.reasons),
         rows_reason=found.rows_reason or why,
-        reason=found.reason or why,
-        same_as="",
+        reason=found.reason or (why if set_ is None else ""),
+        same_as="" if set_ is None else found.same_as,
     )
 
 

@@ -1,0 +1,80 @@
+"""Programs that use what is recorded through a library that stands on top of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import strangers
+
+DRIVER = """
+    import sqlite3
+    import pyarrow as pa
+    class Connection(sqlite3.Connection):
+        def cursor(self):
+            return Cursor(self)
+    class Cursor(sqlite3.Cursor):
+        def fetch_arrow_table(self):
+            names = [one[0] for one in self.description]
+            batch = pa.RecordBatch.from_pylist([dict(zip(names, row)) for row in self.fetchall()])
+            return pa.RecordBatchReader.from_batches(batch.schema, [batch]).read_all()
+        def __enter__(self):
+            return self
+        def __exit__(self, *args):
+            self.close()
+"""
+ADBC = """
+    import pandas as pd
+    from adbc_driver_manager import dbapi
+    con = dbapi.Connection(":memory:")
+    with con.cursor() as cursor:
+        cursor.execute("CREATE TABLE t AS SELECT 1 AS a, 'x' AS b")
+    table = pd.read_sql("SELECT * FROM t", con)  # @read
+    table.to_csv("t.csv", index=False)  # @write
+    with con.cursor() as cursor:
+        cursor.execute("SELECT a FROM t")
+        cursor.fetch_arrow_table().to_pandas().to_csv("a.csv", index=False)  # @own
+"""
+OF_ADBC = """
+    pandas.read_sql@read: #t -> return
+    pandas.to_csv@write: pandas.read_sql@read -> t.csv
+    pyarrow.RecordBatchReader.read_all: ? -> return
+    pyarrow.Table.to_pandas@own: pyarrow.RecordBatchReader.read_all -> return
+    pandas.to_csv@own: pyarrow.Table.to_pandas@own -> a.csv
+"""
+
+
+def test_what_pandas_reads_through_a_driver_of_adbc_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    driver = {"adbc_driver_manager/__init__.py": "", "adbc_driver_manager/dbapi.py": DRIVER}
+    recording = strangers.record(tmp_path / "work", ADBC, modules=driver)
+    assert recording.graph() == strangers.drawn(OF_ADBC)
+
+
+MANY = """
+    import sqlite3
+    import pandas as pd
+    con = sqlite3.connect("w.db")
+    people, moved = pd.read_csv("people.csv"), pd.read_csv("moved.csv")
+    people.to_sql("p", con, index=False)
+    con.execute("CREATE UNIQUE INDEX i ON p (id)")
+    con.executemany("UPDATE p SET name = ? WHERE id = ?", zip(moved["name"], moved["id"]))
+    con.executemany(
+        "INSERT INTO p (id, city) VALUES (:id, :city) ON CONFLICT (id) DO UPDATE SET Town = 'x'",
+        moved.to_dict("records"),
+    )
+    con.commit()
+    pd.read_sql("SELECT * FROM p", con).to_csv("p.csv", index=False)
+"""
+
+
+def test_rows_that_are_given_go_into_the_columns_that_are_set(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    people = pd.DataFrame({"id": [1], "name": ["a"], "city": ["b"], "town": ["c"], "age": [4]})
+    people.to_csv(tmp_path / "work" / "people.csv", index=False)
+    people.drop(columns=["town", "age"]).to_csv(tmp_path / "work" / "moved.csv", index=False)
+    recording = strangers.record(tmp_path / "work", MANY)
+    assert recording.columns("p.csv#age") == {"people.csv#age"}
+    for name in ("id", "name", "city", "town"):
+        found = recording.columns(f"p.csv#{name}")
+        assert {"opaque", f"people.csv#{name}", "moved.csv#name"} <= found

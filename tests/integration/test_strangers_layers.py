@@ -8,27 +8,26 @@ import pandas as pd
 import strangers
 
 DRIVER = """
-    import sqlite3
     import pyarrow as pa
-    class Connection(sqlite3.Connection):
+    class Connection:
         def cursor(self):
-            return Cursor(self)
-    class Cursor(sqlite3.Cursor):
+            return Cursor()
+    class Cursor:
+        def execute(self, text):
+            pass
         def fetch_arrow_table(self):
-            names = [one[0] for one in self.description]
-            batch = pa.RecordBatch.from_pylist([dict(zip(names, row)) for row in self.fetchall()])
+            batch = pa.RecordBatch.from_pydict({"a": [1], "b": ["x"]})
             return pa.RecordBatchReader.from_batches(batch.schema, [batch]).read_all()
         def __enter__(self):
             return self
         def __exit__(self, *args):
-            self.close()
+            pass
+        close = __exit__
 """
 ADBC = """
     import pandas as pd
     from adbc_driver_manager import dbapi
-    con = dbapi.Connection(":memory:")
-    with con.cursor() as cursor:
-        cursor.execute("CREATE TABLE t AS SELECT 1 AS a, 'x' AS b")
+    con = dbapi.Connection()
     table = pd.read_sql("SELECT * FROM t", con)  # @read
     table.to_csv("t.csv", index=False)  # @write
     with con.cursor() as cursor:
@@ -46,7 +45,10 @@ OF_ADBC = """
 
 def test_what_pandas_reads_through_a_driver_of_adbc_is_its_own(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    driver = {"adbc_driver_manager/__init__.py": "", "adbc_driver_manager/dbapi.py": DRIVER}
+    driver = {
+        "adbc_driver_manager/__init__.py": "class Error(Exception): pass",
+        "adbc_driver_manager/dbapi.py": DRIVER,
+    }
     recording = strangers.record(tmp_path / "work", ADBC, modules=driver)
     assert recording.graph() == strangers.drawn(OF_ADBC)
 

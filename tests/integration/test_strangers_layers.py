@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import programs
 import strangers
 
 DRIVER = """
@@ -80,3 +81,21 @@ def test_rows_that_are_given_go_into_the_columns_that_are_set(tmp_path: Path) ->
     for name in ("id", "name", "city", "town"):
         found = recording.columns(f"p.csv#{name}")
         assert {"opaque", f"people.csv#{name}", "moved.csv#name"} <= found
+
+
+WARNED = """
+    import warnings
+    import duckdb, numpy, pyarrow as pa, pyarrow.csv
+    def old():
+        warnings.warn("it is old", DeprecationWarning, stacklevel=2)
+    for number in range(3):
+        old()
+        table = duckdb.sql("SELECT 1 AS a").to_arrow_table()
+        old()
+        pyarrow.csv.write_csv(table.slice(0, number), f"{number}.csv")
+"""
+
+
+def test_a_warning_is_shown_once_for_its_line(tmp_path: Path) -> None:
+    outcome = programs.compared(tmp_path, WARNED)
+    assert outcome.err.count("it is old") == 2

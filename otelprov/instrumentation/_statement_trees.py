@@ -171,12 +171,13 @@ def _unparsed(text: str, first: str, dialect: str) -> Statement:
     found = _WRITTEN.match(text)
     if found is None:
         return Statement(first or "UNKNOWN", is_query=True, unknown=UNPARSED)
+    target = folded(found["name"]) if dialect == "postgres" else name_of(found["name"])
     return Statement(
         "CREATE TABLE" if found["new"] else first,
-        target=folded(found["name"]) if dialect == "postgres" else name_of(found["name"]),
+        target=target,
         replaces=bool(found["new"]),
         only_new=bool(found["only_new"]),
-        temporary=bool(found["temporary"]),
+        temporary=bool(found["temporary"]) or _is_temporary(target, dialect),
         is_query="RETURNING" in text.upper(),
         unknown="" if found["new"] and _lists_columns(text[found.end() :]) else UNPARSED,
     )
@@ -300,13 +301,21 @@ def _create(tree: Any, reader: _Reader) -> Statement:
     no_data = any(isinstance(one, exp.WithDataProperty) and one.args.get("no") for one in listed)
     if no_data:
         reader = _Reader(reader.dialect)
+    target = _table_name(tree.this)
     return reader.statement(
         f"CREATE {kind}",
-        target=_table_name(tree.this),
+        target=target,
         replaces=True,
         only_new=bool(tree.args.get("exists")),
-        temporary=any(isinstance(one, exp.TemporaryProperty) for one in listed),
+        temporary=any(isinstance(one, exp.TemporaryProperty) for one in listed)
+        or _is_temporary(target, reader.dialect),
     )
+
+
+def _is_temporary(name: Name | None, dialect: str) -> bool:
+    """Whether a table is one by the schema in its name."""
+    schema = {"sqlite": "temp", "postgres": "pg_temp"}.get(dialect)
+    return schema is not None and name is not None and schema in [p.lower() for p in name[:-1]]
 
 
 def _copy(tree: Any, reader: _Reader) -> Statement:

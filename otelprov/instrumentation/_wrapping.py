@@ -598,13 +598,19 @@ def iterating(original: Function) -> Function:
 
 
 def chunking(original: Function) -> Function:
-    """For generators that a recorded call gives to the program: each piece comes from it."""
+    """For functions whose generator a recorded call gives to the program: each piece comes from
+    it."""
     step = Step(original.__module__.partition(".")[0], "chunk")
     missing = "the chunks of a generator are not known"
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-        pieces = original(*args, **kwargs)
-        if run.active:
+        try:
+            pieces = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active and isinstance(pieces, types.GeneratorType):
             with faults.contained(missing):
                 itself: list[weakref.ref[Any]] = []
                 chunks = _chunks(step, pieces, itself, missing)

@@ -220,3 +220,33 @@ NO_COLUMNS = """
 
 def test_what_polars_takes_of_columns_it_takes_with_us(tmp_path: Path) -> None:
     programs.compared(tmp_path, NO_COLUMNS)
+
+
+BATCHES = """
+    import sqlite3
+    import polars as pl
+    con = sqlite3.connect("w.db")
+    con.execute("CREATE TABLE t (k INT, v INT)")
+    con.commit()
+    table = pl.read_csv("in1.csv").extend(pl.read_csv("in2.csv"))  # @in
+    con.executemany("INSERT INTO t VALUES (?, ?)", table.rows())  # @many
+    con.commit()
+    batches = pl.read_database("SELECT * FROM t", con, iter_batches=True, batch_size=1)  # @read
+    for number, batch in enumerate(batches):
+        batch.write_ndjson(f"{number}.json")  # @write
+    try:
+        pl.read_database("SELECT * FROM nothing", con, iter_batches=True, batch_size=1)
+    except sqlite3.OperationalError as error:
+        print(error)
+"""
+
+
+def test_the_batches_of_an_answer_come_from_it(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    recording = strangers.record(directory, BATCHES)
+    for name in ("0.json", "1.json"):
+        assert recording.operations(name) >= {"polars.read_database", "sqlite3.executemany"}
+        assert recording.columns(f"{name}#v") >= {"in1.csv#v", "in2.csv#v"}

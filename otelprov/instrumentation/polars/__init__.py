@@ -27,7 +27,7 @@ from otelprov.instrumentation._table import (
     transform,
     write,
 )
-from otelprov.instrumentation._wrapping import finding_stack_level, iterating
+from otelprov.instrumentation._wrapping import chunking, finding_stack_level, iterating
 from otelprov.instrumentation.polars.arguments import (
     at_once,
     carry,
@@ -99,6 +99,7 @@ def _reads() -> Iterable[Entry]:
     yield read("read_iceberg", source="source", places=iceberg)
     yield read("DataFrame.deserialize", source="source")
     yield read("read_database", observed=QUERIED, client=True)
+    yield step("io.database._executor.ConnectionExecutor.to_polars", around=chunking)
     yield read("read_database_uri", observed=QUERIED, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)

@@ -269,6 +269,11 @@ def test_files_are_validated(spans: Spans, context: Any, tmp_path: Path) -> None
     assert validation.run().success
     (span,) = spans.all()
     assert span.used_ids == {edges.file_id(tmp_path / "orders.csv")}
+    batch = context.data_sources.pandas_default.read_csv(tmp_path / "orders.csv")
+    spans.clear()
+    assert batch.validate(suite).success
+    (span,) = spans.all()
+    assert span.used_ids == {edges.file_id(tmp_path / "orders.csv")}
 
 
 # --- what people see ------------------------------------------------------------------------------

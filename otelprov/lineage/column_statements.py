@@ -41,7 +41,7 @@ _DATA: Final = re.compile(
 """The same of what is data, and no other relation."""
 _ONLY: Final = "__only"
 """The name of data of the program's, where it is all that was used."""
-_LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
+_LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')*)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)

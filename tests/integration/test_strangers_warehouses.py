@@ -376,3 +376,31 @@ def test_a_table_of_the_schema_temp_is_a_temporary_one(tmp_path: Path) -> None:
     assert recording.roots("t.csv") == recording.roots("kept.csv") == {"users.csv"}
     assert "sqlite3.execute" in recording.operations("old.csv")
     assert recording.columns("t.csv#id") == {"users.csv#id"}
+
+
+HEADERS = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE a (x INT, y VARCHAR); COPY a FROM 'users.csv' (HEADER)")
+    con.execute("CREATE TABLE b (x VARCHAR, y DOUBLE);"
+                "COPY b (y, x) FROM 'swapped.csv' (FORMAT csv, HEADER true, DELIM ';')")
+    con.execute("CREATE TEMP VIEW v AS SELECT * FROM read_csv(['users.csv'], header = TRUE)")
+    con.execute("CREATE TABLE c (y INT, x VARCHAR); INSERT INTO c (y, x) SELECT * FROM v")
+    con.execute("CREATE TABLE d (x INT, y VARCHAR); COPY d FROM 'quoted.csv' (HEADER)")
+    con.execute("CREATE TABLE e (x INT, y VARCHAR); COPY e FROM 'users.csv' (HEADER, SKIP 1)")
+    for name in "abcde":
+        con.sql(f"SELECT y, x FROM {name}").df().to_csv(f"{name}.csv", index=False)
+"""
+
+
+def test_the_first_line_of_a_file_names_its_columns_where_the_statement_says_so(
+    tmp_path: Path,
+) -> None:
+    directory = _tables(tmp_path)
+    (directory / "swapped.csv").write_text("rate;country\n1.5;DE\n")
+    (directory / "quoted.csv").write_text('"id",name\n1,a\n')
+    recording = strangers.record(directory, HEADERS)
+    assert recording.columns("a.csv#y") == recording.columns("c.csv#x") == {"users.csv#name"}
+    assert recording.columns("b.csv#y") == {"swapped.csv#rate"}
+    assert recording.columns("d.csv#y") == {"quoted.csv#None", "opaque"}
+    assert recording.columns("e.csv#y") == {"users.csv#None", "opaque"}

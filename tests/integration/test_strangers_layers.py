@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import programs
+import pytest
 import strangers
 
 DRIVER = """
@@ -99,3 +100,54 @@ WARNED = """
 def test_a_warning_is_shown_once_for_its_line(tmp_path: Path) -> None:
     outcome = programs.compared(tmp_path, WARNED)
     assert outcome.err.count("it is old") == 2
+
+
+NAMED = """
+    import os, warnings
+    import pandas as pd
+    from pyiceberg.catalog import load_catalog
+    place = {"type": "sql", "uri": "sqlite:///c.db", "warehouse": f"file://{os.getcwd()}/house"}
+    catalog = load_catalog("c", **place)
+    catalog.create_namespace("s")
+    named = {"catalog_name": "c", "catalog_properties": place}
+    one, two = pd.read_csv("one.csv"), pd.read_csv("two.csv")
+    one.to_iceberg("s.t", append=True, **named)  # @one
+    two.to_iceberg("s.t", append=True, **named)  # @two
+    snapshot = catalog.load_table("s.t").snapshots()[0].snapshot_id
+    pd.read_iceberg("s.t", columns=["b"], **named).to_json("both.json")  # @both
+    pd.read_iceberg("s.t", snapshot_id=snapshot, **named).to_json("one.json")  # @first
+    catalog.load_table("s.t").scan().to_pandas().to_json("again.json")  # @again
+    warnings.simplefilter("ignore")  # it warns where nothing is replaced
+    one.assign(a=5).to_iceberg("s.t", **named)  # @new
+    pd.read_iceberg("s.t", **named).to_json("new.json")  # @read
+"""
+OF_NAMED = """
+    pandas.read_csv: one.csv -> return
+    pandas.read_csv: two.csv -> return
+    pandas.to_iceberg@one: pandas.read_csv -> house/s/t
+    pandas.to_iceberg@two: pandas.read_csv, house/s/t -> house/s/t
+    pandas.read_iceberg@both: house/s/t -> return
+    pandas.to_json@both: pandas.read_iceberg@both -> both.json
+    pandas.read_iceberg@first: house/s/t -> return
+    pandas.to_json@first: pandas.read_iceberg@first -> one.json
+    pyiceberg.to_pandas@again: house/s/t -> return
+    pandas.to_json@again: pyiceberg.to_pandas@again -> again.json
+    pandas.assign@new: pandas.read_csv -> return
+    pandas.to_iceberg@new: pandas.assign@new -> house/s/t
+    pandas.read_iceberg@read: house/s/t -> return
+    pandas.to_json@read: pandas.read_iceberg@read -> new.json
+"""
+
+
+@pytest.mark.skipif(not hasattr(pd, "read_iceberg"), reason="pandas from 3.0")
+def test_a_table_that_pandas_reads_and_writes_by_its_name_is_that_of_pyiceberg(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "work").mkdir()
+    pd.DataFrame({"a": [1], "b": [2]}).to_csv(tmp_path / "work" / "one.csv", index=False)
+    pd.DataFrame({"a": [3], "b": [4]}).to_csv(tmp_path / "work" / "two.csv", index=False)
+    recording = strangers.record(tmp_path / "work", NAMED)
+    assert recording.graph() == strangers.drawn(OF_NAMED)
+    assert recording.roots("both.json") == recording.roots("again.json") == {"one.csv", "two.csv"}
+    assert recording.roots("one.json") == recording.roots("new.json") == {"one.csv"}
+    assert recording.columns("both.json#b") == {"one.csv#b", "two.csv#b"}

@@ -151,3 +151,53 @@ def test_a_table_that_pandas_reads_and_writes_by_its_name_is_that_of_pyiceberg(
     assert recording.roots("both.json") == recording.roots("again.json") == {"one.csv", "two.csv"}
     assert recording.roots("one.json") == recording.roots("new.json") == {"one.csv"}
     assert recording.columns("both.json#b") == {"one.csv#b", "two.csv#b"}
+
+
+KEYS = """
+    import pandas as pd
+    from sqlalchemy import Column, Float, Integer, MetaData, String, Table, create_engine, insert
+    from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+    engine = create_engine("sqlite:///w.db")
+    class Base(DeclarativeBase):
+        pass
+    class Person(Base):
+        __tablename__ = "person"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        who: Mapped[str] = mapped_column("name")
+        name: Mapped[str] = mapped_column("city")
+    sales = Table(
+        "sales", MetaData(), Column("id", Integer, primary_key=True),
+        Column("total", Float, key="amount"), Column("note", String, default="x"),
+    )
+    Base.metadata.create_all(engine)
+    sales.create(engine)
+    rows = pd.read_csv("sales.csv").drop(columns="extra")
+    people = pd.read_csv("people.csv")
+    with engine.begin() as con:
+        con.execute(sales.insert(), rows.to_dict("records"))
+        con.execute(insert(sales), rows.assign(id=rows["id"] + 9).to_dict("records"))
+    with Session(engine) as session:
+        session.bulk_insert_mappings(Person, people.to_dict("records"))
+        session.execute(insert(Person), people.assign(id=people["id"] + 9).to_dict("records"))
+        session.commit()
+    pd.read_sql("SELECT * FROM sales", engine).to_json("sales.json")
+    pd.read_sql("SELECT * FROM person", engine).to_json("people.json")
+    with engine.begin() as con:
+        more = [{"id": 50, "amount": 1.0}, {"id": 51, "amount": 2.0}]
+        con.execute(sales.insert(), more)
+        con.execute(sales.insert(), rows.assign(id=rows["id"] + 90).to_dict("records"))
+    pd.read_sql("SELECT * FROM sales", engine).to_json("more.json")
+"""
+
+
+def test_rows_go_into_the_columns_that_sqlalchemy_puts_their_keys_in(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    sales = pd.DataFrame({"id": [1, 2], "amount": [1.0, 2.0], "extra": [0, 0]})
+    sales.to_csv(tmp_path / "work" / "sales.csv", index=False)
+    people = pd.DataFrame({"id": [1, 2], "who": ["a", "b"], "name": ["c", "d"]})
+    people.to_csv(tmp_path / "work" / "people.csv", index=False)
+    recording = strangers.record(tmp_path / "work", KEYS)
+    assert recording.columns("sales.json#total") == {"sales.csv#amount"}
+    assert recording.columns("people.json#name") == {"people.csv#who"}
+    assert recording.columns("people.json#city") == {"people.csv#name"}
+    assert "opaque" in recording.columns("more.json#total")

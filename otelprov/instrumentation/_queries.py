@@ -27,7 +27,13 @@ from otelprov.instrumentation._databases import (
     bounded,
     parsed,
 )
-from otelprov.instrumentation._given_rows import is_one_more, use_row, use_rows, use_unknown
+from otelprov.instrumentation._given_rows import (
+    is_one_more,
+    keys_of,
+    use_row,
+    use_rows,
+    use_unknown,
+)
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statement import Statement
@@ -417,6 +423,7 @@ class Sent:
         self._steps: list[tuple[str, Statement, Executing | None]] = []
         """The statements of a text, where each is an operation of its own."""
         self._lookup: Lookup | None = None
+        by_key = by_key or keys_of(text, connection.place.dialect, rows)
         last: Executing | None = connection.last
         self._again = last if last is not None and last.repeats(text, caller, group) else None
         if self._again is not None and rows is not None:

@@ -201,3 +201,29 @@ def test_rows_go_into_the_columns_that_sqlalchemy_puts_their_keys_in(tmp_path: P
     assert recording.columns("people.json#name") == {"people.csv#who"}
     assert recording.columns("people.json#city") == {"people.csv#name"}
     assert "opaque" in recording.columns("more.json#total")
+
+
+PLACED = """
+    import sqlite3
+    import pandas as pd
+    con = sqlite3.connect("w.db")
+    con.execute("CREATE TABLE t (id INT, name TEXT, age INT)")
+    people = pd.read_csv("people.csv").to_dict("records")
+    con.executemany("INSERT INTO t (ID, age, name) VALUES (:id, :name, :who);", people)
+    con.commit()
+    pd.read_sql("SELECT * FROM t", con).to_json("one.json")
+    con.executemany("INSERT INTO t (id, name) VALUES (:id + 1, :who)", people)
+    con.commit()
+    pd.read_sql("SELECT * FROM t", con).to_json("two.json")
+"""
+
+
+def test_rows_go_into_the_columns_whose_place_their_keys_have(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    people = pd.DataFrame({"id": [1], "who": ["a"], "name": ["c"]})
+    people.to_csv(tmp_path / "work" / "people.csv", index=False)
+    recording = strangers.record(tmp_path / "work", PLACED)
+    for name, source in {"id": "id", "name": "who", "age": "name"}.items():
+        assert recording.columns(f"one.json#{name}") == {f"people.csv#{source}"}
+    assert recording.columns("two.json#age") == {"people.csv#name"}
+    assert "opaque" in recording.columns("two.json#name")

@@ -36,6 +36,8 @@ Function = Callable[..., Any]
 _libraries: set[str] = {"otelprov"}
 _internal: dict[object, bool] = {}
 _OPEN = (
+    "pandera.api.dataframe.components",
+    "pandera.api.dataframe.container",
     "pandera.decorators",
     "numpy.core.fromnumeric",
     "numpy._core.fromnumeric",
@@ -57,9 +59,9 @@ _OPEN = (
 
 _SUITES = frozenset({"test", "tests"})
 """Packages inside of a library that hold its tests: ``pandas.tests``, ``joblib.test``."""
-_ADAPTERS = frozenset({"collections", "narwhals"})
-"""Packages through which a library, or the program, calls the methods of a table, or of an
-archive."""
+_ADAPTERS = frozenset({"adbc_driver_manager", "collections", "narwhals"})
+"""Packages through which a library, or the program, calls the methods of a table, of a reader, or
+of an archive."""
 _COPYING = frozenset({"cloudpickle", "copy", "copyreg", "dill", "pickle"})
 _DUMPING = "otelprov.instrumentation.pickle"
 """What stands in for ``pickle.dump``, where it is not recorded."""

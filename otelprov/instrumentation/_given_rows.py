@@ -7,21 +7,30 @@ here. Rows of nobody knows where are an input of unknown origin.
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import registry, some_of
 from otelprov.instrumentation._iterators import drawn_from
+from otelprov.instrumentation._statement import NAMED, folded, name_of
 from otelprov.recording.observation import data_kind, identity_of
 from otelprov.recording.places import read_from
 from otelprov.recording.recorder import OpenOperation
+from otelprov.statements import later
 
 PIECES: Final = object()
 """Rows that the program gives piece by piece, later."""
 WRITES_ROWS: Final = frozenset({"INSERT", "UPDATE", "MERGE"})
 """Statements that write the values which they are given."""
 _ROLE: Final = "parameters"
+_KEYED: Final = later(
+    r"\s*INSERT\s+(?:OR\s+\w+\s+)?INTO\s+" + NAMED + r"\s*\(([\w\s,\"]+)\)"
+    r"\s*VALUES\s*\(((?:[^()]|%\(\w+\)s)+)\)\s*;?\s*\Z",
+    re.IGNORECASE,
+)
+_KEY: Final = later(r"[:@$](\w+)|%\((\w+)\)s")
 
 
 def use_rows(operation: OpenOperation, rows: object) -> bool:
@@ -30,6 +39,23 @@ def use_rows(operation: OpenOperation, rows: object) -> bool:
     for part in drawn_from(rows):
         seen = _use(operation, part) or seen
     return seen or (type(rows) in (list, tuple) and not rows)
+
+
+def keys_of(text: str, dialect: str, rows: object) -> dict[str, str] | None:
+    """Which key of the dicts that an INSERT is given each of its columns has; None where rows are
+    none, or that is not said so plainly."""
+    if type(rows) is not list or not rows or type(rows[0]) is not dict:
+        return None
+    said = _KEYED.match(text)
+    if said is None:
+        return None
+    name = folded if dialect == "postgres" else name_of
+    columns = [name(one) for one in said[1].split(",")]
+    keys = [_KEY.fullmatch(one.strip()) for one in said[2].split(",")]
+    if len(columns) != len(keys) or any(len(one) != 1 for one in columns):
+        return None
+    found = {one[0]: key[1] or key[2] for one, key in zip(columns, keys, strict=True) if key}
+    return found if len(found) == len(keys) else None
 
 
 def use_unknown(operation: OpenOperation) -> None:

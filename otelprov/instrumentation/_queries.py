@@ -8,7 +8,7 @@ tables that it reads and writes are what that operation used and generated.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -27,7 +27,13 @@ from otelprov.instrumentation._databases import (
     bounded,
     parsed,
 )
-from otelprov.instrumentation._given_rows import is_one_more, use_row, use_rows, use_unknown
+from otelprov.instrumentation._given_rows import (
+    is_one_more,
+    keys_of,
+    use_row,
+    use_rows,
+    use_unknown,
+)
 from otelprov.instrumentation._lookups import Lookup, keep, lookup_of
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._statement import Statement
@@ -35,6 +41,7 @@ from otelprov.instrumentation._statements import parts
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Names
 from otelprov.recording import faults, places
+from otelprov.recording.column_sources import ColumnSources, Origin
 from otelprov.recording.noted import with_content
 from otelprov.recording.recorder import Call, OpenOperation, current_operation
 from otelprov.recording.run import now, run
@@ -122,8 +129,8 @@ class Executing:
     """One statement, or several in one text, while the database carries them out."""
 
     __slots__ = (
-        "_before", "_call", "_code", "_has_unknown", "_line", "_makers", "_mine", "_nested",
-        "_reads", "_row", "_text", "_unseen", "_used", "_views", "_writes",
+        "_before", "_by_key", "_call", "_code", "_has_unknown", "_line", "_makers", "_mine",
+        "_nested", "_reads", "_row", "_text", "_unseen", "_used", "_views", "_writes",
         "calls", "connection", "group", "into", "next", "operation", "stream", "touches",
     )  # fmt: skip
 
@@ -163,6 +170,9 @@ class Executing:
         self._code: object = None
         self._line = 0
         self._has_unknown = False
+        self._by_key: Mapping[str, str] | None = {}
+        """Which key of the rows that were given each column has; empty before there were any, None
+        where that is not known of all of them."""
         self._row: object = None
         """The class of the row that was given last."""
         self._unseen = False
@@ -215,10 +225,27 @@ class Executing:
         """Who wrote a table last, as the statement sees it."""
         return (self._before or {}).get(uri) or self.connection.makers(uri).get(uri)
 
-    def given(self, rows: object) -> None:
-        """The rows that the program has given for it, for as many executions."""
-        if self._mine and self._writes and not use_rows(self.operation, rows):
+    def given(self, rows: object, by_key: Mapping[str, str] | None = None) -> None:
+        """The rows that the program has given for it, for as many executions. ``by_key`` says which
+        key of them each column has."""
+        if not self._mine or not self._writes:
+            return
+        if not use_rows(self.operation, rows):
             self._use_unknown()
+        self._by_key = by_key if self._by_key in ({}, by_key) else None
+        self._come_from()
+
+    def _come_from(self) -> None:
+        used = self.operation.used_as()
+        before = [source for role, source in used if role == "target"]
+        rows = [source for role, source in used if role == "parameters"]
+        sources = None
+        if self._by_key and rows and len(before) == len(self._writes) == 1:
+            columns: dict[str, tuple[Origin, ...]] = {
+                name: (Origin(0, key, "identity"),) for name, key in self._by_key.items()
+            }
+            sources = ColumnSources(columns, others=1, used=[rows, before])
+        self.operation.column_sources = None if self._has_unknown else sources
 
     def given_one(self, row: object) -> None:
         """The row that the program has given for it, for one execution."""
@@ -238,6 +265,7 @@ class Executing:
     def _use_unknown(self) -> None:
         if not self._has_unknown:
             self._has_unknown = True
+            self.operation.column_sources = None
             use_unknown(self.operation)
 
     def repeats(self, text: str, frame: Caller, group: object) -> bool:
@@ -379,11 +407,12 @@ class Sent:
         group: object = None,
         rows: object = None,
         given: object = None,
+        by_key: Mapping[str, str] | None = None,
         into: object = None,
         ask: Ask | None = None,
     ) -> None:
-        """``rows`` are the parameters of many executions, in whatever holds them, ``given`` those
-        of one; what is sent for
+        """``rows`` are the parameters of many executions, in whatever holds them, ``by_key`` says
+        which key of them each column has; ``given`` are those of one; what is sent for
         one ``group`` again and again is one operation. ``ask`` asks the database what names stand
         for, where that has not been done; what is read goes ``into`` an open file."""
         self._connection = connection
@@ -394,10 +423,11 @@ class Sent:
         self._steps: list[tuple[str, Statement, Executing | None]] = []
         """The statements of a text, where each is an operation of its own."""
         self._lookup: Lookup | None = None
+        by_key = by_key or keys_of(text, connection.place.dialect, rows)
         last: Executing | None = connection.last
         self._again = last if last is not None and last.repeats(text, caller, group) else None
         if self._again is not None and rows is not None:
-            self._again.given(rows)
+            self._again.given(rows, by_key)
         if self._again is not None or (caller is None and not connection.transaction):
             return
         lookup: Lookup | None = connection.lookups.get(text)
@@ -420,7 +450,7 @@ class Sent:
             executing.into = into
             try:
                 if rows is not None:
-                    executing.given(rows)
+                    executing.given(rows, by_key)
                 else:
                     executing.given_one(given)
                     executing.one_by_one()

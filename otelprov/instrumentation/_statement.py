@@ -25,6 +25,9 @@ class Files:
     """For a table in the file of another database: the kind of database."""
     table: str = ""
     """And the table."""
+    header: str | None = None
+    """For a CSV file whose first line names the columns, as the statement says: what stands between
+    them, and nothing where it does not say that."""
 
 
 @record

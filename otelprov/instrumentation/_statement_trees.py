@@ -7,7 +7,7 @@ long as to import DuckDB itself (0.1 s).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Final
@@ -171,12 +171,13 @@ def _unparsed(text: str, first: str, dialect: str) -> Statement:
     found = _WRITTEN.match(text)
     if found is None:
         return Statement(first or "UNKNOWN", is_query=True, unknown=UNPARSED)
+    target = folded(found["name"]) if dialect == "postgres" else name_of(found["name"])
     return Statement(
         "CREATE TABLE" if found["new"] else first,
-        target=folded(found["name"]) if dialect == "postgres" else name_of(found["name"]),
+        target=target,
         replaces=bool(found["new"]),
         only_new=bool(found["only_new"]),
-        temporary=bool(found["temporary"]),
+        temporary=bool(found["temporary"]) or _is_temporary(target, dialect),
         is_query="RETURNING" in text.upper(),
         unknown="" if found["new"] and _lists_columns(text[found.end() :]) else UNPARSED,
     )
@@ -300,13 +301,21 @@ def _create(tree: Any, reader: _Reader) -> Statement:
     no_data = any(isinstance(one, exp.WithDataProperty) and one.args.get("no") for one in listed)
     if no_data:
         reader = _Reader(reader.dialect)
+    target = _table_name(tree.this)
     return reader.statement(
         f"CREATE {kind}",
-        target=_table_name(tree.this),
+        target=target,
         replaces=True,
         only_new=bool(tree.args.get("exists")),
-        temporary=any(isinstance(one, exp.TemporaryProperty) for one in listed),
+        temporary=any(isinstance(one, exp.TemporaryProperty) for one in listed)
+        or _is_temporary(target, reader.dialect),
     )
+
+
+def _is_temporary(name: Name | None, dialect: str) -> bool:
+    """Whether a table is one by the schema in its name."""
+    schema = {"sqlite": "temp", "postgres": "pg_temp"}.get(dialect)
+    return schema is not None and name is not None and schema in [p.lower() for p in name[:-1]]
 
 
 def _copy(tree: Any, reader: _Reader) -> Statement:
@@ -317,13 +326,17 @@ def _copy(tree: Any, reader: _Reader) -> Statement:
     named = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     if not places or not isinstance(named, (exp.Table, exp.Subquery)):
         return Statement("COPY", unknown="it copies a whole database")
-    formats = {
-        one.name.lower(): (one.expression.name.lower() if one.expression is not None else "")
-        for one in tree.args.get("params") or ()
+    options = {
+        one.name.lower(): one.args.get("expression") for one in tree.args.get("params") or ()
     }
-    columnar = formats.get("format") == "parquet"
+    format_ = options.pop("format", None)
+    kind = format_.name.lower() if format_ is not None else ""
+    columnar = kind == "parquet"
     if into:
-        files = tuple(replace(one, columnar=columnar or one.columnar) for one in places)
+        header = _header(options) if kind in ("", "csv") else None
+        files = tuple(
+            replace(one, columnar=columnar or one.columnar, header=header) for one in places
+        )
         return Statement("COPY", target=_table_name(named), files=files, whole=True)
     reader.read(named)
     return reader.statement("COPY", output=places[0], whole=_is_whole(named))
@@ -476,8 +489,9 @@ class _Reader:
             if isinstance(one, exp.Expression)
         ]
         if self.dialect == "duckdb" and _READERS.fullmatch(name) and arguments:
+            header = _header(_options(arguments[1:])) if "csv" in name.lower() else None
             for one in _listed(arguments[0]):
-                self._file(_files(one, name))
+                self._file(replace(_files(one, name), header=header))
         elif self.dialect == "duckdb" and name.lower() == "query_table" and _are_texts(arguments):
             for one in _listed(arguments[0]):
                 if len(parts := name_of(one.name)) > 1 or parts[0].lower() not in known:
@@ -520,6 +534,46 @@ def _are_texts(arguments: list[Any]) -> bool:
     return bool(arguments) and all(
         isinstance(one, exp.Literal) and one.is_string for one in _listed(arguments[0])
     )
+
+
+def _options(arguments: list[Any]) -> dict[str, Any]:
+    """What a function is given by name; with an empty name, where something is not."""
+    from sqlglot import exp
+
+    named = (exp.EQ, exp.PropertyEQ)
+    return {one.this.name.lower() if isinstance(one, named) else "": one for one in arguments} | {
+        one.this.name.lower(): one.expression for one in arguments if isinstance(one, named)
+    }
+
+
+_DELIMITERS: Final = ("delim", "delimiter", "sep")
+_FORMS: Final = frozenset(
+    "header auto_detect sample_size all_varchar types dtypes column_types nullstr null nulls "
+    "dateformat timestampformat date_format timestamp_format decimal_separator parallel "
+    "buffer_size max_line_size".split()
+)
+"""Options of CSV that say nothing of which line names the columns, and of how it is split."""
+
+
+def _header(options: Mapping[str, Any]) -> str | None:
+    """As ``Files.header``."""
+    from sqlglot import exp
+
+    if "header" not in options or not _FORMS.issuperset({*options} - {*_DELIMITERS}):
+        return None
+    said = options["header"]
+    if said is not None and said.name.lower() not in ("true", "1") and not _is_true(said):
+        return None
+    between = [options[name] for name in _DELIMITERS if name in options]
+    if not all(isinstance(one, exp.Literal) and one.is_string for one in between):
+        return None
+    return between[0].name.replace("\\t", "\t") if between else ""
+
+
+def _is_true(node: Any) -> bool:
+    from sqlglot import exp
+
+    return isinstance(node, exp.Boolean) and bool(node.this)
 
 
 def _files(node: Any, function: str) -> Files:

@@ -69,7 +69,7 @@ _MOVED: Final = later(
     r"(?:RENAME\s+TO\s+(?P<name>\"[^\"]+\"|\w+)|SET\s+SCHEMA\s+(?P<schema>\"[^\"]+\"|\w+))",
     re.IGNORECASE,
 )
-"""PostgreSQL: a table under another name, or in another schema."""
+"""A table under another name, or, in PostgreSQL, in another schema."""
 _NO_DATA: Final = later(r"\bWITH\s+NO\s+DATA\s*;?\s*\Z", re.IGNORECASE)
 _VIRTUAL: Final = later(
     r"CREATE\s+VIRTUAL\s+TABLE\s+(?P<only_new>IF\s+NOT\s+EXISTS\s+)?(?P<name>" + NAMED + r")\s+"
@@ -213,7 +213,12 @@ def _altered(text: str, dialect: str) -> Statement:
         if moved is not None:
             return renamed(folded(moved["before"]), folded(moved["name"]))
     found = parsed(text, "ALTER", dialect)
-    return Statement("ALTER") if found.unknown == UNPARSED else found
+    if found.unknown != UNPARSED:
+        return found
+    moved = _MOVED.match(text) if dialect == "sqlite" else None  # sqlglot 30.0 cannot read it
+    if moved is not None and moved["name"] is not None:
+        return renamed(name_of(moved["before"]), name_of(moved["name"]))
+    return Statement("ALTER")
 
 
 _REPLACE: Final = later(r"\bREPLACE\b", re.IGNORECASE)

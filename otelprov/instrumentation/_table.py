@@ -97,7 +97,10 @@ class Entry(NamedTuple):
     setter: bool = False
     """For a property: whether it is its setter that is looked at."""
     lists: str | None = None
-    """The first parameter, by name, where it may be an iterator: what that gives is to be seen."""
+    """The first parameter, by name, where it may be an iterator, or another collection: what that
+    gives is to be seen."""
+    draws: str | None = None
+    """The first parameter, by name, where it may be an iterator, and no other collection."""
     iterates: str | None = None
     """The first parameter, by name, where it may be an iterator that the call empties itself: the
     program's functions that it calls for that are to be seen."""
@@ -225,6 +228,11 @@ class Binder:
     def defaults(self) -> Defaults:
         """The default values of the parameters."""
         return self._signature().defaults
+
+    @property
+    def variadic(self) -> str | None:
+        """The parameter that takes up what stands behind the others."""
+        return self._signature().variadic
 
     def bind(
         self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]

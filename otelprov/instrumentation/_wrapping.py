@@ -21,9 +21,9 @@ import sys
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from functools import cache, update_wrapper
+from functools import cache, lru_cache, update_wrapper
 from typing import Any, Final
 
 from otelprov.artifacts import digest_value
@@ -186,14 +186,14 @@ def _put(site: Site) -> None:
     chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:
         wrapper = site.entry.around(site.function)
+    elif site.entry.lists or site.entry.draws or site.entry.iterates:
+        wrapper = _listing(site)
     elif site.entry.kind in ("step", "plan"):
         wrapper = _stepping(site)
     elif chained is not None:
         wrapper = _guarding(site, chained)
     elif site.entry.counts_frames:
         wrapper = _counting_frames(site)
-    elif site.entry.lists is not None or site.entry.iterates is not None:
-        wrapper = _listing(site)
     else:
         wrapper = _spanning(site)
     replacement: Any = disguise(wrapper, site.function, site.library)
@@ -512,14 +512,17 @@ def _prepared(
         return args, kwargs
 
 
-def _stepping(site: Site) -> Function:
+def _stepping(site: Site, depth: int = 1) -> Function:
+    """``depth`` as in ``_spanning``."""
     follow: Function = plan_or_pass_on if site.entry.kind == "plan" else pass_on
-    making = _steps(site.entry.always, follow, site.attribute == "__init__")
+    making = _steps(site.entry.always, follow, site.attribute == "__init__", depth)
     return making(site, site.function)
 
 
 @cache
-def _steps(always: bool, follow: Function, construct: bool) -> Callable[[Site, Function], Function]:
+def _steps(
+    always: bool, follow: Function, construct: bool, depth: int
+) -> Callable[[Site, Function], Function]:
     """Makes the functions of one kind, which share their cells (as do those of ``_spans``): each
     cell is an object more that Python's garbage collector looks at."""
 
@@ -534,7 +537,7 @@ def _steps(always: bool, follow: Function, construct: bool) -> Callable[[Site, F
             if run.active:
                 try:
                     try:  # what libraries call themselves, nearly always: no call more than this
-                        internal = is_internal(sys._getframe(1))
+                        internal = is_internal(sys._getframe(depth))
                     except ValueError:
                         internal = is_internal(None)
                     if not internal or (always and not in_closed_operation()):
@@ -598,13 +601,19 @@ def iterating(original: Function) -> Function:
 
 
 def chunking(original: Function) -> Function:
-    """For generators that a recorded call gives to the program: each piece comes from it."""
+    """For functions whose generator a recorded call gives to the program: each piece comes from
+    it."""
     step = Step(original.__module__.partition(".")[0], "chunk")
     missing = "the chunks of a generator are not known"
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-        pieces = original(*args, **kwargs)
-        if run.active:
+        try:
+            pieces = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if run.active and isinstance(pieces, types.GeneratorType):
             with faults.contained(missing):
                 itself: list[weakref.ref[Any]] = []
                 chunks = _chunks(step, pieces, itself, missing)
@@ -690,22 +699,31 @@ def _counting_frames(site: Site) -> Function:
 
 def _listing(site: Site) -> Function:
     """For functions that empty an iterator: what that calls is called by the program. Where they
-    make a list of it first, it is made here: then what is in it can be seen."""
-    inner, lists = _spanning(site, depth=2), site.entry.lists is not None
-    name, library = site.entry.lists or site.entry.iterates or "", site.library
+    make a list of it first, it is made here: then what is in it can be seen. One that takes any
+    number of arguments does so where it is given one."""
+    entry, library, at = site.entry, site.library, int(site.method)
+    making = _stepping if entry.kind in ("step", "plan") else _spanning
+    inner, lists = making(site, depth=2), entry.lists is not None
+    name = entry.lists or entry.draws or entry.iterates or ""
+    kept = list if lists else tuple if entry.draws is not None else None
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            items: Any = args[0] if args else kwargs.get(name)
-            kind = type(items)
-            once = hasattr(kind, "__next__")
-            if once or (lists and _is_a_collection(kind)):
+            items: Any = args[at] if len(args) > at else kwargs.get(name)
+            kind: Any = type(items)
+            try:
+                once, several = _holds(kind)
+            except TypeError:  # of a class that has no hash
+                once = several = False
+            if (once or (lists and several)) and (
+                len(args) <= at + 1 or site.binder.variadic is None
+            ):
                 if once:
                     items = _of_the_program(items, library)
-                if lists:
-                    items = list(items)
-                if args:
-                    args = (items, *args[1:])
+                if kept is not None:
+                    items = kept(items)
+                if len(args) > at:
+                    args = (*args[:at], items, *args[at + 1 :])
                 else:
                     kwargs[name] = items
             return inner(*args, **kwargs)
@@ -720,9 +738,18 @@ def _listing(site: Site) -> Function:
 _LISTS: Final = (list, tuple, dict, str, bytes, bytearray)
 
 
-def _is_a_collection(kind: type) -> bool:
-    """Whether it may hold tables that are not looked for in it as it is: ``frames.values()``."""
-    return kind not in _LISTS and hasattr(kind, "__iter__") and not is_library(kind.__module__)
+@lru_cache(maxsize=256)
+def _holds(kind: type) -> tuple[bool, bool]:
+    """Whether it is an iterator; whether it may hold tables that are not looked for in it as it is:
+    ``frames.values()``. Kept, because to ask a class of Polars' for what it has not takes 2 µs."""
+    if kind in _LISTS:
+        return False, False
+    several = (
+        hasattr(kind, "__iter__")
+        and not is_library(kind.__module__)
+        and not issubclass(kind, (str, bytes, Mapping))
+    )
+    return hasattr(kind, "__next__"), several
 
 
 def _of_the_program(items: Iterator[Any], library: str) -> Iterator[Any]:

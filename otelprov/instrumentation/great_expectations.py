@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Final
@@ -55,13 +56,27 @@ class _Validated(Checking):
         return names or ([] if result.success else ["expectation"])
 
     def _use(self, batch: Any) -> None:
-        path = getattr(batch.batch_spec, "get", lambda _: None)("path")
-        if isinstance(path, str):
+        path = _path(batch.batch_spec)
+        if path is not None:
             places.read_from(self.operation, "batch", path, Reading(succeeded=True))
             return
         frame = getattr(batch.data, "dataframe", None)
         if observation.data_kind(frame) is not None:
             self.operation.use("batch", observation.identity_of(frame))
+
+
+def _path(spec: Any) -> str | None:
+    """The file that a batch is read of: of a directory, or by a function of pandas'."""
+    if not isinstance(spec, dict):
+        return None
+    options = spec.get("reader_options")
+    asked = (options.get(name) for name in _SOURCES) if isinstance(options, dict) else ()
+    paths = [one for one in (spec.get("path"), *asked) if isinstance(one, (str, os.PathLike))]
+    return os.fspath(paths[0]) if paths else None
+
+
+_SOURCES: Final = ("filepath_or_buffer", "path", "io", "path_or_buf")
+"""What pandas' readers call the file."""
 
 
 def _expectations(result: Any) -> Iterator[Any]:

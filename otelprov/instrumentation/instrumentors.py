@@ -23,7 +23,7 @@ from otelprov.instrumentation._finding import find_without_importing
 from otelprov.instrumentation.libraries import LIBRARIES, Library
 from otelprov.recording import faults
 from otelprov.recording.measures import Listener, measures
-from otelprov.recording.run import run
+from otelprov.recording.run import run, spans_of
 
 if TYPE_CHECKING:
     from otelprov.instrumentation._calls import Site
@@ -149,6 +149,7 @@ class FilesInstrumentor:
             _measure()
             run.start(root=False)
             self._undo = install()
+            _trace("files")
             self.is_instrumented_by_opentelemetry = True
 
     def uninstrument(self, **kwargs: Any) -> None:
@@ -286,6 +287,17 @@ def _patch_when_wanted(instrumentor: LibraryInstrumentor, module: types.ModuleTy
             version=version,
             own_threads=getattr(facts, "OWN_THREADS", False),
         )
+        _trace(library.name)
+
+
+def _trace(library: str) -> None:
+    """Have the tracer of a library now, as it is imported, and not with its first operation.
+
+    To make one, the SDK (1.45) adds a filter of warnings, after which Python shows each warning
+    again that it has shown once for its line.
+    """
+    if run.journal is not None:
+        spans_of(library)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from otelprov.instrumentation._table import (
     read,
     step,
     transform,
+    when_called,
     write,
 )
 from otelprov.instrumentation._wrapping import (
@@ -152,7 +153,13 @@ def _reads() -> Iterable[Entry]:
     yield read("read_spss", source="path")
     for name in ("read_sql", "read_sql_query", "read_sql_table"):
         yield read(name, observed=QUERIED, client=True)
-    yield read("read_iceberg", source="table_identifier", places=_iceberg_place, client=True)
+    yield read(
+        "read_iceberg",
+        source="table_identifier",
+        places=_iceberg_place,
+        observed=when_called("pyiceberg", "Asked"),
+        client=True,
+    )
     yield read(
         "read_gbq",
         source="query",
@@ -215,7 +222,11 @@ def _writes() -> Iterable[Entry]:
     yield write("DataFrame.to_orc", target="path")
     yield write("DataFrame.to_stata", target="path")
     yield write(
-        "DataFrame.to_iceberg", target="table_identifier", places=_iceberg_place, client=True
+        "DataFrame.to_iceberg",
+        target="table_identifier",
+        places=_iceberg_place,
+        observed=when_called("pyiceberg", "Written"),
+        client=True,
     )
     yield write("DataFrame.to_gbq", target="destination_table", places=_bigquery_place, client=True)
     yield from each(write("to_clipboard", target="sep", places=lambda _: "clipboard://"), *BOTH)

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from otelprov.artifacts.names import names_of
 from otelprov.instrumentation._checks import Checking
 from otelprov.instrumentation._table import Entry
 from otelprov.recording import observation
+from otelprov.recording.column_sources import ColumnSources, Origin
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import plans
 
@@ -41,6 +43,7 @@ class _Validated(Checking):
             return None
         given = self.parameters.get("check_obj")
         if result is not given and observation.data_kind(result) is not None:
+            self._come_from(lambda _: _kept(self.target, given, result))
             observation.output(self.operation, "return", result, by_content=False)
         elif observation.is_lazy(result):
             plan = plans.lookup(given)
@@ -52,6 +55,28 @@ class _Validated(Checking):
         if type(error).__name__ == "SchemaErrors":
             return [_name(one) for one in getattr(error, "schema_errors", ())] or ["schema"]
         return [_name(error)] if type(error).__name__ == "SchemaError" else None
+
+
+def _kept(schema: Any, given: object, result: object) -> ColumnSources | None:
+    """Where the columns of what ``validate`` returns come from, if no function of the program's is
+    given the whole table, and no row is dropped."""
+    if isinstance(schema, type):
+        schema = schema.to_schema()  # type: ignore[attr-defined]
+    before, after = names_of(given), names_of(result)
+    parts = getattr(schema, "columns", None)
+    if before is None or after is None or not isinstance(parts, dict) or schema.parsers:
+        return None
+    if any(getattr(one, "drop_invalid_rows", False) for one in (schema, *parts.values())):
+        return None
+    changed = {name for name, one in parts.items() if schema.coerce or one.coerce or one.parsers}
+    all_ = schema.coerce or any(parts[name].regex for name in changed)
+    columns: dict[str, tuple[Origin, ...]] = {}
+    for name in after.columns:
+        if name not in before.columns:
+            columns[name] = ()  # its default
+        elif all_ or name in changed:
+            columns[name] = (Origin(0, name, "transformation"),)
+    return ColumnSources(columns, others=0)
 
 
 def _name(error: Any) -> str:

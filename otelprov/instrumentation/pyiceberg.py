@@ -18,12 +18,13 @@ from otelprov.artifacts import digest_value
 from otelprov.artifacts.deferred import Source
 from otelprov.artifacts.lakes import iceberg_facts, iceberg_version
 from otelprov.artifacts.registry import Identity, Step, registry
-from otelprov.instrumentation._calls import Function, is_internal
+from otelprov.instrumentation._calls import Function, Observed, is_internal
 from otelprov.instrumentation._lakes import OfTable, version_at
 from otelprov.instrumentation._table import Binder, Entry, read, step, write
 from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import observation
+from otelprov.recording.column_sources import ColumnSources, Origin
 from otelprov.recording.noted import with_content
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import after, plans, scan
@@ -40,7 +41,7 @@ ODDITIES: Final = (
     "Tables that inspect gives, incremental scans, branches, tags and the creation of tables are "
     "not recorded; what is read of a RecordBatchReader is not followed.",
     "Polars: a scan of a table or of a local metadata file names the snapshot, one by the name in "
-    "a catalog does not.",
+    "a catalog does not. read_iceberg and to_iceberg of pandas name it.",
 )
 
 
@@ -94,6 +95,37 @@ class _Scanned(OfTable):
                 plain[name] = value
                 given.append(name)
         return super()._more(plain, given)
+
+
+_asked: WeakKeyDictionary[OpenOperation, list[tuple[Artifact, tuple[str, ...]]]] = (
+    WeakKeyDictionary()
+)
+"""What an operation of pandas' has scanned, and the columns that it took of that."""
+
+
+def _inside(arguments: tuple[Any, ...]) -> None:
+    operation = current_operation()
+    if operation is not None and operation.call.library == "pandas":
+        scan_ = arguments[0]
+        seen = _seen(scan_.table_metadata, scan_.snapshot_id)
+        _asked.setdefault(operation, []).append((seen, tuple(scan_.selected_fields)))
+
+
+class Asked(Observed):
+    """A call of pandas' that reads a table by its name."""
+
+    __slots__ = ()
+
+    def _read(self, result: object) -> None:
+        found = _asked.pop(self.operation, None)
+        if found is None:  # it is not recorded what pyiceberg does
+            super()._read(result)
+            return
+        for used, fields in found:
+            self.operation.use_content("table_identifier", used)
+            if fields != ("*",):
+                self.operation.take(used, fields)
+        observation.outputs(self.operation, result, by_content=True)
 
 
 class _Registered(_Scanned):
@@ -245,6 +277,7 @@ class Committed(OfTable):
                 self._added(metadata, added, replaces)
             elif self._before is not None and self._before[1] != metadata.current_schema_id:
                 operation.use_content("self", version_of(metadata, *self._before))
+                operation.come_from(_renamed(metadata, self._before[1], operation.used_so_far()))
                 current = metadata.current_snapshot_id
                 operation.generate("self", version_of(metadata, current, self._schema(metadata)))
 
@@ -268,6 +301,33 @@ class Committed(OfTable):
     @staticmethod
     def _schema(metadata: Any) -> int:
         return int(metadata.current_schema_id)
+
+
+def _renamed(metadata: Any, before: int, used: list[Source]) -> ColumnSources:
+    """A column is another's whose number it has, whatever they are called."""
+    schemas = {one.schema_id: one for one in metadata.schemas}
+    old = {field.field_id: field.name for field in schemas[before].fields}
+    columns: dict[str, tuple[Origin, ...]] = {
+        field.name: (Origin(0, old[field.field_id], "identity"),) if field.field_id in old else ()
+        for field in schemas[metadata.current_schema_id].fields
+    }
+    return ColumnSources(columns, used=[used])
+
+
+class Written(Committed):
+    """A call of pandas' that writes to a table by its name."""
+
+    __slots__ = ()
+
+    @property
+    def _replaces(self) -> bool:
+        return not self.parameters.get("append")
+
+    def _written(self, result: object) -> None:
+        if self.operation in _commits:
+            super()._written(result)
+        else:  # it is not recorded what pyiceberg does
+            Observed._written(self, result)
 
 
 class _Transacted(Committed):
@@ -310,7 +370,8 @@ _SHOWN: Final = (
 
 def _tables() -> Iterable[Entry]:
     for name in ("to_arrow", "to_pandas", "to_polars", "to_arrow_batch_reader"):
-        yield read(f"DataScan.{name}", observed=_Scanned, shows=_SCAN)
+        inside = _inside if name == "to_arrow" else None
+        yield read(f"DataScan.{name}", observed=_Scanned, shows=_SCAN, inside=inside)
     yield read("DataScan.to_duckdb", observed=_Registered, shows=_SCAN)
     yield step("Table.to_polars", around=_lazily)
     yield step("Table._do_commit", around=_committing)

@@ -72,7 +72,7 @@ _given: Final[ContextVar[tuple[Any, object]]] = ContextVar("given rows", default
 class _State:
     """What is known of a connection of a driver's."""
 
-    __slots__ = ("committing", "known", "rows", "sent")
+    __slots__ = ("committing", "known", "mapper", "rows", "sent")
 
     def __init__(self, known: Connection) -> None:
         self.known = known
@@ -80,6 +80,8 @@ class _State:
         """What is being carried out."""
         self.rows: object = None
         """The list that the program gave for the next statement."""
+        self.mapper: Any = None
+        """The mapper of the ORM's that they were given for."""
         self.committing = False
         """Whether it was told to commit, and nobody has seen that it did."""
 
@@ -239,6 +241,7 @@ def _before_execute(connection: Any, clause: Any, many: Any, __: Any, ___: Any) 
             # Of given rows the ORM has made others.
             is_of_these = rows is not None and getattr(clause, "table", None) in mapper.tables
             state.rows = rows if is_of_these else many
+            state.mapper = mapper if is_of_these else None
 
 
 def _before(
@@ -265,7 +268,12 @@ def _begin(
     _seen_to_commit(state)
     caller = caller_of(sys._getframe(2), OWN)
     rows, state.rows = state.rows, None
-    if rows is None and many:
+    mapper, state.mapper = state.mapper, None
+    by_key = None
+    if rows is not None:
+        with faults.contained("which rows go into which columns is not known"):
+            by_key = _by_key(context, mapper)
+    elif many:
         rows = parameters
     sent = state.sent = Sent(
         state.known,
@@ -274,12 +282,33 @@ def _begin(
         statement,
         group=context if many else None,
         rows=rows,
+        by_key=by_key,
         ask=partial(_ask, connection),
     )
     operation = sent.operation if run.settings.sql_comment else None
     if operation is not None and not many and state.known.place.system != "sqlite":
         return commented(statement, operation)
     return statement
+
+
+def _by_key(context: Any, mapper: Any) -> dict[str, str] | None:
+    """Which key of the rows that an INSERT is given each column has: SQLAlchemy takes no key that
+    is a column's for anything else. The ORM's are those of attributes."""
+    compiled: Any = getattr(context, "compiled", None)
+    if not getattr(compiled, "isinsert", False):
+        return None
+    insert, keys = compiled.statement, compiled.column_keys
+    more = ("_values", "_select_names", "_post_values_clause")
+    said = [getattr(insert, name, None) for name in more]
+    if keys is None or insert._multi_values or any(one is not None for one in said):
+        return None
+    columns = insert.table.c
+    if not all(key in columns for key in keys):
+        return None
+    if mapper is None:
+        return {columns[key].name: key for key in keys}
+    attribute = mapper.get_property_by_column
+    return {columns[key].name: attribute(columns[key]).key for key in keys}
 
 
 def _after(connection: Any, _: Any, __: str, parameters: Any, context: Any, many: bool) -> None:

@@ -46,9 +46,9 @@ RECORDS: Final = (
     "**read**: `serialize`"
 )
 ODDITIES: Final = (
-    "Connections that the program or SQLAlchemy opens are recorded, not those that other packages "
-    "open for themselves, nor those of a factory of the program's own. `type(connection)` is a "
-    "subclass of `sqlite3.Connection`.",
+    "Connections that the program, SQLAlchemy or Ibis opens are recorded, not those that other "
+    "packages open for themselves, nor those of a factory of the program's own. `type(connection)` "
+    "is a subclass of `sqlite3.Connection`.",
     "Rows that are fetched one by one are not followed, nor is `list(cursor)`; the list of "
     "`fetchall` and `fetchmany` is, and so is the cursor that pandas or `executemany` is given.",
     "Rows that are given to `executemany` come from the frame where they are those of "
@@ -145,8 +145,8 @@ def held(own: sqlite3.Connection) -> Held:
 
 
 def _is_the_programs(frame: FrameType) -> bool:
-    """Whether the program opens it, or has SQLAlchemy do so, from which it may take it: packages
-    keep caches and histories in SQLite."""
+    """Whether the program opens it, or has SQLAlchemy do so, from which it may take it, or Ibis:
+    packages keep caches and histories in SQLite."""
     place: FrameType | None = frame
     while place is not None and owner(place) == "standard":
         place = place.f_back
@@ -154,12 +154,16 @@ def _is_the_programs(frame: FrameType) -> bool:
         return False
     if is_internal(place):
         return _is_of_sqlalchemy(place)
-    return owner(place) == "program"
+    return owner(place) == "program" or _module(place).startswith("ibis.backends.")
 
 
 def _is_of_sqlalchemy(frame: FrameType) -> bool:
     """Whether it is SQLAlchemy that calls, which tells what it sends itself."""
-    return str(frame.f_globals.get("__name__")).startswith("sqlalchemy.")
+    return _module(frame).startswith("sqlalchemy.")
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 # --- what stands in -------------------------------------------------------------------------------

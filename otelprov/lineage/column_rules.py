@@ -237,7 +237,7 @@ _RULES: Final[dict[str, _Rule]] = {
     },
     "polars.join": column_pairs.merged,
     "pandas.concat": column_pairs.stacked,
-    "polars.concat": column_pairs.stacked,
+    **{f"polars.{name}": column_pairs.stacked for name in "concat union vstack extend".split()},
     "pandas.get_dummies": column_shapes.dummies,
     "sklearn.train_test_split": column_rows.split_apart,
     "pandas.pivot_table": column_shapes.pivoted,

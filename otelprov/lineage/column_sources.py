@@ -300,7 +300,14 @@ def _on_top(question: Question, found: Sources) -> Sources:
     before = [one.artifact.id for one in question.used if one.role == "target"]
     if not before:
         return found
-    return replace(found, columns=question.on_top(before, found.columns), same_as="")
+    # A database may call a column as its table does, however the statement writes it.
+    known = dict.fromkeys(name for id_ in before for name in question.names(id_) or ())
+    spelled = {name.lower(): name for name in known}
+    columns = {
+        name if name in known else spelled.get(name.lower(), name): origins
+        for name, origins in found.columns.items()
+    }
+    return replace(found, columns=question.on_top(before, columns), same_as="")
 
 
 def _origins(question: Question, said: object) -> Iterator[From]:

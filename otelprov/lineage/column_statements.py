@@ -13,7 +13,16 @@ from functools import lru_cache
 from typing import Final
 
 from otelprov.lineage.column_sources import From, Question, Sources
-from otelprov.lineage.columns import UNSAID, WHY_UNSAID, Column, Columns, Name, Origin, columns_of
+from otelprov.lineage.columns import (
+    UNSAID,
+    WHY_UNSAID,
+    Column,
+    Columns,
+    Name,
+    Origin,
+    columns_of,
+    columns_set,
+)
 from otelprov.statements import MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
@@ -22,9 +31,17 @@ _RENAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _RELATION: Final = re.compile(
-    r'("(?:[^"]|"")+"|\w+)( AS NOT MATERIALIZED \(\s*SELECT \* FROM )"__duckdb_source_[^"]*"'
+    r'("(?:[^"]|"")+"|\w+)( AS (?:NOT MATERIALIZED )?\(\s*SELECT \* FROM )'
+    r'(?:"__duckdb_source_[^"]*"|(?:pandas|arrow)_scan\([_, ]+\))'
 )
-_LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')+)\s*\]")
+"""What DuckDB calls a variable of the program's in the text of a relation: from 2.0, and before."""
+_DATA: Final = re.compile(
+    r'"__duckdb_source_[^"]*"(?= AS "(?:df|arrow_object)_)|\b(?:pandas|arrow)_scan\([_, ]+\)'
+)
+"""The same of what is data, and no other relation."""
+_ONLY: Final = "__only"
+"""The name of data of the program's, where it is all that was used."""
+_LIST: Final = re.compile(r"\[\s*('otelprov:[\d.]+'(?:\s*,\s*'otelprov:[\d.]+')*)\s*\]")
 _MARK: Final = re.compile(r"(\d+)?\?(\d+)")
 """Which question mark, and of which view."""
 _INSERTS: Final = re.compile(r"\binsert\b", re.IGNORECASE)
@@ -43,6 +60,8 @@ def sources(question: Question) -> Sources:
     if operation.name.rpartition(".")[2] in ("materialize", "execute") and not text:
         return Sources(reason="the statement is not recorded")
     bound = _bound(question)
+    if len(ids := {usage.artifact.id for usage in question.used}) == 1:
+        bound.setdefault((_ONLY,), list(ids))
     if first in ("DELETE", "TRUNCATE") and made.kind == "resource":
         return _deleted(question)
     if _RENAMED.fullmatch(begun) and len(operation.used) == 1:
@@ -121,8 +140,8 @@ def _named_in_order(columns: Sequence[Column], names: Sequence[str]) -> tuple[Co
 
 
 def _beside(question: Question, found: Sources) -> Sources:
-    """What no name in the statement stands for may be in any column: rows that were given beside
-    it, and what its macros read."""
+    """What no name in the statement stands for may be in any column that it sets: rows that were
+    given beside it, and what its macros read."""
     used = question.used
     given = [one.artifact.id for one in used if one.role == "parameters"]
     macros = [one.artifact.id for one in used if one.passage and MACRO in one.passage.named]
@@ -132,14 +151,20 @@ def _beside(question: Question, found: Sources) -> Sources:
     made = question.made_names()
     names = (*found.columns, *(made.columns if made is not None else ()))
     names = (*names, *(question.names(question.made.artifact.id) or ()))
+    text = question.operation.statement or ""
+    set_ = None if macros else columns_set(text, _dialect(question))
+    if set_ is not None:
+        spelled = {one.lower(): one for one in names}
+        names = tuple(spelled.get(one, one) for one in set_)
     every = question.every([*given, *macros])
+    opaque = {one: tuple(dict.fromkeys((*found.columns.get(one, ()), *every))) for one in names}
     return replace(
         found,
-        columns={one: tuple(dict.fromkeys((*found.columns.get(one, ()), *every))) for one in names},
+        columns={**found.columns, **opaque},
         reasons=dict.fromkeys(names, why) | dict(found.reasons),
         rows_reason=found.rows_reason or why,
-        reason=found.reason or why,
-        same_as="",
+        reason=found.reason or (why if set_ is None else ""),
+        same_as="" if set_ is None else found.same_as,
     )
 
 
@@ -208,6 +233,8 @@ def _readable(text: str, bound: dict[Name, list[str]], view: str = "") -> str:
         found.append(part)
     # Of a relation of a variable DuckDB gives the name of the variable to a query around it.
     text = _RELATION.sub(lambda m: f"{m[1]}{m[2]}{_inner(m[1], bound)}", "".join(found))
+    if (_ONLY,) in bound:
+        text = _DATA.sub(f'"otelprov {_ONLY}"', text)
     return _LIST.sub(lambda m: _first(m[1], bound), text)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from otelprov._record import record
@@ -105,6 +106,30 @@ def columns_of(
         # Not SqlglotError alone: where a statement has a form that nobody thought of, sqlglot 30
         # fails with whatever its own code fails with (AssertionError: a query that is UNPIVOT).
         return Columns(opaque=f"the statement could not be resolved: {type(error).__name__}")
+
+
+@lru_cache(maxsize=256)
+def columns_set(statement: str, dialect: str) -> tuple[str, ...] | None:
+    """The columns that INSERT or UPDATE names to set them, in lower case; None where it names none,
+    or that cannot be said."""
+    from sqlglot import exp
+
+    try:
+        with unheard():
+            tree = _tree(statement, dialect)
+    except Exception:  # as above
+        return None
+    if isinstance(tree, exp.Update):
+        said = tree.expressions
+    elif isinstance(tree, exp.Insert) and isinstance(tree.this, exp.Schema):
+        conflict = tree.args.get("conflict")
+        said = [*tree.this.expressions, *(conflict.expressions if conflict is not None else ())]
+    else:
+        return None
+    names = [one.this if isinstance(one, exp.EQ) else one for one in said]
+    if not names or not all(isinstance(one, (exp.Column, exp.Identifier)) for one in names):
+        return None
+    return tuple(dict.fromkeys(one.name.lower() for one in names))
 
 
 class _Opaque(Exception):

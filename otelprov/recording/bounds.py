@@ -64,6 +64,8 @@ class Reading:
     """Whether the call returned: its source was there."""
     filesystem: object = None
     """What the names of the source are names in; None for this machine's own files."""
+    names: tuple[str, ...] | None = None
+    """Of the columns of a single file, where the call has found them in it."""
 
     @property
     def selects(self) -> bool:

@@ -121,7 +121,7 @@ def read_from(
             if how is MOVED and artifact.coverage != "full":  # large
                 artifact = written.known(found) or artifact
             files = (found,) if directory is None else directory.files
-            names = _ask(operation, artifact, files, how)
+            names = _ask(operation, artifact, files, how) or how.names
             seen = [artifact if names is None else replace(artifact, names=Names(names))]
         elif how.succeeded:
             seen = [_gone(item, found)]

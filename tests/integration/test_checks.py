@@ -17,6 +17,7 @@ import pandera.errors
 import pandera.pandas as pa
 import polars as pl
 import pytest
+import strangers
 from pandera.typing import DataFrame
 from support import BIN, Spans, environment, instrumented
 
@@ -131,6 +132,43 @@ def test_models_and_decorators_check_as_well(spans: Spans, orders: pd.DataFrame)
     assert spans.all()[-1].attributes["otelprov.check.outcome"] == "failed"
 
 
+def test_a_schema_that_is_called_checks_as_well(spans: Spans, orders: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(SCHEMA(orders), ORDERS)
+    pa.SeriesSchema(float, name="amount")(orders["amount"])
+    with pytest.raises(pandera.errors.SchemaError):
+        SCHEMA(WRONG)
+    checks = [one for one in spans.all() if one.name == "pandera.validate"]
+    outcomes = [one.attributes["otelprov.check.outcome"] for one in checks]
+    assert outcomes == ["passed", "passed", "failed"]
+    assert {one.attributes["code.file.path"] for one in checks} == {__file__}
+    assert checks[0].used_ids == {otelprov.artifact(ORDERS).id}
+
+
+KEPT = """
+    import pandas as pd, polars as pl, pandera.pandas as pa, pandera.polars as pp
+    frame, other = pd.read_csv("in.csv"), pl.read_csv("in.csv")
+    pa.DataFrameSchema({"a": pa.Column(int)}, strict="filter")(frame).to_csv("a.csv", index=False)
+    pp.DataFrameSchema({"b": pp.Column(float, coerce=True)}).validate(other).write_csv("b.csv")
+    double = pa.Parser(lambda table: table.assign(a=table["b"]))
+    pa.DataFrameSchema(parsers=double).validate(frame).to_csv("c.csv", index=False)
+    more = pa.DataFrameSchema(
+        {"a": pa.Column(int), "d": pa.Column(int, default=1)}, add_missing_columns=True
+    )
+    more.validate(frame).to_csv("d.csv", index=False)
+"""
+
+
+def test_columns_go_through_a_check_to_those_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "in.csv").write_text("a,b\n1,2\n3,4\n")
+    recording = strangers.record(tmp_path / "work", KEPT)
+    assert recording.columns("a.csv#a") == recording.columns("d.csv#a") == {"in.csv#a"}
+    assert recording.columns("b.csv#a") == {"in.csv#a"}
+    assert recording.columns("b.csv#b") == {"in.csv#b"}
+    assert recording.columns("c.csv#a") == {"in.csv#a", "in.csv#b", "opaque"}
+    assert recording.columns("d.csv#d") == {"memory#d"}  # made here
+
+
 def test_frames_of_polars_and_their_plans_are_checked(spans: Spans) -> None:
     import pandera.polars as pla
 
@@ -229,6 +267,11 @@ def test_files_are_validated(spans: Spans, context: Any, tmp_path: Path) -> None
     )
     spans.clear()
     assert validation.run().success
+    (span,) = spans.all()
+    assert span.used_ids == {edges.file_id(tmp_path / "orders.csv")}
+    batch = context.data_sources.pandas_default.read_csv(tmp_path / "orders.csv")
+    spans.clear()
+    assert batch.validate(suite).success
     (span,) = spans.all()
     assert span.used_ids == {edges.file_id(tmp_path / "orders.csv")}
 

@@ -7,5 +7,9 @@ import older
 
 def test_the_edges_are_the_same_with_the_last_1_x() -> None:
     older.check(
-        older.packages("duckdb-1"), {"duckdb": "1."}, "test_duckdb_edges.py", "test_views.py"
+        older.packages("duckdb-1"),
+        {"duckdb": "1."},
+        "test_duckdb_edges.py",
+        "test_views.py",
+        "test_strangers_relations.py",
     )

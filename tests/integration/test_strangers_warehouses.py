@@ -349,3 +349,58 @@ def test_comments_around_statements_are_none(tmp_path: Path) -> None:
     recording = strangers.record(directory, READ)
     assert recording.graph() == strangers.drawn(READ_DRAWN)
     assert recording.columns("report.csv#n") == {"users.csv#name"}
+
+
+TEMPORARY = """
+    import sqlite3, pandas as pd
+    con = sqlite3.connect("w.db")
+    pd.read_csv("users.csv").to_sql("t", con, index=False)  # @t
+    con.execute("CREATE TABLE temp.t (country TEXT, rate REAL)")  # @temp
+    rates = pd.read_csv("rates.csv")  # @rates
+    con.executemany("INSERT INTO temp.t VALUES (?, ?)", rates.itertuples(index=False))  # @rows
+    con.commit()
+    con.execute("CREATE TABLE new AS SELECT country FROM t")  # @new
+    con.execute("CREATE TABLE kept AS SELECT name FROM main.t")  # @kept
+    con.execute("DROP TABLE t")
+    con.execute("ALTER TABLE new RENAME TO old")  # @old
+    con.commit()
+    pd.read_sql("SELECT country FROM old", con).to_csv("old.csv", index=False)  # @read_old
+    pd.read_sql("SELECT id FROM t", con).to_csv("t.csv", index=False)  # @read_t
+    pd.read_sql("SELECT name FROM kept", con).to_csv("kept.csv", index=False)  # @read_kept
+"""
+
+
+def test_a_table_of_the_schema_temp_is_a_temporary_one(tmp_path: Path) -> None:
+    recording = strangers.record(_tables(tmp_path), TEMPORARY)
+    assert recording.roots("old.csv") == {"rates.csv"}
+    assert recording.roots("t.csv") == recording.roots("kept.csv") == {"users.csv"}
+    assert "sqlite3.execute" in recording.operations("old.csv")
+    assert recording.columns("t.csv#id") == {"users.csv#id"}
+
+
+HEADERS = """
+    import duckdb
+    con = duckdb.connect("w.duckdb")
+    con.execute("CREATE TABLE a (x INT, y VARCHAR); COPY a FROM 'users.csv' (HEADER)")
+    con.execute("CREATE TABLE b (x VARCHAR, y DOUBLE);"
+                "COPY b (y, x) FROM 'swapped.csv' (FORMAT csv, HEADER true, DELIM ';')")
+    con.execute("CREATE TEMP VIEW v AS SELECT * FROM read_csv(['users.csv'], header = TRUE)")
+    con.execute("CREATE TABLE c (y INT, x VARCHAR); INSERT INTO c (y, x) SELECT * FROM v")
+    con.execute("CREATE TABLE d (x INT, y VARCHAR); COPY d FROM 'quoted.csv' (HEADER)")
+    con.execute("CREATE TABLE e (x INT, y VARCHAR); COPY e FROM 'users.csv' (HEADER, SKIP 1)")
+    for name in "abcde":
+        con.sql(f"SELECT y, x FROM {name}").df().to_csv(f"{name}.csv", index=False)
+"""
+
+
+def test_the_first_line_of_a_file_names_its_columns_where_the_statement_says_so(
+    tmp_path: Path,
+) -> None:
+    directory = _tables(tmp_path)
+    (directory / "swapped.csv").write_text("rate;country\n1.5;DE\n")
+    (directory / "quoted.csv").write_text('"id",name\n1,a\n')
+    recording = strangers.record(directory, HEADERS)
+    assert recording.columns("a.csv#y") == recording.columns("c.csv#x") == {"users.csv#name"}
+    assert recording.columns("b.csv#y") == {"swapped.csv#rate"}
+    assert recording.columns("d.csv#y") == {"quoted.csv#None", "opaque"}
+    assert recording.columns("e.csv#y") == {"users.csv#None", "opaque"}

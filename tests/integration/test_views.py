@@ -153,6 +153,5 @@ RENAMED = """
 
 def test_tables_that_are_copied_into_and_renamed_behind_a_comment(tmp_path: Path) -> None:
     recording = strangers.record(_directory(tmp_path), RENAMED)
-    # Which column of the file is the third, nobody has looked at.
-    assert recording.columns("amounts.csv#amount") == {"orders.csv#None", "opaque"}
+    assert recording.columns("amounts.csv#amount") == {"orders.csv#amount"}
     assert recording.roots("amounts.csv") == {"orders.csv"}

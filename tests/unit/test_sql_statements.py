@@ -39,6 +39,7 @@ SAID: dict[tuple[str, str], tuple[str, str, bool]] = {
     ("postgres", "ALTER TABLE T RENAME a TO b"): ("", "t", False),
     ("duckdb", 'ALTER TABLE s.t RENAME "to" TO b'): ("", "s.t", False),
     ("sqlite", "ALTER TABLE t RENAME a TO b"): ("", "t", False),
+    ("sqlite", 'ALTER TABLE main.t RENAME TO "u v"'): ("main.t", "main.u v", False),
     ("postgres", "ALTER TABLE IF EXISTS app.t RENAME TO u"): ("app.t", "app.u", False),
     ("postgres", "ALTER TABLE app.t SET SCHEMA old"): ("app.t", "old.t", False),
     ("postgres", "ALTER MATERIALIZED VIEW v RENAME TO w"): ("v", "w", False),

@@ -62,6 +62,8 @@ class Place:
     partial: bool
     """Whether only a part of what they hold may be read."""
     by_macro: bool = field(default=False, compare=False)
+    header: str | None = field(default=None, compare=False)
+    """As ``Files.header``."""
 
 
 @record(eq=False)
@@ -701,7 +703,8 @@ class Resolver:
             uri = f"{files.database}:///{os.path.abspath(str(pattern))}"
             return (Table(f"{uri}#{files.table}", files.table),)
         patterns = pattern if isinstance(pattern, list) else [pattern]
-        return tuple(Place(one, files.columnar and not statement.whole) for one in patterns)
+        partial_ = files.columnar and not statement.whole
+        return tuple(Place(one, partial_, header=files.header) for one in patterns)
 
     def place(self, files: Any) -> str | None:
         """The file that a statement writes."""

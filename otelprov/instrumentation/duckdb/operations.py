@@ -56,6 +56,8 @@ MAX_SHOWN: Final = 8_000
 """Characters of a statement that are looked at for what is in them."""
 MAX_STATEMENT: Final = 1_900
 """Characters of a statement."""
+MAX_HEADER: Final = 64 << 10
+"""Characters of the first line of a CSV file."""
 
 
 @dataclass(slots=True)
@@ -262,8 +264,10 @@ class Running(Watched):
                 partial_ = "a query reads what it needs of it" if one.partial else ""
                 if not succeeded:
                     partial_ = "the operation failed"
-                how = Reading(partial=partial_, succeeded=succeeded)
-                places.read_from(self.operation, "source", files := _expanded(one), how)
+                files = _expanded(one)
+                names = _names_in(files, one.header) if succeeded else None
+                how = Reading(partial=partial_, succeeded=succeeded, names=names)
+                places.read_from(self.operation, "source", files, how)
                 self._call(one, files)
             elif isinstance(one, Unknown) and succeeded:
                 self.operation.use_content("source", unknown(one.reason))
@@ -420,6 +424,26 @@ class Followed(Watched):
 
 def _unquoted(literal: str) -> str:
     return literal[1:-1].replace(literal[0] * 2, literal[0])
+
+
+def _names_in(files: list[Any], between: str | None) -> tuple[str, ...] | None:
+    """The columns that the first line of a CSV file names; None where it may be read otherwise."""
+    if between is None or len(files) != 1 or not isinstance(files[0], str) or "://" in files[0]:
+        return None
+    try:
+        with open(os.path.expanduser(files[0]), encoding="utf-8-sig", newline="\n") as file:
+            line = file.readline(MAX_HEADER)
+    except (OSError, ValueError):
+        return None
+    if not line.endswith("\n"):
+        return None
+    line = line.rstrip("\r\n")
+    found = [one for one in (between or ",|;\t") if one in line] if len(between) < 2 else [between]
+    if len(found) != 1 or any(one in line for one in "\"'#\r"):
+        return None
+    names = tuple(line.split(found[0]))
+    told = {one.lower() for one in names if one and one == one.strip()}
+    return names if len(told) == len(names) else None
 
 
 def _views(reads: Reads) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ from otelprov.instrumentation._table import (
     transform,
     write,
 )
-from otelprov.instrumentation._wrapping import finding_stack_level, iterating
+from otelprov.instrumentation._wrapping import chunking, finding_stack_level, iterating
 from otelprov.instrumentation.polars.arguments import (
     at_once,
     carry,
@@ -99,6 +99,7 @@ def _reads() -> Iterable[Entry]:
     yield read("read_iceberg", source="source", places=iceberg)
     yield read("DataFrame.deserialize", source="source")
     yield read("read_database", observed=QUERIED, client=True)
+    yield step("io.database._executor.ConnectionExecutor.to_polars", around=chunking)
     yield read("read_database_uri", observed=QUERIED, client=True)
     yield read("read_clipboard", source="separator", places=lambda _: "clipboard://")
     yield step("read_parquet_metadata", around=cleaning)
@@ -207,12 +208,13 @@ def _in_foreground(parameters: Mapping[str, Any], _: object) -> bool:
 
 
 def _transforms() -> Iterable[Entry]:
-    for name in ("with_columns", "with_columns_seq", "select", "select_seq"):
-        yield transform(f"DataFrame.{name}", columns=said_by(name), observed=Computed)
-    for name in ("filter", "sort"):
-        yield transform(f"DataFrame.{name}", columns=said_by(name))
+    for name, lists in _LISTED.items():
+        observed = Computed if lists == "exprs" else None
+        yield transform(f"DataFrame.{name}", columns=said_by(name), observed=observed, lists=lists)
+    yield transform("DataFrame.filter", columns=said_by("filter"), draws="predicates")
+    yield transform("DataFrame.remove", draws="predicates")
     for name in (
-        "join join_asof join_where merge_sorted update remove pivot unpivot melt unique explode "
+        "join join_asof join_where merge_sorted update pivot unpivot melt unique explode "
         "unnest drop drop_nulls drop_nans fill_null fill_nan rename cast transpose unstack "
         "upsample partition_by sample "
         "top_k bottom_k describe with_row_index with_row_count to_dummies shift reverse "
@@ -231,7 +233,7 @@ def _transforms() -> Iterable[Entry]:
     yield transform("union", holds_nested=False, only_when=of_data, lists="items")
     yield transform("merge_sorted", holds_nested=False, only_when=of_data, lists="items")
     yield transform("align_frames", only_when=of_data)
-    yield transform("select", only_when=lambda p, _: p.get("eager", True))
+    yield transform("select", only_when=lambda p, _: p.get("eager", True), lists="exprs")
     for name in ("value_counts", "to_dummies", "hist", "describe", "map_elements", "apply"):
         yield transform(f"Series.{name}")
 
@@ -259,7 +261,7 @@ def _groups() -> Iterable[Entry]:
     for owner in ("GroupBy", "DynamicGroupBy", "RollingGroupBy"):
         owner = f"dataframe.group_by.{owner}"
         aggregated = said_by("agg") if owner.endswith(".GroupBy") else None
-        yield transform(f"{owner}.agg", name="group_by.agg", columns=aggregated)
+        yield transform(f"{owner}.agg", name="group_by.agg", columns=aggregated, lists="aggs")
         for name in ("map_groups", "apply"):
             yield transform(f"{owner}.{name}", name=f"group_by.{name}")
         for name in (
@@ -304,10 +306,19 @@ def _plans() -> Iterable[Entry]:
     yield plan("LazyFrame.__init__")
     package = sys.modules["polars"]
     for name in _methods(package.LazyFrame, _NOT_LAZY):
-        yield plan(f"LazyFrame.{name}", runs_functions=name in _WITH_FUNCTIONS)
+        yield plan(
+            f"LazyFrame.{name}",
+            runs_functions=name in _WITH_FUNCTIONS,
+            lists=_LISTED.get(name),
+            draws=_DRAWN.get(name),
+        )
     grouped = sys.modules["polars.lazyframe.group_by"].LazyGroupBy
     for name in _methods(grouped):
-        yield plan(f"lazyframe.group_by.LazyGroupBy.{name}", runs_functions=name in _WITH_FUNCTIONS)
+        yield plan(
+            f"lazyframe.group_by.LazyGroupBy.{name}",
+            runs_functions=name in _WITH_FUNCTIONS,
+            lists="aggs" if name == "agg" else None,
+        )
     yield step("LazyFrame.__setstate__", around=arriving)
     yield step("LazyFrame.deserialize", around=deserializing)
 
@@ -333,13 +344,25 @@ def _expressions() -> Iterable[Entry]:
             and value.__module__.startswith("polars.functions")
             and name not in _NO_EXPRESSIONS_MADE
         ):
-            yield plan(name, runs_functions=name in _WITH_FUNCTIONS)
+            lists = "exprs" if name in _OF_SEVERAL else None
+            yield plan(name, runs_functions=name in _WITH_FUNCTIONS, lists=lists)
 
 
 _WITH_FUNCTIONS = frozenset(
     "map_batches map_elements map_groups map apply rolling_map rolling_apply fold reduce cum_fold "
     "cum_reduce cumfold cumreduce inspect pipe_with_dtype pipe_with_schema".split()
 )
+_LISTED = {
+    "sort": "by",
+    **dict.fromkeys("select select_seq with_columns with_columns_seq".split(), "exprs"),
+}
+_DRAWN = dict.fromkeys(("filter", "remove"), "predicates")
+"""Of methods of a LazyFrame: what they are given may be an iterator of expressions."""
+_OF_SEVERAL = frozenset(
+    "all_horizontal any_horizontal max_horizontal mean_horizontal min_horizontal sum_horizontal "
+    "arg_sort_by coalesce concat_arr concat_list concat_str struct".split()
+)
+"""Functions that take one expression or more, or an iterator of them."""
 _NOT_LAZY = frozenset(
     "collect collect_async collect_batches collect_schema columns describe deserialize dtypes "
     "execute explain fetch from_lazyframe_resolver pipe profile remote schema serialize show "

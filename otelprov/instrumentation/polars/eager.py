@@ -40,7 +40,7 @@ def said_by(name: str) -> Callable[[Mapping[str, Any]], ColumnSources | None]:
 def _come_from(name: str, parameters: Mapping[str, Any]) -> ColumnSources | None:
     target = parameters["self"]
     if name == "agg":
-        keys = _all_said((*target.by, *target.named_by.items()))
+        keys = _all_said((*_flat(target.by), *target.named_by.items()))
         values = _given(parameters, "aggs", "named_aggs")
         if keys is None or values is None:
             return None

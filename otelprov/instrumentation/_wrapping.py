@@ -49,6 +49,7 @@ from otelprov.instrumentation._programs import owner_of
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
 from otelprov.recording.recorder import (
+    Call,
     OpenOperation,
     current_operation,
     in_closed_operation,
@@ -180,6 +181,15 @@ def site_of(
     parameters of ``like``."""
     site = Site(entry, library, None, entry.name, function, function, method, version)
     site.binder = Binder(like, method=method)
+    return site
+
+
+def site_of_a_class(entry: Entry, call: Call, method: Function) -> Site:
+    """The same for a method of a class that may be the program's own: nothing of it is held, see
+    ``artifacts.classes``."""
+    site = Site(entry, call.library, None, entry.path, None, object, True, call.version)
+    site.binder = Binder(method, method=True, holds=False)
+    site.call = call
     return site
 
 

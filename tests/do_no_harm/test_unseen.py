@@ -264,6 +264,67 @@ PROGRAMS: dict[str, str] = {
         del made, df
         print([reference() for reference in kept])
     """,
+    "what is global dies at the end": """
+        import pickle, sys
+        import numpy as np, pandas as pd
+        from sklearn.base import BaseEstimator, TransformerMixin
+        class Closing:
+            def __call__(self, table):
+                return table
+            def __del__(self):
+                print("closed", sys.is_finalizing())
+        class Mine(pd.DataFrame):
+            @property
+            def _constructor(self):
+                return Mine
+        class Scaled(TransformerMixin, BaseEstimator):
+            def __init__(self, how=lambda X: X * 2, by=Closing):
+                self.how, self.by = how, by
+            def fit(self, X, y=None, seen=Closing()):
+                return self
+            def transform(self, X):
+                return self.how(X)
+            @property
+            def coef_(self):
+                return np.zeros(1)
+        class Held:
+            def __init__(self, table):
+                self.table = table
+            def __iter__(self):
+                return iter([self.table])
+        closing, table = Closing(), pd.DataFrame({"a": [1, 2]})
+        table.pipe(closing).apply(closing)
+        Mine(table).assign(b=closing).to_csv("a.csv")
+        print(Scaled().fit(table).transform(table).shape, Scaled().coef_)
+        print(pd.concat(Held(table)).shape)
+        pickle.dump(Held(table), open("held.pickle", "wb"))
+        try:
+            pd.read_csv(Held(table))
+        except Exception as error:
+            print(type(error))
+    """,
+    "classes that are made as it goes": """
+        import gc, weakref
+        import numpy as np, pandas as pd
+        from sklearn.base import BaseEstimator, TransformerMixin
+        def fit(self, X, y=None):
+            return self
+        def transform(self, X):
+            return X
+        made = []
+        for number in range(20):
+            Table = type("Table", (pd.DataFrame,), {})
+            Shift = type("Shift", (TransformerMixin, BaseEstimator),
+                         {"fit": fit, "transform": transform})
+            Value = type("Value", (), {"__slots__": ("a", "__weakref__")})
+            table = Table({"a": [1, 2]}).assign(b=number)
+            table = pd.DataFrame(Shift().fit(table).transform(table)).assign(c=Value())
+            table.pipe(lambda table, value: table, Value())
+            made += map(weakref.ref, (Table, Shift, Value))
+            del Table, Shift, Value, table
+        gc.collect()
+        print(sum(one() is not None for one in made))
+    """,
     "patches before and after ours": """
         import pandas as pd
         original = pd.DataFrame.merge

@@ -211,6 +211,8 @@ def _put(site: Site) -> None:
     if isinstance(site.owner, types.ModuleType):
         if type(site.function) is types.BuiltinFunctionType:
             replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+        if _tells_nothing(site.function):
+            replacement.__signature__ = _Signature(site.function)
     else:
         home, _, known = getattr(site.function, "__qualname__", "").rpartition(".")
         if (known != site.attribute and vars(site.owner).get(known) is not site.original) or (
@@ -269,15 +271,20 @@ def disguise(wrapper: Any, function: Function, library: str) -> Function:
 
 
 def _is_asked_for_axis(function: Function) -> bool:
-    """Whether ``df.apply("any", axis=1)`` looks for an axis among the parameters of a function.
+    """Whether ``df.apply("any", axis=1)`` looks for an axis among the parameters of a method.
 
     Only of these: ``functools.wraps`` hands a ``__signature__`` on, also where it wraps a method
     that is bound, whose own signature has no ``self``.
     """
-    if type(function) is not types.FunctionType or vars(function).keys() & _TELLING:
+    if not _tells_nothing(function):
         return False
     code = function.__code__
     return "axis" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _tells_nothing(function: Function) -> bool:
+    """Whether the signature of a function is that of its code."""
+    return type(function) is types.FunctionType and not vars(function).keys() & _TELLING
 
 
 _TELLING = frozenset({"__signature__", "__wrapped__"})
@@ -310,6 +317,9 @@ class _Signature(inspect.Signature):
 
     def __reduce__(self) -> Any:
         return self._whole().__reduce__()
+
+
+_Signature.__name__ = inspect.Signature.__name__  # as it is shown
 
 
 def relocated(code: types.CodeType, library: str, name: str) -> types.CodeType:

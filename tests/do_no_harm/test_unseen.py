@@ -80,12 +80,15 @@ PROGRAMS: dict[str, str] = {
         print(df)
     """,
     "what inspect sees": """
-        import inspect, pandas as pd
+        import inspect
+        import joblib, numpy as np, pandas as pd, polars as pl
         for function in (pd.read_csv, pd.concat, pd.DataFrame.merge, pd.DataFrame.__init__,
                          pd.Series.fillna, pd.core.groupby.DataFrameGroupBy.agg):
             print(inspect.signature(function), function.__name__, function.__module__,
                   function.__qualname__, bool(function.__doc__), type(function),
                   len(inspect.getsource(function)))
+        for function in (pd.read_csv, pd.concat, pd.merge, np.loadtxt, pl.read_csv, joblib.dump):
+            print(inspect.getfullargspec(function), repr(inspect.signature(function)))
         print(isinstance(inspect.getattr_static(pd.DataFrame, "values"), property))
         print(type(inspect.getattr_static(pd.DataFrame, "from_dict")))
         print(pd.DataFrame({"a": [1]}).attrs, vars(pd.DataFrame({"a": [1]})).keys())

@@ -328,6 +328,37 @@ PROGRAMS: dict[str, str] = {
         gc.collect()
         print(sum(one() is not None for one in made))
     """,
+    "mocks": """
+        import pickle, shutil
+        from unittest import mock
+        import numpy as np, pandas as pd
+        df = pd.DataFrame({"a": [1, 2]})
+        class Fake:
+            def __getattr__(self, name):
+                return lambda *args, **kwargs: None
+        def quiet(function, given):
+            try:
+                function(given)
+            except Exception as error:
+                print(type(error))
+        for function in (
+            pd.read_csv, df.to_csv, lambda given: pd.read_sql("x", given), pd.read_parquet, np.load,
+            lambda given: df.to_sql("x", given), lambda given: np.save(given, [1]), np.loadtxt,
+            lambda given: df.assign(x=given), lambda given: pickle.dump(df, given), df.merge,
+            lambda given: df.pipe(lambda table, given: table, given), pickle.load, pd.read_excel,
+        ):
+            given = mock.MagicMock()
+            quiet(function, given)
+            print([str(call).partition("(")[0] for call in given.mock_calls])
+            quiet(function, Fake())
+        with mock.patch.object(pd, "read_csv", autospec=True, return_value=df) as read:
+            print(pd.read_csv("a.csv") is df, read.mock_calls)
+            quiet(lambda _: pd.read_csv("a.csv", 1, 2, 3), None)
+        with mock.patch.object(pd.DataFrame, "merge", autospec=True, return_value=1) as merge:
+            print(df.merge(df), merge.call_args.args[0] is df)
+        with mock.patch("time.time_ns", return_value=5), mock.patch("os.getpid", return_value=1):
+            print(df.merge(df, on="a").shape)
+    """,
     "patches before and after ours": """
         import pandas as pd
         original = pd.DataFrame.merge

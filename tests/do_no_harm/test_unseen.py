@@ -464,7 +464,9 @@ def test_a_program_says_and_does_the_same(tmp_path: Path, name: str) -> None:
     assert support.journal(tmp_path / "journal"), "nothing was recorded"
 
 
-@pytest.mark.parametrize("options", [("-O",), ("-X", "dev"), ("-W", "error"), ("-b",)])
+@pytest.mark.parametrize(
+    "options", [("-O",), ("-X", "dev"), ("-W", "error"), ("-b",), ("-X", "warn_default_encoding")]
+)
 def test_options_of_the_interpreter_change_nothing(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:

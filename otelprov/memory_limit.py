@@ -25,7 +25,7 @@ def memory_limit() -> int | None:
 
 def _of_groups() -> Iterator[int]:
     try:
-        lines = OWN.read_text().splitlines()
+        lines = OWN.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return
     for line in lines:
@@ -40,6 +40,6 @@ def _of_groups() -> Iterator[int]:
         group = root / path.lstrip("/")
         for place in (group, *group.parents):
             with suppress(OSError, ValueError):  # not there, or "max"
-                yield int((place / name).read_text())
+                yield int((place / name).read_text(encoding="utf-8"))
             if place == root:
                 break

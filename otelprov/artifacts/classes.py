@@ -11,7 +11,9 @@ import struct
 import sys
 import types
 import weakref
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from otelprov.artifacts.digest import NoCanonicalForm
 
@@ -20,6 +22,7 @@ _POINTER: Final = struct.calcsize("P")
 _HEAP: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 _MISSING: Final = object()
+_T = TypeVar("_T")
 
 
 def mro(kind: type) -> tuple[type, ...]:
@@ -84,44 +87,74 @@ def library(kind: type) -> str:
     return place.partition(".")[0] if find(place, qualname(kind)) is kind else ""
 
 
+class ByClass(dict[int, _T]):
+    """What is known of classes, each by its ``id``: ``known[id(kind)]``, or ``known.look(kind)``.
+
+    A class is hashed by its metaclass, and holds by its methods all that its module does: it is not
+    held here, or what a program has in global variables would not die when it ends.
+    """
+
+    __slots__ = ("_classes", "_lasts", "_make")
+
+    def __init__(
+        self, make: Callable[[type], _T], lasts: Callable[[_T], bool] = lambda made: True
+    ) -> None:
+        """``make`` says what is known of a class, and ``lasts`` whether that is kept: not what
+        holds something of the program's."""
+        super().__init__()
+        self._make = make
+        self._lasts = lasts
+        self._classes: dict[int, weakref.ref[type]] = {}
+
+    def look(self, kind: type) -> _T:
+        """What is known of a class, and from now on."""
+        key = id(kind)
+        if key in self:
+            return self[key]
+        made = self._make(kind)
+        if self._lasts(made):
+            if _TYPE["__flags__"].__get__(kind) & _HEAP:
+                self._classes[key] = weakref.ref(kind, partial(_forget, self, self._classes, key))
+            self[key] = made
+        return made
+
+
+def _forget(known: ByClass[Any], held: dict[int, Any], key: int, _: object) -> None:
+    known.pop(key, None)
+    held.pop(key, None)
+
+
 class _Layout:
-    """Where the objects of a class keep what they hold."""
+    """Where the objects of a class keep what they hold: which of its bases say so. What they say it
+    with holds them."""
 
     __slots__ = ("dictionary", "only_attributes", "slots")
 
     def __init__(self, kind: type) -> None:
-        self.dictionary: Any = attribute(kind, "__dict__")
-        self.slots: dict[str, Any] | None = _slots(kind)
+        bases = enumerate(mro(kind))
+        self.dictionary = next((n for n, base in bases if "__dict__" in namespace(base)), None)
+        self.slots: dict[str, int] | None = _slots(kind)
         self.only_attributes = self.slots is not None and _is_filled(kind, len(self.slots))
 
 
-# By id and weakly: a class is hashed by its metaclass, and may hold on to anything.
-_layouts: dict[int, tuple[weakref.ref[type], _Layout]] = {}
-_MAX_LAYOUTS: Final = 4096
+_layouts = ByClass(_Layout)
 
 
 def _layout(kind: type) -> _Layout:
-    found = _layouts.get(id(kind))
-    if found is not None and found[0]() is kind:
-        return found[1]
-    if len(_layouts) >= _MAX_LAYOUTS:
-        _layouts.clear()
-    layout = _Layout(kind)
-    _layouts[id(kind)] = (weakref.ref(kind), layout)
-    return layout
+    return _layouts.get(id(kind)) or _layouts.look(kind)
 
 
-def _slots(kind: type) -> dict[str, Any] | None:
+def _slots(kind: type) -> dict[str, int] | None:
     """The slots of a class and its bases; None when one of them hides another of its name."""
-    found: dict[str, Any] = {}
-    for base in mro(kind):
+    found: dict[str, int] = {}
+    for place, base in enumerate(mro(kind)):
         if not _TYPE["__flags__"].__get__(base) & _HEAP:
             continue
         for slot, member in namespace(base).items():
             if type(member) is types.MemberDescriptorType and member.__objclass__ is base:
                 if slot in found:
                     return None
-                found[slot] = member
+                found[slot] = place
     return found
 
 
@@ -150,9 +183,10 @@ def instance_dict(value: object) -> dict[str, object]:
         NoCanonicalForm: when its class makes one up.
     """
     kind = type(value)
-    found = _layout(kind).dictionary
-    if found is None:
+    place = _layout(kind).dictionary
+    if place is None:
         return {}
+    found: Any = namespace(mro(kind)[place])["__dict__"]
     if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
         state = found.__get__(value, kind)
         if type(state) is dict:
@@ -171,9 +205,10 @@ def attributes(value: object) -> dict[str, object]:
     slots = _layout(kind).slots
     if slots is None:
         raise NoCanonicalForm(f"a {name(kind)} has two slots of one name")
-    for slot, member in slots.items():
+    bases = mro(kind)
+    for slot, place in slots.items():
         try:
-            found[slot] = member.__get__(value, kind)
+            found[slot] = namespace(bases[place])[slot].__get__(value, kind)
         except AttributeError:  # never set, or deleted
             continue
     if any(type(key) is not str for key in found):

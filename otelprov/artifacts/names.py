@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable
 from functools import lru_cache, partial
 from typing import Any, Final
 
+from otelprov.artifacts import classes
 from otelprov.model import Names
 
 MAX_NAMES: Final = 1_000
@@ -19,8 +19,10 @@ def names_of(value: Any) -> Names | None:
 
     A Series has one column. Labels of pandas that have no one text are not named.
     """
-    class_: Any = type(value)
-    kind = _kind(class_)
+    try:
+        kind = _kinds[id(type(value))]
+    except KeyError:
+        kind = _kinds.look(type(value))
     if kind == "DataFrame":
         return _frame(value.columns, value.index)
     if kind == "Series":
@@ -35,17 +37,19 @@ def names_of(value: Any) -> Names | None:
     return None
 
 
-@lru_cache(maxsize=256)
-def _kind(class_: Hashable) -> str | None:
-    for base in getattr(class_, "__mro__", ()):
-        library, name = base.__module__.partition(".")[0], base.__name__
+def _look(class_: type) -> str | None:
+    for base in classes.mro(class_):
+        library, name = classes.module(base).partition(".")[0], classes.qualname(base)
         if library == "pandas" and name in ("DataFrame", "Series"):
-            return str(name)
+            return name
         if library == "polars" and name in ("DataFrame", "Series"):
             return "polars" if name == "DataFrame" else "polars.Series"
         if library == "pyarrow" and name in ("Table", "RecordBatch"):
             return "pyarrow"
     return None
+
+
+_kinds: Final = classes.ByClass(_look)
 
 
 def _frame(columns: Any, index: Any) -> Names | None:

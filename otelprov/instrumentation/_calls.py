@@ -8,9 +8,9 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from otelprov.artifacts import digest_value
+from otelprov.artifacts import classes, digest_value
 from otelprov.artifacts.deferred import settled, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
@@ -524,7 +524,25 @@ Bound = tuple[dict[str, Any], list[str]]
 
 
 def _bound(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Bound:
-    return site.binder.bind(arguments[1:] if site.method else arguments, keywords)
+    bound = site.binder.bind(arguments[1:] if site.method else arguments, keywords)
+    if "unittest.mock" in sys.modules:
+        for name, value in bound[0].items():
+            kind = type(value)
+            if _mocks[id(kind)] if id(kind) in _mocks else _mocks.look(kind):
+                bound[0][name] = _MOCK
+    return bound
+
+
+class Mock:
+    """In the place of a mock of the program's: that counts what it is asked, and a test looks."""
+
+
+_MOCK: Final = Mock()
+_mocks: Final = classes.ByClass(
+    lambda kind: any(
+        classes.module(base) in ("unittest.mock", "mock.mock") for base in classes.mro(kind)
+    )
+)
 
 
 def _is_step(site: Site) -> bool:
@@ -668,7 +686,7 @@ def _again(
     if site.attribute == "__init__" or not all(map(_is_short, names)):
         return None
     kind = type(first)
-    if kind.__module__.partition(".")[0] != site.library:  # a class of the program's own
+    if classes.module(kind).partition(".")[0] != site.library:  # a class of the program's own
         return None
     return id(site), id(known[0]), kind.__name__, tuple(names)
 

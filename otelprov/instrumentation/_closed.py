@@ -7,14 +7,15 @@ there are not followed, which is most of what a recorded ``merge`` or ``groupby(
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+from otelprov.artifacts import classes
 
 MAX_ITEMS: Final = 100
 """Items of a list or dict that are looked at: a longer one may hold anything."""
 MAX_DEPTH: Final = 3
 
-_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, slice, range})
+_PLAIN: Final = (type(None), bool, int, float, complex, str, bytes, slice, range)
 _CONTAINERS: Final = (list, tuple, dict, set, frozenset)
 _INERT: Final = frozenset({"datetime", "decimal", "numpy", "pandas", "pathlib", "pyarrow"})
 """Modules whose objects call no code of a program's, unless they can be called themselves."""
@@ -28,12 +29,11 @@ def runs_nothing_else(values: Any, depth: int = 0) -> bool:
 def _is_inert(value: Any, depth: int) -> bool:
     kind: Any = type(value)
     try:
-        if kind in _PLAIN:
-            return True
-        if _is_of_a_library(kind):
-            return not callable(value)
-    except TypeError:  # a class whose metaclass has no hash
-        return False
+        found = _kinds[id(kind)]
+    except KeyError:
+        found = _kinds.look(kind)
+    if found is not None:
+        return found == "plain" or not callable(value)
     if isinstance(value, _CONTAINERS):
         if len(value) > MAX_ITEMS or depth == MAX_DEPTH:
             return False
@@ -43,7 +43,12 @@ def _is_inert(value: Any, depth: int) -> bool:
     return kind is type and value.__module__ == "builtins"  # astype(float)
 
 
-@lru_cache(maxsize=1024)
-def _is_of_a_library(kind: type) -> bool:
-    root = kind.__module__.partition(".")[0]
-    return root in _INERT and kind.__name__ != "NamedAgg"  # which may hold a function
+def _kind(kind: type) -> Literal["plain", "library"] | None:
+    if any(kind is one for one in _PLAIN):
+        return "plain"
+    root = classes.module(kind).partition(".")[0]
+    held = classes.qualname(kind) == "NamedAgg"  # which may hold a function
+    return "library" if root in _INERT and not held else None
+
+
+_kinds: Final = classes.ByClass(_kind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from otelprov.artifacts import classes, identify
@@ -73,7 +72,7 @@ class Called(Observed):
             if name not in self._told:
                 plain.setdefault(name, value)
         given[:0] = [name for name in differing if name not in given]
-        return _defaults(own, defaults)
+        return own.joined(defaults)
 
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         return observation.inputs(data_first(self.parameters), few=True)
@@ -197,8 +196,3 @@ class Evaluated(Called):
             },
         )
         super()._made(result)
-
-
-@lru_cache(maxsize=1024)
-def _defaults(own: Defaults, more: Defaults) -> Defaults:
-    return Defaults({**more.values, **own.values})

@@ -25,7 +25,13 @@ from otelprov.instrumentation._calls import (
     pass_on,
 )
 from otelprov.instrumentation._table import Entry
-from otelprov.instrumentation._wrapping import UNCOUNTED, disguise, given_up, not_begun
+from otelprov.instrumentation._wrapping import (
+    UNCOUNTED,
+    disguise,
+    given_up,
+    not_begun,
+    site_of_a_class,
+)
 from otelprov.recording import faults, observation
 from otelprov.recording.recorder import Call
 from otelprov.recording.run import run
@@ -190,7 +196,6 @@ class Family:
         self._sites: dict[tuple[int, str], tuple[weakref.ref[type], Site | None]] = {}
         self._adopted: dict[int, weakref.ref[type]] = {}
         self._ours: weakref.WeakSet[Function] = weakref.WeakSet()
-        self._replaced: weakref.WeakKeyDictionary[Function, property] = weakref.WeakKeyDictionary()
         self._maker = Making(self)
 
     def making(self, original: Function) -> Function:
@@ -218,8 +223,8 @@ class Family:
                     continue
                 if isinstance(value, types.FunctionType) and value in self._ours:
                     setattr(kind, name, value.__wrapped__)  # type: ignore[attr-defined]
-                elif isinstance(value, property) and value.fget in self._replaced:
-                    setattr(kind, name, self._replaced.pop(value.fget))  # type: ignore[arg-type]
+                elif isinstance(value, property) and value.fget in self._ours:
+                    setattr(kind, name, _with_getter(value, vars(value.fget)["__wrapped__"]))
                 elif _is_conditional(value) and value.fn in self._ours:
                     value.fn = value.fn.__wrapped__
         self._adopted.clear()
@@ -242,8 +247,7 @@ class Family:
                 version=version,
                 holds_nested=entry.holds_nested,
             )
-            site = Site(entry, library, kind, name, original, original, True, version)
-            site.call = call
+            site = site_of_a_class(entry, call, original)
         self._sites[key] = (weakref.ref(kind, partial(self._sites.pop, key)), site)
         return site
 
@@ -255,9 +259,7 @@ class Family:
                 elif _is_conditional(value):
                     value.fn = self._stand_in(name, value.fn)
             elif name in self._properties and type(value) is property and value.fget is not None:
-                getter = self._stand_in(name, value.fget)
-                self._replaced[getter] = value
-                setattr(kind, name, property(getter, value.fset, value.fdel, value.__doc__))
+                setattr(kind, name, _with_getter(value, self._stand_in(name, value.fget)))
 
     def _stand_in(self, name: str, original: Function) -> Function:
         if original in self._ours:
@@ -265,6 +267,10 @@ class Family:
         made = disguise(_watched(original, self._watches[name]), original, self._library)
         self._ours.add(made)
         return made
+
+
+def _with_getter(one: property, getter: Any) -> property:
+    return property(getter, one.fset, one.fdel, one.__doc__)
 
 
 def _is_conditional(value: Any) -> bool:

@@ -318,8 +318,8 @@ class CellsSet(_Seen):
 
 
 def _width(table: Any) -> int:
-    shape: tuple[int, ...] = getattr(table, "shape", ())
-    return int(shape[1]) if len(shape) > 1 else 1
+    shape = getattr(table, "shape", None)
+    return int(shape[1]) if type(shape) is tuple and len(shape) > 1 else 1
 
 
 class _Noted:

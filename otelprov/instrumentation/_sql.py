@@ -13,6 +13,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otelprov import semconv
+from otelprov.artifacts import classes
 from otelprov.artifacts.locations import named, unknown
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import Observed
@@ -180,7 +181,7 @@ def _place_of_object(con: Any) -> Place:
     with faults.contained("which database it is is not known"):
         engine = getattr(con, "engine", con)  # SQLAlchemy: an Engine, or a Connection of one
         url = getattr(engine, "url", None)
-        if url is not None and hasattr(url, "get_backend_name"):
+        if classes.module(type(url)).partition(".")[0] == "sqlalchemy":
             return place_of_url(url)
         kind = type(con)
         if kind.__module__ == "sqlite3" and kind.__name__ == "Connection":

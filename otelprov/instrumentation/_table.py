@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from otelprov.model import OperationKind
 from otelprov.recording.column_sources import ColumnSources
-from otelprov.recording.parameters import Defaults
+from otelprov.recording.parameters import Defaults, is_plain
 from otelprov.recording.plans import Explained, Plan
 
 Arguments = tuple[Any, ...]
@@ -219,10 +219,15 @@ class Binder:
 
     __slots__ = ("_function", "_method", "_read")
 
-    def __init__(self, function: Callable[..., Any], *, method: bool) -> None:
+    def __init__(self, function: Callable[..., Any], *, method: bool, holds: bool = True) -> None:
+        """``holds`` is whether the function may be held, and what it has as defaults: else they are
+        the program's own, and die with it."""
         self._function = function
         self._method = method
         self._read: _Signature | None = None
+        if not holds:
+            self._read = _signature(function, method, holds=False)
+            del self._function
 
     @property
     def defaults(self) -> Defaults:
@@ -255,7 +260,7 @@ class Binder:
 
     def _signature(self) -> _Signature:
         if self._read is None:
-            self._read = _signature(self._function, self._method)
+            self._read = _signature(self._function, self._method, holds=True)
         return self._read
 
 
@@ -269,7 +274,7 @@ class _Signature(NamedTuple):
     defaults: Defaults
 
 
-def _signature(function: Callable[..., Any], method: bool) -> _Signature:
+def _signature(function: Callable[..., Any], method: bool, *, holds: bool) -> _Signature:
     positional: list[str] = []
     values: dict[str, object] = {}
     variadic: str | None = None
@@ -286,7 +291,9 @@ def _signature(function: Callable[..., Any], method: bool) -> _Signature:
         elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
                 positional.append(parameter.name)
-            if parameter.default is not inspect.Parameter.empty:
+            if parameter.default is not inspect.Parameter.empty and (
+                holds or is_plain(parameter.default)
+            ):
                 values[parameter.name] = parameter.default
     return _Signature(positional, values, variadic, Defaults(values))
 

@@ -23,10 +23,10 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from functools import cache, lru_cache, update_wrapper
+from functools import cache, update_wrapper
 from typing import Any, Final
 
-from otelprov.artifacts import digest_value
+from otelprov.artifacts import classes, digest_value
 from otelprov.artifacts.registry import WHOLE, Identity, Step, derive, registry
 from otelprov.instrumentation._c_classes import set_attribute
 from otelprov.instrumentation._calls import (
@@ -48,6 +48,7 @@ from otelprov.instrumentation._programs import owner_of
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.recording import faults
 from otelprov.recording.recorder import (
+    Call,
     OpenOperation,
     current_operation,
     in_closed_operation,
@@ -182,6 +183,15 @@ def site_of(
     return site
 
 
+def site_of_a_class(entry: Entry, call: Call, method: Function) -> Site:
+    """The same for a method of a class that may be the program's own: nothing of it is held, see
+    ``artifacts.classes``."""
+    site = Site(entry, call.library, None, entry.path, None, object, True, call.version)
+    site.binder = Binder(method, method=True, holds=False)
+    site.call = call
+    return site
+
+
 def _put(site: Site) -> None:
     chained = chained_assignment(site.entry.path) if site.entry.warns_chained else None
     if site.entry.around is not None:
@@ -200,6 +210,8 @@ def _put(site: Site) -> None:
     if isinstance(site.owner, types.ModuleType):
         if type(site.function) is types.BuiltinFunctionType:
             replacement.__qualname__ = site.attribute  # of pybind11's it is not where pickle looks
+        if _tells_nothing(site.function):
+            replacement.__signature__ = _Signature(site.function)
     else:
         home, _, known = getattr(site.function, "__qualname__", "").rpartition(".")
         if (known != site.attribute and vars(site.owner).get(known) is not site.original) or (
@@ -258,15 +270,20 @@ def disguise(wrapper: Any, function: Function, library: str) -> Function:
 
 
 def _is_asked_for_axis(function: Function) -> bool:
-    """Whether ``df.apply("any", axis=1)`` looks for an axis among the parameters of a function.
+    """Whether ``df.apply("any", axis=1)`` looks for an axis among the parameters of a method.
 
     Only of these: ``functools.wraps`` hands a ``__signature__`` on, also where it wraps a method
     that is bound, whose own signature has no ``self``.
     """
-    if type(function) is not types.FunctionType or vars(function).keys() & _TELLING:
+    if not _tells_nothing(function):
         return False
     code = function.__code__
     return "axis" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _tells_nothing(function: Function) -> bool:
+    """Whether the signature of a function is that of its code."""
+    return type(function) is types.FunctionType and not vars(function).keys() & _TELLING
 
 
 _TELLING = frozenset({"__signature__", "__wrapped__"})
@@ -299,6 +316,9 @@ class _Signature(inspect.Signature):
 
     def __reduce__(self) -> Any:
         return self._whole().__reduce__()
+
+
+_Signature.__name__ = inspect.Signature.__name__  # as it is shown
 
 
 def relocated(code: types.CodeType, library: str, name: str) -> types.CodeType:
@@ -710,11 +730,9 @@ def _listing(site: Site) -> Function:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
             items: Any = args[at] if len(args) > at else kwargs.get(name)
-            kind: Any = type(items)
-            try:
-                once, several = _holds(kind)
-            except TypeError:  # of a class that has no hash
-                once = several = False
+            kind = type(items)
+            found = _holding.get(id(kind))
+            once, several = _holding.look(kind) if found is None else found
             if (once or (lists and several)) and (
                 len(args) <= at + 1 or site.binder.variadic is None
             ):
@@ -738,18 +756,21 @@ def _listing(site: Site) -> Function:
 _LISTS: Final = (list, tuple, dict, str, bytes, bytearray)
 
 
-@lru_cache(maxsize=256)
 def _holds(kind: type) -> tuple[bool, bool]:
     """Whether it is an iterator; whether it may hold tables that are not looked for in it as it is:
     ``frames.values()``. Kept, because to ask a class of Polars' for what it has not takes 2 µs."""
-    if kind in _LISTS:
+    if any(kind is one for one in _LISTS):
         return False, False
-    several = (
-        hasattr(kind, "__iter__")
-        and not is_library(kind.__module__)
-        and not issubclass(kind, (str, bytes, Mapping))
-    )
-    return hasattr(kind, "__next__"), several
+    once = classes.attribute(kind, "__next__") is not None
+    if classes.attribute(kind, "__iter__") is None or is_library(classes.module(kind)):
+        return once, False
+    try:
+        return once, not issubclass(kind, (str, bytes, Mapping))
+    except TypeError:  # a class that has no hash
+        return once, True
+
+
+_holding: Final = classes.ByClass(_holds)
 
 
 def _of_the_program(items: Iterator[Any], library: str) -> Iterator[Any]:

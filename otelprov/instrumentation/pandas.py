@@ -48,6 +48,7 @@ from otelprov.instrumentation._wrapping import (
 from otelprov.recording import places
 from otelprov.recording.observation import (
     PLAIN,
+    data_kind,
     identity_of,
     known_contents,
     unknown_data,
@@ -107,6 +108,8 @@ def _selects_rows(parameters: Mapping[str, Any], _: object) -> bool:
         return True
     if isinstance(key, list):
         return bool(key) and isinstance(key[0], bool)
+    if data_kind(key) is None:  # a label: one of the program's own is not asked
+        return False
     return getattr(getattr(key, "dtype", None), "kind", "") == "b" or getattr(key, "ndim", 0) == 2
 
 
@@ -117,7 +120,9 @@ def _locates_rows(parameters: Mapping[str, Any], target: Any) -> bool:
     key = parameters.get("key")
     parts = key if isinstance(key, tuple) else (key,)
     return all(
-        isinstance(part, (list, slice)) or callable(part) or getattr(part, "ndim", 0) > 0
+        isinstance(part, (list, slice))
+        or callable(part)
+        or (data_kind(part) is not None and getattr(part, "ndim", 0) > 0)
         for part in parts[:2]
     )
 

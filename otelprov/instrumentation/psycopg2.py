@@ -9,8 +9,9 @@ under the same names.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -18,6 +19,7 @@ from weakref import WeakKeyDictionary
 import psycopg2
 from psycopg2 import extensions
 
+from otelprov.artifacts import classes
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import add_library, is_internal
 from otelprov.instrumentation._databases import Connection as Known
@@ -350,7 +352,26 @@ _CALLS: Final = {name: _call(name) for name in _STATEMENTS}
 _ENDS: Final = ("commit", "rollback", "close", "reset", "__exit__")
 
 
-@lru_cache(maxsize=64)
+def _kept(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The class that was made for a class; of one of the program's own for as long as it is used,
+    see ``artifacts.classes``."""
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def of(base: Any) -> Any:
+        reference, _ = made.get(id(base), (None, None))
+        found = None if reference is None else reference()
+        if found is None:  # while it lives its base does, which nothing else can have the id of
+            found = make(base)
+            if len(made) >= 64:
+                made.clear()
+            own = classes.module(base).partition(".")[0] == "psycopg2"
+            made[id(base)] = weakref.ref(found), found if own else None
+        return found
+
+    return of
+
+
+@_kept
 def _of_connections(base: Any) -> Any:
     """The class that stands in for a class of connections."""
     chooses = base.cursor is not extensions.connection.cursor
@@ -359,7 +380,7 @@ def _of_connections(base: Any) -> Any:
     return _like(base, methods)
 
 
-@lru_cache(maxsize=64)
+@_kept
 def _of_cursors(base: Any) -> Any:
     """The class that stands in for a class of cursors."""
     if getattr(base, "_otelprov", False):

@@ -22,7 +22,7 @@ from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import Bound, Observed, Site, begin, is_internal, pass_on
 from otelprov.instrumentation._table import Entry, read, step, write
-from otelprov.instrumentation._wrapping import followed, given_up, not_begun
+from otelprov.instrumentation._wrapping import followed, given_up, not_begun, site_of_a_class
 from otelprov.recording import epochs, faults, observation, places, tensors
 from otelprov.recording.bounds import Reading, over
 from otelprov.recording.recorder import Call, in_closed_operation
@@ -277,8 +277,8 @@ def _site(network: Any) -> Site:
     forward = classes.attribute(kind, "forward")
     name = f"{kind.__name__}.forward"
     entry = Entry(name, "predict", name)
-    site = Site(entry, "torch", kind, name, forward, forward, True, _version())
-    site.call = Call("torch", name, "predict", site.version, holds_nested=True)
+    call = Call("torch", name, "predict", _version(), holds_nested=True)
+    site = site_of_a_class(entry, call, forward)
     _sites[id(kind)] = (weakref.ref(kind, partial(_sites.pop, id(kind))), site)
     return site
 

@@ -12,7 +12,7 @@ import inspect
 import weakref
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final
 
 from otelprov.artifacts import classes, digest_value, identify
@@ -246,7 +246,8 @@ def hyperparameters(model: object) -> tuple[dict[str, Any], list[str], Defaults]
     An estimator among them is shown by the name of its class, and what it was told in turn as
     scikit-learn names it: ``clf__C``. Runs no code of its class.
     """
-    names, defaults = _signature(type(model))
+    kind = type(model)
+    names, defaults = _signatures.get(id(kind)) or _signatures.look(kind)
     held = attributes(model)
     values = {name: _described(held[name]) for name in names if name in held}
     differing = [
@@ -291,14 +292,6 @@ def _is_same(value: object, default: object) -> bool:
 
 
 def _signature(kind: type) -> tuple[tuple[str, ...], Defaults]:
-    try:
-        return _signature_of(kind)
-    except TypeError:  # a class whose metaclass has no hash
-        return (), Defaults({})
-
-
-@lru_cache(maxsize=1024)
-def _signature_of(kind: type) -> tuple[tuple[str, ...], Defaults]:
     """The parameters of a class, and those of its bases to which it hands on what it is given."""
     found: dict[str, inspect.Parameter] = {}
     for base in classes.mro(kind):
@@ -323,6 +316,9 @@ def _signature_of(kind: type) -> tuple[tuple[str, ...], Defaults]:
         if one.default is not inspect.Parameter.empty
     }
     return tuple(found), Defaults(values)
+
+
+_signatures = classes.ByClass(_signature, lambda found: found[1].are_plain)
 
 
 def frozen(model: object) -> Iterator[object]:
@@ -374,20 +370,23 @@ def _estimators(value: object, path: str, depth: int) -> Iterator[tuple[str, obj
                 yield from _estimators(item, f"{path}[{index}]", depth + 1)
 
 
-@lru_cache(maxsize=1024)
 def _is_estimator(kind: type) -> bool:
     return any(
-        base.__name__ == "BaseEstimator" and classes.module(base).partition(".")[0] == "sklearn"
+        classes.qualname(base) == "BaseEstimator"
+        and classes.module(base).partition(".")[0] == "sklearn"
         for base in classes.mro(kind)
     )
+
+
+_estimators_known = classes.ByClass(_is_estimator)
 
 
 def is_estimator(kind: type) -> bool:
     """Whether objects of a class are estimators of scikit-learn's kind."""
     try:
-        return _is_estimator(kind)
-    except TypeError:  # a class whose metaclass has no hash
-        return False
+        return _estimators_known[id(kind)]
+    except KeyError:
+        return _estimators_known.look(kind)
 
 
 def _take_over(value: object, path: str, whole: Identity) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from otelprov.artifacts import columns, digest_value, identify
+from otelprov.artifacts import classes, columns, digest_value, identify
 from otelprov.artifacts.deferred import Source, background, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
@@ -91,31 +90,33 @@ _STAND_INS: dict[tuple[str, str], str] = {
 }
 
 
-@lru_cache(maxsize=1024)
-def _named(kind: Any) -> tuple[ArtifactKind | None, str | None]:
-    """What a class is, by the names of its bases: a kind of data, or a stand-in by an attribute."""
-    for base in kind.__mro__:
-        name = (base.__module__.partition(".")[0], base.__name__)
+def _look(kind: type) -> tuple[ArtifactKind | None, str | None]:
+    for base in classes.mro(kind):
+        name = _name(base)
         if name in _KINDS or name in _STAND_INS:
             return _KINDS.get(name), _STAND_INS.get(name)
     return None, None
 
 
+def _name(kind: type) -> tuple[str, str]:
+    return classes.module(kind).partition(".")[0], classes.qualname(kind)
+
+
+_named = classes.ByClass(_look)
+"""What a class is, by the names of its bases: a kind of data, or a stand-in by an attribute."""
+
+
 def _classify(value: object) -> tuple[ArtifactKind | None, str | None]:
-    kind: Any = type(value)
-    try:
-        return _named(kind)
-    except TypeError:  # a class whose metaclass has no hash
-        return None, None
+    kind = type(value)
+    return _named.get(id(kind)) or _named.look(kind)
 
 
 def data_kind(value: object) -> ArtifactKind | None:
     """The kind of artifact that an object is; None when it is no data."""
-    kind: Any = type(value)
     try:
-        return _named(kind)[0]
-    except TypeError:  # as in _classify
-        return None
+        return _named[id(type(value))][0]
+    except KeyError:
+        return _named.look(type(value))[0]
 
 
 def stands_in(value: object) -> bool:
@@ -133,10 +134,7 @@ def can_be_known(value: object) -> bool:
         return False
     if of is list:
         return bool(value) and data_kind(value[0]) is not None  # type: ignore[index]
-    try:
-        return _is_labels(of)
-    except TypeError:  # as in _classify
-        return False
+    return is_label(value)
 
 
 _NAMING = frozenset({"columns", "id_vars", "subset", "value_vars"})
@@ -145,30 +143,21 @@ _LABELS = {("pandas", "Index")}
 """No data of their own, but taken from a table."""
 
 
-@lru_cache(maxsize=1024)
-def _is_labels(kind: Any) -> bool:
-    return _has_base(kind, _LABELS)
-
-
 def is_lazy(value: object) -> bool:
     """Whether an object is no data yet: a query, an expression."""
-    kind: Any = type(value)
     try:
-        return _is_lazy(kind)
-    except TypeError:  # as in _classify
-        return False
+        return _lazy[id(type(value))]
+    except KeyError:
+        return _lazy.look(type(value))
 
 
-@lru_cache(maxsize=1024)
-def _is_lazy(kind: Any) -> bool:
-    return _has_base(kind, _LAZY)
-
-
-def _has_base(kind: Any, classes: Collection[tuple[str, str]]) -> bool:
+def _having_base(names: Collection[tuple[str, str]]) -> classes.ByClass[bool]:
     """Whether one of these classes, by library and name, is among the bases of a class."""
-    return any(
-        (base.__module__.partition(".")[0], base.__name__) in classes for base in kind.__mro__
-    )
+    return classes.ByClass(lambda kind: any(_name(base) in names for base in classes.mro(kind)))
+
+
+_labels = _having_base(_LABELS)
+_lazy = _having_base(_LAZY)
 
 
 def shape(value: Any) -> tuple[int | None, int | None]:
@@ -352,11 +341,10 @@ def may_hold_data(value: object) -> bool:
 
 def is_label(value: object) -> bool:
     """Whether an object is an index of pandas."""
-    kind: Any = type(value)
     try:
-        return _is_labels(kind)
-    except TypeError:  # as in _classify
-        return False
+        return _labels[id(type(value))]
+    except KeyError:
+        return _labels.look(type(value))
 
 
 def behind(value: object) -> Identity | None:

@@ -6,6 +6,7 @@ import enum
 import types
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final
 
 from otelprov import semconv
@@ -35,15 +36,37 @@ class Shown:
     (None where it is not)."""
 
 
+_numbers: Final = count()
+
+
 class Defaults:
     """The default values of a function's parameters, looked at once."""
 
-    __slots__ = ("_known", "values")
+    __slots__ = ("_joined", "_known", "number", "values")
 
     def __init__(self, values: Mapping[str, object]) -> None:
         """Of ``values`` those are kept that cannot change."""
         self.values = {name: value for name, value in values.items() if _is_constant(value)}
+        self.number: Final = next(_numbers)
+        """Stands for these where they are not to be held: they may be of the program's own."""
         self._known: dict[tuple[int, tuple[str, ...]], Shown] = {}
+        self._joined: dict[int, Defaults] = {}
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether none of them can hold something of the program's: a function, a class."""
+        return all(map(is_plain, self.values.values()))
+
+    def joined(self, others: Defaults) -> Defaults:
+        """These, and the others of other names."""
+        found = self._joined.get(others.number)
+        if found is None:
+            if len(self._joined) >= 256:
+                self._joined.clear()
+            found = Defaults({**others.values, **self.values})
+            if found.are_plain:
+                self._joined[others.number] = found
+        return found
 
     def shown(self, names: tuple[str, ...], length: int) -> Shown:
         """Those of ``names``, which are among ``values``."""
@@ -92,7 +115,8 @@ def show(
     # A call in a loop has the same few names and numbers each time: 1 µs in place of 8, and what
     # is written of them is encoded once.
     given = tuple(given)
-    key = (tuple(parameters.items()), tuple(kinds), given, length, defaults)
+    of = None if defaults is None else defaults.number
+    key = (tuple(parameters.items()), tuple(kinds), given, length, of)
     found = _remembered.get(key)
     if found is None:
         if len(_remembered) >= 1024:
@@ -154,13 +178,24 @@ def _is_filled(value: Any) -> bool:
 
 
 _NOT_THERE: Final = object()
-_PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes, types.FunctionType, type})
+_PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def _is_constant(value: object) -> bool:
     if type(value) is tuple:
         return all(map(_is_constant, value))
-    return type(value) in _PLAIN or isinstance(value, enum.Enum)
+    return (
+        type(value) in _PLAIN
+        or type(value) in (types.FunctionType, type)
+        or isinstance(value, enum.Enum)
+    )
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is a name, a number or several of these, and holds nothing else."""
+    if type(value) is tuple:
+        return all(map(is_plain, value))
+    return type(value) in _PLAIN
 
 
 def _looked_at(name: str, value: Any, length: int) -> tuple[ParameterValue, bytes | None]:

@@ -80,12 +80,15 @@ PROGRAMS: dict[str, str] = {
         print(df)
     """,
     "what inspect sees": """
-        import inspect, pandas as pd
+        import inspect
+        import joblib, numpy as np, pandas as pd, polars as pl
         for function in (pd.read_csv, pd.concat, pd.DataFrame.merge, pd.DataFrame.__init__,
                          pd.Series.fillna, pd.core.groupby.DataFrameGroupBy.agg):
             print(inspect.signature(function), function.__name__, function.__module__,
                   function.__qualname__, bool(function.__doc__), type(function),
                   len(inspect.getsource(function)))
+        for function in (pd.read_csv, pd.concat, pd.merge, np.loadtxt, pl.read_csv, joblib.dump):
+            print(inspect.getfullargspec(function), repr(inspect.signature(function)))
         print(isinstance(inspect.getattr_static(pd.DataFrame, "values"), property))
         print(type(inspect.getattr_static(pd.DataFrame, "from_dict")))
         print(pd.DataFrame({"a": [1]}).attrs, vars(pd.DataFrame({"a": [1]})).keys())
@@ -264,6 +267,98 @@ PROGRAMS: dict[str, str] = {
         del made, df
         print([reference() for reference in kept])
     """,
+    "what is global dies at the end": """
+        import pickle, sys
+        import numpy as np, pandas as pd
+        from sklearn.base import BaseEstimator, TransformerMixin
+        class Closing:
+            def __call__(self, table):
+                return table
+            def __del__(self):
+                print("closed", sys.is_finalizing())
+        class Mine(pd.DataFrame):
+            @property
+            def _constructor(self):
+                return Mine
+        class Scaled(TransformerMixin, BaseEstimator):
+            def __init__(self, how=lambda X: X * 2, by=Closing):
+                self.how, self.by = how, by
+            def fit(self, X, y=None, seen=Closing()):
+                return self
+            def transform(self, X):
+                return self.how(X)
+            @property
+            def coef_(self):
+                return np.zeros(1)
+        class Held:
+            def __init__(self, table):
+                self.table = table
+            def __iter__(self):
+                return iter([self.table])
+        closing, table = Closing(), pd.DataFrame({"a": [1, 2]})
+        table.pipe(closing).apply(closing)
+        Mine(table).assign(b=closing).to_csv("a.csv")
+        print(Scaled().fit(table).transform(table).shape, Scaled().coef_)
+        print(pd.concat(Held(table)).shape)
+        pickle.dump(Held(table), open("held.pickle", "wb"))
+        try:
+            pd.read_csv(Held(table))
+        except Exception as error:
+            print(type(error))
+    """,
+    "classes that are made as it goes": """
+        import gc, weakref
+        import numpy as np, pandas as pd
+        from sklearn.base import BaseEstimator, TransformerMixin
+        def fit(self, X, y=None):
+            return self
+        def transform(self, X):
+            return X
+        made = []
+        for number in range(20):
+            Table = type("Table", (pd.DataFrame,), {})
+            Shift = type("Shift", (TransformerMixin, BaseEstimator),
+                         {"fit": fit, "transform": transform})
+            Value = type("Value", (), {"__slots__": ("a", "__weakref__")})
+            table = Table({"a": [1, 2]}).assign(b=number)
+            table = pd.DataFrame(Shift().fit(table).transform(table)).assign(c=Value())
+            table.pipe(lambda table, value: table, Value())
+            made += map(weakref.ref, (Table, Shift, Value))
+            del Table, Shift, Value, table
+        gc.collect()
+        print(sum(one() is not None for one in made))
+    """,
+    "mocks": """
+        import pickle, shutil
+        from unittest import mock
+        import numpy as np, pandas as pd
+        df = pd.DataFrame({"a": [1, 2]})
+        class Fake:
+            def __getattr__(self, name):
+                return lambda *args, **kwargs: None
+        def quiet(function, given):
+            try:
+                function(given)
+            except Exception as error:
+                print(type(error))
+        for function in (
+            pd.read_csv, df.to_csv, lambda given: pd.read_sql("x", given), pd.read_parquet, np.load,
+            lambda given: df.to_sql("x", given), lambda given: np.save(given, [1]), np.loadtxt,
+            lambda given: df.assign(x=given), lambda given: pickle.dump(df, given), df.merge,
+            lambda given: df.pipe(lambda table, given: table, given), pickle.load, pd.read_excel,
+        ):
+            given = mock.MagicMock()
+            quiet(function, given)
+            print([str(call).partition("(")[0] for call in given.mock_calls])
+            quiet(function, Fake())
+        with mock.patch.object(pd, "read_csv", autospec=True, return_value=df) as read:
+            print(pd.read_csv("a.csv") is df, read.mock_calls)
+            quiet(lambda _: pd.read_csv("a.csv", 1, 2, 3), None)
+        with mock.patch.object(pd.DataFrame, "merge", autospec=True, return_value=1) as merge:
+            print(df.merge(df), merge.call_args.args[0] is df)
+        with mock.patch("time.time_ns", return_value=5), mock.patch("os.getpid", return_value=1):
+            print(df.merge(df, on="a").shape)
+    """,
     "patches before and after ours": """
         import pandas as pd
         original = pd.DataFrame.merge
@@ -369,7 +464,9 @@ def test_a_program_says_and_does_the_same(tmp_path: Path, name: str) -> None:
     assert support.journal(tmp_path / "journal"), "nothing was recorded"
 
 
-@pytest.mark.parametrize("options", [("-O",), ("-X", "dev"), ("-W", "error"), ("-b",)])
+@pytest.mark.parametrize(
+    "options", [("-O",), ("-X", "dev"), ("-W", "error"), ("-b",), ("-X", "warn_default_encoding")]
+)
 def test_options_of_the_interpreter_change_nothing(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:

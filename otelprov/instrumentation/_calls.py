@@ -165,6 +165,11 @@ def pickled_by(frame: types.FrameType | None) -> types.FrameType | None:
     return None if sending and _root(caller) == "joblib" else caller
 
 
+def is_of(frame: types.FrameType | None, library: str) -> bool:
+    """Whether it is a library itself that calls, seen from the frame that does."""
+    return frame is None or _root(frame) == library
+
+
 def _root(frame: types.FrameType) -> str:
     """The package that the code of a frame belongs to."""
     return str(frame.f_globals.get("__name__")).partition(".")[0]

@@ -6,7 +6,7 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from otelprov.instrumentation._calls import Bound, Observed, Site, outside
+from otelprov.instrumentation._calls import Bound, Observed, Site, is_internal, is_of, outside
 from otelprov.recording import faults
 
 
@@ -26,7 +26,8 @@ class Checking(Observed):
         bound: Bound | None = None,
     ) -> None:
         packages = self.packages | {site.library}
-        super().__init__(site, arguments, keywords, outside(frame, packages) or frame, bound)
+        caller = outside(frame, packages) or _beyond(frame, site.library) or frame
+        super().__init__(site, arguments, keywords, caller, bound)
         self.operation.discreet = True
 
     def found(self, result: Any) -> Sequence[str] | None:
@@ -52,3 +53,10 @@ class Checking(Observed):
         names = self.found(result)
         if names is not None:
             self.operation.conclude(names)
+
+
+def _beyond(frame: types.FrameType | None, library: str) -> types.FrameType | None:
+    """The program's frame, where it has handed a check to another library: ``df.pipe(schema)``."""
+    while frame is not None and (is_of(frame, library) or is_internal(frame)):
+        frame = frame.f_back
+    return frame

@@ -125,6 +125,8 @@ class Entry(NamedTuple):
     more than these facts say."""
     packing: Packing | None = None
     """Where the function stands in another object, which takes its place."""
+    handed: bool = False
+    """Whether the program hands it to other libraries, which call it: ``df.pipe(validate)``."""
     inside: Callable[[Arguments], None] | None = None
     """Told of the calls that the library makes itself, with their arguments."""
     undo: Callable[[], None] | None = None

@@ -40,6 +40,7 @@ from otelprov.instrumentation._calls import (
     columns_of,
     is_internal,
     is_library,
+    is_of,
     pass_on,
     plan_or_pass_on,
 )
@@ -372,7 +373,7 @@ def _replace_aliases(patched: types.ModuleType, sites: dict[int, Site]) -> None:
 def _spanning(site: Site, depth: int = 1) -> Function:
     """``depth`` is the number of our frames between the caller and the original."""
     entry = site.entry
-    making = _spans(depth, entry.prepare, entry.clean, entry.always, entry.inside)
+    making = _spans(depth, entry.prepare, entry.clean, entry.always, entry.handed, entry.inside)
     return making(site, site.function)
 
 
@@ -382,6 +383,7 @@ def _spans(
     prepare: Function | None,
     clean: Callable[[Any, bool], Any] | None,
     always: bool,
+    handed: bool,
     inside: Callable[[tuple[Any, ...]], None] | None,
 ) -> Callable[[Site, Function], Function]:
     def making(site: Site, original: Function) -> Function:
@@ -394,7 +396,7 @@ def _spans(
                         frame = sys._getframe(depth)
                     except ValueError:
                         frame = None
-                    internal = is_internal(frame)
+                    internal = is_internal(frame) and (not handed or is_of(frame, site.library))
                     if internal:
                         observed = always and not in_closed_operation()
                         if inside is not None:

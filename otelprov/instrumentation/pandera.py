@@ -16,7 +16,8 @@ from otelprov.recording.plans import plans
 
 ODDITIES: Final = (
     "validate of schemas and models is an operation of kind check, also where check_types, "
-    "check_io, check_input or check_output call it; a copy that it returns is made by it.",
+    "check_io, check_input, check_output or `pipe` call it, or the schema itself is called; a copy "
+    "that it returns is made by it. Models that are called (`Model(frame)`) are not recorded.",
     "A LazyFrame is checked by its schema: its sources are not named, and what is returned has "
     "those of what was passed.",
     "Of a check that failed its name is recorded, and the column; of an exception the class, "
@@ -108,7 +109,8 @@ def _models() -> Iterable[Entry]:
 
 
 def _validate(owner: str) -> Entry:
-    return Entry(f"{owner}.validate", "check", "validate", observed=_Validated, shows=_SHOWN)
+    path = f"{owner}.validate"
+    return Entry(path, "check", "validate", observed=_Validated, shows=_SHOWN, handed=True)
 
 
 TABLES = {

@@ -144,11 +144,23 @@ def test_a_schema_that_is_called_checks_as_well(spans: Spans, orders: pd.DataFra
     assert checks[0].used_ids == {otelprov.artifact(ORDERS).id}
 
 
+def test_a_check_that_is_handed_to_another_library_is_one(
+    spans: Spans, orders: pd.DataFrame
+) -> None:
+    orders.pipe(SCHEMA.validate)
+    orders.pipe(SCHEMA)
+    checks = [one for one in spans.all() if one.name == "pandera.validate"]
+    assert [one.attributes["otelprov.check.outcome"] for one in checks] == ["passed"] * 2
+    assert {one.attributes["code.file.path"] for one in checks} == {__file__}
+    assert checks[0].used_ids == checks[1].used_ids == {otelprov.artifact(ORDERS).id}
+
+
 KEPT = """
-    import pandas as pd, polars as pl, pandera.pandas as pa, pandera.polars as pp
-    frame, other = pd.read_csv("in.csv"), pl.read_csv("in.csv")
+    import pandas as pd, pandera.pandas as pa
+    frame = pd.read_csv("in.csv")
     pa.DataFrameSchema({"a": pa.Column(int)}, strict="filter")(frame).to_csv("a.csv", index=False)
-    pp.DataFrameSchema({"b": pp.Column(float, coerce=True)}).validate(other).write_csv("b.csv")
+    coerced = pa.DataFrameSchema({"b": pa.Column(float, coerce=True)})
+    coerced.validate(frame).to_csv("b.csv", index=False)
     double = pa.Parser(lambda table: table.assign(a=table["b"]))
     pa.DataFrameSchema(parsers=double).validate(frame).to_csv("c.csv", index=False)
     more = pa.DataFrameSchema(
@@ -176,12 +188,13 @@ def test_frames_of_polars_and_their_plans_are_checked(spans: Spans) -> None:
     frame = pl.from_pandas(ORDERS)
     spans.clear()
     valid = schema.validate(frame)
+    frame.pipe(schema.validate)
     lazy = schema.validate(frame.lazy())
     assert valid.equals(frame) and lazy.collect().equals(frame)
     first = spans.all()[0]
     assert first.used_ids == {otelprov.artifact(frame).id}
     checks = [one for one in spans.all() if one.name == "pandera.validate"]
-    assert [one.attributes["otelprov.check.outcome"] for one in checks] == ["passed"] * 2
+    assert [one.attributes["otelprov.check.outcome"] for one in checks] == ["passed"] * 3
     (query,) = [one for one in spans.all() if one.name == "polars.collect"]
     assert query.used_ids == {otelprov.artifact(frame).id}
     with pytest.raises(pandera.errors.SchemaErrors):

@@ -418,7 +418,11 @@ PROGRAMS: dict[str, str] = {
         pd.DataFrame({"a": [1]}).to_csv("a.csv")
         with tempfile.TemporaryDirectory() as gone:
             os.chdir(gone)
-        pd.DataFrame({"a": [1]}).assign(b=2)
+        for function in (pd.DataFrame({"a": [1]}).assign(b=2).to_csv, pd.read_csv):
+            try:
+                function("a.csv")
+            except OSError as error:
+                print(error)
         sys.stdout.close()
         os.close(2)
     """,
@@ -483,6 +487,16 @@ def test_options_of_the_interpreter_change_nothing(
     recorded = _run(tmp_path, text, *options, instrumented=True)
     assert recorded == plain
     assert support.journal(tmp_path / "journal"), "nothing was recorded"
+
+
+def test_no_lock_at_the_start_is_hidden_from_those_that_replace_locks(tmp_path: Path) -> None:
+    """As eventlet does: a condition has the methods of its lock at hand."""
+    code = """if True:
+        import gc, threading
+        conditions = [one for one in gc.get_objects() if isinstance(one, threading.Condition)]
+        print([one for one in conditions if type(one._lock) is type(threading.RLock())])
+    """
+    assert support.instrumented("-c", code, journal_directory=tmp_path).stdout == "[]\n"
 
 
 def test_the_interpreter_starts_without_the_users_libraries(tmp_path: Path) -> None:

@@ -116,9 +116,9 @@ def with_(source: Source, **changes: Any) -> Source:
 class _State:
     """What the threads of this process share."""
 
+    changed: threading.Condition
+
     def __init__(self) -> None:
-        # Reentrant: a signal handler of the program may record something while this is held.
-        self.changed = threading.Condition(threading.RLock())
         self.tasks: deque[tuple[Callable[[], object], int]] = deque()
         self.threads: set[threading.Thread] = set()
         self.idle = 0
@@ -127,6 +127,16 @@ class _State:
         self.running = 0
         self.bytes = 0
         """Of the data that waits to be digested or is."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "changed":
+                raise AttributeError(name)
+            # When it is first used: a program may replace the locks of ``threading`` (eventlet),
+            # and those that are there already, but for what a condition holds of them. Reentrant:
+            # a signal handler of the program may record something while this is held.
+            return vars(self).setdefault(name, threading.Condition(threading.RLock()))
 
 
 _state = _State()

@@ -171,6 +171,8 @@ files = FilesInstrumentor()
 class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Starts the recording of a process."""
 
+    _undo: ClassVar[list[Callable[[], None]]] = []
+
     def instrumentation_dependencies(self) -> tuple[str, ...]:
         """None."""
         return ()
@@ -179,8 +181,14 @@ class RunInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         with faults.contained("this run is not recorded"):
             _measure()
             run.start()
+        with faults.contained("requests are served below the span of the run"):
+            from otelprov.instrumentation import _servers
+
+            self._undo.append(_servers.install(import_module(_servers.UTILITIES)))
 
     def _uninstrument(self, **kwargs: Any) -> None:
+        while self._undo:
+            self._undo.pop()()
         run.stop()
         measures.stop()
 

@@ -232,6 +232,14 @@ class Run:
             return self._context
         return None
 
+    def outside(self) -> Context | None:
+        """The current context without the run's span; None where that is not the current one."""
+        current = context_api.get_current()
+        span = trace.get_current_span(current)
+        if self._context is None or span is not trace.get_current_span(self._context):
+            return None
+        return trace.set_span_in_context(trace.INVALID_SPAN, current)
+
     def above(self) -> tuple[Context, SpanContext]:
         """As ``parent``: the context for a new span, and the span that it will be below.
 

@@ -168,8 +168,15 @@ def local_path(place: object) -> str | None:
                 return os.path.abspath(unquote(urlsplit(place).path))
         if is_url(place):
             return None
-        return os.path.abspath(os.path.expanduser(place))  # pandas and pyarrow expand "~" too
+        return _absolute(os.path.expanduser(place))  # pandas and pyarrow expand "~" too
     return _path_of_open(place)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:  # the working directory is gone, and all that was in it
+        return os.path.join(os.sep, "(deleted)", path)
 
 
 _CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})

@@ -418,7 +418,11 @@ PROGRAMS: dict[str, str] = {
         pd.DataFrame({"a": [1]}).to_csv("a.csv")
         with tempfile.TemporaryDirectory() as gone:
             os.chdir(gone)
-        pd.DataFrame({"a": [1]}).assign(b=2)
+        for function in (pd.DataFrame({"a": [1]}).assign(b=2).to_csv, pd.read_csv):
+            try:
+                function("a.csv")
+            except OSError as error:
+                print(error)
         sys.stdout.close()
         os.close(2)
     """,
@@ -485,9 +489,71 @@ def test_options_of_the_interpreter_change_nothing(
     assert support.journal(tmp_path / "journal"), "nothing was recorded"
 
 
+def test_no_lock_at_the_start_is_hidden_from_those_that_replace_locks(tmp_path: Path) -> None:
+    """As eventlet does: a condition has the methods of its lock at hand."""
+    code = """if True:
+        import gc, threading
+        conditions = [one for one in gc.get_objects() if isinstance(one, threading.Condition)]
+        print([one for one in conditions if type(one._lock) is type(threading.RLock())])
+    """
+    assert support.instrumented("-c", code, journal_directory=tmp_path).stdout == "[]\n"
+
+
 def test_the_interpreter_starts_without_the_users_libraries(tmp_path: Path) -> None:
     code = "import sys; print([m for m in ('pandas', 'pyarrow', 'numpy') if m in sys.modules])"
     assert support.instrumented("-c", code, journal_directory=tmp_path).stdout == "[]\n"
+
+
+SERVED = """
+import asyncio, threading
+from opentelemetry import context, trace
+from opentelemetry.instrumentation import utils
+from opentelemetry.propagators.textmap import DefaultGetter
+asker = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+def serve(headers):
+    tracer = trace.get_tracer("server")
+    span, token = utils._start_internal_or_server_span(
+        tracer, "GET /", start_time=None, context_carrier=headers, context_getter=DefaultGetter()
+    )
+    parent = span.parent and f"{span.parent.span_id:016x}"
+    print(span.kind.name, parent, token is not None)
+    with trace.use_span(span, end_on_exit=True):
+        inner = tracer.start_span("inner")
+        print(inner.kind.name, inner.parent.span_id == span.context.span_id)
+        inside, _ = utils._start_internal_or_server_span(tracer, "inside", None, {}, None)
+        print(inside.kind.name, _)
+    if token is not None:
+        context.detach(token)
+async def task(headers):
+    serve(headers)
+for headers in ({"traceparent": asker}, {}):
+    serve(headers)
+    asyncio.run(task(headers))
+    thread = threading.Thread(target=serve, args=(headers,))
+    thread.start()
+    thread.join()
+"""
+
+
+def test_requests_are_served_outside_of_the_run(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(SERVED)
+    plain, recorded = (
+        subprocess.run(
+            ["opentelemetry-instrument", sys.executable, str(script)],
+            env=support.environment(
+                tmp_path / "journal",
+                OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="otelprov" if mode == "plain" else "",
+            ),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        for mode in ("plain", "recorded")
+    )
+    assert recorded.stdout == plain.stdout, recorded.stderr
+    assert recorded.stdout.startswith("SERVER b7ad6b7169203331 True"), plain.stderr
 
 
 POOL = """

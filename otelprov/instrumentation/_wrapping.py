@@ -732,9 +732,11 @@ def _listing(site: Site) -> Function:
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
             items: Any = args[at] if len(args) > at else kwargs.get(name)
-            kind = type(items)
-            found = _holding.get(id(kind))
-            once, several = _holding.look(kind) if found is None else found
+            once = several = False
+            try:
+                once, several = _holding.get(id(type(items))) or _holding.look(type(items))
+            except Exception as fault:
+                faults.tell(f"what an iterator gives {site.name} is not known", fault)
             if (once or (lists and several)) and (
                 len(args) <= at + 1 or site.binder.variadic is None
             ):

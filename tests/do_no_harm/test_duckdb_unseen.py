@@ -13,6 +13,18 @@ import pytest
 import support
 
 PROGRAMS: dict[str, str] = {
+    "a pipe is read by whom it is for": """
+        import duckdb, os, threading
+        os.mkfifo("rows")
+        def write():
+            with open("rows", "w") as rows:
+                rows.write("a,b\\n1,2\\n3,4\\n")
+        threading.Thread(target=write).start()
+        con = duckdb.connect()
+        con.execute("CREATE TABLE t (a INT, b INT)")
+        con.execute("COPY t FROM 'rows' (HEADER)")
+        print(con.sql("SELECT sum(a), sum(b) FROM t").fetchall())
+    """,
     "variables of every kind of frame": """
         import duckdb, pandas as pd, threading
         from functools import partial

@@ -430,8 +430,11 @@ def _names_in(files: list[Any], between: str | None) -> tuple[str, ...] | None:
     """The columns that the first line of a CSV file names; None where it may be read otherwise."""
     if between is None or len(files) != 1 or not isinstance(files[0], str) or "://" in files[0]:
         return None
+    path = os.path.expanduser(files[0])
+    if not os.path.isfile(path):  # to look into a pipe would take its bytes, or wait for them
+        return None
     try:
-        with open(os.path.expanduser(files[0]), encoding="utf-8-sig", newline="\n") as file:
+        with open(path, encoding="utf-8-sig", newline="\n") as file:
             line = file.readline(MAX_HEADER)
     except (OSError, ValueError):
         return None

@@ -417,7 +417,7 @@ def _path(step: Step, inputs: Iterable[Identity], detail: bytes) -> bytes:
 def _given(own: Taken | None) -> Taken | None:
     """The columns that a step was given: it may change what is in them."""
     if own is not None and own[0] is None:
-        own = own[1:] or None
+        own = tuple(dict.fromkeys(own[1:])) or None
     return own
 
 

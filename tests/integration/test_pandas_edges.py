@@ -16,6 +16,7 @@ import support
 from support import Spans
 
 import otelprov
+from otelprov.artifacts.registry import registry
 
 
 @pytest.fixture
@@ -498,3 +499,8 @@ def test_a_row_that_becomes_a_dict_comes_from_its_table(left: pd.DataFrame, span
     for span in made:
         assert span.used_ids == {identity(left)}
         assert next(iter(span.generated_ids)).startswith("object:")
+
+
+def test_a_column_that_is_taken_twice_is_one(left: pd.DataFrame) -> None:
+    computed = registry.lookup(left[["a", "a"]].add(1))
+    assert computed is not None and computed.columns == (("a",),)

@@ -155,19 +155,20 @@ def journal(directory: Path) -> list[Recorded]:
 
 
 def journal_lines(path: Path) -> list[Recorded]:
-    """Every span of one file of a journal, in the order in which they were written.
+    """Every span of one file of a journal, in the order in which they were written."""
+    return [span for line in _lines(path) for span in decode(line)]
 
-    A last line without its end was being written when its process was killed.
-    """
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    return [span for line in whole.splitlines() for span in decode(line)]
+
+def _lines(path: Path) -> list[bytes]:
+    """A last one without its end was being written when its process was killed: it is left out."""
+    return path.read_bytes().rpartition(b"\n")[0].splitlines()
 
 
 def started(directory: Path) -> list[Recorded]:
     """Every start record of a journal, in the order in which they were begun."""
     found: list[Recorded] = []
     for path in sorted(directory.glob("*.jsonl")):
-        for line in path.read_bytes().rpartition(b"\n")[0].splitlines():
+        for line in _lines(path):
             found.extend(decode_started(line))
     return sorted(found, key=lambda one: one.start)
 

@@ -532,8 +532,7 @@ def _bound(site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> 
     bound = site.binder.bind(arguments[1:] if site.method else arguments, keywords)
     if "unittest.mock" in sys.modules:
         for name, value in bound[0].items():
-            kind = type(value)
-            if _mocks[id(kind)] if id(kind) in _mocks else _mocks.look(kind):
+            if _mocks.look(type(value)):
                 bound[0][name] = _MOCK
     return bound
 
@@ -598,20 +597,10 @@ def pass_on(
         plain = [value for value in own if type(value) in _WITHOUT_DATA]
         named = {name: value for name, value in keywords.items() if type(value) in _WITHOUT_DATA}
     else:
-        known = observation.known_inputs(values) + observation.known_contents(values)
-        if not known:
+        looked_at = _looked_at(site, arguments, keywords, values)
+        if looked_at is None:
             return
-        plain = [_without_known(value) for value in own if registry.lookup(value) is None]
-        named = {
-            name: _without_known(value)
-            for name, value in keywords.items()
-            if registry.lookup(value) is None
-        }
-        if site.attribute not in _TOLD:
-            others = _unknown(site, arguments, keywords)
-            if others:
-                known += others
-                plain = [value for value in plain if observation.data_kind(value) is None]
+        known, plain, named = looked_at
     first = known[0]
     parameters: tuple[tuple[str, object], ...] = ()
     if entry.carries_parameters:
@@ -642,6 +631,29 @@ def pass_on(
                 _taken.clear()
             _taken[again] = first, identity, site
         put_on(site, known, changed, identity)
+
+
+def _looked_at(
+    site: Site, arguments: tuple[Any, ...], keywords: dict[str, Any], values: tuple[Any, ...]
+) -> tuple[list[Identity], list[Any], dict[str, Any]] | None:
+    """What is known of any arguments of a step, and those that are no data, by place and by name;
+    None where nothing is known."""
+    known = observation.known_inputs(values) + observation.known_contents(values)
+    if not known:
+        return None
+    own = arguments[1:] if site.method else arguments
+    plain = [_without_known(value) for value in own if registry.lookup(value) is None]
+    named = {
+        name: _without_known(value)
+        for name, value in keywords.items()
+        if registry.lookup(value) is None
+    }
+    if site.attribute not in _TOLD:
+        others = _unknown(site, arguments, keywords)
+        if others:
+            known += others
+            plain = [value for value in plain if observation.data_kind(value) is None]
+    return known, plain, named
 
 
 _NUMBERS = set(PLAIN)

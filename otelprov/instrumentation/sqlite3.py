@@ -23,7 +23,7 @@ from otelprov.artifacts import identify
 from otelprov.artifacts.locations import named, unknown
 from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._attached import vacuumed, vacuums
-from otelprov.instrumentation._calls import is_internal
+from otelprov.instrumentation._calls import is_internal, is_of
 from otelprov.instrumentation._databases import Connection as Known
 from otelprov.instrumentation._databases import (
     Held,
@@ -153,17 +153,9 @@ def _is_the_programs(frame: FrameType) -> bool:
     if place is None:
         return False
     if is_internal(place):
-        return _is_of_sqlalchemy(place)
-    return owner(place) == "program" or _module(place).startswith("ibis.backends.")
-
-
-def _is_of_sqlalchemy(frame: FrameType) -> bool:
-    """Whether it is SQLAlchemy that calls, which tells what it sends itself."""
-    return _module(frame).startswith("sqlalchemy.")
-
-
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__"))
+        return is_of(place, "sqlalchemy")
+    name = str(place.f_globals.get("__name__"))
+    return owner(place) == "program" or name.startswith("ibis.backends.")
 
 
 # --- what stands in -------------------------------------------------------------------------------
@@ -319,7 +311,7 @@ def _sent(name: str, cursor: Any, args: tuple[Any, ...], frame: FrameType) -> Se
     given = args[1] if len(args) > 1 else None
     if vacuums(args[0]):
         return _Vacuuming.of(cursor.connection, args[0], given, frame)
-    if _is_of_sqlalchemy(frame):
+    if is_of(frame, "sqlalchemy"):  # which tells what it sends itself
         return None
     many = name == "executemany"
     if name == "executescript" and known.transaction:

@@ -83,6 +83,14 @@ _LEFT_OUT: Final = {
         later(r"(?<=\))(?:\s*,?\s*(?:WITHOUT\s+ROWID|STRICT)\b)+(?=\s*;?\s*\Z)", re.IGNORECASE),
         "",
     ),
+    ("mysql", "SELECT"): (
+        later(
+            r"\bINTO\s+(?:OUTFILE|DUMPFILE)\s+(?:'[^']*'|\"[^\"]*\")(?:.(?!\bFROM\b))*"
+            r"|\bINTO\s+@\w+(?:\s*,\s*@\w+)*",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "",
+    ),
     ("sqlite", "UPDATE"): (later(r"\AUPDATE\s+OR\s+\w+", re.IGNORECASE), "UPDATE"),
     ("sqlite", "SELECT"): (
         later(r"\bNOT\s+INDEXED\b|\bINDEXED\s+BY\s+(?:\"[^\"]+\"|\w+)", re.IGNORECASE),
@@ -97,9 +105,70 @@ _LEFT_OUT: Final = {
 def plain(statement: str, dialect: str) -> str:
     """A statement as sqlglot 30 knows it: without some words that say nothing of what it reads and
     of its columns, and with one that may be left out."""
+    if dialect not in _KNOW_FORMATS and ("%" in statement or ":" in statement):
+        statement = _PLACES.sub(_place, statement)
     first, begun = from_first_word(statement)
+    if first == "REPLACE":  # of SQLite and MySQL
+        return f"INSERT{begun[len(first) :]}"
     found = _LEFT_OUT.get((dialect, "SELECT" if first == "WITH" else first))
     return statement if found is None else found[0].sub(found[1], begun)
+
+
+DIALECTS: Final = {
+    "mssql": "tsql", "microsoft.sql_server": "tsql", "mysql": "mysql", "mariadb": "mysql",
+    "postgresql": "postgres", "sqlite": "sqlite", "oracle": "oracle", "oracle.db": "oracle",
+    "snowflake": "snowflake", "bigquery": "bigquery", "redshift": "redshift", "trino": "trino",
+    "clickhouse": "clickhouse", "duckdb": "duckdb", "databricks": "databricks", "hive": "hive",
+    "presto": "presto",
+}  # fmt: skip
+"""sqlglot's names of dialects, by SQLAlchemy's and OpenTelemetry's of databases."""
+_KNOW_FORMATS: Final = frozenset(("postgres", "redshift", "sqlite", "duckdb"))
+"""Dialects whose parser knows the places of parameters that come with them, or have no others."""
+_PLACES: Final = later(
+    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|(?P<place>%s|%\(\w+(?::\w+)?\)s|(?<![\w:]):\d+)"
+    r"|(?P<percent>%%)",
+    re.DOTALL,
+)
+
+
+def _place(found: re.Match[str]) -> str:
+    """A parameter as all dialects have them, in the style ``qmark`` of DB-API 2.0 (PEP 249)."""
+    if found["place"]:
+        return "?"
+    return "%" if found["percent"] else found[0]
+
+
+def changed(tree: Any) -> list[Any]:
+    """The tables that UPDATE or DELETE changes: where several are joined, as MySQL and SQL Server
+    do, those that it names. A column without a table may be of any of them.
+
+    Args:
+        tree: an ``Update`` or ``Delete`` of sqlglot's.
+    """
+    from sqlglot import exp
+
+    using = tree.args.get("using")
+    from_ = tree.args.get("from_")
+    given = [from_.this] if from_ is not None else list(using or ())
+    found = [one for one in (tree.this, *given) if isinstance(one, exp.Table)]
+    joined = [join.this for one in found for join in one.args.get("joins") or ()]
+    all_ = [one for one in (*found, *joined) if isinstance(one, exp.Table)]
+    named = {one.alias.lower(): one for one in all_ if one.alias}
+    own = {one.name.lower(): one for one in reversed(all_) if not one.alias}
+
+    def meant(table: Any) -> Any:
+        """What a table stands for that may be the other name of one that is joined."""
+        return table if table.db else named.get(table.name.lower(), table)
+
+    if isinstance(tree, exp.Delete):
+        return list(map(meant, tree.args.get("tables") or (tree.this,)))
+    if not tree.this.args.get("joins"):
+        return [meant(tree.this) if not tree.this.alias else tree.this]
+    named = own | named
+    set_ = [one.this.table.lower() for one in tree.expressions if isinstance(one.this, exp.Column)]
+    if not all(set_):
+        return all_
+    return list({id(one): one for one in map(named.get, set_) if one is not None}.values())
 
 
 class _Quiet(logging.Filter):

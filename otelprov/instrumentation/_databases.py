@@ -33,7 +33,7 @@ from otelprov.model import Artifact
 from otelprov.recording import faults
 from otelprov.recording.policy import shorten
 from otelprov.recording.transactions import Transaction
-from otelprov.statements import later, mask_literals, views_said
+from otelprov.statements import DIALECTS, later, mask_literals, views_said
 
 Ask = Callable[[str], list[Any]]
 """Asks the database a question of ours, and gives the rows of the answer."""
@@ -55,13 +55,6 @@ MAX_STATEMENT: Final = 1_900
 
 _SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 """SQLAlchemy's names of databases as OpenTelemetry has them, where they are others."""
-_DIALECTS: Final = {
-    "mssql": "tsql", "mariadb": "mysql", "postgresql": "postgres", "mysql": "mysql",
-    "sqlite": "sqlite", "oracle": "oracle", "snowflake": "snowflake", "bigquery": "bigquery",
-    "redshift": "redshift", "trino": "trino", "clickhouse": "clickhouse", "duckdb": "duckdb",
-    "databricks": "databricks", "hive": "hive", "presto": "presto",
-}  # fmt: skip
-"""And sqlglot's names of their dialects."""
 _MEMORY: Final = "sqlite:///:memory:/"
 _TEMPORARY: Final = ":///:temp:/"
 """Behind the system, in the URI of a table that one connection has."""
@@ -139,7 +132,7 @@ def server_place(kind: str, host: str | None, port: Any, database: str | None) -
     system = _SYSTEMS.get(kind, kind)
     authority = quote(host or "localhost", safe=":[]") + (f":{port}" if port else "")
     uri = f"{system}://{authority}/{quote(database or '', safe='')}"
-    return Place(system, uri, database or "", _DIALECTS.get(kind, ""))
+    return Place(system, uri, database or "", DIALECTS.get(kind, ""))
 
 
 def place_of_url(url: Any) -> Place:
@@ -186,7 +179,7 @@ def place_of_text(name: str) -> Place:
         return sqlite_place(sqlite_path(rest.partition("?")[0].removeprefix("/")))
     kind = "postgresql" if kind == "postgres" else kind
     uri = f"{_SYSTEMS.get(kind, kind)}://{rest.partition('?')[0]}"
-    return Place(_SYSTEMS.get(kind, kind), uri, uri.rpartition("/")[2], _DIALECTS.get(kind, ""))
+    return Place(_SYSTEMS.get(kind, kind), uri, uri.rpartition("/")[2], DIALECTS.get(kind, ""))
 
 
 # --- what is known of it --------------------------------------------------------------------------

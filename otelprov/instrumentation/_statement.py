@@ -95,7 +95,8 @@ class Statement:
 
 
 _CHANGES: Final = frozenset(
-    "CREATE DROP ALTER ATTACH DETACH USE SET RESET PRAGMA CALL IMPORT ROLLBACK LOAD UNKNOWN".split()
+    "CREATE DROP ALTER RENAME ATTACH DETACH USE SET RESET PRAGMA CALL IMPORT ROLLBACK LOAD "
+    "UNKNOWN".split()
 )
 _NAMELESS: Final = frozenset(("CREATE INDEX", "CREATE SECRET", "CREATE SEQUENCE", "CREATE TYPE"))
 # Statements that read and write no data; PRAGMA and CALL only as far as anybody knows.
@@ -104,9 +105,10 @@ CONTROL: Final = frozenset(
     "LOAD INSTALL FORCE UPDATE_EXTENSIONS VACUUM ANALYZE CHECKPOINT DROP COMMENT SHOW SAVEPOINT "
     "RELEASE LISTEN UNLISTEN NOTIFY LOCK CLOSE MOVE DISCARD GRANT REVOKE REINDEX CLUSTER".split()
 )
-NAMED: Final = r"(?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+)){0,2}"
+_ONE: Final = r"(?:\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|\w+)"
+NAMED: Final = rf"{_ONE}(?:\.{_ONE}){{0,2}}"
 """A name with up to two others in front."""
-_PARTS: Final = later(r'"((?:[^"]|"")*)"|([^\s".;]+)')
+_PARTS: Final = later(r'"((?:[^"]|"")*)"|`([^`]*)`|\[([^\]]*)\]|([^\s".;`\[]+)')
 
 
 UNPREPARED: Final = Statement(
@@ -122,7 +124,7 @@ def with_text(statement: Statement, text: str) -> Statement:
 def name_of(text: str) -> Name:
     """The parts of a name in SQL."""
     return tuple(
-        (match[1].replace('""', '"') if match[1] is not None else match[2])
+        match[1].replace('""', '"') if match[1] is not None else match[match.lastindex or 0]
         for match in _PARTS.finditer(text)
     )
 

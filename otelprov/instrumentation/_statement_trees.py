@@ -21,7 +21,7 @@ from otelprov.instrumentation._statement import (
     name_of,
     with_text,
 )
-from otelprov.statements import later, mask_literals, plain, unheard
+from otelprov.statements import changed, later, mask_literals, plain, unheard
 
 BLANK: Final = later(r"(?:[\s;(]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z", re.DOTALL)
 """Nothing but comments."""
@@ -136,16 +136,7 @@ def parsed(text: str, first: str, dialect: str) -> Statement:
         )
         return replace(emptied, inside=tuple(one for one in others if one.target))
     if isinstance(tree, (exp.Update, exp.Delete, exp.Merge)):
-        target = tree.this
-        reader.read(tree, leave_out=target)
-        asked = {name for name, value in tree.args.items() if value}
-        is_all = isinstance(tree, exp.Delete) and asked == {"this"} and not target.args.get("only")
-        return reader.statement(
-            tree.key.upper(),
-            target=_table_name(target),
-            replaces=is_all,
-            is_query=bool(tree.args.get("returning")),
-        )
+        return _changed(tree, reader)
     if isinstance(tree, exp.Alter):
         kind = str(tree.args.get("kind") or "")
         names = [one for one in tree.args.get("actions") or () if isinstance(one, exp.AlterRename)]
@@ -158,7 +149,7 @@ def parsed(text: str, first: str, dialect: str) -> Statement:
 
 
 _WRITTEN: Final = later(
-    r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM|MERGE\s+INTO|(?P<new>"
+    r"\s*(?:(?:INSERT|REPLACE)\s+(?:(?:OR\s+)?\w+\s+)?INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM|MERGE\s+INTO|(?P<new>"
     r"CREATE(?:\s+OR\s+REPLACE)?(?P<temporary>\s+TEMP(?:ORARY)?)?\s+TABLE"
     r"(?P<only_new>\s+IF\s+NOT\s+EXISTS)?))\s+(?:ONLY\s+)?(?P<name>" + NAMED + ")",
     re.IGNORECASE,
@@ -276,6 +267,29 @@ def renamed(before: Name | None, after: Name | None) -> Statement:
         return Statement("ALTER")
     full = (*before[:-1], after[-1])
     return Statement("ALTER", reads=(before,), target=full, replaces=True, whole=True)
+
+
+def _changed(tree: Any, reader: _Reader) -> Statement:
+    """``UPDATE``, ``DELETE`` and ``MERGE``."""
+    from sqlglot import exp
+
+    targets = [tree.this] if isinstance(tree, exp.Merge) else changed(tree)
+    joined = tree.this.args.get("joins")
+    tree.set("tables", None)  # other names of those that come behind FROM
+    is_other = joined and not any(one is tree.this for one in targets)
+    reader.read(tree, leave_out=None if is_other else tree.this)
+    asked = {name for name, value in tree.args.items() if value}
+    is_all = isinstance(tree, exp.Delete) and asked == {"this"}
+    kind = tree.key.upper()
+    names = dict.fromkeys(map(_table_name, targets))
+    target, *others = names or (None,)
+    reader.inside += [Statement(kind, target=one) for one in others if one is not None]
+    return reader.statement(
+        kind,
+        target=target,
+        replaces=is_all and not joined and not tree.this.args.get("only"),
+        is_query=bool(tree.args.get("returning")),
+    )
 
 
 def _insert(tree: Any, reader: _Reader) -> Statement:
@@ -439,6 +453,8 @@ class _Reader:
         from sqlglot import exp
 
         if node is leave_out:
+            for join in node.args.get("joins") or ():
+                self._walk(join, known, None)
             return
         with_ = node.args.get("with_") or node.args.get("with")
         if with_ is not None:

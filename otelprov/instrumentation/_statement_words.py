@@ -12,6 +12,7 @@ from otelprov.instrumentation._statement import (
     CONTROL,
     NAMED,
     Files,
+    Name,
     Statement,
     folded,
     name_of,
@@ -150,6 +151,8 @@ def statement_of(text: str, dialect: str) -> Statement:
         if copied is not None:
             names = (*name_of(copied[1]), *name_of(copied[2]))
             return Statement("COPY DATABASE", unknown="it copies a whole database", subject=names)
+    if dialect == "mysql" and first in ("LOAD", "RENAME"):
+        return _loaded(text) if first == "LOAD" else _renamed(text)
     if first in CONTROL:
         return _control(first, text)
     if first == "ALTER":
@@ -183,15 +186,13 @@ def statement_of(text: str, dialect: str) -> Statement:
             return replace(made, reads=(), functions=(), unread=(), unknown="")
     if not first and BLANK.match(text):
         return Statement("")
-    if first == "REPLACE":  # of SQLite and MySQL; not known to sqlglot
-        text = _REPLACE.sub("INSERT", text, 1)
-    elif first == "REFRESH":
+    if first == "REFRESH":
         refreshed = _REFRESH.match(text)
         target = folded(refreshed[1]) if refreshed is not None else None
         return Statement(
             first, target=target, replaces=True, unknown="the query of the view was not looked up"
         )
-    elif first == "COPY" and dialect == "postgres":
+    if first == "COPY" and dialect == "postgres":
         return _copied(text, dialect)
     return parsed(text, first, dialect)
 
@@ -221,7 +222,33 @@ def _altered(text: str, dialect: str) -> Statement:
     return Statement("ALTER")
 
 
-_REPLACE: Final = later(r"\bREPLACE\b", re.IGNORECASE)
+_LOADED: Final = later(
+    r"LOAD\s+(?:DATA|XML)\s.*?\sINTO\s+TABLE\s+(" + NAMED + ")", re.IGNORECASE | re.DOTALL
+)
+_PAIR: Final = later(rf"({NAMED})\s+TO\s+({NAMED})", re.IGNORECASE)
+
+
+def _loaded(text: str) -> Statement:
+    """MySQL's ``LOAD DATA``, whose file is the server's or the program's."""
+    found = _LOADED.match(text)
+    if found is None:
+        return Statement("LOAD")
+    return Statement("LOAD", target=name_of(found[1]), unknown="a file was loaded")
+
+
+def _renamed(text: str) -> Statement:
+    """MySQL's ``RENAME TABLE``, of one table or of several, one after the other."""
+    held: dict[Name, tuple[Name, ...]] = {}
+    for pair in _PAIR.finditer(text):
+        before, after = name_of(pair[1]), name_of(pair[2])
+        held[after] = held.pop(before, (before,))
+    if not held:
+        return Statement("RENAME")
+    target, *others = (Statement("RENAME", target=one, replaces=True) for one in held)
+    reads = tuple(dict.fromkeys(name for names in held.values() for name in names))
+    return replace(target, reads=reads, whole=not others, inside=tuple(others))
+
+
 _REFRESH: Final = later(
     r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?:CONCURRENTLY\s+)?((?:\"[^\"]+\"|[^\s;\"])+)",
     re.IGNORECASE,

@@ -23,7 +23,7 @@ from otelprov.lineage.columns import (
     columns_of,
     columns_set,
 )
-from otelprov.statements import MACRO, from_first_word
+from otelprov.statements import DIALECTS, MACRO, from_first_word
 
 _TYPED: Final = re.compile(r"\b(date|timestamp|timestamptz|time|interval)\s+\?", re.IGNORECASE)
 _RENAMED: Final = re.compile(
@@ -111,20 +111,13 @@ def _untouched(question: Question, found: Sources) -> Sources:
     return found
 
 
-_DIALECTS: Final = {
-    "postgresql": "postgres", "sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql",
-    "oracle.db": "oracle", "microsoft.sql_server": "tsql",
-}  # fmt: skip
-"""By the scheme of a table's URI, as sqlglot names them."""
-
-
 def _dialect(question: Question) -> str:
     """Of the statement; DuckDB reads tables of other databases in its own."""
     if question.operation.name.startswith("duckdb."):
         return "duckdb"
     artifacts = (question.made.artifact, *(usage.artifact for usage in question.used))
     schemes = {(artifact.uri or "").partition(":")[0] for artifact in artifacts}
-    return next((_DIALECTS[one] for one in sorted(schemes) if one in _DIALECTS), "")
+    return next((DIALECTS[one] for one in sorted(schemes) if one in DIALECTS), "")
 
 
 def _appended(question: Question, found: Sources) -> Sources:

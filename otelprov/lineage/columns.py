@@ -17,7 +17,7 @@ from typing import Any, Final
 from otelprov._record import record
 from otelprov.lineage.column_pivots import before_renaming, names_after, pivoted, through
 from otelprov.lineage.column_views import with_views
-from otelprov.statements import plain, unheard
+from otelprov.statements import changed, plain, unheard
 
 Name = tuple[str, ...]
 """A table as the statement names it: table; schema and table; database, schema and table. A file
@@ -119,7 +119,7 @@ def columns_set(statement: str, dialect: str) -> tuple[str, ...] | None:
             tree = _tree(statement, dialect)
     except Exception:  # as above
         return None
-    if isinstance(tree, exp.Update):
+    if isinstance(tree, exp.Update) and len(changed(tree)) == 1:
         said = tree.expressions
     elif isinstance(tree, exp.Insert) and isinstance(tree.this, exp.Schema):
         conflict = tree.args.get("conflict")
@@ -269,14 +269,19 @@ class _Statement:
         """``UPDATE``: the columns that are set; all others stay what they were."""
         from sqlglot import exp
 
-        target = tree.this
+        tables = changed(tree)
+        if len(tables) != 1:
+            raise _Opaque("several tables are updated at once")
+        target = tables[0]
         query = exp.Select()
         for one in tree.expressions:
             query = query.select(exp.alias_(one.expression.copy(), one.this.name), copy=False)
-        query = query.from_(target.copy())
         source = tree.args.get("from_")
-        if source is not None:
-            query = query.join(source.this.copy(), join_type="cross")
+        given = [] if source is None else [source.this]
+        if target is tree.this or tree.this.args.get("joins"):
+            given.insert(0, tree.this)  # else it is another name of one of them
+        for one in given:
+            query = _also_from(query, one)
         with_ = tree.args.get("with_")
         if with_ is not None:
             query.set("with_", with_.copy())
@@ -326,6 +331,18 @@ class _Statement:
             if one.lower() not in names
         ]
         return (*changed, *others)
+
+
+def _also_from(query: Any, table: Any) -> Any:
+    """The query, with a table more and what is joined to that."""
+    table = table.copy()
+    joins = table.args.get("joins") or ()
+    table.set("joins", None)
+    first = query.args.get("from_") is None
+    query = query.from_(table) if first else query.join(table, join_type="cross")
+    for join in joins:
+        query.append("joins", join)
+    return query
 
 
 def _upserted(tree: Any, found: Columns) -> Columns:

@@ -62,6 +62,15 @@ SAID: dict[tuple[str, str], tuple[str, str, bool]] = {
     ("sqlite", "CREATE VIRTUAL TABLE f USING fts5(body)"): ("", "f", False),
     ("duckdb", "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a) VIRTUAL)"): ("", "t", False),
     ("duckdb", "UPDATE EXTENSIONS (httpfs)"): ("", "", False),
+    ("mysql", "UPDATE t a JOIN u ON u.k = a.k, w SET a.x = u.x"): ("u w", "t", False),
+    ("mysql", "UPDATE t JOIN u USING (k) SET u.x = t.x"): ("t u", "u", False),
+    ("mysql", "DELETE a FROM t a JOIN u USING (k) WHERE u.x = 1"): ("u", "t", False),
+    ("mysql", "DELETE FROM a USING t a JOIN u USING (k)"): ("t u", "t", False),
+    ("mysql", "SELECT a INTO @x FROM t"): ("t", "", True),
+    ("mysql", "SELECT * FROM t INTO OUTFILE 'x.csv' FIELDS TERMINATED BY ','"): ("t", "", True),
+    ("mysql", "RENAME TABLE `t` TO old.`t u`"): ("t", "old.t u", False),
+    ("tsql", "UPDATE a SET a.x = u.x FROM t a JOIN u ON u.k = a.k"): ("t u", "t", False),
+    ("tsql", "DELETE a FROM t a JOIN u ON u.k = a.k"): ("u", "t", False),
 }
 
 
@@ -86,6 +95,37 @@ def test_a_statement_reads_and_writes_what_it_names(dialect: str, text: str) -> 
 )
 def test_what_cannot_be_seen_in_a_statement_is_said(text: str) -> None:
     (found,) = statements(text, "postgres")
+    assert found.unknown
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "names", "targets"),
+    [
+        ("mysql", "UPDATE t a JOIN u USING (k) SET u.x = a.x, a.y = 1", "u", "u t"),
+        ("mysql", "UPDATE t a JOIN u USING (k) SET x = 1", "u", "t u"),
+        ("mysql", "DELETE a, u FROM t a JOIN u USING (k)", "u", "t u"),
+        ("mysql", "RENAME TABLE t TO w, u TO t, w TO u", "t u", "t u"),
+    ],
+)
+def test_several_tables_are_changed_at_once(
+    dialect: str, text: str, names: str, targets: str
+) -> None:
+    (found,) = statements(text, dialect)
+    assert {".".join(name) for name in found.reads} == set(names.split())
+    written = (found, *found.inside)
+    assert [".".join(one.target or ()) for one in written] == targets.split()
+
+
+def test_a_loaded_file_is_of_unknown_origin() -> None:
+    (found,) = statements("LOAD DATA LOCAL INFILE 'x.csv' IGNORE INTO TABLE `s`.`t`", "mysql")
+    assert found.target == ("s", "t")
+    assert found.unknown
+
+
+@pytest.mark.parametrize("text", ["INSERT INTO [app].[my t] EXEC p 1", "INSERT INTO `t` SELEC 1"])
+def test_the_target_of_what_is_not_understood_is_known_by_its_quoted_name(text: str) -> None:
+    (found,) = statements(text, "tsql" if "[" in text else "mysql")
+    assert found.target in (("app", "my t"), ("t",))
     assert found.unknown
 
 

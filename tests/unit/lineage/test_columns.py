@@ -187,6 +187,25 @@ WRITES: dict[str, tuple[str, Name, dict[str, str]]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("dialect", "statement"),
+    [
+        ("mysql", "UPDATE t x JOIN u ON u.a = x.a SET x.b = u.d"),
+        ("mysql", "UPDATE u JOIN t x ON u.a = x.a SET x.b = u.d"),
+        ("tsql", "UPDATE x SET x.b = u.d FROM t x JOIN u ON u.a = x.a"),
+        ("tsql", "UPDATE t SET b = u.d FROM u JOIN t ON u.a = t.a"),
+    ],
+)
+def test_of_joined_tables_the_one_that_is_named_is_updated(dialect: str, statement: str) -> None:
+    found = columns_of(statement, SCHEMA, dialect)
+    assert (found.target, found.opaque) == (("t",), "")
+    assert said(found) == {"b": "t.b u.d", "a": "t.a", "c": "t.c"}
+
+
+def test_columns_of_several_updated_tables_are_opaque() -> None:
+    assert columns_of("UPDATE t JOIN u USING (a) SET t.b = 1, u.d = 2", SCHEMA, "mysql").opaque
+
+
 @pytest.mark.parametrize("name", WRITES)
 def test_a_statement_that_writes_says_where_the_columns_go(name: str) -> None:
     statement, target, expected = WRITES[name]

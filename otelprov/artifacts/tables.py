@@ -262,6 +262,16 @@ def _series(series: Any, request: _Request) -> ColumnDigest:
     if type(type_).__name__ in _SHARED:
         values = _exported(series)
         return _arrow_chunks(name, values.type, values, request)
+    if type(type_).__name__ in _NAMED:
+        # Each export of a piece has all of the names in it.
+        import polars as pl
+
+        starts = range(0, len(series) or 1, _SLICE)
+        pieces = (_exported(series[i : i + _SLICE].cast(pl.String)) for i in starts)
+        texts = next(pieces)
+        others = itertools.chain.from_iterable(piece.chunks for piece in pieces)
+        chunks = itertools.chain(texts.chunks, others)
+        return request.hashed(name, arrow_form(name, texts.type), chunks)
     _exportable(name, type_)
     frame = series.to_frame()
     # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts the
@@ -277,6 +287,7 @@ def _series(series: Any, request: _Request) -> ColumnDigest:
 
 _SLICE: Final = 4 * BLOCK_ROWS
 
+_NAMED: Final = frozenset(("Categorical", "Enum"))
 _SHARED: Final = frozenset(
     "Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64 Boolean String Binary"
     " Date Time Datetime Duration Decimal".split()

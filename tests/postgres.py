@@ -1,13 +1,11 @@
 """A real PostgreSQL for tests: a temporary cluster on a free loopback port, ended by process id.
 
-The programs are those of Debian's package, installed or, where they are not, fetched by apt-get and
-unpacked into the cache: nothing is installed, and no service is started. PostgreSQL refuses to run
-as root, so then it runs as `nobody`, in a directory of its own.
+The programs are those of Debian's package. PostgreSQL refuses to run as root, so then it runs as
+`nobody`, in a directory of its own.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 import pwd
 import secrets
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import collectors
+import debian
 import processes
 from collectors import servers
 
@@ -27,53 +26,7 @@ SECONDS = 60.0
 """How long it may take to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Package(servers.Server):
-    """A server of Debian's whose programs lie together in a directory of their own."""
-
-    def binary(self) -> Path:
-        """That of the newest version that is installed, or of the package in the cache."""
-        installed = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"), key=_version)
-        if installed:
-            return Path(installed[-1])
-        directory = servers.cache_directory() / "servers" / f"{self.name}-{self.key()}"
-        return directory / self.name
-
-
-def _version(path: str) -> float:
-    return float(Path(path).parts[4])
-
-
-def unpack(work: Path, log: Path) -> None:
-    """PostgreSQL and the libraries that this machine lacks, out of Debian's packages."""
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise servers.StackError(
-            "there is no PostgreSQL here, and no apt-get to fetch it with: install postgresql"
-        )
-    archives = work / "archives"
-    (archives / "partial").mkdir(parents=True)
-    fetch = [
-        "apt-get", "-qq", "-y", "--no-install-recommends", "--download-only",
-        "-o", f"Dir::Cache::Archives={archives}", "-o", "Debug::NoLocking=1",
-        "-o", "APT::Sandbox::User=root", "install", "postgresql",
-    ]  # fmt: skip
-    with log.open("wb") as output:
-        if subprocess.run(fetch, stdout=output, stderr=output, check=False).returncode:
-            # The list of packages is missing, or older than what the archive holds now.
-            for command in (["apt-get", "-qq", "update"], fetch):
-                subprocess.run(command, stdout=output, stderr=output, check=False)
-        for package in sorted(archives.glob("*.deb")):
-            command = ["dpkg-deb", "--extract", str(package), str(work / "package")]
-            subprocess.run(command, stdout=output, stderr=output, check=True)
-    found = sorted((work / "package").glob("usr/lib/postgresql/*/bin/postgres"))
-    if not found:
-        raise servers.StackError(
-            f"apt-get cannot fetch PostgreSQL; the end of {log}:\n{servers.tail(log)}"
-        )
-    (work / "postgres").symlink_to(found[-1].relative_to(work))
-
-
-POSTGRES = Package("postgres", (), unpack, companions=("package",), minutes=1)
+POSTGRES = debian.package("postgres", "postgresql", "usr/lib/postgresql/*/bin/postgres")
 
 
 @dataclass(frozen=True)
@@ -115,11 +68,7 @@ def running() -> Iterator[Postgres]:
                 binary = directory / "package" / binary.relative_to(binary.parents[5])
             os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         directory.chmod(0o755)
-        root = binary.parents[5]
-        libraries = [str(one) for one in root.glob("usr/lib/*-linux-gnu")] if root.name else []
-        environment = {"LC_ALL": "C", "PATH": os.environ["PATH"], "HOME": str(directory)}
-        if libraries:
-            environment["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+        environment = {**debian.environment(binary, depth=5), "HOME": str(directory)}
         password = secrets.token_hex(8)
         (directory / "password").write_text(password)
         data = directory / "data"

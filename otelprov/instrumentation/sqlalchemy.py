@@ -44,6 +44,9 @@ ODDITIES: Final = (
     "pandas is given as it is. Objects of the ORM and rows that are taken one by one are not.",
     "A statement that names no table makes no operation, nor does one that asks the database for "
     "its catalogue.",
+    "Which tables a view reads is asked of SQLite and PostgreSQL only: with other databases, a "
+    "view that the program did not make is a table of unknown origin. So is the file that "
+    "`LOAD DATA` loads.",
     "Events of all engines are listened to, so `Engine._has_events` is true. Who removes all "
     "listeners of the class, as SQLAlchemy's own tests do, ends the recording.",
 )

@@ -73,15 +73,22 @@ class _Moving(Observed):
             return "lpath", "rpath"
         return ("rpath", "lpath") if self.to_here else ("path1", "path2")
 
+    def _named(self, role: str) -> object:
+        """What was given for a parameter, also to a method that passes all on (adlfs)."""
+        given = self.parameters.get("args", ())
+        if role in self.parameters or not isinstance(given, tuple):
+            return self.parameters.get(role)
+        return dict(zip(self._names(), given, strict=False)).get(role)
+
     def _take(self) -> None:
         role = self._names()[0]
         system = None if self.from_here else self.target
-        for place in _expanded(system, self.parameters.get(role)):
+        for place in _expanded(system, self._named(role)):
             local = resolve(place)
             if isinstance(local, str):
                 found = copies.taken_from(self.operation, role, local, moved=self.moved)
             elif isinstance(place, Within) and not self.to_here:
-                to = _paths(self.parameters.get("path2"))
+                to = _paths(self._named("path2"))
                 there = resolve(Within(self.target, to[0])) if len(to) == 1 else local
                 target = there if isinstance(there, Artifact) else local
                 found = stores.copied(local, target, self.operation.begun)
@@ -99,7 +106,7 @@ class _Moving(Observed):
                 self._take()
             role = self._names()[1]
             system = None if self.to_here else self.target
-            targets = _paths(self.parameters.get(role)) or [""] * self.to_here
+            targets = _paths(self._named(role)) or [""] * self.to_here
             for number, (place, found) in enumerate(self.taken):
                 name = targets[min(number, len(targets) - 1)] if targets else None
                 if name is not None:
@@ -111,6 +118,7 @@ class _Moving(Observed):
         self, role: str, system: Any, name: str, place: Any, found: list[Artifact]
     ) -> None:  # fmt: skip
         base = _base(place)
+        at_name: Artifact | None = None
         for candidate in (name, f"{name.rstrip('/')}/{base}"):
             there = resolve(Within(system, candidate) if system is not None else candidate)
             if isinstance(there, str):
@@ -122,9 +130,15 @@ class _Moving(Observed):
                     return
             else:
                 stored = stores.wrote(there, self.operation.begun)
-                if stored == [there] and there.coverage == "none" and candidate == name:
+                is_unseen = stored == [there] and there.coverage == "none"
+                if is_unseen and candidate != name and not name.endswith("/"):
+                    # Nobody has said where it is: a store that is not looked at. That there is a
+                    # directory of the name would have to be asked of it.
+                    stored = [at_name] if at_name is not None else stored
+                elif is_unseen and candidate == name:
                     inside = _expanded(system, candidate) if system is not None else []
                     if len(inside) == 1 and inside[0] == Within(system, candidate):
+                        at_name = there
                         continue
                     stored = [one for one in map(resolve, inside) if isinstance(one, Artifact)]
                 if len(found) == 1 and found[0].coverage == "full" and len(stored) <= 2:

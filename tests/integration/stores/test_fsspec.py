@@ -21,6 +21,7 @@ import support
 from support import Spans
 
 import otelprov
+from otelprov.artifacts import identify_location
 from otelprov.instrumentation.instrumentors import libraries
 
 CSV = b"k,v\n1,10\n2,20\n3,30\n"
@@ -317,6 +318,58 @@ def test_methods_of_a_strangers_file_system_are_functions_as_ever(spans: Spans) 
     assert read.used_ids == piped.generated_ids - piped.used_ids
     assert read.attributes["code.function.name"] == failed.attributes["code.function.name"]
     assert str(read.attributes["code.file.path"]).endswith("test_fsspec.py")
+
+
+class Shelf(Pages):
+    """One that passes on whatever it is given, as adlfs does."""
+
+    protocol = "shelf"
+
+    async def _put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        self.pages[rpath] = Path(lpath).read_bytes()
+
+    async def _get_file(self, rpath: str, lpath: str, **options: Any) -> None:
+        Path(lpath).write_bytes(self.pages[rpath])
+
+    async def _cp_file(self, path1: str, path2: str, **options: Any) -> None:
+        self.pages[path2] = self.pages[path1]
+
+    async def _info(self, path: str, **options: Any) -> dict[str, Any]:
+        if path not in self.pages:
+            raise FileNotFoundError(path)
+        return {"name": path, "type": "file", "size": len(self.pages[path])}
+
+    async def _ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        return []
+
+    async def _put(self, *args: Any, **options: Any) -> Any:
+        return await super()._put(*args, **options)
+
+    async def _get(self, *args: Any, **options: Any) -> Any:
+        return await super()._get(*args, **options)
+
+
+def test_what_a_store_does_not_say_is_where_the_program_said(spans: Spans, tmp_path: Path) -> None:
+    system = Shelf(skip_instance_cache=True)
+    (tmp_path / "a.csv").write_bytes(CSV)
+    system.put(str(tmp_path / "a.csv"), "b.csv")
+    system.copy("b.csv", "c.csv")
+    system.put(str(tmp_path / "a.csv"), "to/")
+    system.get("c.csv", str(tmp_path / "d.csv"))
+    assert set(system.pages) == {"b.csv", "c.csv", "to/a.csv"}
+    assert (tmp_path / "d.csv").read_bytes() == CSV
+    names = {"b": "b.csv", "c": "c.csv", "to": "to/a.csv"}
+    ids = {name: identify_location(f"shelf://{path}").id for name, path in names.items()}
+    held(
+        spans,
+        {"file": edges.file_id(CSV), **ids},
+        """
+        file -> fsspec.put  -> b file
+        b    -> fsspec.copy -> c
+        file -> fsspec.put  -> to file
+        c    -> fsspec.get  -> file
+        """,
+    )
 
 
 def test_a_method_that_cloudpickle_takes_apart_needs_nothing_of_ours(

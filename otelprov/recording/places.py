@@ -32,6 +32,7 @@ from otelprov.recording.recorder import OpenOperation
 from otelprov.recording.run import run
 from otelprov.recording.streams import (
     archive_of,
+    is_data,
     kept_in,
     resolve,
     stream_behind,
@@ -60,7 +61,9 @@ def look_ahead(operation: OpenOperation, place: object, how: Reading) -> None:
     if how.partial or not deferred.background.limit:
         return
     for item in _each(place):
-        if not isinstance(item, (str, os.PathLike)) or registry.lookup(item) is not None:
+        if not isinstance(item, (str, os.PathLike)) or is_data(item):
+            continue
+        if registry.lookup(item) is not None:
             continue
         path = resolve(item, how.filesystem)
         if isinstance(path, Artifact) or not _is_large_and_still(path):
@@ -106,6 +109,12 @@ def read_from(
         identity = registry.lookup(item) or registry.lookup(stream_behind(unwrapped(item)))
         if identity is not None:
             operation.use(role, identity)
+            continue
+        if is_data(item):
+            if how.succeeded:
+                given = _given(item)
+                operation.use_content(role, given)
+                read.append(given)
             continue
         item, is_member = unchained(item)
         if is_member:
@@ -319,13 +328,18 @@ def _mode(path: str) -> int:
         return 0
 
 
+def _given(item: object) -> Artifact:
+    """The data that a call was given as a text, or as bytes."""
+    data = identify(item)
+    known = registry.content(data.id, item) if isinstance(item, bytes) else None
+    return known if isinstance(known, Artifact) else data
+
+
 def _gone(item: object, path: str) -> Artifact:
     """What was read and is not there any more; a text or bytes may be the data itself."""
-    if isinstance(item, bytes):
-        data = identify(item)
-        known = registry.content(data.id, item)
-        return known if isinstance(known, Artifact) else data
-    if isinstance(item, str) and ("\n" in item or item.lstrip()[:1] in ("{", "[", "<")):
-        return identify(item)
+    if isinstance(item, bytes) or (
+        isinstance(item, str) and ("\n" in item or item.lstrip()[:1] in ("{", "[", "<"))
+    ):
+        return _given(item)
     name, uri = name_and_uri(path)
     return named(uri, "no such file any more", name)

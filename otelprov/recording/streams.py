@@ -156,6 +156,16 @@ def rest_of(buffer: io.BytesIO) -> Artifact:
     return identify(buffer if position == 0 else buffer.getvalue()[position:])
 
 
+MAX_NAME: Final = 65_536
+"""Characters of a path, or of a URL with all its options."""
+
+
+def is_data(place: object) -> bool:
+    """Whether a text, or bytes, is too long to name anything: not to be asked for as a path, which
+    costs ten times as much as to read it."""
+    return isinstance(place, (str, bytes)) and len(place) > MAX_NAME
+
+
 def local_path(place: object) -> str | None:
     """The absolute path that ``place`` names on this machine, or None."""
     if isinstance(place, os.PathLike):

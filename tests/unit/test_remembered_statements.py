@@ -158,3 +158,41 @@ def test_a_journal_that_cannot_be_written_is_passed_by(
     (journal / "statements").mkdir()
     monkeypatch.setattr(run, "settings", load({"OTELPROV_JOURNAL": str(journal)}))
     assert parsed(QUERY)[1]
+
+
+SHAPES = (
+    ("sqlite", "SELECT * FROM t JOIN u1 USING (k) WHERE a = {0} AND b LIKE '{0}' LIMIT {0}"),
+    ("sqlite", "UPDATE [t 1] SET a = '{0}' WHERE b IN ({0}, -{0}.5) -- it's = 5"),
+    ("sqlite", 'DELETE FROM "t2" WHERE a>\'{0}\' AND "b""1" BETWEEN {0} AND {0};'),
+    ("postgres", "WITH c AS (SELECT a FROM u WHERE d = 'it''s {0}') SELECT * FROM c, v"),
+    ("postgres", "SELECT * INTO made FROM t WHERE a->>'{0}' = '{0}' OFFSET {0}"),
+)
+
+
+@pytest.mark.parametrize(("dialect", "text"), SHAPES)
+def test_statements_that_differ_in_their_values_are_parsed_once(dialect: str, text: str) -> None:
+    one, other = (text.format(value) for value in (7, 4711))
+    forget()
+    found = statements(one, dialect)
+    before = _statement_trees.parser.used
+    assert statements(other, dialect) == found
+    assert _statement_trees.parser.used == before
+    for said in (one, other):
+        assert _statements._statements(said, dialect) == found
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("duckdb", "SELECT * FROM read_csv('a.csv', skip = 7) WHERE b = 'c'"),
+        ("postgres", "SELECT $x$it's$x$ FROM t WHERE a = 'b'"),
+        ("postgres", r"SELECT * FROM t WHERE a = E'it\'s' AND b = 7"),
+        ("postgres", "SELECT /* it's */ * FROM t WHERE a = 'b'"),
+        ("sqlite", "SELECT 7; SELECT a FROM t"),
+        ("sqlite", "INSERT INTO t SELECT 7 FROM u"),
+        ("sqlite", "SELECT ?7, a7 FROM 't' WHERE a = :7 AND b = 'c' || \"7\""),
+    ],
+)
+def test_what_may_be_no_value_stands_as_it_is(dialect: str, text: str) -> None:
+    expected = text.replace("'c'", "'1'") if dialect == "sqlite" else text
+    assert _statements._shape(text, dialect) == expected

@@ -21,6 +21,7 @@ from otelprov.instrumentation._estimators import (
     Fitted,
     Measured,
     Scored,
+    Split,
     is_member,
     library_of,
 )
@@ -152,7 +153,7 @@ class _InSelectors(_InScorers):
 
 
 def _split() -> Iterable[Entry]:
-    yield transform("train_test_split")
+    yield transform("train_test_split", observed=Split)
     for names, by in (
         ("KFold RepeatedKFold TimeSeriesSplit LeaveOneOut LeavePOut ShuffleSplit", ()),
         ("StratifiedKFold RepeatedStratifiedKFold StratifiedShuffleSplit", ("y",)),

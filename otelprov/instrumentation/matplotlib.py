@@ -68,7 +68,12 @@ _MAX_PARTS: Final = 10_000
 def _axes() -> Iterable[Entry]:
     for name in _DRAWING:
         yield step(f"Axes.{name}", around=_drawing)
-    yield step("Axes.annotate", around=_annotating)
+    yield step("Axes.annotate", around=_adding)
+
+
+def _parts_of_axes() -> Iterable[Entry]:
+    for name in ("add_artist", "add_collection", "add_line", "add_patch"):
+        yield step(f"_AxesBase.{name}", around=_adding)
 
 
 def _drawing(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,8 +99,9 @@ def _drawing(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _annotating(original: Callable[..., Any]) -> Callable[..., Any]:
-    """What the program writes beside its data is none; a tree that scikit-learn draws is."""
+def _adding(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What a library adds that draws for the program, as the words in a tree: what the program
+    itself writes beside its data is none."""
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -106,12 +112,17 @@ def _annotating(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         if run.active:
             with faults.contained("what was drawn is not known"):
-                plotted = _by_library(sys._getframe().f_back)
+                frame = sys._getframe().f_back
+                plotted = _by_library(frame) if _package(frame) in _ARTISTS else None
                 if plotted is not None:
                     registry.assign(result, plotted)
         return result
 
     return wrapper
+
+
+def _package(frame: FrameType | None) -> str | None:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] if frame is not None else None
 
 
 def _number_of_parts(axes: Any) -> int | None:
@@ -177,7 +188,7 @@ def _by_library(frame: FrameType | None) -> Identity | None:
     where none does. All that it draws comes from that."""
     own: FrameType | None = None
     while frame is not None:
-        root = str(frame.f_globals.get("__name__")).partition(".")[0]
+        root = _package(frame)
         if root in _ARTISTS:
             own = frame
         elif root != "matplotlib" and not is_internal(frame):
@@ -253,12 +264,23 @@ def _parts(figure: Any) -> Iterator[Any]:
             if number > _MAX_PARTS:
                 yield None
                 return
-            kind = type(part).__name__
             if registry.lookup(part) is None and (
-                kind in _WORDS or (kind == "Line2D" and not len(part.get_xdata(orig=True)))
+                type(part).__name__ in _WORDS or _shows_nothing(part)
             ):
-                continue  # a line without points stands for others in a legend
+                continue
             yield part
 
 
-TABLES = {"matplotlib.axes._axes": _axes, "matplotlib.figure": _figure}
+def _shows_nothing(part: Any) -> bool:
+    """Whether it is a line without points or a bar without size: one that stands in a legend."""
+    kind = type(part).__name__
+    if kind == "Line2D":
+        return not len(part.get_xdata(orig=True))
+    return kind == "Rectangle" and part.get_width() == 0 == part.get_height()
+
+
+TABLES = {
+    "matplotlib.axes._axes": _axes,
+    "matplotlib.axes._base": _parts_of_axes,
+    "matplotlib.figure": _figure,
+}

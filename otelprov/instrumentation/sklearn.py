@@ -221,6 +221,11 @@ def _svmlight() -> Iterable[Entry]:
     yield write("dump_svmlight_file", target="f", data="")
 
 
+def _trees() -> Iterable[Entry]:
+    yield transform("export_text", observed=Measured)
+    yield write("export_graphviz", target="out_file", data="")
+
+
 def _inspection() -> Iterable[Entry]:
     yield Entry("permutation_importance", "predict", "permutation_importance")
 
@@ -328,7 +333,7 @@ TABLES: dict[str, Callable[[], Iterable[Entry]]] = {
         "mutual_info_classif mutual_info_regression"
     ),
     "sklearn.utils.class_weight": _functions("compute_class_weight compute_sample_weight"),
-    "sklearn.tree._export": _functions("export_text", observed=Measured),
+    "sklearn.tree._export": _trees,
     "sklearn.preprocessing._data": _functions(
         "add_dummy_feature binarize maxabs_scale minmax_scale normalize power_transform "
         "quantile_transform robust_scale scale"

@@ -184,13 +184,14 @@ DISPLAYS = """
     import matplotlib.pyplot as plt, numpy as np, pandas as pd
     import seaborn as sns
     from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
-    from sklearn.tree import DecisionTreeClassifier, plot_tree
+    from sklearn.tree import DecisionTreeClassifier, export_graphviz, plot_tree
     people = pd.read_csv("people.csv")  # @people
     X, y = people[["age", "income"]], people["bought"]
     tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)  # @fit
     plt.figure()
     plot_tree(tree)
     plt.savefig("tree.png")  # @tree
+    export_graphviz(tree, out_file="tree.dot")  # @dot
     ConfusionMatrixDisplay.from_estimator(tree, X, y)
     plt.savefig("confusion.png")  # @confusion
     RocCurveDisplay(fpr=np.array([0.0, 0.1, 1.0]), tpr=np.array([0.0, 0.9, 1.0])).plot()
@@ -211,12 +212,14 @@ DISPLAYS = """
 """
 SEABORN = """
     import matplotlib.pyplot as plt
+    from matplotlib.collections import LineCollection
 
     def dots(data=None, *, x=None, y=None, palette=("r", "g")):
         chosen = data if data is None else data.dropna().sort_values(x)
         left, right = (x, y) if chosen is None else (chosen[x].to_numpy(), chosen[y].to_numpy())
         plt.gca().scatter(left, right, c=palette[0])
         plt.gca().add_line(plt.Line2D([], [], label="dots"))
+        plt.gca().add_collection(LineCollection([[(one, 0), (one, 1)] for one in left]))
 
     class Grid:
         def __init__(self, data):
@@ -236,6 +239,7 @@ DISPLAYS_DRAWN = """
     pandas.read_csv@people: people.csv -> return
     sklearn.DecisionTreeClassifier.fit@fit: pandas.read_csv@people -> self
     matplotlib.savefig@tree: sklearn.DecisionTreeClassifier.fit@fit -> tree.png
+    sklearn.export_graphviz@dot: sklearn.DecisionTreeClassifier.fit@fit -> tree.dot
     matplotlib.savefig@confusion: \\
         pandas.read_csv@people, sklearn.DecisionTreeClassifier.fit@fit -> confusion.png
     matplotlib.savefig@by_hand: ? -> by_hand.png

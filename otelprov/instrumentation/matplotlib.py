@@ -13,12 +13,13 @@ from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import FrameType
 from typing import Any, Final
 
+from otelprov.artifacts import classes
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import Observed, Site, add_library, is_internal
 from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, step, write
-from otelprov.recording import faults, observation
+from otelprov.recording import faults, models, observation
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
 
@@ -137,10 +138,11 @@ def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Identity:
     return _drawn(values, (*args, *(kwargs[name] for name in _DATA & kwargs.keys()))) or _SCENERY
 
 
-def _drawn(values: Iterable[Any], drawn: Iterable[Any]) -> Identity | None:
-    """What is drawn of ``values``, of which ``drawn`` may be lists of numbers."""
+def _drawn(values: Iterable[Any], drawn: Iterable[Any], *, others: bool = False) -> Identity | None:
+    """What is drawn of ``values``, of which ``drawn`` may be lists of numbers, and of ``others``,
+    of which nothing is known."""
     known: list[Identity] = []
-    if sort_out(values, known) or any(map(_is_values, drawn)):
+    if sort_out(values, known) or others or any(map(_is_values, drawn)):
         known.append(Identity((_unknown(),)))
     return derive(_DRAWN, known, None, tells_columns=False)
 
@@ -208,7 +210,17 @@ def _by_library(frame: FrameType | None) -> Identity | None:
         if name in _VARIABLES or registry.lookup(value) is not None or (whole and _is_data(value))
     }
     drawn = [given[name] for name in _VARIABLES & given.keys()]
-    return _drawn(given.values(), drawn) or Identity((_unknown(),))
+    hidden = any(map(_hides, given.values()))
+    return _drawn(given.values(), drawn, others=hidden) or Identity((_unknown(),))
+
+
+def _hides(value: object) -> bool:
+    """Whether it is a model, or what a fit has found, of which nothing is known."""
+    if registry.lookup(value) is not None:
+        return False
+    if observation.data_kind(value) == "model":
+        return models.is_fitted(value)
+    return classes.module(type(value)).partition(".")[0] == "statsmodels"
 
 
 # --- what is written ------------------------------------------------------------------------------

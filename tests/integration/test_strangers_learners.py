@@ -194,6 +194,10 @@ DISPLAYS = """
     export_graphviz(tree, out_file="tree.dot")  # @dot
     ConfusionMatrixDisplay.from_estimator(tree, X, y)
     plt.savefig("confusion.png")  # @confusion
+    other = DecisionTreeClassifier()
+    vars(other).update(vars(tree), n_features_in_=2)
+    ConfusionMatrixDisplay.from_estimator(other, X, y)
+    plt.savefig("again.png")  # @again
     RocCurveDisplay(fpr=np.array([0.0, 0.1, 1.0]), tpr=np.array([0.0, 0.9, 1.0])).plot()
     plt.savefig("by_hand.png")  # @by_hand
     pd.plotting.scatter_matrix(X)
@@ -242,6 +246,7 @@ DISPLAYS_DRAWN = """
     sklearn.export_graphviz@dot: sklearn.DecisionTreeClassifier.fit@fit -> tree.dot
     matplotlib.savefig@confusion: \\
         pandas.read_csv@people, sklearn.DecisionTreeClassifier.fit@fit -> confusion.png
+    matplotlib.savefig@again: ?, pandas.read_csv@people -> again.png
     matplotlib.savefig@by_hand: ? -> by_hand.png
     matplotlib.savefig@matrix: pandas.read_csv@people -> matrix.png
     matplotlib.savefig@colors: ?, pandas.read_csv@people -> colors.png

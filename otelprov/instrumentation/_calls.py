@@ -46,6 +46,7 @@ _OPEN = (
     "joblib.parallel",
     "joblib.pool",
     "matplotlib.pyplot",
+    "seaborn.utils",
     *(
         f"scipy.{name}"
         for name in (
@@ -54,7 +55,8 @@ _OPEN = (
     ),
 )
 """Modules of libraries that call what their caller gave them: ``np.mean(df)`` is ``df.mean()``, and
-``delayed(read)(path)`` a call of ``read``. Of SciPy only sparse matrices are recorded."""
+``delayed(read)(path)`` a call of ``read``. Of SciPy only sparse matrices are recorded; seaborn
+reads its examples there."""
 
 
 _SUITES = frozenset({"test", "tests"})

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from otelprov.artifacts import classes, identify
-from otelprov.artifacts.registry import Identity
+from otelprov.artifacts.locations import unknown
+from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import Observed, sending
+from otelprov.instrumentation._given_rows import use_rows
 from otelprov.recording import models, observation
 from otelprov.recording.figures import say
 from otelprov.recording.parameters import Defaults
@@ -57,6 +59,14 @@ class Called(Observed):
         """Hyper-parameters that are data."""
         super().__init__(*arguments)
         sending.add(id(self))
+        for name, value in self.parameters.items():
+            if name != "cv" and hasattr(type(value), "__next__"):
+                self._drawn(name, value)
+
+    def _drawn(self, name: str, texts: object) -> None:
+        """What a generator gives, or an open file: nobody may draw from it here."""
+        if not use_rows(self.operation, texts, name):
+            self.operation.use_content(name, unknown("what an iterator gives is not followed"))
 
     def _own_inputs(self) -> list[tuple[str, Identity]]:
         found = super()._own_inputs()
@@ -161,6 +171,27 @@ class Measured(Observed):
             return
         say(self.operation, {self.site.entry.name: result})
         super()._made(result)
+
+
+class Split(Observed):
+    """A call that splits what it is given: tables, arrays, and lists too."""
+
+    __slots__ = ()
+
+    def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
+        found, names = super()._inputs()
+        lists = [one for one in self.parameters.get("arrays", ()) if type(one) is list]
+        known = list(map(registry.container, lists))
+        found += [("arrays", Identity((one,))) for one in known if one is not None]
+        if found and None in known:
+            found.append(("arrays", Identity((unknown("a list that is not known"),))))
+        return found, {*names, "arrays"} if found else names
+
+    def _made(self, result: object) -> None:
+        super()._made(result)
+        for number, part in enumerate(result if isinstance(result, list) else ()):
+            if type(part) is list and not observation.holds_data(part):
+                self.operation.generate_content(f"return[{number}]", part)
 
 
 class Evaluated(Called):

@@ -33,11 +33,11 @@ _KEYED: Final = later(
 _KEY: Final = later(r"[:@$](\w+)|%\((\w+)\)s")
 
 
-def use_rows(operation: OpenOperation, rows: object) -> bool:
+def use_rows(operation: OpenOperation, rows: object, role: str = _ROLE) -> bool:
     """The operation writes these rows; whether it is known where they are from."""
     seen = False
     for part in drawn_from(rows):
-        seen = _use(operation, part) or seen
+        seen = _use(operation, part, role) or seen
     return seen or (type(rows) in (list, tuple) and not rows)
 
 
@@ -63,11 +63,11 @@ def use_unknown(operation: OpenOperation) -> None:
     operation.use_content(_ROLE, unknown("the rows come from values that are not followed"))
 
 
-def use_row(operation: OpenOperation, row: object) -> bool:
+def use_row(operation: OpenOperation, row: object, role: str = _ROLE) -> bool:
     """The operation writes this row; whether it is known where that is from."""
     identity = registry.lookup(type(row)) or registry.lookup(row)
     if identity is not None:
-        operation.use(_ROLE, identity)
+        operation.use(role, identity)
     return identity is not None
 
 
@@ -88,30 +88,30 @@ def is_one_more(
     return again
 
 
-def _use(operation: OpenOperation, part: Any) -> bool:
+def _use(operation: OpenOperation, part: Any, role: str) -> bool:
     """What one part of the rows is from; whether that is known."""
     kind = type(part)
     if kind in (list, tuple):
         artifact = registry.container(part) if kind is list else None
         if artifact is not None:
-            operation.use_artifact(_ROLE, artifact)
+            operation.use_artifact(role, artifact)
             return True
-        rows = [use_row(operation, row) for row in some_of(part)]
+        rows = [use_row(operation, row, role) for row in some_of(part)]
         return bool(rows) and all(rows)
     if kind.__module__ in ("csv", "_csv"):
-        return _use_csv(operation, part)
+        return _use_csv(operation, part, role)
     if hasattr(kind, "readline"):  # of ``COPY``
-        return bool(read_from(operation, _ROLE, part))
+        return bool(read_from(operation, role, part))
     if data_kind(part) is not None:
-        operation.use(_ROLE, identity_of(part))
+        operation.use(role, identity_of(part))
         return True
     identity = registry.lookup(part)  # of an iterator of pandas', of a cursor
     if identity is not None:
-        operation.use(_ROLE, identity)
+        operation.use(role, identity)
     return identity is not None
 
 
-def _use_csv(operation: OpenOperation, reader: Any) -> bool:
+def _use_csv(operation: OpenOperation, reader: Any, role: str) -> bool:
     """The open file that a reader of ``csv`` reads; whether that is known."""
     if hasattr(type(reader), "fieldnames"):  # a DictReader
         reader = reader.reader
@@ -119,5 +119,5 @@ def _use_csv(operation: OpenOperation, reader: Any) -> bool:
     for one in gc.get_referents(reader):
         for part in drawn_from(one):
             if hasattr(type(part), "readline"):
-                seen = bool(read_from(operation, _ROLE, part)) or seen
+                seen = bool(read_from(operation, role, part)) or seen
     return seen

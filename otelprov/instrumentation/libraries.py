@@ -52,7 +52,11 @@ LIBRARIES: Final = (
     ),
     Library("joblib", (1, 2), ("joblib.numpy_pickle", "joblib._store_backends")),
     Library("lightgbm", (4,), ("lightgbm",)),
-    Library("matplotlib", (3, 7), ("matplotlib.axes._axes", "matplotlib.figure")),
+    Library(
+        "matplotlib",
+        (3, 7),
+        ("matplotlib.axes._axes", "matplotlib.axes._base", "matplotlib.figure"),
+    ),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
     Library(

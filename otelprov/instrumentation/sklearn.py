@@ -21,6 +21,7 @@ from otelprov.instrumentation._estimators import (
     Fitted,
     Measured,
     Scored,
+    Split,
     is_member,
     library_of,
 )
@@ -152,7 +153,7 @@ class _InSelectors(_InScorers):
 
 
 def _split() -> Iterable[Entry]:
-    yield transform("train_test_split")
+    yield transform("train_test_split", observed=Split)
     for names, by in (
         ("KFold RepeatedKFold TimeSeriesSplit LeaveOneOut LeavePOut ShuffleSplit", ()),
         ("StratifiedKFold RepeatedStratifiedKFold StratifiedShuffleSplit", ("y",)),
@@ -218,6 +219,11 @@ def _svmlight() -> Iterable[Entry]:
     yield read("load_svmlight_file", source="f")
     yield read("load_svmlight_files", source="files")
     yield write("dump_svmlight_file", target="f", data="")
+
+
+def _trees() -> Iterable[Entry]:
+    yield transform("export_text", observed=Measured)
+    yield write("export_graphviz", target="out_file", data="")
 
 
 def _inspection() -> Iterable[Entry]:
@@ -327,7 +333,7 @@ TABLES: dict[str, Callable[[], Iterable[Entry]]] = {
         "mutual_info_classif mutual_info_regression"
     ),
     "sklearn.utils.class_weight": _functions("compute_class_weight compute_sample_weight"),
-    "sklearn.tree._export": _functions("export_text", observed=Measured),
+    "sklearn.tree._export": _trees,
     "sklearn.preprocessing._data": _functions(
         "add_dummy_feature binarize maxabs_scale minmax_scale normalize power_transform "
         "quantile_transform robust_scale scale"

@@ -178,6 +178,136 @@ def test_a_figure_comes_from_what_was_drawn_in_it(work: Path) -> None:
     assert recording.roots("bar.svg") == {"people.csv"}
 
 
+DISPLAYS = """
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt, numpy as np, pandas as pd
+    import seaborn as sns
+    from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
+    from sklearn.tree import DecisionTreeClassifier, export_graphviz, plot_tree
+    people = pd.read_csv("people.csv")  # @people
+    X, y = people[["age", "income"]], people["bought"]
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)  # @fit
+    plt.figure()
+    plot_tree(tree)
+    plt.savefig("tree.png")  # @tree
+    export_graphviz(tree, out_file="tree.dot")  # @dot
+    ConfusionMatrixDisplay.from_estimator(tree, X, y)
+    plt.savefig("confusion.png")  # @confusion
+    other = DecisionTreeClassifier()
+    vars(other).update(vars(tree), n_features_in_=2)
+    ConfusionMatrixDisplay.from_estimator(other, X, y)
+    plt.savefig("again.png")  # @again
+    RocCurveDisplay(fpr=np.array([0.0, 0.1, 1.0]), tpr=np.array([0.0, 0.9, 1.0])).plot()
+    plt.savefig("by_hand.png")  # @by_hand
+    pd.plotting.scatter_matrix(X)
+    plt.savefig("matrix.png")  # @matrix
+    X.plot.scatter(x="age", y="income", c=np.arange(90))
+    plt.savefig("colors.png")  # @colors
+    plt.figure()
+    sns.dots(people, x="age", y="income")
+    plt.savefig("dots.png")  # @dots
+    plt.figure()
+    sns.dots(x=[1, 2, 3], y=people["income"][:3])
+    plt.savefig("listed.png")  # @listed
+    grid = sns.Grid(people)
+    grid.map(plt.hist, "age")
+    grid.save("grid.png")  # @grid
+"""
+SEABORN = """
+    import matplotlib.pyplot as plt
+    from matplotlib.collections import LineCollection
+
+    def dots(data=None, *, x=None, y=None, palette=("r", "g")):
+        chosen = data if data is None else data.dropna().sort_values(x)
+        left, right = (x, y) if chosen is None else (chosen[x].to_numpy(), chosen[y].to_numpy())
+        plt.gca().scatter(left, right, c=palette[0])
+        plt.gca().add_line(plt.Line2D([], [], label="dots"))
+        plt.gca().add_collection(LineCollection([[(one, 0), (one, 1)] for one in left]))
+
+    class Grid:
+        def __init__(self, data):
+            self.data = data
+            self.mask = data["age"].to_numpy() > 30
+            self.figure, self.axes = plt.subplots(1, 2)
+
+        def map(self, func, name):
+            for axes, chosen in zip(self.axes, (self.mask, ~self.mask)):
+                plt.sca(axes)
+                func(self.data[name][chosen].to_numpy())
+
+        def save(self, path):
+            self.figure.savefig(path)
+"""
+DISPLAYS_DRAWN = """
+    pandas.read_csv@people: people.csv -> return
+    sklearn.DecisionTreeClassifier.fit@fit: pandas.read_csv@people -> self
+    matplotlib.savefig@tree: sklearn.DecisionTreeClassifier.fit@fit -> tree.png
+    sklearn.export_graphviz@dot: sklearn.DecisionTreeClassifier.fit@fit -> tree.dot
+    matplotlib.savefig@confusion: \\
+        pandas.read_csv@people, sklearn.DecisionTreeClassifier.fit@fit -> confusion.png
+    matplotlib.savefig@again: ?, pandas.read_csv@people -> again.png
+    matplotlib.savefig@by_hand: ? -> by_hand.png
+    matplotlib.savefig@matrix: pandas.read_csv@people -> matrix.png
+    matplotlib.savefig@colors: ?, pandas.read_csv@people -> colors.png
+    matplotlib.savefig@dots: pandas.read_csv@people -> dots.png
+    matplotlib.savefig@listed: ?, pandas.read_csv@people -> listed.png
+    matplotlib.savefig@grid: pandas.read_csv@people -> grid.png
+"""
+
+
+def test_a_figure_that_another_library_draws_comes_from_what_that_was_given(work: Path) -> None:
+    pytest.importorskip("matplotlib")
+    recording = strangers.record(work, DISPLAYS, modules={"seaborn.py": SEABORN})
+    assert recording.graph() == strangers.drawn(DISPLAYS_DRAWN)
+
+
+TEXTS = """
+    import numpy as np, pandas as pd
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    people = pd.read_csv("people.csv")  # @people
+    texts, bought = people["city"].tolist(), people["bought"].tolist()  # @lists
+    vectors = CountVectorizer(analyzer="char")
+    train, test, train_y, test_y = train_test_split(texts, bought, random_state=0)  # @split
+    model = make_pipeline(vectors, LogisticRegression()).fit(train, train_y)  # @fit
+    np.save("guess.npy", model.predict(test))  # @guess
+    mixed = train_test_split(people["age"], list(range(90)), random_state=0)  # @mixed
+    with open("people.csv") as rows:
+        np.save("lines.npy", vectors.fit_transform(rows).toarray())  # @rows
+    np.save("each.npy", vectors.fit_transform(text for text in texts).toarray())  # @each
+    words = (word * 2 for word in open("people.csv").read().split())
+    np.save("words.npy", vectors.fit_transform(words).toarray())  # @words
+"""
+TEXTS_DRAWN = """
+    pandas.read_csv@people: people.csv -> return
+    pandas.to_list@lists: pandas.read_csv@people -> return
+    pandas.to_list@lists: pandas.read_csv@people -> return
+    sklearn.train_test_split@split: pandas.to_list@lists -> \\
+        return[0], return[1], return[2], return[3]
+    sklearn.Pipeline.fit@fit: sklearn.train_test_split@split -> self
+    sklearn.Pipeline.predict@guess: \\
+        sklearn.Pipeline.fit@fit, sklearn.train_test_split@split -> return
+    numpy.save@guess: sklearn.Pipeline.predict@guess -> guess.npy
+    sklearn.train_test_split@mixed: ?, pandas.read_csv@people -> \\
+        return[0], return[1], return[2], return[3]
+    sklearn.CountVectorizer.fit_transform@rows: people.csv -> return, self
+    numpy.save@rows: sklearn.CountVectorizer.fit_transform@rows -> lines.npy
+    sklearn.CountVectorizer.fit_transform@each: pandas.to_list@lists -> return, self
+    numpy.save@each: sklearn.CountVectorizer.fit_transform@each -> each.npy
+    sklearn.CountVectorizer.fit_transform@words: ? -> return, self
+    numpy.save@words: sklearn.CountVectorizer.fit_transform@words -> words.npy
+"""
+
+
+def test_texts_are_lists_files_and_what_generators_give(work: Path) -> None:
+    recording = strangers.record(work, TEXTS)
+    assert recording.graph() == strangers.drawn(TEXTS_DRAWN)
+    assert recording.roots("guess.npy") == {"people.csv"}
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """The directory that a program runs in, with people and what they bought."""

@@ -60,7 +60,7 @@ class Called(Observed):
         super().__init__(*arguments)
         sending.add(id(self))
         for name, value in self.parameters.items():
-            if name != "cv" and hasattr(type(value), "__next__"):
+            if name != "cv" and classes.attribute(type(value), "__next__") is not None:
                 self._drawn(name, value)
 
     def _drawn(self, name: str, texts: object) -> None:

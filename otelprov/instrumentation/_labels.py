@@ -90,7 +90,7 @@ def _taken(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         if run.active:
             try:
-                if not is_internal(sys._getframe(1)):
+                if not is_internal(sys._getframe().f_back):  # none where DuckDB asks
                     _labelled(self, labels)
             except Exception as fault:
                 faults.tell("where the labels of rows come from is not known", fault)

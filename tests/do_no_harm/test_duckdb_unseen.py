@@ -25,6 +25,12 @@ PROGRAMS: dict[str, str] = {
         con.execute("COPY t FROM 'rows' (HEADER)")
         print(con.sql("SELECT sum(a), sum(b) FROM t").fetchall())
     """,
+    "a function that DuckDB calls for its columns": """
+        import duckdb, pandas as pd
+        rows = duckdb.sql("SELECT 42 AS a")
+        made = rows.map(lambda frame: pd.DataFrame({"a": [43]}), schema={"a": int})
+        print(made.fetchall())
+    """,
     "variables of every kind of frame": """
         import duckdb, pandas as pd, threading
         from functools import partial

@@ -158,12 +158,12 @@ def changed(tree: Any) -> list[Any]:
 
     def meant(table: Any) -> Any:
         """What a table stands for that may be the other name of one that is joined."""
-        return table if table.db else named.get(table.name.lower(), table)
+        return table if table.db or table.alias else named.get(table.name.lower(), table)
 
     if isinstance(tree, exp.Delete):
         return list(map(meant, tree.args.get("tables") or (tree.this,)))
     if not tree.this.args.get("joins"):
-        return [meant(tree.this) if not tree.this.alias else tree.this]
+        return [meant(tree.this)]
     named = own | named
     set_ = [one.this.table.lower() for one in tree.expressions if isinstance(one.this, exp.Column)]
     if not all(set_):

@@ -31,6 +31,7 @@ SAID: dict[tuple[str, str], tuple[str, str, bool]] = {
     ),
     ("postgres", "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE"): ("s", "t", False),
     ("postgres", "DELETE FROM a USING b WHERE a.x = b.x"): ("b", "a", False),
+    ("postgres", "DELETE FROM a t USING b a WHERE t.x = a.x"): ("b", "a", False),
     ("postgres", "SELECT * FROM t, generate_series(1, 3) FOR UPDATE"): ("t", "", True),
     ("sqlite", "REPLACE INTO t VALUES (?, :b, @c)"): ("", "t", False),
     ("sqlite", "INSERT OR IGNORE INTO t SELECT * FROM u"): ("u", "t", False),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import processes
+import pytest
 import servers
 import support
 import trustme
@@ -190,6 +191,17 @@ class Secrets:
     def token(self, token: str) -> None:
         """Give the agent a token."""
         (self.directory / "token").write_text(token)
+
+
+def build_or_skip(server: servers.Server) -> None:
+    """Build a server that a test needs. Skips the test where that cannot be done, but not where
+    servers are required."""
+    try:
+        servers.built(server)
+    except servers.StackError as error:
+        if os.environ.get("OTELPROV_REQUIRE_SERVERS") == "1":
+            raise
+        pytest.skip(str(error))
 
 
 def free_ports(*names: str) -> dict[str, int]:

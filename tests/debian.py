@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import processes
 from collectors import servers
 
 
@@ -84,3 +85,13 @@ def environment(binary: Path, depth: int) -> dict[str, str]:
     if libraries:
         made["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
     return made
+
+
+def wait_until_it_answers(
+    name: str, process: subprocess.Popen[bytes], port: int, log: Path, ready: bytes
+) -> None:
+    """Come back when the server listens on ``port`` and has written ``ready`` to its log."""
+    started = processes.Process(process.pid, processes.birth(process.pid) or "", str(log))
+    processes.wait_until_it_answers(
+        name, started, lambda: processes.answers_tcp(port) and ready in log.read_bytes()
+    )

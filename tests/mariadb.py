@@ -18,7 +18,6 @@ from pathlib import Path
 
 import collectors
 import debian
-import processes
 from collectors import servers
 
 SECONDS = 60.0
@@ -66,17 +65,8 @@ def running() -> Iterator[MariaDB]:
                 stderr=log, start_new_session=True,
             )  # fmt: skip
         try:
-            started = processes.Process(
-                process.pid, processes.birth(process.pid) or "", str(directory / "log")
-            )
-            processes.wait_until_it_answers(
-                "MariaDB",
-                started,
-                lambda: (
-                    processes.answers_tcp(port)
-                    and b"ready for connections" in (directory / "log").read_bytes()
-                ),
-            )
+            ready = b"ready for connections"
+            debian.wait_until_it_answers("MariaDB", process, port, directory / "log", ready)
             yield MariaDB(port)
         finally:
             process.terminate()

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import collectors
 import debian
-import processes
 from collectors import servers
 
 SECONDS = 60.0
@@ -97,17 +96,8 @@ def running() -> Iterator[Postgres]:
                 start_new_session=True, **user,
             )  # fmt: skip
         try:
-            started = processes.Process(
-                process.pid, processes.birth(process.pid) or "", str(directory / "log")
-            )
-            processes.wait_until_it_answers(
-                "PostgreSQL",
-                started,
-                lambda: (
-                    processes.answers_tcp(port)
-                    and b"ready to accept connections" in (directory / "log").read_bytes()
-                ),
-            )
+            ready = b"ready to accept connections"
+            debian.wait_until_it_answers("PostgreSQL", process, port, directory / "log", ready)
             yield Postgres(port, password)
         finally:
             process.terminate()  # it waits for clients

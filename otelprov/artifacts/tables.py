@@ -266,12 +266,10 @@ def _series(series: Any, request: _Request) -> ColumnDigest:
         # Each export of a piece has all of the names in it.
         import polars as pl
 
-        starts = range(0, len(series) or 1, _SLICE)
+        starts = range(0, len(series), _SLICE)
         pieces = (_exported(series[i : i + _SLICE].cast(pl.String)) for i in starts)
-        texts = next(pieces)
-        others = itertools.chain.from_iterable(piece.chunks for piece in pieces)
-        chunks = itertools.chain(texts.chunks, others)
-        return request.hashed(name, arrow_form(name, texts.type), chunks)
+        form = arrow_form(name, _exported(series[:0].cast(pl.String)).type)
+        return request.hashed(name, form, (chunk for piece in pieces for chunk in piece.chunks))
     _exportable(name, type_)
     frame = series.to_frame()
     # Of decimals of 32 and 64 bits that came from Arrow in lists and structs, the stream aborts the

@@ -34,7 +34,7 @@ _KEY: Final = later(r"[:@$](\w+)|%\((\w+)\)s")
 
 
 def use_rows(operation: OpenOperation, rows: object, role: str = _ROLE) -> bool:
-    """The operation writes these rows; whether it is known where they are from."""
+    """The operation takes these rows; whether it is known where they are from."""
     seen = False
     for part in drawn_from(rows):
         seen = _use(operation, part, role) or seen
@@ -64,7 +64,7 @@ def use_unknown(operation: OpenOperation) -> None:
 
 
 def use_row(operation: OpenOperation, row: object, role: str = _ROLE) -> bool:
-    """The operation writes this row; whether it is known where that is from."""
+    """The operation takes this row; whether it is known where that is from."""
     identity = registry.lookup(type(row)) or registry.lookup(row)
     if identity is not None:
         operation.use(role, identity)

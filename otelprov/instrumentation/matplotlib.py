@@ -19,6 +19,7 @@ from otelprov.artifacts.registry import Identity, Step, derive, registry
 from otelprov.instrumentation._calls import Observed, Site, add_library, is_internal
 from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, step, write
+from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults, models, observation
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
@@ -101,25 +102,15 @@ def _drawing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _adding(original: Callable[..., Any]) -> Callable[..., Any]:
+    return followed(original, _added, "what was drawn is not known")
+
+
+def _added(frame: FrameType | None, part: Any, *_: object, **__: object) -> None:
     """What a library adds that draws for the program, as the words in a tree: what the program
     itself writes beside its data is none."""
-
-    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            raise
-        if run.active:
-            with faults.contained("what was drawn is not known"):
-                frame = sys._getframe().f_back
-                plotted = _by_library(frame) if _package(frame) in _ARTISTS else None
-                if plotted is not None:
-                    registry.assign(result, plotted)
-        return result
-
-    return wrapper
+    plotted = _by_library(frame) if _package(frame) in _ARTISTS else None
+    if plotted is not None:
+        registry.assign(part, plotted)
 
 
 def _package(frame: FrameType | None) -> str | None:
@@ -176,11 +167,9 @@ def _plotted_in(frame: FrameType | None) -> Identity | None:
             if known is not None:
                 more = [value for name in _MORE if name in held for value in held[name].values()]
                 others = _drawn(more, ())
-                return (
-                    known
-                    if others is None
-                    else derive(_DRAWN, [known, others], None, tells_columns=False)
-                )
+                if others is None:
+                    return known
+                return derive(_DRAWN, [known, others], None, tells_columns=False)
         frame = frame.f_back
     return None
 

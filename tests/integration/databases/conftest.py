@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import collectors
 import postgres
 import pytest
-from collectors import servers
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[postgres.Postgres]:
     """A PostgreSQL of the tests' own."""
-    required = os.environ.get("OTELPROV_REQUIRE_SERVERS") == "1"
-    try:
-        servers.built(postgres.POSTGRES)
-    except servers.StackError as error:
-        if required:
-            raise
-        pytest.skip(str(error))
+    collectors.build_or_skip(postgres.POSTGRES)
     with postgres.running() as running:
         yield running
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import collectors
 import mariadb
 import pytest
 import strangers
-from collectors import servers
 
 pytest.importorskip("pymysql")
 
@@ -17,12 +16,7 @@ pytest.importorskip("pymysql")
 @pytest.fixture(scope="module")
 def server() -> Iterator[mariadb.MariaDB]:
     """A MariaDB of the tests' own."""
-    try:
-        servers.built(mariadb.MARIADB)
-    except servers.StackError as error:
-        if os.environ.get("OTELPROV_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(str(error))
+    collectors.build_or_skip(mariadb.MARIADB)
     with mariadb.running() as running:
         yield running
 

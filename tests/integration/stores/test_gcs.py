@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import collectors
 import edges
 import gcs
 import pandas as pd
@@ -17,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import support
-from collectors import servers
 from support import Spans
 
 import otelprov
@@ -35,12 +35,7 @@ CSV = b"k,v\n1,10\n2,20\n"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the server, with the bucket ``lake``."""
     log = tmp_path_factory.mktemp("gcs") / "log"
-    try:
-        servers.built(gcs.FAKE_GCS)
-    except servers.StackError as error:
-        if os.environ.get("OTELPROV_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(str(error))
+    collectors.build_or_skip(gcs.FAKE_GCS)
     with gcs.running(log) as url:
         yield url
 

@@ -105,7 +105,7 @@ def is_internal(frame: types.FrameType | None) -> bool:
     except (KeyError, TypeError):
         text = name if isinstance(name, str) else ""
         root = text.partition(".")[0]
-        if root in _ADAPTERS:
+        if root in _ADAPTERS and root not in _libraries:
             caller = frame.f_back
             return caller is not None and is_internal(caller)
         found = (

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from otelprov import semconv
@@ -168,6 +168,31 @@ def can_answer(driver: Any) -> bool:
     others speak the same protocol, Redshift as version 8."""
     info = driver.info
     return info.parameter_status("crdb_version") is None and int(info.server_version) >= 90600
+
+
+def place_of_libpq(text: str, database: str | None = None) -> Place | None:
+    """Of a text that PostgreSQL's libpq connects by, with what it takes where that does not say it;
+    None where it is not known which server that is. ``database`` is its name, where it was asked.
+    """
+    if "://" in text:
+        parts = urlsplit(without_credentials(text))
+        server = _SERVER.fullmatch(parts.netloc)
+        if server is None:  # several, of which one answers
+            return None
+        asked = {"host": unquote(server[1]).strip("[]"), "port": server[2]}
+        asked |= {"dbname": unquote(parts.path[1:])} | dict(parse_qsl(parts.query))
+    else:
+        asked = {one[1]: one[2] or one[3] for one in _SETTING.finditer(text)}
+    host = asked.get("host") or os.environ.get("PGHOST")
+    port = asked.get("port") or os.environ.get("PGPORT") or "5432"
+    database = database or asked.get("dbname") or os.environ.get("PGDATABASE")
+    if not database or "service" in asked or "," in f"{host}{port}":
+        return None
+    return server_place("postgresql", host, port, database)
+
+
+_SERVER: Final = later(r"([^:,\[\]]*|\[[^\]]*\])(?::(\d*))?")
+_SETTING: Final = later(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
 
 
 def place_of_text(name: str) -> Place:

@@ -215,7 +215,7 @@ class Executing:
         if nested is not None:
             nested.found = True
             nested.place = self.connection.place
-            if len(nested.texts) < 2:
+            if self._text and len(nested.texts) < 2:
                 nested.texts[self._text] = self._views
             for one in (*self._reads, *(table for table, _ in self._writes)):
                 if isinstance(one, Table):

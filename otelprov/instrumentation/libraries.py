@@ -25,6 +25,16 @@ class Library(NamedTuple):
 
 
 LIBRARIES: Final = (
+    Library(
+        "adbc_driver_manager",
+        (1, 6),
+        (
+            "adbc_driver_manager.dbapi",
+            "adbc_driver_postgresql.dbapi",
+            "adbc_driver_sqlite.dbapi",
+        ),
+        ("adbc-driver-manager",),
+    ),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
     Library("deltalake", (1,), ("deltalake",)),

@@ -137,11 +137,14 @@ def held_by(path: str) -> Held | None:
 
 def held(own: sqlite3.Connection) -> Held:
     """The tables and views of a database that a connection of ours has open."""
-    found = own.execute(
-        "SELECT type, name, sql FROM sqlite_master"
-        " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    )
+    found = own.execute(HELD)
     return [(kind, name, text) for kind, name, text in found if isinstance(text, str)]
+
+
+HELD: Final = (
+    "SELECT type, name, sql FROM sqlite_master"
+    " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
 
 
 def _is_the_programs(frame: FrameType) -> bool:

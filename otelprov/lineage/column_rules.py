@@ -48,7 +48,11 @@ def sources(question: Question) -> Sources:
 
 def _written(question: Question) -> Sources:
     """A file has the columns of what was written to it."""
+    place = question.made.artifact.uri
+    added = [one for one in question.used if not place or one.artifact.uri != place]
     table = question.self_()
+    if table is None and len(added) == 1 and question.is_table(added[0].role):
+        (table,) = added
     if table is None:
         return Sources(reason="several things were written")
     names = question.names(table.artifact.id)

@@ -199,7 +199,10 @@ Rule = Callable[[Question], Sources | None]
 
 
 _READERS: Final = ("pandas.read_sql", "polars.read_database")
-_STATEMENTS: Final = ("duckdb.", "sqlalchemy.", "psycopg.", "psycopg2.", "sqlite3.", *_READERS)
+_STATEMENTS: Final = (
+    "adbc_driver_manager.execute", "duckdb.", "sqlalchemy.", "psycopg.", "psycopg2.", "sqlite3.",
+    *_READERS,
+)  # fmt: skip
 """Operations whose columns are those of the statement that they have carried out."""
 
 

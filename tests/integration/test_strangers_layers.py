@@ -39,8 +39,8 @@ ADBC = """
 OF_ADBC = """
     pandas.read_sql@read: #t -> return
     pandas.to_csv@write: pandas.read_sql@read -> t.csv
-    pyarrow.RecordBatchReader.read_all: ? -> return
-    pyarrow.Table.to_pandas@own: pyarrow.RecordBatchReader.read_all -> return
+    adbc_driver_manager.fetch_arrow_table@own: ? -> return
+    pyarrow.Table.to_pandas@own: adbc_driver_manager.fetch_arrow_table@own -> return
     pandas.to_csv@own: pyarrow.Table.to_pandas@own -> a.csv
 """
 

@@ -169,7 +169,7 @@ def _statement(parameters: Mapping[str, Any]) -> str | None:
 
 
 def _place_of(parameters: Mapping[str, Any]) -> Place:
-    for name in ("con", "connection", "uri"):
+    for name in ("con", "conn", "connection", "uri"):
         if parameters.get(name) is not None:
             con = parameters[name]
             return place_of_text(con) if isinstance(con, str) else _place_of_object(con)

@@ -37,6 +37,7 @@ LIBRARIES: Final = (
     ),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
+    Library("connectorx", (0, 4), ("connectorx",)),
     Library("deltalake", (1,), ("deltalake",)),
     Library("duckdb", (1, 4), ("duckdb",)),
     Library(

@@ -198,7 +198,7 @@ class Question:
 Rule = Callable[[Question], Sources | None]
 
 
-_READERS: Final = ("pandas.read_sql", "polars.read_database")
+_READERS: Final = ("connectorx.read_sql", "pandas.read_sql", "polars.read_database")
 _STATEMENTS: Final = (
     "adbc_driver_manager.execute", "duckdb.", "sqlalchemy.", "psycopg.", "psycopg2.", "sqlite3.",
     *_READERS,

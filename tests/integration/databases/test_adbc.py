@@ -47,7 +47,8 @@ PIPELINE = """
             rows = cur.fetchall()
             pd.DataFrame(rows, columns=["id", "dbl"]).to_csv("rows.csv", index=False)  # @rows
             cur.execute("SELECT dbl AS d FROM big")  # @reader
-            cur.fetch_record_batch().read_all().to_pandas().to_csv("reader.csv", index=False)  # @reader
+            table = cur.fetch_record_batch().read_all()  # @reader
+            table.to_pandas().to_csv("reader.csv", index=False)  # @reader
         pd.read_sql("SELECT id, dbl FROM kept", con).to_csv("sql.csv", index=False)  # @sql
         pd.read_csv("more.csv").to_sql("more", con, index=False)  # @more
         pl.read_database("SELECT dbl FROM more", connection=con).write_csv("database.csv")  # @pldb

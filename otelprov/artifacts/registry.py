@@ -217,10 +217,10 @@ class Registry:
         while held > limit or len(self._held) > MAX_CONTENTS:
             held -= self._held.popitem(last=False)[1][2]
 
-    def fetched(self, rows: list[Any], artifact: Source) -> None:
-        """A list of rows that come from ``artifact``. It is not kept alive, and known again by its
-        place in memory, its length and the content of some of its rows; one of plain values, which
-        are often equal by chance, by all of them."""
+    def fetched(self, rows: list[Any] | tuple[Any, ...], artifact: Source) -> None:
+        """A list, or a tuple, of rows that come from ``artifact``. It is not kept alive, and known
+        again by its place in memory, its length and the content of some of its rows; one of plain
+        values, which are often equal by chance, by all of them."""
         sample = _sample(rows)
         if sample is not None:
             self._rows[id(rows)] = (sample, artifact)
@@ -239,7 +239,7 @@ class Registry:
         """
         if self._held and id(value) in self._held:
             return self._held[id(value)][1]
-        if self._rows and id(value) in self._rows and type(value) is list:
+        if self._rows and id(value) in self._rows and type(value) in (list, tuple):
             sample, artifact = self._rows[id(value)]
             if sample == _sample(value):
                 return artifact
@@ -266,12 +266,12 @@ class Registry:
 registry = Registry()
 
 
-def some_of(rows: list[Any]) -> list[Any]:
+def some_of(rows: Any) -> list[Any]:
     """The rows of a list that are looked at: 16 at the most, to its end."""
-    return rows if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
+    return list(rows) if len(rows) <= 16 else [*rows[:: len(rows) // 15 + 1], rows[-1]]
 
 
-def _sample(rows: list[Any]) -> object:
+def _sample(rows: Any) -> object:
     """What a list is known by: its length and some of its rows, as they are where they are light,
     or by a digest of them."""
     some = some_of(rows)

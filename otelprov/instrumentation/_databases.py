@@ -55,6 +55,8 @@ MAX_STATEMENT: Final = 1_900
 
 _SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 """SQLAlchemy's names of databases as OpenTelemetry has them, where they are others."""
+_PORTS: Final = {"mysql": 3306, "mariadb": 3306}
+"""Where a driver always says a port, and a URL may not."""
 _MEMORY: Final = "sqlite:///:memory:/"
 _TEMPORARY: Final = ":///:temp:/"
 """Behind the system, in the URI of a table that one connection has."""
@@ -130,6 +132,7 @@ def sqlite_place(path: str | None) -> Place:
 def server_place(kind: str, host: str | None, port: Any, database: str | None) -> Place:
     """Of a database of a server, as the connection names that."""
     system = _SYSTEMS.get(kind, kind)
+    port = port or _PORTS.get(kind)
     authority = quote(host or "localhost", safe=":[]") + (f":{port}" if port else "")
     uri = f"{system}://{authority}/{quote(database or '', safe='')}"
     return Place(system, uri, database or "", DIALECTS.get(kind, ""))
@@ -202,6 +205,8 @@ def place_of_text(name: str) -> Place:
     kind = scheme.partition("+")[0]
     if kind == "sqlite":
         return sqlite_place(sqlite_path(rest.partition("?")[0].removeprefix("/")))
+    if kind in _PORTS and (server := _SERVER.fullmatch(rest.partition("/")[0])) is not None:
+        return server_place(kind, server[1], server[2], urlsplit(uri).path[1:])
     kind = "postgresql" if kind == "postgres" else kind
     uri = f"{_SYSTEMS.get(kind, kind)}://{rest.partition('?')[0]}"
     return Place(_SYSTEMS.get(kind, kind), uri, uri.rpartition("/")[2], DIALECTS.get(kind, ""))
@@ -531,6 +536,8 @@ class Connection:
     def becomes(self, schema: str, place: Place) -> None:
         """A schema is another database from now on."""
         self._forget()
+        self._plans.clear()
+        self.lookups.clear()
         if schema == "main":
             self.place, self.known = place, _known_of(place)
         else:

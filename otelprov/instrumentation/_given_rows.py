@@ -92,7 +92,7 @@ def _use(operation: OpenOperation, part: Any, role: str) -> bool:
     """What one part of the rows is from; whether that is known."""
     kind = type(part)
     if kind in (list, tuple):
-        artifact = registry.container(part) if kind is list else None
+        artifact = registry.container(part)
         if artifact is not None:
             operation.use_artifact(role, artifact)
             return True

@@ -624,15 +624,19 @@ def commented(text: str, operation: OpenOperation) -> str:
     return f"{text} /*traceparent='{parent}'*/"
 
 
+_LISTS: Final = (list, tuple)
+"""What drivers give rows in."""
+
+
 def listing(original: Callable[..., Any]) -> Callable[..., Any]:
     """``fetchall`` or ``fetchmany`` of a cursor: the list comes from what that has executed."""
     return followed(original, listed, "the rows of a statement are not known")
 
 
-def listed(_: object, rows: object, cursor: object, *__: object, **___: object) -> None:
+def listed(_: object, rows: Any, cursor: object, *__: object, **___: object) -> None:
     """A cursor has given a list of rows."""
     identity = registry.lookup(cursor)
-    if identity is not None and identity.artifact is not None and type(rows) is list and rows:
+    if identity is not None and identity.artifact is not None and type(rows) in _LISTS and rows:
         described = getattr(cursor, "description", None)
         registry.fetched(rows, named_rows(identity.artifact, [one[0] for one in described or ()]))
 

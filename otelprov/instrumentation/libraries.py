@@ -105,6 +105,7 @@ LIBRARIES: Final = (
             "pyarrow.acero",
         ),
     ),
+    Library("pymysql", (1,), ("pymysql",)),
     Library("pyiceberg", (0, 9), ("pyiceberg.table", "pyiceberg.table.update")),
     Library("requests", (2, 30), ("requests.sessions", "requests.models")),
     Library("s3fs", (2023, 1), ("s3fs.core",)),

@@ -320,7 +320,7 @@ def unknown_data(values: Iterable[object], *, few: bool = True) -> list[object]:
         item
         for value in values
         if type(value) not in PLAIN
-        and not (isinstance(value, (dict, list)) and registry.container(value) is not None)
+        and not (isinstance(value, (dict, list, tuple)) and registry.container(value) is not None)
         for item in _data(value, 0, few=few)
         if _lookup(item) is None
         and data_kind(item) in ("table", "array")
@@ -366,7 +366,7 @@ def _of_what_it_stands_for(value: object, behind: str | None) -> Identity | None
 
 def known_contents(values: Iterable[object]) -> list[Identity]:
     """The dicts and lists among ``values`` that an operation of this process made."""
-    containers = (value for value in values if isinstance(value, (dict, list)))
+    containers = (value for value in values if isinstance(value, (dict, list, tuple)))
     artifacts = map(registry.container, containers)
     return [Identity((artifact,)) for artifact in artifacts if artifact is not None]
 

@@ -155,7 +155,8 @@ def _executing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 many = args if name == "executemany" else None
                 sent.executed(self, many, still_open=_is_open(connection))
-                _used(connection, query)
+                if _uses(query):
+                    _used(connection, query)
             except BaseException as fault:
                 given_up(sent, fault)
         return result
@@ -167,8 +168,7 @@ def _sent(
     name: str, connection: Any, query: Any, args: Any, frame: FrameType
 ) -> tuple[Sent | None, Any]:
     """A statement that is about to be sent, and its text."""
-    uses = type(query) is str and query.lstrip()[:3].upper() == _USES
-    if type(query) is not str or (is_idle(query, "mysql") and not uses):
+    if type(query) is not str or (is_idle(query, "mysql") and not _uses(query)):
         if type(query) is str and connection in _known and _begins(_known[connection], query):
             _known[connection].ended()
         return None, query
@@ -193,6 +193,10 @@ def _sent(
 
 def _begins(known: Connection, text: str) -> bool:
     return any(one.operation in _BEGINS for one in parsed(known, text))
+
+
+def _uses(text: str) -> bool:
+    return text.lstrip()[:3].upper() == _USES
 
 
 def _used(connection: Any, text: str) -> None:

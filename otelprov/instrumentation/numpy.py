@@ -1,8 +1,8 @@
-"""NumPy: what reads and writes files, and functions that make an array of others.
+"""NumPy: what reads and writes files, and functions and methods that make an array of others.
 
-Arithmetic and indexing are C, and are not seen. What a recorded function returns is known, and so
-are its views, which lie in the same memory. What ``a + b`` or ``a[mask]`` makes is a new array of
-unknown origin, known by its content.
+Operators and universal functions are C, and are not seen. What a recorded function returns is
+known, and so are its views, which lie in the same memory. What ``a + b`` or ``a[mask]`` makes is a
+new array of unknown origin, known by its content (docs/decisions/0033).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from otelprov.instrumentation._mapped import Mapped
 from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, Packing, read, step, suffixed, write
 from otelprov.instrumentation._wrapping import site_of
-from otelprov.recording import faults, observation
+from otelprov.recording import faults, in_place, memory, observation
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
 
 ODDITIES = (
-    "Methods of arrays and universal functions are written in C and are not seen: "
-    "`array.tofile(path)` and `array.dump(path)` are no writes, and what `a + b`, `a > 1`, "
-    "`a[mask]` or `a.argmax()` makes is of unknown origin, known by its content.",
-    "Functions that make an array of others are small steps: `np.where`, `np.select`, "
-    "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis and "
-    "the like. Of what is given to them the rest is of unknown origin.",
+    "Operators and universal functions are written in C and are not seen: what `a + b`, `a > 1`, "
+    "`a[mask]` or `np.log(a)` makes is of unknown origin, known by its content.",
+    "Functions and methods that make an array of others are small steps: `np.where`, `np.select`, "
+    "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis, "
+    "`a.astype()`, `a.copy()`, `a.clip()`, `a.dot(b)` and the like. Of what is given to them the "
+    "rest is of unknown origin. A number that one of them gives is a plain number.",
     "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it. What "
-    "the program puts into a known array (`a[mask] = b`, `a += b`, `a.sort()`) is not seen. That "
+    "the program puts into a known array (`a[mask] = b`, `a += b`, `a.fill(0)`) is not seen. That "
     "it did is, when the array is next used: something of unknown origin is in it. Of an array of "
     "more than 2,048 values so many are looked at, evenly: a change of a few others is missed.",
     "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
@@ -212,8 +212,15 @@ def table() -> Iterable[Entry]:
     yield read("lib.npyio.NpzFile.__getitem__", name="NpzFile.getitem", always=True)
     for name, facts in _WRITERS.items():
         yield _dispatched(write(name, **facts))
+    for name in ("sort", "partition"):
+        yield step(f"ndarray.{name}", around=_ordering)
+    yield write("ndarray.tofile", name="ndarray.tofile", target="fid", data="self")
+    yield write("ndarray.dump", name="ndarray.dump", target="file", data="self")
     for name in _COMPUTED:
         yield _dispatched(_computed_by(step(name)))
+    for name in _METHODS:
+        entry = step(f"ndarray.{name}")
+        yield entry._replace(around=partial(_computing_itself, entry))
     for home in ("_index_tricks_impl", "index_tricks"):  # np.c_ and np.r_; up to 1.26
         yield _computed_by(step(f"lib.{home}.AxisConcatenator.__getitem__", name="concatenate"))
 
@@ -246,6 +253,72 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
     return wrapper
 
 
+def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    """For a method of arrays, which libraries call a thousand times as often as a program: 0.2 µs
+    for arrays that nothing is known of."""
+    numpy: Any = sys.modules["numpy"]
+    site = site_of(entry, "numpy", numpy.__version__, original, original, method=True)
+    made, lookup = numpy.ndarray, registry.lookup
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if type(result) is made and (
+            self.base is not None or lookup(self) is not None or _may_be_known(args)
+        ):
+            try:
+                if run.active and result is not self and not is_internal_call(2):
+                    _computed_itself(site, (self, *args), kwargs, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        return result
+
+    return wrapper
+
+
+def _ordering(original: Callable[..., Any]) -> Callable[..., Any]:
+    """For what puts the values of an array into another order: it is made of the same ones."""
+    prints, missing = in_place.prints, "that an array was put in order is not known"
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        known = None
+        if id(self) in prints:
+            try:
+                known = registry.lookup(self)
+                if known is not None:
+                    in_place.as_it_is(self, known)
+            except Exception as fault:
+                faults.tell(missing, fault)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if known is not None:
+            try:
+                in_place.note(self)
+            except Exception as fault:
+                faults.tell(missing, fault)
+        return result
+
+    return wrapper
+
+
+def _computed_itself(site: Site, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
+    array = args[0]
+    if (
+        registry.lookup(array) is not None
+        or memory.behind(array) is not None
+        or _may_be_known((*args[1:], *kwargs.values()))
+    ) and (result.base is None or memory.behind(result) is None):  # else it is a view of `array`
+        _computed(site, args, kwargs, result)
+
+
 def _may_be_known(values: Iterable[Any]) -> bool:
     """Whether one of these arguments is data that something may be known of."""
     for value in values:
@@ -261,6 +334,8 @@ def _may_be_known(values: Iterable[Any]) -> bool:
 
 
 def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) -> None:
+    if kwargs.get("out") is not None and "where" not in kwargs:
+        kwargs = {name: value for name, value in kwargs.items() if name != "out"}
     values = (*args, *kwargs.values())
     note_read(*values)
     known: list[Identity] = []
@@ -305,6 +380,13 @@ _COMPUTED = (
 ).split()
 """Functions that make an array of others: small steps. What is made to be filled (`zeros`, `copy`)
 is none of them."""
+
+_METHODS = (
+    "argmax argmin argpartition argsort astype choose clip compress conj copy cumprod cumsum "
+    "diagonal dot flatten max mean min nonzero prod ravel repeat reshape round searchsorted std "
+    "sum take trace var"
+).split()
+"""Methods of arrays that make another one."""
 
 _WRITERS: dict[str, dict[str, Any]] = {
     "save": {"target": "file", "data": "arr", "places": suffixed("file", ".npy")},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from otelprov.artifacts.locations import unknown
@@ -109,7 +109,8 @@ class _Dispatched:
         if home is None:
             of_c = _OF_C.get(self._name)
             return None if of_c is None else of_c(original)
-        names = (self._name, _DISPATCHED_AS.get(self._name))
+        name = self._name.rpartition(".")[2]
+        names = (name, _DISPATCHED_AS.get(name))
         return next((home[one] for one in map("_{}_dispatcher".format, names) if one in home), None)
 
     def put_in(self, function: Callable[..., Any], original: Any) -> Any:
@@ -124,7 +125,12 @@ class _Dispatched:
             _list(*self._put)
 
 
-_DISPATCHED_AS = {"vstack": "vhstack", "hstack": "vhstack", "around": "round"}
+_DISPATCHED_AS = {
+    "vstack": "vhstack", "hstack": "vhstack", "around": "round", "tril": "trilu", "triu": "trilu",
+    "amax": "max", "amin": "min", "inv": "unary", "eig": "unary", "eigvals": "unary",
+    "eigh": "eigvalsh", "multi_dot": "multidot", "ifft": "fft", "rfft": "fft", "irfft": "fft",
+    "ifft2": "fftn", "fft2": "fftn", "ifftn": "fftn",
+}  # fmt: skip
 """Functions that share what says which of their arguments are arrays, under the name of another."""
 
 
@@ -159,7 +165,25 @@ def _of_concatenate(original: Callable[..., Any]) -> Callable[..., Any]:
     return concatenate
 
 
-_OF_C = {"where": _of_where, "concatenate": _of_concatenate}
+def _of_dot(original: Callable[..., Any]) -> Callable[..., Any]:
+    def dot(*args, **kwargs):  # type: ignore[no-untyped-def]
+        if kwargs or not 1 < len(args) < 4:
+            try:
+                given = {*("a", "b", "out")[: len(args)], *kwargs}
+                twice = len(given) < len(args) + len(kwargs)
+                if twice or not {"a", "b"} <= given <= {"a", "b", "out"}:
+                    original(*args, **kwargs)  # raises
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            return (*args, *kwargs.values())
+        return args
+
+    return dot
+
+
+_OF_C = {"where": _of_where, "concatenate": _of_concatenate, "dot": _of_dot}
 """For functions in C, of which it is nowhere else said."""
 
 
@@ -221,8 +245,12 @@ def table() -> Iterable[Entry]:
     for name in _METHODS:
         entry = step(f"ndarray.{name}")
         yield entry._replace(around=partial(_computing_itself, entry))
+    for name in _COPIED:
+        entry = step(name)
+        yield _alike(name, entry._replace(around=partial(_copying, entry)))
     for home in ("_index_tricks_impl", "index_tricks"):  # np.c_ and np.r_; up to 1.26
-        yield _computed_by(step(f"lib.{home}.AxisConcatenator.__getitem__", name="concatenate"))
+        entry = step(f"lib.{home}.AxisConcatenator.__getitem__", name="concatenate")
+        yield entry._replace(around=partial(_joining, entry))
 
 
 def _computed_by(entry: Entry) -> Entry:
@@ -233,7 +261,7 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
     """Loops call these functions with small arrays that nothing is known of: that is seen first."""
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
-    made = frozenset({numpy.ndarray, tuple})  # a table was made by its own method
+    made = _made()
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -258,7 +286,7 @@ def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..
     for arrays that nothing is known of."""
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=True)
-    made, lookup = numpy.ndarray, registry.lookup
+    made, (known, arrived) = numpy.ndarray, registry.ids
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -268,11 +296,66 @@ def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..
                 error.__traceback__ = error.__traceback__.tb_next
             raise
         if type(result) is made and (
-            self.base is not None or lookup(self) is not None or _may_be_known(args)
+            self.base is not None
+            or id(self) in known
+            or id(self) in arrived
+            or (args and _may_be_known(args))
         ):
             try:
                 if run.active and result is not self and not is_internal_call(2):
                     _computed_itself(site, (self, *args), kwargs, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        return result
+
+    return wrapper
+
+
+def _joining(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    return _computing(entry, _by_text(original))
+
+
+def _by_text(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``np.r_["a, b"]`` looks for these names where it is called."""
+
+    def getitem(self, key):  # type: ignore[no-untyped-def]
+        try:
+            if isinstance(key, str):
+                frame = sys._getframe(2)  # the caller of what stands in for this
+                matrices: Any = sys.modules["numpy"].matrixlib
+                return matrices.bmat(key, frame.f_globals, frame.f_locals)
+            return original(self, key)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return getitem
+
+
+def _copying(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    """For functions in C that make an array of anything: libraries hand all that they are given to
+    them."""
+    numpy: Any = sys.modules["numpy"]
+    site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
+    made, lookup = numpy.ndarray, registry.lookup
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if args and type(result) is made and result is not args[0]:
+            try:
+                if (
+                    _may_be_known(args[:1])
+                    and lookup(result) is None  # else the method of a table has made it
+                    and run.active
+                    and not is_internal_call(2)
+                ):
+                    _computed(site, args[:1], {}, result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
         return result
@@ -315,8 +398,20 @@ def _computed_itself(site: Site, args: Any, kwargs: Mapping[str, Any], result: A
         registry.lookup(array) is not None
         or memory.behind(array) is not None
         or _may_be_known((*args[1:], *kwargs.values()))
-    ) and (result.base is None or memory.behind(result) is None):  # else it is a view of `array`
+    ):
         _computed(site, args, kwargs, result)
+
+
+@cache
+def _made() -> frozenset[type]:
+    """What NumPy makes arrays into: a table was made by its own method."""
+    numpy: Any = sys.modules["numpy"]
+    names = ("numpy.linalg._linalg", "numpy.linalg.linalg")  # up to 1.26
+    home: dict[str, Any] = {}
+    for name in names:
+        home.update(vars(sys.modules[name]) if name in sys.modules else {})
+    named = [one for one in home.values() if isinstance(one, type) and issubclass(one, tuple)]
+    return frozenset({numpy.ndarray, tuple, *named})  # named ones: of `svd`
 
 
 def _may_be_known(values: Iterable[Any]) -> bool:
@@ -326,6 +421,10 @@ def _may_be_known(values: Iterable[Any]) -> bool:
         if kind in observation.PLAIN:
             continue
         if kind is list or kind is tuple:
+            if registry.container(value) is not None:
+                return True
+            if len(value) > _FEW and _are_plain(value[0]):
+                continue
             if _may_be_known(value):
                 return True
         elif getattr(value, "base", value) is not None or registry.lookup(value) is not None:
@@ -333,9 +432,23 @@ def _may_be_known(values: Iterable[Any]) -> bool:
     return False
 
 
+_FEW = 64
+"""Items of a list of which all are looked at, whatever the first one is."""
+
+
+def _are_plain(value: Any) -> bool:
+    """Whether it is a number or a text, or a list of such."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return not value or _are_plain(value[0])
+    return kind in observation.PLAIN
+
+
 def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) -> None:
     if kwargs.get("out") is not None and "where" not in kwargs:
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+    if getattr(result, "base", None) is not None and memory.behind(result) is not None:
+        return  # a view
     values = (*args, *kwargs.values())
     note_read(*values)
     known: list[Identity] = []
@@ -371,15 +484,28 @@ def _alike(name: str, entry: Entry) -> Entry:
     return entry._replace(packing=packing, undo=like.undo)
 
 
-_COMPUTED = (
-    "append argmax argmin argsort argwhere around average clip column_stack concatenate convolve "
-    "corrcoef cov cumprod cumsum delete diff digitize dstack flatnonzero gradient histogram hstack "
-    "in1d interp intersect1d isin max mean median min nan_to_num nanmax nanmean nanmedian nanmin "
-    "nanstd nansum nonzero percentile polyfit polyval prod quantile roll round searchsorted select "
-    "setdiff1d sort stack std sum take union1d unique var vstack where"
-).split()
-"""Functions that make an array of others: small steps. What is made to be filled (`zeros`, `copy`)
-is none of them."""
+_COMPUTED = [
+    *(
+        "all any append argmax argmin argpartition argsort argwhere around average choose clip "
+        "column_stack compress concatenate convolve copy corrcoef cov cross cumprod cumsum delete "
+        "diag diff digitize dot dstack ediff1d einsum extract flatnonzero gradient histogram "
+        "histogram2d hstack in1d insert interp intersect1d isin kron max mean median meshgrid min "
+        "nan_to_num nanargmax nanargmin nancumsum nanmax nanmean nanmedian nanmin nanpercentile "
+        "nanprod nanquantile nanstd nansum nanvar nonzero outer pad partition percentile polyfit "
+        "polyval prod ptp quantile ravel repeat reshape resize roll round searchsorted select "
+        "setdiff1d setxor1d sort stack std sum take tensordot tile tril triu union1d unique "
+        "unwrap vander var vstack where"
+    ).split(),
+    *map("fft.{}".format, "fft fft2 fftn fftshift ifft ifft2 ifftn irfft rfft".split()),
+    *map(
+        "linalg.{}".format,
+        "cholesky eig eigh eigvals inv lstsq matrix_power multi_dot pinv qr solve svd".split(),
+    ),
+]
+"""Functions that make an array of others: small steps. What is made to be filled (`zeros`) is none
+of them."""
+
+_COPIED = ("array", "asarray", "ascontiguousarray", "asfortranarray")
 
 _METHODS = (
     "argmax argmin argpartition argsort astype choose clip compress conj copy cumprod cumsum "

@@ -309,6 +309,19 @@ METHODS = """
     except TypeError as error:
         print(error)
     print(pickle.loads(pickle.dumps(np.ndarray.astype)) is np.ndarray.astype)
+    u, scale, v = np.linalg.svd(x, full_matrices=False)
+    np.save("turned.npy", u)  # @svd
+    copies = np.array(x, dtype="f4"), np.asarray(x[:, :2], dtype="f4"), np.tile(x, 2)
+    np.savez("copies.npz", *copies)  # @copies
+    np.save("listed.npy", np.array([features[0], features[1]]))  # @listed
+    np.save("lists.npy", np.array([[1, 2], [3, 4]]))  # @lists
+    for wrong in ((x,), (x, x, x, x)):
+        try:
+            np.dot(*wrong)
+        except TypeError as error:
+            print(error)
+    left, right = np.eye(2), np.ones((2, 1))
+    print(np.r_["0,2", 1:3, 5:7].shape, np.r_["left, right"].shape, np.dot(a=[1], b=[2]))
     print(np.matrix([[1, 2]]).copy(), np.ma.masked_less(x, 0).sum(axis=0).shape)
 """
 METHODS_DRAWN = """
@@ -326,6 +339,10 @@ METHODS_DRAWN = """
     numpy.save@order: numpy.load@x -> order.npy
     numpy.save@limited: numpy.load@x -> limited.npy
     numpy.save@unknown: ? -> unknown.npy
+    numpy.save@svd: numpy.load@x -> turned.npy
+    numpy.savez@copies: numpy.load@x -> copies.npz
+    numpy.save@listed: pandas.to_numpy@features -> listed.npy
+    numpy.save@lists: ? -> lists.npy
 """
 
 
@@ -338,4 +355,9 @@ def test_methods_of_arrays_are_small_steps_and_writes(tmp_path: Path) -> None:
     assert recording.graph() == strangers.drawn(METHODS_DRAWN)
     assert recording.roots("means.pkl") == recording.roots("features.bin") == {"in.csv"}
     assert recording.roots("product.npy") == {"in.csv", "x.npy"}
-    assert recording.outputs == ["data type 'no type' not understood\nTrue\n[[1 2]] (3,)\n"]
+    assert recording.outputs == [
+        "data type 'no type' not understood\nTrue\n"
+        "dot() missing 1 required positional argument: 'b'\n"
+        "dot() takes from 2 to 3 positional arguments but 4 were given\n"
+        "(2, 2) (2, 3) 2\n[[1 2]] (3,)\n"
+    ]

@@ -295,14 +295,18 @@ def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        if type(result) is made and (
-            self.base is not None
-            or id(self) in known
-            or id(self) in arrived
-            or (args and _may_be_known(args))
-        ):
+        if type(result) is made and result is not self:
             try:
-                if run.active and result is not self and not is_internal_call(2):
+                if (
+                    (
+                        self.base is not None
+                        or id(self) in known
+                        or id(self) in arrived
+                        or (args and _may_be_known(args))
+                    )
+                    and run.active
+                    and not is_internal_call(2)
+                ):
                     _computed_itself(site, (self, *args), kwargs, result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
@@ -427,7 +431,11 @@ def _may_be_known(values: Iterable[Any]) -> bool:
                 continue
             if _may_be_known(value):
                 return True
-        elif getattr(value, "base", value) is not None or registry.lookup(value) is not None:
+        elif (
+            not memory.is_array(value)
+            or value.base is not None
+            or registry.lookup(value) is not None
+        ):
             return True
     return False
 

@@ -128,8 +128,7 @@ class _Dispatched:
 _DISPATCHED_AS = {
     "vstack": "vhstack", "hstack": "vhstack", "around": "round", "tril": "trilu", "triu": "trilu",
     "amax": "max", "amin": "min", "inv": "unary", "eig": "unary", "eigvals": "unary",
-    "eigh": "eigvalsh", "multi_dot": "multidot", "ifft": "fft", "rfft": "fft", "irfft": "fft",
-    "ifft2": "fftn", "fft2": "fftn", "ifftn": "fftn",
+    "eigh": "eigvalsh", "multi_dot": "multidot",
 }  # fmt: skip
 """Functions that share what says which of their arguments are arrays, under the name of another."""
 
@@ -504,7 +503,6 @@ _COMPUTED = [
         "setdiff1d setxor1d sort stack std sum take tensordot tile tril triu union1d unique "
         "unwrap vander var vstack where"
     ).split(),
-    *map("fft.{}".format, "fft fft2 fftn fftshift ifft ifft2 ifftn irfft rfft".split()),
     *map(
         "linalg.{}".format,
         "cholesky eig eigh eigvals inv lstsq matrix_power multi_dot pinv qr solve svd".split(),

@@ -129,6 +129,8 @@ class Registry:
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[object], Identity]] = {}
         self._arrived: dict[int, weakref.ref[object]] = {}
+        self.ids: Final = (self._entries.keys(), self._arrived.keys())
+        """Of objects that something may be known of: for whoever asks in vain most often."""
         self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
         self._held: OrderedDict[int, tuple[object, Source, int]] = OrderedDict()

@@ -302,10 +302,12 @@ def _signature(function: Callable[..., Any], method: bool, *, holds: bool) -> _S
 
 def _documented(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters that the first line of a docstring names, as those of NumPy's C functions
-    do that have no signature (``fromfile`` in 1.26); empty where it does not."""
+    do that have no signature (``fromfile`` in 1.26), with the object of a method before them
+    (``a.tofile(fid)``); empty where it does not."""
     name, _, rest = (function.__doc__ or "").strip().partition("\n")[0].partition("(")
+    owner, _, name = name.rpartition(".")
     try:
-        (definition,) = ast.parse(f"def {name}({rest}: pass").body
+        (definition,) = ast.parse(f"def {name}({owner and 'self, '}{rest}: pass").body
     except (SyntaxError, ValueError):
         return []
     if not isinstance(definition, ast.FunctionDef):

@@ -215,10 +215,13 @@ def _put(site: Site) -> None:
             replacement.__signature__ = _Signature(site.function)
     else:
         home, _, known = getattr(site.function, "__qualname__", "").rpartition(".")
-        if (known != site.attribute and vars(site.owner).get(known) is not site.original) or (
-            home and home != site.owner.__qualname__ and "<locals>" not in home
+        if (
+            (known != site.attribute and vars(site.owner).get(known) is not site.original)
+            or (home and home != site.owner.__qualname__ and "<locals>" not in home)
+            or getattr(site.function, "__module__", None) is None
         ):
-            # A function of a module, of another class or name, that was set on the class.
+            # A function of a module, of another class or name, that was set on the class; or one
+            # in C, which does not say where it is from.
             replacement.__module__ = site.owner.__module__
             replacement.__qualname__ = f"{site.owner.__qualname__}.{site.attribute}"
     if site.entry.packing is not None:

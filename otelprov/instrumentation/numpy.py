@@ -1,8 +1,8 @@
-"""NumPy: what reads and writes files, and functions that make an array of others.
+"""NumPy: what reads and writes files, and functions and methods that make an array of others.
 
-Arithmetic and indexing are C, and are not seen. What a recorded function returns is known, and so
-are its views, which lie in the same memory. What ``a + b`` or ``a[mask]`` makes is a new array of
-unknown origin, known by its content.
+Operators and universal functions are C, and are not seen. What a recorded function returns is
+known, and so are its views, which lie in the same memory. What ``a + b`` or ``a[mask]`` makes is a
+new array of unknown origin, known by its content (docs/decisions/0033).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from otelprov.artifacts.locations import unknown
@@ -27,19 +27,19 @@ from otelprov.instrumentation._mapped import Mapped
 from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, Packing, read, step, suffixed, write
 from otelprov.instrumentation._wrapping import site_of
-from otelprov.recording import faults, observation
+from otelprov.recording import faults, in_place, memory, observation
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
 
 ODDITIES = (
-    "Methods of arrays and universal functions are written in C and are not seen: "
-    "`array.tofile(path)` and `array.dump(path)` are no writes, and what `a + b`, `a > 1`, "
-    "`a[mask]` or `a.argmax()` makes is of unknown origin, known by its content.",
-    "Functions that make an array of others are small steps: `np.where`, `np.select`, "
-    "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis and "
-    "the like. Of what is given to them the rest is of unknown origin.",
+    "Operators and universal functions are written in C and are not seen: what `a + b`, `a > 1`, "
+    "`a[mask]` or `np.log(a)` makes is of unknown origin, known by its content.",
+    "Functions and methods that make an array of others are small steps: `np.where`, `np.select`, "
+    "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis, "
+    "`a.astype()`, `a.copy()`, `a.clip()`, `a.dot(b)` and the like. Of what is given to them the "
+    "rest is of unknown origin. A number that one of them gives is a plain number.",
     "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it. What "
-    "the program puts into a known array (`a[mask] = b`, `a += b`, `a.sort()`) is not seen. That "
+    "the program puts into a known array (`a[mask] = b`, `a += b`, `a.fill(0)`) is not seen. That "
     "it did is, when the array is next used: something of unknown origin is in it. Of an array of "
     "more than 2,048 values so many are looked at, evenly: a change of a few others is missed.",
     "A mapped file (`np.memmap`, `mmap_mode`) is used by its size and time, and not read. What is "
@@ -109,7 +109,8 @@ class _Dispatched:
         if home is None:
             of_c = _OF_C.get(self._name)
             return None if of_c is None else of_c(original)
-        names = (self._name, _DISPATCHED_AS.get(self._name))
+        name = self._name.rpartition(".")[2]
+        names = (name, _DISPATCHED_AS.get(name))
         return next((home[one] for one in map("_{}_dispatcher".format, names) if one in home), None)
 
     def put_in(self, function: Callable[..., Any], original: Any) -> Any:
@@ -124,7 +125,11 @@ class _Dispatched:
             _list(*self._put)
 
 
-_DISPATCHED_AS = {"vstack": "vhstack", "hstack": "vhstack", "around": "round"}
+_DISPATCHED_AS = {
+    "vstack": "vhstack", "hstack": "vhstack", "around": "round", "tril": "trilu", "triu": "trilu",
+    "amax": "max", "amin": "min", "inv": "unary", "eig": "unary", "eigvals": "unary",
+    "eigh": "eigvalsh", "multi_dot": "multidot",
+}  # fmt: skip
 """Functions that share what says which of their arguments are arrays, under the name of another."""
 
 
@@ -159,7 +164,25 @@ def _of_concatenate(original: Callable[..., Any]) -> Callable[..., Any]:
     return concatenate
 
 
-_OF_C = {"where": _of_where, "concatenate": _of_concatenate}
+def _of_dot(original: Callable[..., Any]) -> Callable[..., Any]:
+    def dot(*args, **kwargs):  # type: ignore[no-untyped-def]
+        if kwargs or not 1 < len(args) < 4:
+            try:
+                given = {*("a", "b", "out")[: len(args)], *kwargs}
+                twice = len(given) < len(args) + len(kwargs)
+                if twice or not {"a", "b"} <= given <= {"a", "b", "out"}:
+                    original(*args, **kwargs)  # raises
+            except BaseException as error:
+                if error.__traceback__ is not None:
+                    error.__traceback__ = error.__traceback__.tb_next
+                raise
+            return (*args, *kwargs.values())
+        return args
+
+    return dot
+
+
+_OF_C = {"where": _of_where, "concatenate": _of_concatenate, "dot": _of_dot}
 """For functions in C, of which it is nowhere else said."""
 
 
@@ -212,10 +235,21 @@ def table() -> Iterable[Entry]:
     yield read("lib.npyio.NpzFile.__getitem__", name="NpzFile.getitem", always=True)
     for name, facts in _WRITERS.items():
         yield _dispatched(write(name, **facts))
+    for name in ("sort", "partition"):
+        yield step(f"ndarray.{name}", around=_ordering)
+    yield write("ndarray.tofile", name="ndarray.tofile", target="fid", data="self")
+    yield write("ndarray.dump", name="ndarray.dump", target="file", data="self")
     for name in _COMPUTED:
         yield _dispatched(_computed_by(step(name)))
+    for name in _METHODS:
+        entry = step(f"ndarray.{name}")
+        yield entry._replace(around=partial(_computing_itself, entry))
+    for name in _COPIED:
+        entry = step(name)
+        yield _alike(name, entry._replace(around=partial(_copying, entry)))
     for home in ("_index_tricks_impl", "index_tricks"):  # np.c_ and np.r_; up to 1.26
-        yield _computed_by(step(f"lib.{home}.AxisConcatenator.__getitem__", name="concatenate"))
+        entry = step(f"lib.{home}.AxisConcatenator.__getitem__", name="concatenate")
+        yield entry._replace(around=partial(_joining, entry))
 
 
 def _computed_by(entry: Entry) -> Entry:
@@ -226,7 +260,7 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
     """Loops call these functions with small arrays that nothing is known of: that is seen first."""
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
-    made = frozenset({numpy.ndarray, tuple})  # a table was made by its own method
+    made = _made()
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -246,6 +280,143 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
     return wrapper
 
 
+def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    """For a method of arrays, which libraries call a thousand times as often as a program: 0.2 µs
+    for arrays that nothing is known of."""
+    numpy: Any = sys.modules["numpy"]
+    site = site_of(entry, "numpy", numpy.__version__, original, original, method=True)
+    made, (known, arrived) = numpy.ndarray, registry.ids
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if type(result) is made and result is not self:
+            try:
+                if (
+                    (
+                        self.base is not None
+                        or id(self) in known
+                        or id(self) in arrived
+                        or (args and _may_be_known(args))
+                    )
+                    and run.active
+                    and not is_internal_call(2)
+                ):
+                    _computed_itself(site, (self, *args), kwargs, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        return result
+
+    return wrapper
+
+
+def _joining(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    return _computing(entry, _by_text(original))
+
+
+def _by_text(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``np.r_["a, b"]`` looks for these names where it is called."""
+
+    def getitem(self, key):  # type: ignore[no-untyped-def]
+        try:
+            if isinstance(key, str):
+                frame = sys._getframe(2)  # the caller of what stands in for this
+                matrices: Any = sys.modules["numpy"].matrixlib
+                return matrices.bmat(key, frame.f_globals, frame.f_locals)
+            return original(self, key)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return getitem
+
+
+def _copying(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
+    """For functions in C that make an array of anything: libraries hand all that they are given to
+    them."""
+    numpy: Any = sys.modules["numpy"]
+    site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
+    made, lookup = numpy.ndarray, registry.lookup
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if args and type(result) is made and result is not args[0]:
+            try:
+                if (
+                    _may_be_known(args[:1])
+                    and lookup(result) is None  # else the method of a table has made it
+                    and run.active
+                    and not is_internal_call(2)
+                ):
+                    _computed(site, args[:1], {}, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        return result
+
+    return wrapper
+
+
+def _ordering(original: Callable[..., Any]) -> Callable[..., Any]:
+    """For what puts the values of an array into another order: it is made of the same ones."""
+    prints, missing = in_place.prints, "that an array was put in order is not known"
+
+    def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        known = None
+        if id(self) in prints:
+            try:
+                known = registry.lookup(self)
+                if known is not None:
+                    in_place.as_it_is(self, known)
+            except Exception as fault:
+                faults.tell(missing, fault)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if known is not None:
+            try:
+                in_place.note(self)
+            except Exception as fault:
+                faults.tell(missing, fault)
+        return result
+
+    return wrapper
+
+
+def _computed_itself(site: Site, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
+    array = args[0]
+    if (
+        registry.lookup(array) is not None
+        or memory.behind(array) is not None
+        or _may_be_known((*args[1:], *kwargs.values()))
+    ):
+        _computed(site, args, kwargs, result)
+
+
+@cache
+def _made() -> frozenset[type]:
+    """What NumPy makes arrays into: a table was made by its own method."""
+    numpy: Any = sys.modules["numpy"]
+    names = ("numpy.linalg._linalg", "numpy.linalg.linalg")  # up to 1.26
+    home: dict[str, Any] = {}
+    for name in names:
+        home.update(vars(sys.modules[name]) if name in sys.modules else {})
+    named = [one for one in home.values() if isinstance(one, type) and issubclass(one, tuple)]
+    return frozenset({numpy.ndarray, tuple, *named})  # named ones: of `svd`
+
+
 def _may_be_known(values: Iterable[Any]) -> bool:
     """Whether one of these arguments is data that something may be known of."""
     for value in values:
@@ -253,14 +424,38 @@ def _may_be_known(values: Iterable[Any]) -> bool:
         if kind in observation.PLAIN:
             continue
         if kind is list or kind is tuple:
+            if registry.container(value) is not None:
+                return True
+            if len(value) > _FEW and _are_plain(value[0]):
+                continue
             if _may_be_known(value):
                 return True
-        elif getattr(value, "base", value) is not None or registry.lookup(value) is not None:
+        elif (
+            not memory.is_array(value)
+            or value.base is not None
+            or registry.lookup(value) is not None
+        ):
             return True
     return False
 
 
+_FEW = 64
+"""Items of a list of which all are looked at, whatever the first one is."""
+
+
+def _are_plain(value: Any) -> bool:
+    """Whether it is a number or a text, or a list of such."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return not value or _are_plain(value[0])
+    return kind in observation.PLAIN
+
+
 def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) -> None:
+    if kwargs.get("out") is not None and "where" not in kwargs:
+        kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+    if getattr(result, "base", None) is not None and memory.behind(result) is not None:
+        return  # a view
     values = (*args, *kwargs.values())
     note_read(*values)
     known: list[Identity] = []
@@ -296,15 +491,34 @@ def _alike(name: str, entry: Entry) -> Entry:
     return entry._replace(packing=packing, undo=like.undo)
 
 
-_COMPUTED = (
-    "append argmax argmin argsort argwhere around average clip column_stack concatenate convolve "
-    "corrcoef cov cumprod cumsum delete diff digitize dstack flatnonzero gradient histogram hstack "
-    "in1d interp intersect1d isin max mean median min nan_to_num nanmax nanmean nanmedian nanmin "
-    "nanstd nansum nonzero percentile polyfit polyval prod quantile roll round searchsorted select "
-    "setdiff1d sort stack std sum take union1d unique var vstack where"
+_COMPUTED = [
+    *(
+        "all any append argmax argmin argpartition argsort argwhere around average choose clip "
+        "column_stack compress concatenate convolve copy corrcoef cov cross cumprod cumsum delete "
+        "diag diff digitize dot dstack ediff1d einsum extract flatnonzero gradient histogram "
+        "histogram2d hstack in1d insert interp intersect1d isin kron max mean median meshgrid min "
+        "nan_to_num nanargmax nanargmin nancumsum nanmax nanmean nanmedian nanmin nanpercentile "
+        "nanprod nanquantile nanstd nansum nanvar nonzero outer pad partition percentile polyfit "
+        "polyval prod ptp quantile ravel repeat reshape resize roll round searchsorted select "
+        "setdiff1d setxor1d sort stack std sum take tensordot tile tril triu union1d unique "
+        "unwrap vander var vstack where"
+    ).split(),
+    *map(
+        "linalg.{}".format,
+        "cholesky eig eigh eigvals inv lstsq matrix_power multi_dot pinv qr solve svd".split(),
+    ),
+]
+"""Functions that make an array of others: small steps. What is made to be filled (`zeros`) is none
+of them."""
+
+_COPIED = ("array", "asarray", "ascontiguousarray", "asfortranarray")
+
+_METHODS = (
+    "argmax argmin argpartition argsort astype choose clip compress conj copy cumprod cumsum "
+    "diagonal dot flatten max mean min nonzero prod ravel repeat reshape round searchsorted std "
+    "sum take trace var"
 ).split()
-"""Functions that make an array of others: small steps. What is made to be filled (`zeros`, `copy`)
-is none of them."""
+"""Methods of arrays that make another one."""
 
 _WRITERS: dict[str, dict[str, Any]] = {
     "save": {"target": "file", "data": "arr", "places": suffixed("file", ".npy")},

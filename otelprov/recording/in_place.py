@@ -1,4 +1,4 @@
-"""What the program puts into a known array: ``a[mask] = b``, ``a += b``, ``a.sort()``.
+"""What the program puts into a known array: ``a[mask] = b``, ``a += b``, ``a.fill(0)``.
 
 That is C, and nobody sees it. But the array is another afterwards: of what is in it a print is
 taken when it becomes known, and again when it is used. If they differ, something of unknown origin

@@ -210,8 +210,13 @@ PROGRAMS: dict[str, str] = {
         np.save("a", Mine())
         np.savez("a", x=Mine())
         np.loadtxt("a", like=Mine())
+        for function in (np.asarray, np.array, np.dot):
+            TABLE[function] = lambda *args, **kwargs: print(len(args), sorted(kwargs))
+        np.asarray([1], like=Mine())
+        np.array([1], "f4", like=Mine())
+        np.dot(Mine(), b=Mine())
         for function in (np.save, np.savez_compressed, np.savetxt, np.load, np.genfromtxt,
-                         np.concatenate, np.mean):
+                         np.concatenate, np.mean, np.dot, np.linalg.svd):
             print(inspect.signature(function), function.__name__, function.__module__,
                   type(function), pickle.loads(pickle.dumps(function)) is function)
         print(np.fromfile.__text_signature__, getattr(np.where, "__text_signature__", None))

@@ -278,3 +278,86 @@ def test_what_a_program_puts_into_a_known_array_is_of_unknown_origin(tmp_path: P
     assert recording.graph() == strangers.drawn(PUT_DRAWN)
     assert any("put into an array" in gap for gap in recording.gaps("set.csv"))
     assert recording.gaps("kept.csv") == recording.gaps("large.npy") == []
+
+
+METHODS = """
+    import inspect, pickle
+    import numpy as np, pandas as pd
+    frame = pd.read_csv("in.csv")  # @frame
+    x = np.load("x.npy")  # @x
+    features = frame[["k", "v"]].to_numpy().astype(np.float32)  # @features
+    features.tofile("features.bin")  # @bin
+    with open("first.bin", "wb") as file:
+        features[:, 0].tofile(file)  # @first
+    features.mean(axis=0).dump("means.pkl")  # @means
+    kept = x.copy()
+    kept.sort(axis=1)
+    np.save("sorted.npy", kept)  # @sorted
+    kept[0] = 0
+    kept.sort()
+    np.save("put.npy", kept)  # @put
+    totals = np.empty(x.shape[1])
+    x.sum(axis=0, out=totals)
+    np.save("totals.npy", totals)  # @totals
+    np.save("product.npy", features.dot(x[:2, :3]))  # @product
+    np.save("flat.npy", features.T.reshape(-1))  # @flat
+    np.save("order.npy", x[:, 0].argsort())  # @order
+    np.save("limited.npy", x.clip(0, 1).round(2).cumsum(axis=0))  # @limited
+    np.save("unknown.npy", np.ones(3).copy())  # @unknown
+    try:
+        x.astype("no type")
+    except TypeError as error:
+        print(error)
+    print(pickle.loads(pickle.dumps(np.ndarray.astype)) is np.ndarray.astype)
+    u, scale, v = np.linalg.svd(x, full_matrices=False)
+    np.save("turned.npy", u)  # @svd
+    copies = np.array(x, dtype="f4"), np.asarray(x[:, :2], dtype="f4"), np.tile(x, 2)
+    np.savez("copies.npz", *copies)  # @copies
+    np.save("listed.npy", np.array([features[0], features[1]]))  # @listed
+    np.save("lists.npy", np.array([[1, 2], [3, 4]]))  # @lists
+    for wrong in ((x,), (x, x, x, x)):
+        try:
+            np.dot(*wrong)
+        except TypeError as error:
+            print(error)
+    left, right = np.eye(2), np.ones((2, 1))
+    print(np.r_["0,2", 1:3, 5:7].shape, np.r_["left, right"].shape, np.dot(a=[1], b=[2]))
+    print(np.matrix([[1, 2]]).copy(), np.ma.masked_less(x, 0).sum(axis=0).shape)
+"""
+METHODS_DRAWN = """
+    pandas.read_csv@frame: in.csv -> return
+    numpy.load@x: x.npy -> return
+    pandas.to_numpy@features: pandas.read_csv@frame -> return
+    numpy.ndarray.tofile@bin: pandas.to_numpy@features -> features.bin
+    numpy.ndarray.tofile@first: pandas.to_numpy@features -> first.bin
+    numpy.ndarray.dump@means: pandas.to_numpy@features -> means.pkl
+    numpy.save@sorted: numpy.load@x -> sorted.npy
+    numpy.save@put: ?, numpy.load@x -> put.npy
+    numpy.save@totals: numpy.load@x -> totals.npy
+    numpy.save@product: numpy.load@x, pandas.to_numpy@features -> product.npy
+    numpy.save@flat: pandas.to_numpy@features -> flat.npy
+    numpy.save@order: numpy.load@x -> order.npy
+    numpy.save@limited: numpy.load@x -> limited.npy
+    numpy.save@unknown: ? -> unknown.npy
+    numpy.save@svd: numpy.load@x -> turned.npy
+    numpy.savez@copies: numpy.load@x -> copies.npz
+    numpy.save@listed: pandas.to_numpy@features -> listed.npy
+    numpy.save@lists: ? -> lists.npy
+"""
+
+
+def test_methods_of_arrays_are_small_steps_and_writes(tmp_path: Path) -> None:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    np.save(directory / "x.npy", np.random.default_rng(0).normal(size=(9, 3)))
+    (directory / "in.csv").write_text("k,v\n1,2.5\n2,3.5\n3,4.5\n")
+    recording = strangers.record(directory, METHODS)
+    assert recording.graph() == strangers.drawn(METHODS_DRAWN)
+    assert recording.roots("means.pkl") == recording.roots("features.bin") == {"in.csv"}
+    assert recording.roots("product.npy") == {"in.csv", "x.npy"}
+    assert recording.outputs == [
+        "data type 'no type' not understood\nTrue\n"
+        "dot() missing 1 required positional argument: 'b'\n"
+        "dot() takes from 2 to 3 positional arguments but 4 were given\n"
+        "(2, 2) (2, 3) 2\n[[1 2]] (3,)\n"
+    ]

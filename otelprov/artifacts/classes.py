@@ -46,6 +46,17 @@ def qualname(kind: type) -> str:
     return _TYPE["__qualname__"].__get__(kind)  # type: ignore[no-any-return]
 
 
+def known_as(kind: type) -> tuple[str, str]:
+    """The library that a class belongs to, and its name there.
+
+    The protocol by which libraries exchange frames has a class DataFrame in each, which is no table
+    of the library's.
+    """
+    library, _, rest = module(kind).partition(".")
+    own = qualname(kind)
+    return library, f"interchange.{own}" if "interchange" in rest else own
+
+
 def name(kind: type) -> str:
     """How it is called in a reason."""
     own = module(kind)

@@ -39,7 +39,7 @@ def names_of(value: Any) -> Names | None:
 
 def _look(class_: type) -> str | None:
     for base in classes.mro(class_):
-        library, name = classes.module(base).partition(".")[0], classes.qualname(base)
+        library, name = classes.known_as(base)
         if library == "pandas" and name in ("DataFrame", "Series"):
             return name
         if library == "polars" and name in ("DataFrame", "Series"):

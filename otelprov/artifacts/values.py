@@ -108,11 +108,13 @@ _running: Final = threading.local()
 class _Walk:
     """One way through a value and all that it holds, arrays and tables among it included."""
 
-    __slots__ = ("by_state", "by_state_too", "limit", "nodes", "path")
+    __slots__ = ("by_state", "by_state_too", "forms", "limit", "nodes", "path")
 
     def __init__(self, *, by_state_too: bool = False) -> None:
         self.nodes = 0
         self.limit = MAX_NODES
+        # Of classes of other libraries: to ask for one takes longer than to write its value.
+        self.forms: dict[type, _Write] = {}
         # The objects above the value that is being written: one may hold itself.
         self.path: dict[int, int] = {}
         self.by_state_too = by_state_too
@@ -178,7 +180,7 @@ class _Encoder:
         if depth >= MAX_DEPTH:
             raise NoCanonicalForm(f"more than {MAX_DEPTH} levels")
         path[place] = depth
-        write = _listed(_CONTAINERS, kind) or _other(value, walk.by_state_too)
+        write = _listed(_CONTAINERS, kind) or _listed(walk.forms, kind) or _other(value, walk)
         write(self, value)
         del path[place]
 
@@ -561,7 +563,7 @@ _CONTAINERS: Final[dict[type, _Write]] = {
 }
 
 
-def _other(value: object, by_state_too: bool) -> _Write:
+def _other(value: object, walk: _Walk) -> _Write:
     """The form of a value whose class is not listed."""
     from otelprov.artifacts import objects, tables
 
@@ -581,13 +583,15 @@ def _other(value: object, by_state_too: bool) -> _Write:
     if library in _LIBRARIES and library in sys.modules:
         found = _LIBRARIES[library](value)
         if found is not None:
+            if type(kind) is type:
+                walk.forms[kind] = found
             return found
     fields = objects.fields(kind)
     if fields is not None:
         return objects.with_fields(*fields)
     if tables.is_table(value):  # of another library, or a class of the user's
         return _table
-    return objects.by_state(kind, by_state_too)
+    return objects.by_state(kind, walk.by_state_too)
 
 
 def _is_namedtuple(kind: type) -> bool:
@@ -682,7 +686,10 @@ _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 def _pandas_time(encoder: _Encoder, value: Any) -> None:
     """The count of nanoseconds: the unit it is kept in is storage."""
-    count = int(value.asm8.astype("i8")) * (10**9 // _PER_SECOND[value.unit])
+    try:
+        count = value.value
+    except OverflowError:  # the years that nanoseconds do not reach
+        count = int(value.asm8.astype("i8")) * (10**9 // _PER_SECOND[value.unit])
     encoder.tag(b"pandas." + type(value).__name__.encode())
     encoder.value(count)
     encoder.text(zone_name(getattr(value, "tzinfo", None)))

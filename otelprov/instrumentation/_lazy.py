@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from otelprov.artifacts import digest_value
+from otelprov.artifacts import classes, digest_value
 from otelprov.artifacts.deferred import Pending
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, registry
@@ -26,6 +26,7 @@ def plan_on(
     entry = site.entry
     made: object = arguments[0] if entry.in_place == "always" else result
     found: _Found | None = None
+    runs_functions = entry.runs_functions
     if site.attribute == "__init__":
         arguments = (None, *arguments[1:])  # it is what is made
     if (
@@ -56,6 +57,7 @@ def plan_on(
     else:
         parameters, named = site.binder.bind(own, keywords)
         place = parameters.get(entry.source)
+        runs_functions = runs_functions or _is_function(parameters.get("credential_provider"))
         if entry.places is not None:
             place = entry.places(parameters)
         if place is None:
@@ -66,7 +68,7 @@ def plan_on(
         rows = registry.lookup(place) if hasattr(type(place), "__arrow_c_stream__") else None
         plan = given(entry.source, rows) if rows is not None else scan(entry.source, place, how)
         found.plans.insert(0, plan)
-    plan = after(site.step, found.plans, found.detail(), runs_functions=entry.runs_functions)
+    plan = after(site.step, found.plans, found.detail(), runs_functions=runs_functions)
     for item in made if isinstance(made, (tuple, list)) else (made,):
         plans.assign(item, plan)
 
@@ -80,6 +82,11 @@ def _may_carry(values: Iterable[object]) -> bool:
         if not observation.is_lazy(value) or plans.lookup(value) is not None:
             return True
     return False
+
+
+def _is_function(value: object) -> bool:
+    """Whether Polars calls the program for it, and not a class of its own."""
+    return callable(value) and classes.known_as(type(value))[0] != "polars"
 
 
 def _has_values(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:

@@ -77,6 +77,9 @@ _STAND_INS: dict[tuple[str, str], str] = {
     ("pandas", "Properties"): "_parent",
     ("pandas", "CategoricalAccessor"): "_parent",
     ("pandas", "TableIterator"): "store",
+    ("pandas", "interchange.PandasDataFrameXchg"): "_df",
+    ("polars", "interchange.PolarsDataFrame"): "_df",
+    ("pyarrow", "interchange._PyArrowDataFrame"): "_df",
     ("sqlalchemy", "CursorResult"): "context",
     ("sqlalchemy", "IteratorResult"): "raw",
     ("sqlalchemy", "MappingResult"): "_real_result",
@@ -92,14 +95,10 @@ _STAND_INS: dict[tuple[str, str], str] = {
 
 def _look(kind: type) -> tuple[ArtifactKind | None, str | None]:
     for base in classes.mro(kind):
-        name = _name(base)
+        name = classes.known_as(base)
         if name in _KINDS or name in _STAND_INS:
             return _KINDS.get(name), _STAND_INS.get(name)
     return None, None
-
-
-def _name(kind: type) -> tuple[str, str]:
-    return classes.module(kind).partition(".")[0], classes.qualname(kind)
 
 
 _named = classes.ByClass(_look)
@@ -153,7 +152,9 @@ def is_lazy(value: object) -> bool:
 
 def _having_base(names: Collection[tuple[str, str]]) -> classes.ByClass[bool]:
     """Whether one of these classes, by library and name, is among the bases of a class."""
-    return classes.ByClass(lambda kind: any(_name(base) in names for base in classes.mro(kind)))
+    return classes.ByClass(
+        lambda kind: any(classes.known_as(base) in names for base in classes.mro(kind))
+    )
 
 
 _labels = _having_base(_LABELS)

@@ -179,6 +179,31 @@ PROGRAMS: dict[str, str] = {
         print(df.group_by("s", maintain_order=True).map_groups(noted), len(calls))
         print(df.lazy().pipe(noted).collect(), len(calls))
     """,
+    "who gives credentials": """
+        import inspect, polars as pl
+        calls = []
+        def credentials():
+            calls.append(1)
+            raise AssertionError
+        print(pl.DataFrame({"a": [1]}).head(1))
+        if "credential_provider" in inspect.signature(pl.scan_parquet).parameters:
+            lf = pl.scan_parquet("s3://no/where", credential_provider=credentials)
+            try:
+                lf.collect()
+            except Exception:
+                print(len(calls))
+    """,
+    "the exchange of frames": """
+        import warnings, pandas as pd, polars as pl
+        warnings.simplefilter("ignore")
+        df = pl.DataFrame({"a": [1, 2], "s": ["x", "y"]})
+        for frame in (df, df.to_pandas()):
+            try:
+                exchanged = frame.__dataframe__()
+                print(type(exchanged), exchanged.num_columns(), pl.from_dataframe(exchanged))
+            except (AttributeError, TypeError) as error:
+                print(type(error))
+    """,
 }
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 import strangers
@@ -230,6 +231,19 @@ def test_a_table_that_was_pickled_is_known_by_its_content(spans: Spans, tmp_path
     again.select("k")
     assert spans.one("polars.pickle").used_ids == {identity(made)}
     assert spans.one("polars.pickle").generated_ids == spans.one("polars.select").used_ids
+
+
+@pytest.mark.filterwarnings("ignore:.*[Ii]nterchange")
+def test_what_is_exchanged_by_the_protocol_comes_from_the_frame_behind_it(
+    spans: Spans, tmp_path: Path
+) -> None:
+    FRAME.write_csv(tmp_path / "t.csv")
+    if not hasattr(pl.DataFrame, "__dataframe__"):
+        pytest.skip("Polars 2 has no such protocol")
+    for made in (pl.read_csv(tmp_path / "t.csv"), pd.read_csv(tmp_path / "t.csv")):
+        spans.clear()
+        pl.from_dataframe(made.__dataframe__())
+        assert spans.one("polars.from_dataframe").used_ids == {identity(made)}
 
 
 def test_functions_called_in_threads_of_the_engine_belong_to_the_query(

@@ -62,11 +62,11 @@ BOTH = ("DataFrame", "Series")
 ODDITIES: tuple[str, ...] = (
     "A LazyFrame, an expression and an SQLContext carry their sources; collect, sink and what else "
     "executes them is one operation, with the optimised plan.",
-    "The plan of a query that holds functions of the program (map_batches, map_elements), or reads "
-    "a Delta Lake or Iceberg table, is not shown, because Polars may call them to show it. With "
-    "POLARS_VERBOSE none is, because Polars would write its log lines twice. The columns taken of "
-    "a Delta Lake or Iceberg table are those that Polars asks its reader for; while several "
-    "queries of one LazyFrame run at once, they are not known.",
+    "The plan of a query that holds functions of the program (map_batches, map_elements, one that "
+    "gives credentials), or reads a Delta Lake or Iceberg table, is not shown, because Polars may "
+    "call them to show it. With POLARS_VERBOSE none is, because Polars would write its log lines "
+    "twice. The columns taken of a Delta Lake or Iceberg table are those that Polars asks its "
+    "reader for; while several queries of one LazyFrame run at once, they are not known.",
     "An object that Polars reads or writes in a store by itself (`s3://`, `gs://`, `az://`) is "
     "known by its location: its Rust tells nobody which version that was, and to ask the store "
     "would be a request of ours, answered later.",

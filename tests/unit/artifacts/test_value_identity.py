@@ -25,7 +25,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelprov.artifacts import digest_value, identify
+from otelprov.artifacts import digest_value, identify, values
 
 
 class Colour(enum.Enum):
@@ -104,6 +104,7 @@ EQUAL: list[tuple[Any, Any]] = [
     (Setting("x", {"k": (1, 2)}), Setting("x", {"k": (1, 2)})),
     (np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3))),
     (pd.Timestamp("2020").as_unit("s"), pd.Timestamp("2020").as_unit("ns")),
+    (pd.Timestamp(9_999, 1, 1).as_unit("s"), pd.Timestamp(9_999, 1, 1).as_unit("us")),
     (functools.partial(int, "1"), functools.partial(int, "1")),
 ]
 
@@ -206,6 +207,23 @@ def test_what_has_no_canonical_form_gets_an_id_of_its_own_and_a_reason(value: An
     assert one.name == "it"
     if not isinstance(value, (pd.DataFrame, pl.DataFrame)):
         assert digest_value(value) is None
+
+
+def test_a_class_of_another_library_is_looked_at_once_in_a_list(monkeypatch: Any) -> None:
+    kinds = (np.generic, pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, type(pd.NaT))
+    mine = [value for value in DIFFERENT if isinstance(value, kinds)]
+    asked: list[type] = []
+    found = values._other
+
+    def noted(value: object, walk: Any) -> Any:
+        asked.append(type(value))
+        return found(value, walk)
+
+    monkeypatch.setattr(values, "_other", noted)
+    assert len({digest_value([one, other]) for one in mine for other in mine}) == len(mine) ** 2
+    asked.clear()
+    assert digest_value(mine * 50) is not None
+    assert len(asked) <= len(mine)
 
 
 def test_a_stream_is_not_consumed() -> None:

@@ -36,8 +36,8 @@ RECORDS: Final = (
 )
 ODDITIES: Final = (
     "Which table of PostgreSQL a name stands for, and which tables a view reads, is asked of the "
-    "server by a connection of its own, once for each name and URI. Of other servers a name is a "
-    "table of the database that the URI names.",
+    "server by a connection of its own, once for each name and URI, after the program has its "
+    "answer. Of other servers a name is a table of the database that the URI names.",
     "What a query of several databases at once reads is of unknown origin, as is what statements "
     "of `pre_execution_query` change. `get_meta` and `partition_sql` read no data.",
 )
@@ -62,17 +62,14 @@ def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def answer(*args: Any, **kwargs: Any) -> Any:
         try:
-            operation = current_operation()
-            if operation is not None and operation.call.kind == "read":
-                _use(original, operation, *args, **kwargs)
-        except BaseException as fault:
-            told("the tables of a statement are not known", fault)
-        try:
-            return original(*args, **kwargs)
+            result = original(*args, **kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
+            _tell(None, *args, **kwargs)
             raise
+        _tell(original, *args, **kwargs)
+        return result
 
     entry = read("read_sql", observed=QUERIED, client=True, shows=_SHOWN)
     site = site_of(entry, "connectorx", _version(), answer, original, method=False)
@@ -96,14 +93,25 @@ def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def _tell(asks: Callable[..., Any] | None, *args: Any, **kwargs: Any) -> None:
+    try:
+        operation = current_operation()
+        if operation is not None and operation.call.kind == "read":
+            _use(asks, operation, *args, **kwargs)
+    except BaseException as fault:
+        told("the tables of a statement are not known", fault)
+
+
 def _use(
-    original: Callable[..., Any],
+    asks: Callable[..., Any] | None,
     operation: OpenOperation,
     conn: Any,
     query: Any,
     **_: Any,
 ) -> None:
-    """An operation is about to read what these statements name."""
+    """An operation has read what these statements name. The server is asked afterwards, and by
+    ``asks``, where the program has got its answer: nothing of it waits for a server that has none.
+    """
     texts = query if isinstance(query, list) else [query]
     if not all(type(text) is str for text in texts):
         return
@@ -116,8 +124,9 @@ def _use(
         return
     for text in texts:
         found = parsed(known, text)
-        with faults.contained("which tables names stand for is not known"):
-            known.look_up(found, partial(_ask, original, str(conn)))
+        if asks is not None:
+            with faults.contained("which tables names stand for is not known"):
+                known.look_up(found, partial(_ask, asks, str(conn)))
         Executing(known, _call, operation, text, found, None)
 
 
@@ -153,7 +162,7 @@ def _ask(original: Callable[..., Any], uri: str, question: str) -> list[Any]:
         "SELECT a::int4, b::text, c::text, d::text, e::text, f::text, g::text "  # noqa: S608
         f"FROM ({question}) AS asked (a, b, c, d, e, f, g)"
     )
-    if "pyarrow" in sys.modules:  # ConnectorX, 0.4, has pandas 3 warn where it makes a frame
+    if "pyarrow" in sys.modules or "pandas" not in sys.modules:  # 0.4 has pandas 3 warn of frames
         answer = original(uri, text, return_type="arrow")
         return list(zip(*answer.to_pydict().values(), strict=True))
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -640,7 +640,8 @@ def _looked_at(
 ) -> tuple[list[Identity], list[Any], dict[str, Any]] | None:
     """What is known of any arguments of a step, and those that are no data, by place and by name;
     None where nothing is known."""
-    known = observation.known_inputs(values) + observation.known_contents(values)
+    contents = observation.known_contents(values)
+    known = observation.known_inputs(values) + list(contents.values())
     if not known:
         return None
     own = arguments[1:] if site.method else arguments
@@ -651,7 +652,7 @@ def _looked_at(
         if registry.lookup(value) is None
     }
     if site.attribute not in _TOLD:
-        others = _unknown(site, arguments, keywords)
+        others = _unknown(site, arguments, keywords, contents)
         if others:
             known += others
             plain = [value for value in plain if observation.data_kind(value) is None]
@@ -766,9 +767,12 @@ _OPERATORS = frozenset({"pandas.core.arraylike", "pandas.core.ops.common"})
 """Modules through which an operator of the program's comes to the step that computes."""
 
 
-def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> list[Identity]:
+def _unknown(
+    site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any], contents: Container[int]
+) -> list[Identity]:
     """The data among the arguments of a step that nothing is known of: ``df["a"] * array`` and
-    ``DataFrame({"id": df["id"], "p": array})`` are of unknown origin in part."""
+    ``DataFrame({"id": df["id"], "p": array})`` are of unknown origin in part. ``contents`` are the
+    ``id``s of dicts and lists that are known."""
     if site.attribute == "__init__":  # names of columns are no data
         values = [*arguments[1:3], *(keywords[name] for name in keywords if name != "columns")]
     else:
@@ -776,7 +780,9 @@ def _unknown(site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
     suspects = [
         value
         for value in values
-        if registry.lookup(value) is None and observation.may_hold_data(value)
+        if id(value) not in contents
+        and registry.lookup(value) is None
+        and observation.may_hold_data(value)
     ]
     if not suspects or (site.entry.always and not _is_by_the_program()):
         return []

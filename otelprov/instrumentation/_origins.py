@@ -32,7 +32,8 @@ def sort_out(values: Iterable[Any], known: list[Identity]) -> bool:
             continue
         if getattr(value, "size", None) == 0:
             continue  # `all = np.empty((0, 3))`, and then `all = np.vstack([all, part])`
-        found = observation.known_inputs((value,)) + observation.known_contents((value,))
+        found = observation.known_inputs((value,))
+        found += observation.known_contents((value,)).values()
         known += found
         others |= not found and bool(observation.unknown_data((value,)))
     return others

@@ -456,7 +456,7 @@ def _resolved(
     operation = current_operation()
     if operation is None:
         return
-    found = known_contents((value,))
+    found = list(known_contents((value,)).values())
     if key not in scope.temps and (is_local or not scope.has_resolvers):  # else it is a column
         found += map(identity_of, unknown_data((value,), few=False))
     for identity in found:

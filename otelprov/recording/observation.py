@@ -365,11 +365,14 @@ def _of_what_it_stands_for(value: object, behind: str | None) -> Identity | None
     return None
 
 
-def known_contents(values: Iterable[object]) -> list[Identity]:
-    """The dicts and lists among ``values`` that an operation of this process made."""
-    containers = (value for value in values if isinstance(value, (dict, list, tuple)))
-    artifacts = map(registry.container, containers)
-    return [Identity((artifact,)) for artifact in artifacts if artifact is not None]
+def known_contents(values: Iterable[object]) -> dict[int, Identity]:
+    """The dicts and lists among ``values`` that an operation of this process made, by ``id``."""
+    return {
+        id(value): Identity((artifact,))
+        for value in values
+        if isinstance(value, (dict, list, tuple))
+        and (artifact := registry.container(value)) is not None
+    }
 
 
 def come_out(value: object, source: Source, depth: int = 0) -> None:

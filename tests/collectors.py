@@ -348,8 +348,10 @@ def running(*collectors: Collector) -> Iterator[None]:
 
 
 def record(directory: Path) -> str:
-    """All that was written to a record directory, logs included."""
-    return "".join(path.read_text() for path in sorted(directory.rglob("*.jsonl")))
+    """All lines that were written to a record directory, logs included; none that is being written
+    while it is read."""
+    texts = (path.read_text() for path in sorted(directory.rglob("*.jsonl")))
+    return "".join(text[: text.rfind("\n") + 1] for text in texts)
 
 
 @dataclass(frozen=True)

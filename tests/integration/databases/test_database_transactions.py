@@ -162,7 +162,9 @@ def test_databases_in_memory_are_not_one(spans: Spans) -> None:
 def test_what_a_statement_says_is_known_without_its_values(
     lite: sqlite3.Connection, spans: Spans
 ) -> None:
-    lite.execute("SELECT k FROM t WHERE k = 471147114711 AND 'hunter2' <> ?", ("tiger3",)).fetchall()
+    lite.execute(
+        "SELECT k FROM t WHERE k = 471147114711 AND 'hunter2' <> ?", ("tiger3",)
+    ).fetchall()
     (span,) = [one for one in spans.all() if one.attributes["db.operation.name"] == "SELECT"]
     said = span.attributes
     assert said["db.system.name"] == "sqlite"

@@ -306,7 +306,7 @@ def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..
                     and run.active
                     and not is_internal_call(2)
                 ):
-                    _computed_itself(site, (self, *args), kwargs, result)
+                    _computed(site, (self, *args), kwargs, result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
         return result
@@ -395,16 +395,6 @@ def _ordering(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _computed_itself(site: Site, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
-    array = args[0]
-    if (
-        registry.lookup(array) is not None
-        or memory.behind(array) is not None
-        or _may_be_known((*args[1:], *kwargs.values()))
-    ):
-        _computed(site, args, kwargs, result)
-
-
 @cache
 def _made() -> frozenset[type]:
     """What NumPy makes arrays into: a table was made by its own method."""
@@ -439,6 +429,27 @@ def _may_be_known(values: Iterable[Any]) -> bool:
     return False
 
 
+def _is_any_known(values: Iterable[Any]) -> bool:
+    """Whether anything may be known of these arguments, arrays having been asked: SciPy calls these
+    functions for arrays of its own, and others that nobody records do."""
+    for value in values:
+        kind = type(value)
+        if kind in observation.PLAIN:
+            continue
+        if kind is list or kind is tuple:
+            if registry.container(value) is not None:
+                return True
+            if not (len(value) > _FEW and _are_plain(value[0])) and _is_any_known(value):
+                return True
+        elif (
+            not memory.is_array(value)
+            or registry.lookup(value) is not None
+            or (value.base is not None and memory.behind(value) is not None)
+        ):
+            return True
+    return False
+
+
 _FEW = 64
 """Items of a list of which all are looked at, whatever the first one is."""
 
@@ -454,9 +465,11 @@ def _are_plain(value: Any) -> bool:
 def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) -> None:
     if kwargs.get("out") is not None and "where" not in kwargs:
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+    values = (*args, *kwargs.values())
+    if not _is_any_known(values):
+        return
     if getattr(result, "base", None) is not None and memory.behind(result) is not None:
         return  # a view
-    values = (*args, *kwargs.values())
     note_read(*values)
     known: list[Identity] = []
     others = sort_out(values, known)

@@ -407,8 +407,12 @@ def _made() -> frozenset[type]:
     return frozenset({numpy.ndarray, tuple, *named})  # named ones: of `svd`
 
 
-def _may_be_known(values: Iterable[Any]) -> bool:
-    """Whether one of these arguments is data that something may be known of."""
+def _may_be_known(values: Iterable[Any], *, views_too: bool = False) -> bool:
+    """Whether one of these arguments is data that something may be known of.
+
+    ``views_too`` is whether a view is asked what it is one of: code that nobody records, such as
+    SciPy's, calls these functions for thousands of arrays of its own.
+    """
     for value in values:
         kind = type(value)
         if kind in observation.PLAIN:
@@ -418,33 +422,12 @@ def _may_be_known(values: Iterable[Any]) -> bool:
                 return True
             if len(value) > _FEW and _are_plain(value[0]):
                 continue
-            if _may_be_known(value):
-                return True
-        elif (
-            not memory.is_array(value)
-            or value.base is not None
-            or registry.lookup(value) is not None
-        ):
-            return True
-    return False
-
-
-def _is_any_known(values: Iterable[Any]) -> bool:
-    """Whether anything may be known of these arguments, arrays having been asked: SciPy calls these
-    functions for arrays of its own, and others that nobody records do."""
-    for value in values:
-        kind = type(value)
-        if kind in observation.PLAIN:
-            continue
-        if kind is list or kind is tuple:
-            if registry.container(value) is not None:
-                return True
-            if not (len(value) > _FEW and _are_plain(value[0])) and _is_any_known(value):
+            if _may_be_known(value, views_too=views_too):
                 return True
         elif (
             not memory.is_array(value)
             or registry.lookup(value) is not None
-            or (value.base is not None and memory.behind(value) is not None)
+            or (value.base is not None and (not views_too or memory.behind(value) is not None))
         ):
             return True
     return False
@@ -466,7 +449,7 @@ def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) 
     if kwargs.get("out") is not None and "where" not in kwargs:
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
     values = (*args, *kwargs.values())
-    if not _is_any_known(values):
+    if not _may_be_known(values, views_too=True):
         return
     if getattr(result, "base", None) is not None and memory.behind(result) is not None:
         return  # a view

@@ -260,18 +260,18 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
     """Loops call these functions with small arrays that nothing is known of: that is seen first."""
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
-    made = _made()
+    made, array = _made(), numpy.ndarray
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            result = original(*args, **kwargs)
+            result = original(*args, **kwargs) if kwargs else original(*args)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
         if type(result) in made and run.active:
             try:
-                if _may_be_known(args or kwargs.values()) and not is_internal_call(2):
+                if _may_be_known(args or kwargs.values(), array) and not is_internal_call(2):
                     _computed(site, args, kwargs, result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
@@ -282,26 +282,28 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
 
 def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
     """For a method of arrays, which libraries call a thousand times as often as a program: 0.2 µs
-    for arrays that nothing is known of."""
+    for arrays that nothing is known of. A view is known by the memory that it lies in."""
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=True)
-    made, (known, arrived) = numpy.ndarray, registry.ids
+    array = numpy.ndarray
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            result = original(self, *args, **kwargs)
+            result = original(self, *args, **kwargs) if args or kwargs else original(self)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        if type(result) is made and result is not self:
+        if type(result) is array and result is not self:
             try:
+                key, base, below = id(self), self.base, result.base
                 if (
-                    (
-                        self.base is not None
-                        or id(self) in known
-                        or id(self) in arrived
-                        or (args and _may_be_known(args))
+                    (below is None or (below is not self and below is not base))
+                    and (
+                        key in _known
+                        or key in _arrived
+                        or (base is not None and memory.may_be_known(self))
+                        or (args and _may_be_known(args, array))
                     )
                     and run.active
                     and not is_internal_call(2)
@@ -341,19 +343,19 @@ def _copying(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
     them."""
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
-    made, lookup = numpy.ndarray, registry.lookup
+    array, lookup = numpy.ndarray, registry.lookup
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
-            result = original(*args, **kwargs)
+            result = original(*args, **kwargs) if kwargs else original(*args)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
             raise
-        if args and type(result) is made and result is not args[0]:
+        if args and type(result) is array and result is not args[0]:
             try:
                 if (
-                    _may_be_known(args[:1])
+                    _may_be_known(args[:1], array)
                     and lookup(result) is None  # else the method of a table has made it
                     and run.active
                     and not is_internal_call(2)
@@ -407,32 +409,34 @@ def _made() -> frozenset[type]:
     return frozenset({numpy.ndarray, tuple, *named})  # named ones: of `svd`
 
 
-def _may_be_known(values: Iterable[Any], *, views_too: bool = False) -> bool:
+def _may_be_known(values: Iterable[Any], array: type) -> bool:
     """Whether one of these arguments is data that something may be known of.
 
-    ``views_too`` is whether a view is asked what it is one of: code that nobody records, such as
-    SciPy's, calls these functions for thousands of arrays of its own.
+    ``array`` is ``numpy.ndarray``, which most of them are.
     """
     for value in values:
         kind = type(value)
-        if kind in observation.PLAIN:
-            continue
-        if kind is list or kind is tuple:
+        if kind is array:
+            key = id(value)
+            if key in _known or key in _arrived:
+                return True
+            if value.base is not None and memory.may_be_known(value):
+                return True
+        elif kind is list or kind is tuple:
             if registry.container(value) is not None:
                 return True
             if len(value) > _FEW and _are_plain(value[0]):
                 continue
-            if _may_be_known(value, views_too=views_too):
+            if _may_be_known(value, array):
                 return True
-        elif (
-            not memory.is_array(value)
-            or registry.lookup(value) is not None
-            or (value.base is not None and (not views_too or memory.behind(value) is not None))
+        elif kind not in observation.PLAIN and (
+            not memory.is_array(value) or memory.may_be_known(value)
         ):
             return True
     return False
 
 
+_known, _arrived = registry.ids
 _FEW = 64
 """Items of a list of which all are looked at, whatever the first one is."""
 
@@ -448,9 +452,9 @@ def _are_plain(value: Any) -> bool:
 def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) -> None:
     if kwargs.get("out") is not None and "where" not in kwargs:
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+        if not _may_be_known((*args, *kwargs.values()), sys.modules["numpy"].ndarray):
+            return
     values = (*args, *kwargs.values())
-    if not _may_be_known(values, views_too=True):
-        return
     if getattr(result, "base", None) is not None and memory.behind(result) is not None:
         return  # a view
     note_read(*values)

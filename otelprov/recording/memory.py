@@ -22,6 +22,8 @@ _VIEW = Step("numpy", "view")
 # a view.
 _owners: dict[int, tuple[weakref.ref[object], Identity | None, weakref.ref[object]]] = {}
 
+_known, _arrived = registry.ids
+
 
 def note(array: Any, identity: Identity) -> None:
     """``array`` is known from now on, and so is the memory that it lies in."""
@@ -59,6 +61,26 @@ def of_view(array: Any) -> Identity | None:
     if found is None:
         return None
     return derive(_VIEW, [found], None if base is None else _place(array, base))
+
+
+def may_be_known(array: Any) -> bool:
+    """Whether something may be known of one of NumPy's arrays, or of the memory that it lies in.
+
+    Code that nobody records, such as SciPy's, is asked this for thousands of arrays of its own.
+    """
+    key, kind = id(array), type(array)
+    if key in _known or key in _arrived:
+        return True
+    base = array.base
+    while base is not None:
+        if type(base) is not kind:
+            return behind(array) is not None
+        key, base = id(base), base.base
+        if key in _known or key in _arrived:
+            return True
+        if base is None and key in _owners:
+            return behind(array) is not None
+    return False
 
 
 def behind(array: Any) -> Identity | None:

@@ -239,16 +239,24 @@ class Registry:
         ``digest`` is that of the value, where it is at hand. It is taken here only when the object
         is one that may be known.
         """
+        found = self.digested(value, digest)
+        return None if found is None else found[0]
+
+    def digested(
+        self, value: object, digest: bytes | None = None
+    ) -> tuple[Source, bytes | None] | None:
+        """As ``container``, and the digest of the value if it had to be taken."""
         if self._held and id(value) in self._held:
-            return self._held[id(value)][1]
+            return self._held[id(value)][1], digest
         if self._rows and id(value) in self._rows and type(value) in (list, tuple):
             sample, artifact = self._rows[id(value)]
             if sample == _sample(value):
-                return artifact
+                return artifact, digest
         if id(value) not in self._holders:
             return None
         digest = digest or digest_value(value)
-        return self.content(f"object:{digest.hex()}", value) if digest is not None else None
+        found = None if digest is None else self.content(f"object:{digest.hex()}", value)
+        return None if found is None else (found, digest)
 
     def content(self, artifact_id: str, value: object) -> Source | None:
         """The artifact with this content id, if an operation of this process made ``value``."""

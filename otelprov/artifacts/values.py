@@ -10,6 +10,7 @@ import decimal
 import enum
 import fractions
 import functools
+import itertools
 import pathlib
 import re
 import struct
@@ -29,10 +30,15 @@ MAX_DEPTH: Final = 100
 OBJECT_ARRAY_NODES: Final = 50
 """What an array of objects counts for, by the time it takes: arrays that hold one another can be
 endless to walk."""
+MAX_TEXTS: Final = 4096
+"""Texts that are kept as they are written while a value is digested."""
 
 _U64: Final = struct.Struct("<Q")
 _DOUBLE: Final = struct.Struct("<d")
 _NAN: Final = bytes.fromhex("000000000000f87f")
+_2_TO_64: Final = 1 << 64
+_INT_HEADS: Final = tuple(b"\3int" + _U64.pack(size) for size in range(9))
+"""What stands before the bytes of an integer, by how many they are."""
 
 
 def digest_value(value: object) -> bytes | None:
@@ -108,13 +114,15 @@ _running: Final = threading.local()
 class _Walk:
     """One way through a value and all that it holds, arrays and tables among it included."""
 
-    __slots__ = ("by_state", "by_state_too", "forms", "limit", "nodes", "path")
+    __slots__ = ("by_state", "by_state_too", "forms", "limit", "nodes", "path", "texts")
 
     def __init__(self, *, by_state_too: bool = False) -> None:
         self.nodes = 0
         self.limit = MAX_NODES
         # Of classes of other libraries: to ask for one takes longer than to write its value.
         self.forms: dict[type, _Write] = {}
+        # Texts that were met, as they are written: the names in rows are always the same.
+        self.texts: dict[str, bytes] = {}
         # The objects above the value that is being written: one may hold itself.
         self.path: dict[int, int] = {}
         self.by_state_too = by_state_too
@@ -162,16 +170,24 @@ class _Encoder:
     def text(self, text: str) -> None:
         self.data(text.encode("utf-8", "surrogatepass"))
 
-    def value(self, value: object) -> None:
-        self.count(1)
-        walk = self._walk
-        kind = type(value)
-        leaf = _listed(_LEAVES, kind)
-        if leaf is not None:
-            leaf(self, value)
-            return
-        place = id(value)
-        path = walk.path
+    def value(self, value: Any) -> None:
+        walk, kind = self._walk, type(value)
+        walk.nodes += 1
+        if walk.nodes > walk.limit:
+            self.count(0)  # raises
+        opening = None
+        if kind is dict:
+            opening = b"\4dict"
+        elif kind is list:
+            opening = b"\4list"
+        elif kind is tuple:
+            opening = b"\5tuple"
+        else:
+            leaf = _listed(_LEAVES, kind)
+            if leaf is not None:
+                leaf(self, value)
+                return
+        place, path = id(value), walk.path
         depth = len(path)
         if place in path:
             self.tag(b"again")
@@ -180,8 +196,16 @@ class _Encoder:
         if depth >= MAX_DEPTH:
             raise NoCanonicalForm(f"more than {MAX_DEPTH} levels")
         path[place] = depth
-        write = _listed(_CONTAINERS, kind) or _listed(walk.forms, kind) or _other(value, walk)
-        write(self, value)
+        if opening is None:
+            write = _listed(_CONTAINERS, kind) or _listed(walk.forms, kind) or _other(value, walk)
+            write(self, value)
+        else:
+            length = len(value)
+            self._buffer += opening + _U64.pack(length)
+            if kind is dict:
+                self.each(itertools.chain.from_iterable(value.items()), 2 * length)
+            else:
+                self.each(value, length)
         del path[place]
 
     def count(self, nodes: int) -> None:
@@ -199,14 +223,45 @@ class _Encoder:
 
     def values(self, values: Iterable[object], length: int) -> None:
         self.number(length)
+        self.each(values, length)
+
+    def each(self, values: Iterable[Any], length: int) -> None:
+        """Values one after the other, as `value` writes each. There are many, and most are plain:
+        those are written here, without a call."""
+        walk, buffer = self._walk, self._buffer
+        texts = walk.texts
+        if walk.nodes + length > walk.limit:
+            self.count(length)  # raises
+        nodes = 0
         for value in values:
             kind = type(value)
-            leaf = _LEAVES.get(kind) if type(kind) is type else None
-            if leaf is None:
-                self.value(value)
-            else:  # as `value` writes it, with a call less: there are many
-                self.count(1)
-                leaf(self, value)
+            if kind is str:
+                written = texts.get(value)
+                if written is None:
+                    data = value.encode("utf-8", "surrogatepass")
+                    size = len(data)
+                    if size <= 4096:
+                        written = b"\3str" + _U64.pack(size) + data
+                        if size <= 64 and len(texts) < MAX_TEXTS:
+                            texts[value] = written
+            elif kind is float:
+                written = b"\5float" + (_DOUBLE.pack(value) if value == value else _NAN)
+            elif kind is int and 0 <= value < _2_TO_64:
+                size = (value.bit_length() + 7) >> 3
+                written = _INT_HEADS[size] + value.to_bytes(size, "little")
+            elif value is None:
+                written = b"\4none"
+            else:
+                written = None
+            if written is not None:
+                buffer += written
+                nodes += 1
+                continue
+            walk.nodes += nodes
+            nodes = 0
+            self.value(value)
+            buffer = self._buffer
+        self.count(nodes)
 
     def aside(self, *values: object) -> bytes:
         """The digest of some values, apart from this one."""
@@ -417,9 +472,7 @@ def _dict(name: bytes) -> _Write:
     def write(encoder: _Encoder, value: dict[object, object]) -> None:
         encoder.tag(name)
         encoder.number(len(value))
-        for key, item in value.items():
-            encoder.value(key)
-            encoder.value(item)
+        encoder.each(itertools.chain.from_iterable(value.items()), 2 * len(value))
 
     return write
 

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from otelprov.artifacts import classes, digest_value
-from otelprov.artifacts.deferred import settled, with_
+from otelprov.artifacts.deferred import Source, settled, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
 from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
@@ -640,14 +640,15 @@ def _looked_at(
 ) -> tuple[list[Identity], list[Any], dict[str, Any]] | None:
     """What is known of any arguments of a step, and those that are no data, by place and by name;
     None where nothing is known."""
-    contents = observation.known_contents(values)
-    known = observation.known_inputs(values) + list(contents.values())
+    contents = observation.digested_contents(values)
+    known = observation.known_inputs(values)
+    known += [Identity((source,)) for source, _ in contents.values()]
     if not known:
         return None
     own = arguments[1:] if site.method else arguments
-    plain = [_without_known(value) for value in own if registry.lookup(value) is None]
+    plain = [_as_parameter(value, contents) for value in own if registry.lookup(value) is None]
     named = {
-        name: _without_known(value)
+        name: _as_parameter(value, contents)
         for name, value in keywords.items()
         if registry.lookup(value) is None
     }
@@ -745,6 +746,13 @@ def _keys(by: Any) -> Any:
     names = [one for one in taken or () if one is not None] or ["?"]
     name = getattr(by, "name", None)
     return f"<{name if type(name) is str else ''} of {', '.join(names)}>"
+
+
+def _as_parameter(value: Any, contents: Mapping[int, tuple[Source, bytes | None]]) -> Any:
+    """A parameter that is not known itself. A dict or list that is an input stands there by its
+    digest: others of the same source are other ones."""
+    found = contents.get(id(value))
+    return _without_known(value) if found is None or found[1] is None else found[1]
 
 
 def _without_known(value: Any) -> Any:

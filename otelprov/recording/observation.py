@@ -367,11 +367,16 @@ def _of_what_it_stands_for(value: object, behind: str | None) -> Identity | None
 
 def known_contents(values: Iterable[object]) -> dict[int, Identity]:
     """The dicts and lists among ``values`` that an operation of this process made, by ``id``."""
+    return {key: Identity((found[0],)) for key, found in digested_contents(values).items()}
+
+
+def digested_contents(values: Iterable[object]) -> dict[int, tuple[Source, bytes | None]]:
+    """As ``known_contents``: what each is, and its digest if that had to be taken."""
     return {
-        id(value): Identity((artifact,))
+        id(value): found
         for value in values
         if isinstance(value, (dict, list, tuple))
-        and (artifact := registry.container(value)) is not None
+        and (found := registry.digested(value)) is not None
     }
 
 

@@ -504,3 +504,19 @@ def test_a_row_that_becomes_a_dict_comes_from_its_table(left: pd.DataFrame, span
 def test_a_column_that_is_taken_twice_is_one(left: pd.DataFrame) -> None:
     computed = registry.lookup(left[["a", "a"]].add(1))
     assert computed is not None and computed.columns == (("a",),)
+
+
+def test_two_lists_of_one_table_make_two_columns_of_it(left: pd.DataFrame) -> None:
+    columns = left.to_dict("list")
+    one, other, again = (pd.Series(columns[name]) for name in ("k", "a", "a"))
+    assert identity(one.to_frame("x")) != identity(other.to_frame("x"))
+    assert identity(other.to_frame("x")) == identity(again.to_frame("x"))
+
+
+def test_rows_that_were_changed_are_no_longer_those_of_the_table(
+    left: pd.DataFrame, spans: Spans, tmp_path: Path
+) -> None:
+    rows = left.to_dict("records")
+    assert sources(spans, tmp_path, pd.DataFrame(rows)) == {"left"}
+    rows[2]["a"] = 31
+    assert sources(spans, tmp_path, pd.DataFrame(rows)) != {"left"}

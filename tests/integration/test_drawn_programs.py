@@ -1,0 +1,53 @@
+"""Programs that are drawn at random: the sources of all that they write are those that follow from
+how they were drawn, all of them and no other.
+
+``OTELPROV_DRAWN`` is how many programs of each kind are drawn. They are always the same ones.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import drawing
+import drawn_columns
+import drawn_frames
+import drawn_later
+import drawn_states
+import pytest
+from strangers import record
+
+SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
+KINDS = {"frames": drawn_frames, "states": drawn_states, "later": drawn_later}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_comes_from_what_the_program_made_it_of(
+    kind: str, seed: int, tmp_path: Path
+) -> None:
+    program = KINDS[kind].drawn(seed)  # type: ignore[attr-defined]
+    directory = tmp_path / "work"
+    directory.mkdir()
+    recording = record(directory, program.text, modules=drawing.rows(seed))
+    found = {
+        name: {one for one in recording.roots(name) if one.startswith("source")}
+        for name in program.sources
+    }
+    assert found == {name: set(sources) for name, sources in program.sources.items()}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_columns_come_from_the_columns_that_the_program_made_them_of(
+    seed: int, tmp_path: Path
+) -> None:
+    program = drawn_columns.drawn(seed)
+    directory = tmp_path / "work"
+    directory.mkdir()
+    recording = record(directory, program.text, modules=drawn_columns.rows(seed))
+    wanted = {
+        f"{name}#{column}": set(origins)
+        for name, columns in program.origins.items()
+        for column, origins in columns.items()
+    }
+    assert {target: recording.columns(target) for target in wanted} == wanted

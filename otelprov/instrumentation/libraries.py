@@ -68,6 +68,7 @@ LIBRARIES: Final = (
         (3, 7),
         ("matplotlib.axes._axes", "matplotlib.axes._base", "matplotlib.figure"),
     ),
+    Library("mysql", (8, 0, 33), ("mysql.connector",), ("mysql-connector-python",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
     Library(

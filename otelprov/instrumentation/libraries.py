@@ -35,6 +35,7 @@ LIBRARIES: Final = (
         ),
         ("adbc-driver-manager",),
     ),
+    Library("asyncpg", (0, 27), ("asyncpg",)),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
     Library("connectorx", (0, 4), ("connectorx",)),

@@ -284,7 +284,7 @@ def _executing(name: str, describe: Describe, original: Callable[..., Any]) -> C
                     operation = sent.operation
                     args = args if operation is None else (commented(args[0], operation),)
             except BaseException as fault:
-                given_up(sent, fault) if sent is not None else told(_MISSING, fault)
+                told("a statement was not recorded", fault)
         try:
             result = await original(self, *args, **kwargs)
         except BaseException as error:
@@ -306,12 +306,11 @@ def _executing(name: str, describe: Describe, original: Callable[..., Any]) -> C
     return method
 
 
-_MISSING: Final = "a statement was not recorded"
-
-
 def _preparing(name: str, describe: Describe, original: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a method that looks at its connection when it is called, and gives the coroutine
     then."""
+
+    carried_out = _executing(name, describe, original)
 
     def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -322,9 +321,10 @@ def _preparing(name: str, describe: Describe, original: Callable[..., Any]) -> C
             raise
         if not run.active:
             return waiting
-        carried_out = _executing(name, describe, lambda *_, **__: waiting)(self, *args, **kwargs)
-        carried_out.__name__, carried_out.__qualname__ = waiting.__name__, waiting.__qualname__
-        return carried_out
+        waiting.close()  # what was to be looked at was; ours begins it, if anybody awaits that
+        ours = carried_out(self, *args, **kwargs)
+        ours.__name__, ours.__qualname__ = waiting.__name__, waiting.__qualname__
+        return ours
 
     return method
 

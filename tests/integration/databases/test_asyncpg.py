@@ -8,6 +8,7 @@ import inspect
 import io
 import pickle
 import traceback
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -353,6 +354,7 @@ def test_wrong_arguments_are_told_as_before(dsn: str, spans: Spans) -> None:
     assert [span.name for span in spans.all()] == ["asyncpg.copy_from_table"]
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_task_that_is_cancelled_leaves_its_connection_as_it_is(dsn: str, spans: Spans) -> None:
     async def program(con: Any) -> None:
         await con.execute("CREATE TABLE t (a INTEGER)")
@@ -364,6 +366,15 @@ def test_a_task_that_is_cancelled_leaves_its_connection_as_it_is(dsn: str, spans
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await con.fetchval("SELECT count(*) FROM t") == 0
+        prepared = await con.prepare("SELECT a FROM t")
+        task = asyncio.create_task(prepared.fetch())
+        assert task.get_coro().__qualname__ == "PreparedStatement.fetch"
+        task.cancel()  # before it has begun
+        with warnings.catch_warnings(), pytest.raises(asyncio.CancelledError):
+            warnings.simplefilter("error")
+            await task
+        prepared.fetch().close()
+        gc.collect()
         both = con.fetch("SELECT a FROM t"), con.fetch("SELECT a FROM t")
         answers = await asyncio.gather(*both, return_exceptions=True)
         assert sorted(type(one).__name__ for one in answers) == ["InterfaceError", "list"]

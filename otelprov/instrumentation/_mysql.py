@@ -91,6 +91,10 @@ class Driver:
         """Whether ``execute`` with these arguments sends the statement, and does not put it off."""
         return True
 
+    def calls(self, frame: FrameType | None) -> bool:
+        """Whether it is the driver itself that calls, seen from the frame that does."""
+        return is_of(frame, self.name)
+
     # --- connections ---
 
     def _known_of(self, connection: Any) -> Connection:
@@ -144,7 +148,7 @@ class Driver:
                 raise
             with faults.contained("the end of a transaction was not recorded"):
                 known = self._known.get(connection) if run.active else None
-                if name == "autocommit" and is_of(sys._getframe(1), self.name):
+                if name == "autocommit" and self.calls(sys._getframe(1)):
                     pass  # of a connection that is made anew: nothing of before is committed by it
                 elif known is not None and name == "connect":
                     self.begins_anew(connection, self.database(connection))
@@ -168,7 +172,7 @@ class Driver:
                 try:
                     frame = sys._getframe(1)
                     registry.forget(cursor)  # its rows are others now
-                    if not is_of(frame, self.name):
+                    if not self.calls(frame):
                         query = args[0] if args else kwargs.get(self.query)
                         connection = self.connection(cursor)
                         if connection is not None and self.sends(args, kwargs):
@@ -262,7 +266,7 @@ class Driver:
         """``fetchall`` or ``fetchmany`` of a cursor: the list comes from what that has executed."""
 
         def after(frame: FrameType, rows: Any, cursor: object, *_: object, **__: object) -> None:
-            if not is_of(frame, self.name):  # what a class has of its base is not what it gives
+            if not self.calls(frame):  # what a class has of its base is not what it gives
                 listed(frame, rows, cursor)
 
         return followed(original, after, "the rows of a statement are not known")

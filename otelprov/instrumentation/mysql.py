@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 from opentelemetry.context import attach, detach, get_current
@@ -25,14 +26,16 @@ ODDITIES: Final = (
     "of `fetchsets`, are not. The rows of `executemany` are known as with sqlite3.",
     "`callproc`, `cmd_query` and its like, the results behind the first of a text, and the file "
     "that `LOAD DATA` loads are not looked at; nor is `execute` with `multi=True`, which versions "
-    "before 9.2 have, nor `mysql.connector.aio` and `mysql.connector.django`. A view that the "
-    "program did not make is a table of unknown origin.",
+    "before 9.2 have, nor `mysql.connector.aio`. A view that the program did not make is a table "
+    "of unknown origin.",
     "A database is known as with PyMySQL.",
     "The connector tells the server which span is current (from 8.1): it is told of the program's "
     "own spans, and not of those that are recorded here.",
 )
 _LOST: Final = frozenset((2006, 2013, 2055))
 """Errors of the client after which there is no connection any more."""
+_USERS: Final = ("mysql.connector.django", "mysql.connector.opentelemetry")
+"""What comes with it and uses it for the program."""
 _CURSORS: Final = (
     "", "Buffered", "Raw", "BufferedRaw", "Prepared", "Dict", "BufferedDict", "PreparedDict",
     "NamedTuple", "BufferedNamedTuple", "PreparedNamedTuple", "PreparedRaw",
@@ -71,6 +74,11 @@ class _Connector(Driver):
         if tuple(sys.modules["mysql.connector"].__version_info__) >= (9, 2):
             return True
         return not (args[2] if len(args) > 2 else kwargs.get("multi"))
+
+    def calls(self, frame: FrameType | None) -> bool:
+        if frame is not None and str(frame.f_globals.get("__name__")).startswith(_USERS):
+            return False
+        return super().calls(frame)
 
     def changing_user(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """What begins the connection anew, as another user and in another database."""

@@ -294,6 +294,31 @@ def test_connections_of_a_pool_begin_anew(place: dict[str, Any], spans: Spans) -
     pool._remove_connections()
 
 
+@pytest.mark.filterwarnings("ignore:This version of the server")  # it is told of its own span
+@pytest.mark.skipif(connector.__version_info__ < (8, 1), reason="it has no spans of its own")
+def test_what_the_connector_traces_itself_is_recorded(place: dict[str, Any], spans: Spans) -> None:
+    from mysql.connector.opentelemetry.instrumentation import MySQLInstrumentor
+
+    traced = MySQLInstrumentor().instrument_connection(connector.connect(**place))
+    cursor = traced.cursor()
+    cursor.execute("CREATE TABLE t (a INTEGER)")
+    cursor.execute("INSERT INTO t VALUES (1)")
+    traced.commit()
+    cursor.execute("SELECT a FROM t")
+    rows = cursor.fetchall()
+    cursor.executemany("INSERT INTO t VALUES (%s)", rows)
+    traced.close()
+    found = [span for span in spans.all() if span.name.startswith("mysql.")]
+    assert graph(found) == expected(
+        """
+        mysql.execute: -> t
+        mysql.execute: t -> t
+        mysql.execute: t -> return
+        mysql.executemany: t, mysql.execute ->
+        """
+    )
+
+
 def test_its_functions_are_as_they_were(place: dict[str, Any], spans: Spans) -> None:
     con = connector.connect(**place)
     kind, cursors = type(con), type(con.cursor())

@@ -42,8 +42,8 @@ ODDITIES: Final = (
     "records; single rows and values, and what a cursor gives, are not. The rows of `executemany`, "
     "`fetchmany` and `copy_records_to_table` are known as with sqlite3.",
     "Which table a name stands for is asked of the server, once for each name on a connection, "
-    "before the statement; see psycopg. It counts as one of the `max_queries` of a pool. Nothing is "
-    "asked in a transaction that has failed.",
+    "before the statement; see psycopg. It counts as one of the `max_queries` of a pool, and "
+    "nothing is asked in a transaction that has failed.",
     "A traceparent (`OTELPROV_SQL_COMMENT`) is put only into what `execute` sends without "
     "arguments: others are prepared by their text.",
 )

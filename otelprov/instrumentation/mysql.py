@@ -25,9 +25,9 @@ ODDITIES: Final = (
     "What `fetchall` and `fetchmany` give is followed; rows that are taken one by one, and those "
     "of `fetchsets`, are not. The rows of `executemany` are known as with sqlite3.",
     "`callproc`, `cmd_query` and its like, the results behind the first of a text, and the file "
-    "that `LOAD DATA` loads are not looked at; nor is `execute` with `multi=True`, which versions "
-    "before 9.2 have, nor `mysql.connector.aio`. A view that the program did not make is a table "
-    "of unknown origin.",
+    "that `LOAD DATA` loads are not looked at: a statement that fails behind the first of its text "
+    "counts as carried out. Nor are `execute` with `multi=True`, which versions before 9.2 have, "
+    "and `mysql.connector.aio`. A view that the program did not make is a table of unknown origin.",
     "A database is known as with PyMySQL.",
     "The connector tells the server which span is current (from 8.1): it is told of the program's "
     "own spans, and not of those that are recorded here.",

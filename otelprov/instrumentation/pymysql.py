@@ -18,8 +18,8 @@ ODDITIES: Final = (
     "What `fetchall` and `fetchmany` give is followed; rows that are taken one by one, and those "
     "of `fetchall_unbuffered`, are not. The rows of `executemany` are known as with sqlite3.",
     "`callproc`, `Connection.query`, the results behind the first of a text, and the file that "
-    "`LOAD DATA` loads are not looked at. A view that the program did not make is a table of "
-    "unknown origin.",
+    "`LOAD DATA` loads are not looked at: a statement that fails behind the first of its text "
+    "counts as carried out. A view that the program did not make is a table of unknown origin.",
     "A database is known by its server, port and name, as `mysql://`: SQLAlchemy's `mariadb://` "
     "is another.",
 )

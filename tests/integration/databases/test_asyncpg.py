@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from support import Spans
 
 from otelprov.instrumentation.instrumentors import libraries
+from otelprov.recording.run import run as recorded
 
 asyncpg = pytest.importorskip("asyncpg")
 
@@ -423,6 +424,26 @@ def test_the_program_sees_nothing_of_what_is_asked(dsn: str, spans: Spans) -> No
         asyncpg.fetch: t -> return
         """
     )
+
+
+@pytest.mark.skipif(not hasattr(asyncpg.Connection, "query_logger"), reason="nobody is told")
+def test_the_traceparent_goes_into_what_is_not_prepared(
+    dsn: str, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def program(con: Any) -> None:
+        with con.query_logger(lambda query: seen.append(query.query)):
+            await con.execute("CREATE TABLE t (a INTEGER)")
+            await con.execute("INSERT INTO t VALUES ($1)", 1)
+            await con.fetch("SELECT a FROM t")
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(recorded, "settings", recorded.settings._replace(sql_comment=True))
+    run(program, dsn)
+    created = spans.all()[0]
+    assert f"{created.trace_id}-{created.span_id}" in seen[0]
+    assert seen[1:] == ["INSERT INTO t VALUES ($1)", "SELECT a FROM t"]
 
 
 def test_connections_are_not_held(dsn: str, spans: Spans) -> None:

@@ -24,6 +24,7 @@ from graphs import expected, graph, outcomes
 from support import Spans
 
 from otelprov.instrumentation.instrumentors import libraries
+from otelprov.recording.run import run
 
 connector = pytest.importorskip("mysql.connector")
 
@@ -317,6 +318,23 @@ def test_what_the_connector_traces_itself_is_recorded(place: dict[str, Any], spa
         mysql.executemany: t, mysql.execute ->
         """
     )
+
+
+def test_the_traceparent_goes_into_what_is_not_prepared(
+    place: dict[str, Any], spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "settings", run.settings._replace(sql_comment=True))
+    with connector.connect(**place) as con, con.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (a INTEGER)")
+        (span,) = spans.all()
+        assert f"{span.trace_id}-{span.span_id}" in cursor.statement
+        cursor.execute(operation="SELECT a FROM t")
+        assert cursor.statement.startswith("SELECT a FROM t /*traceparent=")
+        assert cursor.fetchall() == []
+        with con.cursor(prepared=True) as prepared:
+            prepared.execute("SELECT a FROM t")
+            assert prepared.statement == "SELECT a FROM t"
+            assert prepared.fetchall() == []
 
 
 def test_its_functions_are_as_they_were(place: dict[str, Any], spans: Spans) -> None:

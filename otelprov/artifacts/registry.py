@@ -305,8 +305,8 @@ def _is_light_item(item: object) -> bool:
 # Of classes of the program's own that are tuples or dicts it is looked at what they hold: no method
 # of theirs is called.
 
-_ROWS: Final = frozenset(("DictRow", "Row", "RowMapping"))
-_DRIVERS: Final = frozenset(("psycopg2", "sqlite3", "sqlalchemy"))
+_ROWS: Final = frozenset(("DictRow", "Record", "Row", "RowMapping"))
+_DRIVERS: Final = frozenset(("asyncpg", "psycopg2", "sqlite3", "sqlalchemy"))
 
 
 def _is_row(value: object) -> bool:
@@ -317,7 +317,7 @@ def _is_row(value: object) -> bool:
 
 
 def _plain(row: Any) -> object:
-    """A row of sqlite3's, SQLAlchemy's, psycopg's or psycopg2's."""
+    """A row of sqlite3's, SQLAlchemy's, psycopg's, psycopg2's or asyncpg's."""
     kind = type(row)
     if issubclass(kind, tuple):
         return tuple(tuple.__iter__(row))

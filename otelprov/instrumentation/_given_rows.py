@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 from otelprov.artifacts.locations import unknown
@@ -100,7 +101,7 @@ def _use(operation: OpenOperation, part: Any, role: str) -> bool:
         return bool(rows) and all(rows)
     if kind.__module__ in ("csv", "_csv"):
         return _use_csv(operation, part, role)
-    if hasattr(kind, "readline"):  # of ``COPY``
+    if hasattr(kind, "readline") or isinstance(part, Path):  # of ``COPY``
         return bool(read_from(operation, role, part))
     if data_kind(part) is not None:
         operation.use(role, identity_of(part))

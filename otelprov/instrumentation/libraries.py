@@ -35,6 +35,7 @@ LIBRARIES: Final = (
         ),
         ("adbc-driver-manager",),
     ),
+    Library("asyncpg", (0, 27), ("asyncpg",)),
     Library("boto3", (1, 33), ("boto3.s3.inject",)),
     Library("botocore", (1, 33), ("botocore.client", "botocore.response", "aiobotocore.client")),
     Library("connectorx", (0, 4), ("connectorx",)),
@@ -68,6 +69,7 @@ LIBRARIES: Final = (
         (3, 7),
         ("matplotlib.axes._axes", "matplotlib.axes._base", "matplotlib.figure"),
     ),
+    Library("mysql", (8, 0, 33), ("mysql.connector",), ("mysql-connector-python",)),
     Library("numpy", (1, 26), ("numpy",)),
     Library("obstore", (0, 6), ("obstore",)),
     Library(

@@ -200,8 +200,8 @@ Rule = Callable[[Question], Sources | None]
 
 _READERS: Final = ("connectorx.read_sql", "pandas.read_sql", "polars.read_database")
 _STATEMENTS: Final = (
-    "adbc_driver_manager.execute", "duckdb.", "sqlalchemy.", "psycopg.", "psycopg2.", "pymysql.",
-    "sqlite3.", *_READERS,
+    "adbc_driver_manager.execute", "asyncpg.", "duckdb.", "mysql.", "psycopg.", "psycopg2.",
+    "pymysql.", "sqlalchemy.", "sqlite3.", *_READERS,
 )  # fmt: skip
 """Operations whose columns are those of the statement that they have carried out."""
 

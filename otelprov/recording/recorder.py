@@ -111,6 +111,15 @@ def current_operation() -> OpenOperation | None:
     return operation
 
 
+def context_of_the_program() -> Context:
+    """The current context without the spans of the operations that are running, and of the run."""
+    context, operation = context_api.get_current(), _current.get()
+    while operation is not None and context is operation._context:
+        context, operation = operation._outer_context or Context(), operation._outer
+    outside = run.outside(context)
+    return context if outside is None else outside
+
+
 def in_closed_operation() -> bool:
     """Whether an operation is running in which no code of the program's can be."""
     operation = _current.get()

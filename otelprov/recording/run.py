@@ -232,9 +232,10 @@ class Run:
             return self._context
         return None
 
-    def outside(self) -> Context | None:
-        """The current context without the run's span; None where that is not the current one."""
-        current = context_api.get_current()
+    def outside(self, current: Context | None = None) -> Context | None:
+        """The current context, or another, without the run's span; None where that is not the
+        current one of it."""
+        current = context_api.get_current() if current is None else current
         span = trace.get_current_span(current)
         if self._context is None or span is not trace.get_current_span(self._context):
             return None

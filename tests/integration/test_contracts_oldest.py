@@ -1,4 +1,5 @@
-"""The oldest supported versions of deltalake, pyiceberg, pandera and Great Expectations."""
+"""The oldest supported versions of deltalake, pyiceberg, pandera, Great Expectations and MySQL's
+connector."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ VERSIONS = {
     "pyiceberg": "0.9.",
     "pandera": "0.24.",
     "great_expectations": "1.6.0",
+    "mysql.connector": "8.0.33",
 }
 
 
 @pytest.mark.timeout(900)
 def test_the_oldest_versions_have_the_same_edges() -> None:
     files = [f"test_{name}.py" for name in ("delta", "iceberg", "checks")]
+    files.append("databases/test_mysql_connector.py")
     older.check(older.packages("contracts-oldest"), VERSIONS, "-k", NOT_THERE, *files)

@@ -6,6 +6,7 @@ import older
 import pytest
 
 VERSIONS = {
+    "asyncpg": "0.27.",
     "boto3": "1.33.",
     "fsspec": "2023.12.",
     "gcsfs": "2023.12.",

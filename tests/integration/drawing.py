@@ -42,7 +42,7 @@ def tidy(table, *made_of):
     """As the next step wants it: a few rows at the least, and not ever more."""
     if len(table) < 6:
         table = pd.concat([table, *made_of])
-    return table[["k", "v", "s"]].reset_index(drop=True).iloc[:200]
+    return table[["k", "v", "s"]].astype({"v": "f8"}).reset_index(drop=True).iloc[:200]
 
 
 def cleaned(source, target, by):

@@ -24,11 +24,15 @@ class Later(Drawing):
     relations: dict[str, str] = field(default_factory=dict)
     plans: dict[str, tuple[str | Sources, ...]] = field(default_factory=dict)
     """The files of a plan, by name, and what the tables in it come from."""
+    opened: set[str] = field(default_factory=set)
+    """Files of plans that were carried out: Polars remembers where what is in them."""
 
     def of_plan(self, name: str) -> Sources:
-        """What it would give now."""
+        """What it gives when it is carried out now."""
         found: Sources = frozenset()
         for part in self.plans[name]:
+            if isinstance(part, str):
+                self.opened.add(part)
             found |= self.files[part] if isinstance(part, str) else part
         return found
 
@@ -56,6 +60,9 @@ def file_written(later: Later) -> None:
     text = f"{a}.assign(v={a}.v + {later.fraction()}, k={a}.k.astype('f8'))"
     later.lines.append(f"{text}.to_parquet('{name}', index=False)")
     later.files[name] = later.tables[a]
+    if name in later.opened:
+        later.opened.remove(name)
+        later.plans = {plan: parts for plan, parts in later.plans.items() if name not in parts}
 
 
 # --- Polars' plans --------------------------------------------------------------------------------

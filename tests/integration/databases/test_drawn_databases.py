@@ -1,4 +1,4 @@
-"""Programs that are drawn at random, on real servers: what is read comes from what was committed."""
+"""Programs drawn at random, on real servers: what is read comes from what was committed."""
 
 from __future__ import annotations
 

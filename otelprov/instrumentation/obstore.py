@@ -26,6 +26,8 @@ ODDITIES: Final = (
     "call until the store has answered. open_reader and open_writer are not.",
     "What get gives is read in Rust: the object is used in the version that the store names, and "
     "the bytes that come of it are of unknown origin.",
+    "What copy and rename make is known by its name: obstore does not say its version, and the "
+    "store is not asked. Who reads it next knows a version, of unknown origin.",
 )
 _SCHEMES: Final = {
     "S3Store": "s3",

@@ -22,7 +22,8 @@ Sources = frozenset[str]
 _START = '''\
 import asyncio, copy, io, multiprocessing, os, pickle, shutil, sqlite3, subprocess, sys, threading
 import warnings
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import deltalake, duckdb, joblib, numpy as np, pandas as pd, polars as pl, pyarrow as pa
 import pyarrow.compute as pc, pyarrow.csv, pyarrow.dataset, pyarrow.parquet as pq

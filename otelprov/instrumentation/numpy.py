@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Any
 
+from otelprov.artifacts import classes
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, derive, registry
 from otelprov.instrumentation._calls import (
@@ -429,11 +430,16 @@ def _may_be_known(values: Iterable[Any], array: type) -> bool:
                 continue
             if _may_be_known(value, array):
                 return True
-        elif kind not in observation.PLAIN and (
-            not memory.is_array(value) or memory.may_be_known(value)
-        ):
+        elif kind in observation.PLAIN or _is_type(kind):
+            continue
+        elif not memory.is_array(value) or memory.may_be_known(value):
             return True
     return False
+
+
+def _is_type(kind: type) -> bool:
+    """Of what stands in ``a.astype(np.float32)`` and ``a.astype(b.dtype)``."""
+    return kind is type or classes.module(kind) == "numpy.dtypes"
 
 
 _known, _arrived = registry.ids

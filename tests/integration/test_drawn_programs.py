@@ -13,12 +13,18 @@ import drawing
 import drawn_columns
 import drawn_frames
 import drawn_later
+import drawn_learners
 import drawn_states
 import pytest
 from strangers import record
 
 SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
-KINDS = {"frames": drawn_frames, "states": drawn_states, "later": drawn_later}
+KINDS = {
+    "frames": drawn_frames,
+    "learners": drawn_learners,
+    "states": drawn_states,
+    "later": drawn_later,
+}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -218,9 +218,8 @@ def by_joblib(later: Later) -> None:
 def in_processes(later: Later) -> None:
     if len(later.files) > 1:
         names, mark = later.two_files(), later.name("cleaned")
-        way = later.pick(("fork", "spawn"))
         calls = ", ".join(f"('{name}', '{mark}{at}.parquet', 1.5)" for at, name in enumerate(names))
-        context = f"multiprocessing.get_context('{way}')"
+        context = "multiprocessing.get_context('spawn')"  # Polars does not bear a fork
         later.lines.append(f"with {context}.Pool(2) as pool: pool.starmap(cleaned, [{calls}])")
         at = later.random.randrange(2)
         later.add(f"pd.read_parquet('{mark}{at}.parquet')", later.files[names[at]])
@@ -251,6 +250,6 @@ STEPS: tuple[Step, ...] = (
 def drawn(seed: int) -> Program:
     later = Later(seed, list(START))
     later.begin(WAYS)
-    for _ in range(20):
+    for _ in range(32):
         later.random.choice(STEPS)(later)
     return later.end()

@@ -9,8 +9,12 @@ to read it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from strangers import record
 
 SOURCES = 4
 """Files of raw data: ``source0.csv`` and so on, each with the columns ``k``, ``v`` and ``s``."""
@@ -124,6 +128,12 @@ class Drawing:
         sources = frozenset[str]().union(*map(self.tables.__getitem__, made_of))
         self.add(template.format(a=a, b=b, c=self.fraction()), sources, *made_of)
 
+    def draw(self, steps: Sequence[Callable[[Any], None]], count: int) -> Program:
+        """So many of these steps, and the end."""
+        for _ in range(count):
+            self.random.choice(steps)(self)
+        return self.end()
+
     def end(self) -> Program:
         """Write the last tables, with different values: else two might be one by content."""
         written = {}
@@ -150,3 +160,14 @@ def rows(seed: int) -> dict[str, str]:
         )
         for index in range(SOURCES)
     }
+
+
+def check(program: Program, seed: int, directory: Path, **environment: str) -> None:
+    """Record it: what it writes comes from what it was made of, all of that and nothing else."""
+    directory.mkdir()
+    recording = record(directory, program.text, modules=rows(seed), **environment)
+    found = {
+        name: {one for one in recording.roots(name) if one.startswith("source")}
+        for name in program.sources
+    }
+    assert found == {name: set(sources) for name, sources in program.sources.items()}

@@ -150,6 +150,4 @@ STEPS: tuple[Callable[[Drawing], None], ...] = (of_one, of_one, of_two, of_two, 
 def drawn(seed: int) -> Program:
     drawing = Drawing(seed)
     drawing.begin(WAYS)
-    for _ in range(14):
-        drawing.random.choice(STEPS)(drawing)
-    return drawing.end()
+    return drawing.draw(STEPS, 14)

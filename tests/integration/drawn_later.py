@@ -250,6 +250,4 @@ STEPS: tuple[Step, ...] = (
 def drawn(seed: int) -> Program:
     later = Later(seed, list(START))
     later.begin(WAYS)
-    for _ in range(32):
-        later.random.choice(STEPS)(later)
-    return later.end()
+    return later.draw(STEPS, 32)

@@ -79,6 +79,4 @@ STEPS: tuple[Callable[[Drawing], None], ...] = (of_one, of_one, of_two, of_two, 
 def drawn(seed: int) -> Program:
     drawing = Drawing(seed, list(START))
     drawing.begin(WAYS)
-    for _ in range(12):
-        drawing.random.choice(STEPS)(drawing)
-    return drawing.end()
+    return drawing.draw(STEPS, 12)

@@ -280,6 +280,4 @@ STEPS: tuple[Step, ...] = (
 def drawn(seed: int) -> Program:
     states = States(seed, list(START))
     states.begin(WAYS)
-    for _ in range(24):
-        states.random.choice(STEPS)(states)
-    return states.end()
+    return states.draw(STEPS, 24)

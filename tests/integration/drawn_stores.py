@@ -91,7 +91,5 @@ class Stores(Drawing):
 def drawn(seed: int) -> Program:
     stores = Stores(seed, list(START))
     stores.begin(WAYS)
-    steps = (stores.write, stores.write, stores.carry, stores.carry, stores.read, stores.read)
-    for _ in range(20):
-        stores.random.choice((*steps, stores.join))()
-    return stores.end()
+    steps = (Stores.write, Stores.write, Stores.carry, Stores.carry, Stores.read, Stores.read)
+    return stores.draw((*steps, Stores.join), 20)

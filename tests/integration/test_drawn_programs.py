@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import drawing
 import drawn_columns
 import drawn_frames
 import drawn_later
 import drawn_learners
 import drawn_states
 import pytest
+from drawing import check
 from strangers import record
 
 SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
@@ -33,14 +33,7 @@ def test_what_is_written_comes_from_what_the_program_made_it_of(
     kind: str, seed: int, tmp_path: Path
 ) -> None:
     program = KINDS[kind].drawn(seed)  # type: ignore[attr-defined]
-    directory = tmp_path / "work"
-    directory.mkdir()
-    recording = record(directory, program.text, modules=drawing.rows(seed))
-    found = {
-        name: {one for one in recording.roots(name) if one.startswith("source")}
-        for name in program.sources
-    }
-    assert found == {name: set(sources) for name, sources in program.sources.items()}
+    check(program, seed, tmp_path / "work")
 
 
 @pytest.mark.parametrize("seed", SEEDS)

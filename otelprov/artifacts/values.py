@@ -175,13 +175,13 @@ class _Encoder:
         walk.nodes += 1
         if walk.nodes > walk.limit:
             self.count(0)  # raises
-        opening = None
+        write: _Write | None = None
         if kind is dict:
-            opening = b"\4dict"
+            write = _write_dict
         elif kind is list:
-            opening = b"\4list"
+            write = _write_list
         elif kind is tuple:
-            opening = b"\5tuple"
+            write = _write_tuple
         else:
             leaf = _listed(_LEAVES, kind)
             if leaf is not None:
@@ -196,16 +196,9 @@ class _Encoder:
         if depth >= MAX_DEPTH:
             raise NoCanonicalForm(f"more than {MAX_DEPTH} levels")
         path[place] = depth
-        if opening is None:
+        if write is None:
             write = _listed(_CONTAINERS, kind) or _listed(walk.forms, kind) or _other(value, walk)
-            write(self, value)
-        else:
-            length = len(value)
-            self._buffer += opening + _U64.pack(length)
-            if kind is dict:
-                self.each(itertools.chain.from_iterable(value.items()), 2 * length)
-            else:
-                self.each(value, length)
+        write(self, value)
         del path[place]
 
     def count(self, nodes: int) -> None:
@@ -451,9 +444,12 @@ _LEAVES: Final[dict[type, _Write]] = {
 
 
 def _sequence(name: bytes) -> _Write:
+    tag = b"%c%s" % (len(name), name)
+
     def write(encoder: _Encoder, value: list[object] | tuple[object, ...]) -> None:
-        encoder.tag(name)
-        encoder.values(value, len(value))
+        length = len(value)
+        encoder._buffer += tag + _U64.pack(length)
+        encoder.each(value, length)
 
     return write
 
@@ -469,12 +465,19 @@ def _set(name: bytes) -> _Write:
 
 
 def _dict(name: bytes) -> _Write:
+    tag = b"%c%s" % (len(name), name)
+
     def write(encoder: _Encoder, value: dict[object, object]) -> None:
-        encoder.tag(name)
-        encoder.number(len(value))
-        encoder.each(itertools.chain.from_iterable(value.items()), 2 * len(value))
+        length = len(value)
+        encoder._buffer += tag + _U64.pack(length)
+        encoder.each(itertools.chain.from_iterable(value.items()), 2 * length)
 
     return write
+
+
+_write_list: Final = _sequence(b"list")
+_write_tuple: Final = _sequence(b"tuple")
+_write_dict: Final = _dict(b"dict")
 
 
 def _defaultdict(encoder: _Encoder, value: collections.defaultdict[object, object]) -> None:
@@ -592,11 +595,11 @@ def _code(encoder: _Encoder, value: types.CodeType) -> None:
 
 
 _CONTAINERS: Final[dict[type, _Write]] = {
-    list: _sequence(b"list"),
-    tuple: _sequence(b"tuple"),
+    list: _write_list,
+    tuple: _write_tuple,
     set: _set(b"set"),
     frozenset: _set(b"frozenset"),
-    dict: _dict(b"dict"),
+    dict: _write_dict,
     collections.OrderedDict: _dict(b"ordereddict"),
     collections.Counter: _dict(b"counter"),
     collections.defaultdict: _defaultdict,

@@ -555,7 +555,7 @@ class Sent:
         given."""
         calls = 1
         if many is not None:
-            size = _size_of(many)
+            size = size_of(many)
             calls = max(int(cursor.rowcount), 1) if size is None else size
         identity = self.returned(still_open=still_open, calls=calls)
         if identity is not None:
@@ -604,7 +604,7 @@ def _is_once_more(plan: Plan, before: Plan) -> bool:
     )
 
 
-def _size_of(given: object) -> int | None:
+def size_of(given: object) -> int | None:
     """How many there are in a list, tuple or dict; None for what only the program's own code, or
     the call itself, can tell (sqlite3's tests give a sequence whose ``__len__`` raises)."""
     for kind in (tuple, list, dict):

@@ -24,6 +24,7 @@ from otelprov.instrumentation._queries import (
     commented,
     given_up,
     named_rows,
+    size_of,
     told,
 )
 from otelprov.instrumentation._table import Entry, step
@@ -356,8 +357,8 @@ def _returned(sent: Sent, asked: _Asked, result: Any) -> None:
     known = _known[connection]
     if result == "ROLLBACK" and known.transaction and not _is_open(connection):
         known.ended(undone=True)  # so ends what was to be committed, where it has failed before
-    calls = len(asked.rows) if type(asked.rows) in (list, tuple) else 1  # type: ignore[arg-type]
-    identity = sent.returned(still_open=_is_open(connection), calls=calls)
+    size = size_of(asked.rows)
+    identity = sent.returned(still_open=_is_open(connection), calls=1 if size is None else size)
     if identity is not None and identity.artifact is not None and type(result) is list and result:
         first: Any = result[0]
         names = list(first.keys()) if type(first).__module__.startswith("asyncpg.") else []

@@ -8,20 +8,31 @@ to read it.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from strangers import record
 
+SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
+"""Of the programs of each kind: they are always the same ones."""
 SOURCES = 4
 """Files of raw data: ``source0.csv`` and so on, each with the columns ``k``, ``v`` and ``s``."""
 MAX_TABLES = 9
 OUTPUTS = 4
 
 Sources = frozenset[str]
+Origin = TypeVar("Origin")
+
+ARROW = """\
+def arrow(table):
+    return pa.Table.from_pandas(table, preserve_index=False)
+
+
+"""
 
 _START = '''\
 import asyncio, copy, io, multiprocessing, os, pickle, shutil, sqlite3, subprocess, sys, threading
@@ -37,10 +48,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 warnings.simplefilter("ignore")
-
-
-def arrow(table):
-    return pa.Table.from_pandas(table, preserve_index=False)
 
 
 def tidy(table, *made_of):
@@ -76,23 +83,16 @@ class Program:
 
 
 @dataclass
-class Drawing:
+class Unfinished(Generic[Origin]):
     """A program while it is drawn."""
 
     seed: int
     lines: list[str] = field(default_factory=list)
-    tables: dict[str, Sources] = field(default_factory=dict)
+    tables: dict[str, Origin] = field(default_factory=dict)
     """The variables that hold a table, and what each comes from."""
-    number: int = 0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-
-    def begin(self, ways: Sequence[str]) -> None:
-        """Read the raw data, each file in one of these ways."""
-        for index in range(SOURCES):
-            name = f"source{index}.csv"
-            self.add(self.pick(ways).format(name), frozenset({name}))
 
     def pick(self, choices: Iterable[str]) -> str:
         return self.random.choice(sorted(choices))
@@ -102,6 +102,24 @@ class Drawing:
 
     def fraction(self) -> float:
         return round(self.random.random() + 0.01, 4)
+
+    def forget(self) -> None:
+        """The program goes on with few tables, or each would soon come from all raw data."""
+        while len(self.tables) > MAX_TABLES:
+            del self.tables[self.random.choice(sorted(self.tables)[:-3])]
+
+
+@dataclass
+class Drawing(Unfinished[Sources]):
+    """One of which the sources of each table are known."""
+
+    number: int = 0
+
+    def begin(self, ways: Sequence[str]) -> None:
+        """Read the raw data, each file in one of these ways."""
+        for index in range(SOURCES):
+            name = f"source{index}.csv"
+            self.add(self.pick(ways).format(name), frozenset({name}))
 
     def name(self, prefix: str) -> str:
         self.number += 1
@@ -114,11 +132,6 @@ class Drawing:
         self.tables[name] = sources
         self.forget()
         return name
-
-    def forget(self) -> None:
-        """The program goes on with few tables, or each would soon come from all raw data."""
-        while len(self.tables) > MAX_TABLES:
-            del self.tables[self.random.choice(sorted(self.tables)[:-3])]
 
     def step(self, templates: Sequence[str]) -> None:
         """A table made of one or two others."""
@@ -145,7 +158,7 @@ class Drawing:
             written[file] = self.tables[name]
         # A process that is started anew imports the program as a module.
         body = "".join(f"    {line}\n" for line in self.lines)
-        return Program(f'{_START}if __name__ == "__main__":\n{body}', written)
+        return Program(f'{_START}{ARROW}if __name__ == "__main__":\n{body}', written)
 
 
 def rows(seed: int) -> dict[str, str]:

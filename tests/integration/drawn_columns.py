@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-SOURCES = 4
-MAX_TABLES = 8
+from drawing import ARROW, SOURCES, Unfinished
 
 Origins = frozenset[str]
 """Columns of raw data, such as ``source1.csv#a1``."""
@@ -22,10 +21,6 @@ import pyarrow.parquet as pq
 warnings.simplefilter("ignore")
 lite = sqlite3.connect("lite.sqlite")
 duck = duckdb.connect()
-
-
-def arrow(table):
-    return pa.Table.from_pandas(table, preserve_index=False)
 
 
 """
@@ -167,20 +162,15 @@ class Program:
     """Of each output, what its columns come from."""
 
 
-@dataclass
-class Drawing:
-    """A program while it is drawn."""
-
-    seed: int
-    lines: list[str] = field(default_factory=list)
-    tables: dict[str, Columns] = field(default_factory=dict)
+class Drawing(Unfinished[Columns]):
+    """One of which it is known what each column comes from."""
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
+        super().__post_init__()
         for index in range(SOURCES):
             file = f"source{index}.csv"
             columns = {f"{name}{index}": frozenset({f"{file}#{name}{index}"}) for name in "ab"}
-            self._add(self.random.choice(WAYS).format(file), columns)
+            self._add(self.pick(WAYS).format(file), columns)
 
     def _add(self, text: str, columns: Columns) -> None:
         """The last of these statements makes a table; ``{g}`` in it is the name of that."""
@@ -189,21 +179,17 @@ class Drawing:
         made = last if before else f"{name} = {last}"
         self.lines.append("\n".join([*before, made, f"{name} = {name}.iloc[:300]"]))
         self.tables[name] = columns
-        while len(self.tables) > MAX_TABLES:
-            del self.tables[self.random.choice(sorted(self.tables)[:-3])]
-
-    def _with_numbers(self, count: int) -> Iterable[str]:
-        return (name for name, columns in self.tables.items() if len(columns) >= count)
+        self.forget()
 
     def step(self) -> None:
-        a = self.random.choice(sorted(self._with_numbers(2)))
+        a = self.table()
         columns = self.tables[a]
         x, y = self.random.sample(sorted(columns), 2)
         names = {"x": x, "y": y, "z": f"new{len(self.lines)}"}
         text, made = self.random.choice(STEPS)
         filled = text.format(
             a=a,
-            c=round(self.random.random() + 0.1, 3),
+            c=self.fraction(),
             t=f"t{len(self.lines)}",
             g="{g}",
             **names,
@@ -217,9 +203,9 @@ class Drawing:
         self._add(filled, result)
 
     def join(self) -> None:
-        a, b = self.random.choice(sorted(self.tables)), self.random.choice(sorted(self.tables))
-        w, z = self.random.choice(sorted(self.tables[b])), f"new{len(self.lines)}"
-        text = self.random.choice(JOINS).format(a=a, b=b, w=w, z=z)
+        a, b = self.table(), self.table()
+        w, z = self.pick(self.tables[b]), f"new{len(self.lines)}"
+        text = self.pick(JOINS).format(a=a, b=b, w=w, z=z)
         self._add(text, {**self.tables[a], z: self.tables[b][w]})
 
     def append(self) -> None:
@@ -233,11 +219,11 @@ class Drawing:
     def end(self) -> Program:
         origins = {}
         for index, a in enumerate(list(self.tables)[-2:], 1):
-            text = self.random.choice(ENDS)
+            text = self.pick(ENDS)
             self.lines.append(text.format(a=a, f=f"output{index}", n=index))
             suffix = "csv" if ".csv" in text else "parquet"
             origins[f"output{index}.{suffix}"] = self.tables[a]
-        return Program(START + "\n".join(self.lines) + "\n", origins)
+        return Program(START + ARROW + "\n".join(self.lines) + "\n", origins)
 
 
 def drawn(seed: int) -> Program:

@@ -12,7 +12,7 @@ COLUMNS = "columns=['k', 'v', 's']"
 
 @dataclass(frozen=True)
 class Driver:
-    """How a driver is used; ``{q}`` stands for a statement, ``{u}`` for the server's URL."""
+    """How a driver is used; ``{q}`` stands for a statement, ``{t}`` for what is read."""
 
     opens: str
     executes: str

@@ -15,7 +15,6 @@ START = (
     "from obstore.store import S3Store",
     "s3 = boto3.client('s3')",
     "files = s3fs.S3FileSystem()",
-    "memory = fsspec.filesystem('memory')",
     "stored = S3Store('lake', endpoint=os.environ['AWS_ENDPOINT_URL'],"
     " client_options={'allow_http': True})",
 )

@@ -1,12 +1,9 @@
 """Programs that are drawn at random: the sources of all that they write are those that follow from
 how they were drawn, all of them and no other.
-
-``OTELPROV_DRAWN`` is how many programs of each kind are drawn. They are always the same ones.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import drawn_columns
@@ -15,10 +12,9 @@ import drawn_later
 import drawn_learners
 import drawn_states
 import pytest
-from drawing import check
+from drawing import SEEDS, check
 from strangers import record
 
-SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
 KINDS = {
     "frames": drawn_frames,
     "learners": drawn_learners,

@@ -1,4 +1,4 @@
-"""A database to record: SQLite in a file, and a real PostgreSQL."""
+"""A database to record: SQLite in a file, a real PostgreSQL and a real MariaDB."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import collectors
+import mariadb
 import postgres
 import pytest
 
@@ -15,6 +16,14 @@ def server() -> Iterator[postgres.Postgres]:
     """A PostgreSQL of the tests' own."""
     collectors.build_or_skip(postgres.POSTGRES)
     with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def maria() -> Iterator[mariadb.MariaDB]:
+    """A MariaDB of the tests' own."""
+    collectors.build_or_skip(mariadb.MARIADB)
+    with mariadb.running() as running:
         yield running
 
 

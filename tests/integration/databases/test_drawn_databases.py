@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import collectors
 import drawn_servers
 import mariadb
 import postgres
 import pytest
-from drawing import check
-
-
-@pytest.fixture(scope="module")
-def maria() -> Iterator[mariadb.MariaDB]:
-    """A MariaDB of these tests' own."""
-    collectors.build_or_skip(mariadb.MARIADB)
-    with mariadb.running() as running:
-        yield running
-
-
-SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
+from drawing import SEEDS, check
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import collectors
 import mariadb
 import pytest
 import strangers
 
 pytest.importorskip("pymysql")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[mariadb.MariaDB]:
-    """A MariaDB of the tests' own."""
-    collectors.build_or_skip(mariadb.MARIADB)
-    with mariadb.running() as running:
-        yield running
 
 
 PREPARE = """
@@ -68,10 +58,10 @@ DRAWN = """
 """
 
 
-def test_statements_of_mysql_are_followed(tmp_path: Path, server: mariadb.MariaDB) -> None:
+def test_statements_of_mysql_are_followed(tmp_path: Path, maria: mariadb.MariaDB) -> None:
     directory = tmp_path / "work"
     directory.mkdir()
-    recording = strangers.record(directory, PREPARE, PIPELINE, URL=server.database())
+    recording = strangers.record(directory, PREPARE, PIPELINE, URL=maria.database())
     assert recording.graph() == strangers.drawn(DRAWN)
     assert recording.roots("rows.csv") == {"orders.csv", "people.csv"}
     assert recording.roots("best.csv") == {"orders.csv", "people.csv"}

@@ -9,12 +9,10 @@ import pickle
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import collectors
 import mariadb
 import pandas as pd
 import pytest
@@ -32,22 +30,14 @@ VENDOR = Path(connector.__file__).parents[1] / "vendor"
 """The library in C wants the OpenSSL that comes with it, and not an older one that Python has."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[mariadb.MariaDB]:
-    """A MariaDB of the tests' own."""
-    collectors.build_or_skip(mariadb.MARIADB)
-    with mariadb.running() as running:
-        yield running
-
-
 @pytest.fixture(params=["Python", "C"])
-def place(request: pytest.FixtureRequest, server: mariadb.MariaDB) -> dict[str, Any]:
+def place(request: pytest.FixtureRequest, maria: mariadb.MariaDB) -> dict[str, Any]:
     """How an empty database is connected to."""
     if request.param == "C" and not connector.HAVE_CEXT:
         pytest.skip("its library in C is not here")
-    database = urlsplit(server.database()).path[1:]
+    database = urlsplit(maria.database()).path[1:]
     return {
-        "host": server.host, "port": server.port, "user": "otelprov", "database": database,
+        "host": maria.host, "port": maria.port, "user": "otelprov", "database": database,
         "use_pure": request.param == "Python",
     }  # fmt: skip
 
@@ -120,12 +110,12 @@ DRAWN = """
 
 
 @pytest.mark.parametrize("kind", ["Python", "C"])
-def test_tables_are_those_of_sqlalchemy(tmp_path: Path, server: mariadb.MariaDB, kind: str) -> None:
+def test_tables_are_those_of_sqlalchemy(tmp_path: Path, maria: mariadb.MariaDB, kind: str) -> None:
     directory = tmp_path / "work"
     directory.mkdir()
     (directory / "raw.csv").write_text("id,amt\n1,5\n2,6\n3,7\n")
     (directory / "more.csv").write_text("id,dbl\n4,8\n")
-    settings = {"URL": server.database(), "PURE": "1"}
+    settings = {"URL": maria.database(), "PURE": "1"}
     if kind == "C":
         settings |= {"PURE": "0", "LD_LIBRARY_PATH": str(VENDOR)}
     recording = strangers.record(directory, PIPELINE, **settings)
@@ -187,9 +177,9 @@ def test_a_table_is_written_when_its_transaction_is_committed(
 
 
 def test_a_name_is_a_table_of_the_database_in_use(
-    place: dict[str, Any], server: mariadb.MariaDB, spans: Spans
+    place: dict[str, Any], maria: mariadb.MariaDB, spans: Spans
 ) -> None:
-    other = urlsplit(server.database()).path[1:]
+    other = urlsplit(maria.database()).path[1:]
     with connector.connect(**place) as con:
         con.database = other
         con.cursor().execute("CREATE TABLE t (a INTEGER)")
@@ -410,7 +400,7 @@ def test_what_fails_raises_as_before(place: dict[str, Any], spans: Spans) -> Non
 
 
 def test_a_connection_that_is_lost_says_so(
-    place: dict[str, Any], server: mariadb.MariaDB, spans: Spans
+    place: dict[str, Any], maria: mariadb.MariaDB, spans: Spans
 ) -> None:
     con = connector.connect(**place)
     con.cursor().execute("CREATE TABLE t (a INTEGER)")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import collectors
 import mariadb
 import pandas as pd
 import pytest
@@ -20,19 +18,11 @@ from support import Spans
 pymysql = pytest.importorskip("pymysql")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[mariadb.MariaDB]:
-    """A MariaDB of the tests' own."""
-    collectors.build_or_skip(mariadb.MARIADB)
-    with mariadb.running() as running:
-        yield running
-
-
 @pytest.fixture
-def place(server: mariadb.MariaDB) -> dict[str, Any]:
+def place(maria: mariadb.MariaDB) -> dict[str, Any]:
     """How an empty database is connected to."""
-    database = urlsplit(server.database()).path[1:]
-    return {"host": server.host, "port": server.port, "user": "otelprov", "database": database}
+    database = urlsplit(maria.database()).path[1:]
+    return {"host": maria.host, "port": maria.port, "user": "otelprov", "database": database}
 
 
 PIPELINE = """
@@ -88,12 +78,12 @@ DRAWN = """
 """
 
 
-def test_tables_are_those_of_sqlalchemy(tmp_path: Path, server: mariadb.MariaDB) -> None:
+def test_tables_are_those_of_sqlalchemy(tmp_path: Path, maria: mariadb.MariaDB) -> None:
     directory = tmp_path / "work"
     directory.mkdir()
     (directory / "raw.csv").write_text("id,amt\n1,5\n2,6\n3,7\n")
     (directory / "more.csv").write_text("id,dbl\n4,8\n")
-    recording = strangers.record(directory, PIPELINE, URL=server.database())
+    recording = strangers.record(directory, PIPELINE, URL=maria.database())
     assert recording.outputs == ["(2,) 2\n"]
     assert recording.graph() == strangers.drawn(DRAWN)
     for name in ("rows.csv", "dict.csv", "ss.csv", "sql.csv", "back.csv"):
@@ -145,9 +135,9 @@ def test_a_table_is_written_when_its_transaction_is_committed(
 
 
 def test_a_name_is_a_table_of_the_database_in_use(
-    place: dict[str, Any], server: mariadb.MariaDB, spans: Spans
+    place: dict[str, Any], maria: mariadb.MariaDB, spans: Spans
 ) -> None:
-    other = urlsplit(server.database()).path[1:]
+    other = urlsplit(maria.database()).path[1:]
     with pymysql.connect(**place) as con, con.cursor() as cursor:
         cursor.execute("CREATE TABLE t (a INTEGER)")
         cursor.execute(f"USE {other}")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import drawn_stores
 import pytest
-from drawing import check
-
-SEEDS = range(int(os.environ.get("OTELPROV_DRAWN", "3")))
+from drawing import SEEDS, check
 
 
 @pytest.mark.parametrize("seed", SEEDS)

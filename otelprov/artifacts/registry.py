@@ -8,6 +8,8 @@ different columns of one table differ.
 
 from __future__ import annotations
 
+import math
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +27,9 @@ MAX_CONTENTS = 1_000
 """Dicts and lists that are known by their content; the oldest are forgotten first."""
 MAX_VALUES = 10_000
 """Values in a list of them that a query gave, of which each is digested."""
+MAX_NUMBERS = 10_000
+"""Numbers of operations that are known by where they come from, and of small steps and rows as
+many; the oldest are forgotten first."""
 MAX_HELD_ITEMS = 64
 """Items of a dict or list that is small enough to be kept alive."""
 MAX_HELD_TEXT = 200
@@ -134,7 +139,13 @@ class Registry:
         self._contents: OrderedDict[tuple[int, str], tuple[Source, object]] = OrderedDict()
         self._holders: set[int] = set()
         self._held: OrderedDict[int, tuple[object, Source, int]] = OrderedDict()
+        self._held_bytes = 0
         self._rows: OrderedDict[int, tuple[object, Source]] = OrderedDict()
+        self._numbers: dict[int, tuple[object, Identity | None, int]] = {}
+        self._of_operations: OrderedDict[int, None] = OrderedDict()
+        self._of_steps: OrderedDict[int, None] = OrderedDict()
+        self.numbers: Final = self._numbers.keys()
+        """The ``id``s of numbers that something may be known of."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -213,11 +224,12 @@ class Registry:
         """Dicts and lists that come from ``artifact``: they are kept alive, so that each is known
         again without a digest. In all, ``limit`` bytes of what they were parsed from."""
         for value in values:
+            before = self._held.pop(id(value), None)
+            self._held_bytes += size - (before[2] if before is not None else 0)
             self._held[id(value)] = (value, artifact, size)
             size = 0  # of all of them
-        held = sum(one[2] for one in self._held.values())
-        while held > limit or len(self._held) > MAX_CONTENTS:
-            held -= self._held.popitem(last=False)[1][2]
+        while self._held and (self._held_bytes > limit or len(self._held) > MAX_CONTENTS):
+            self._held_bytes -= self._held.popitem(last=False)[1][2]
 
     def fetched(self, rows: list[Any] | tuple[Any, ...], artifact: Source) -> None:
         """A list, or a tuple, of rows that come from ``artifact``. It is not kept alive, and known
@@ -258,6 +270,37 @@ class Registry:
         found = None if digest is None else self.content(f"object:{digest.hex()}", value)
         return None if found is None else (found, digest)
 
+    def found(
+        self, number: object, identity: Identity, since: int | None = None, *, by_step: bool = False
+    ) -> None:
+        """A number (``is_own_number``) comes from there. It is kept alive, and so known again as
+        the very object.
+
+        One that comes from two places is a constant of a library's, and nothing is known of it: but
+        for what was found after ``since`` (``time.time_ns()``), when a call began that hands it on.
+        """
+        before = self._numbers.get(id(number))
+        if before is not None and since is not None and before[2] >= since:
+            return
+        if before is not None and before[1] != identity:
+            self._numbers[id(number)] = (number, None, before[2])
+            return
+        key, order = id(number), self._of_steps if by_step else self._of_operations
+        if before is None:
+            order[key] = None
+        self._numbers[key] = (number, identity, time.time_ns())
+        while len(order) > MAX_NUMBERS:
+            self._numbers.pop(order.popitem(last=False)[0], None)
+
+    def number(self, value: object) -> Identity | None:
+        """Where a number comes from."""
+        found = self._numbers.get(id(value))
+        return found[1] if found is not None else None
+
+    def may_hold(self, value: object) -> bool:
+        """Whether ``content`` may know an object."""
+        return id(value) in self._holders
+
     def content(self, artifact_id: str, value: object) -> Source | None:
         """The artifact with this content id, if an operation of this process made ``value``."""
         found = self._contents.get((id(value), artifact_id)) or self._contents.get((0, artifact_id))
@@ -270,10 +313,28 @@ class Registry:
         self._contents.clear()
         self._holders.clear()
         self._held.clear()
+        self._held_bytes = 0
         self._rows.clear()
+        self._numbers.clear()
+        self._of_operations.clear()
+        self._of_steps.clear()
 
 
 registry = Registry()
+
+
+NUMBERS: Final = frozenset(
+    "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+)
+"""Classes of NumPy's numbers."""
+
+
+def is_own_number(value: Any) -> bool:
+    """Whether a number is an object of its own: Python has one 3 and one NaN for all."""
+    kind = type(value)
+    if kind is not float and not (kind.__module__ == "numpy" and kind.__name__ in NUMBERS):
+        return False
+    return math.isfinite(value)
 
 
 def some_of(rows: Any) -> list[Any]:
@@ -285,7 +346,7 @@ def _sample(rows: Any) -> object:
     """What a list is known by: its length and some of its rows, as they are where they are light,
     or by a digest of them."""
     some = some_of(rows)
-    plain = [_plain(one) for one in some if _is_row(one)]
+    plain = [plain_row(one) for one in some if is_row(one)]
     if len(plain) != len(some):
         return None
     if all(map(_is_light_row, plain)):
@@ -309,15 +370,17 @@ _ROWS: Final = frozenset(("DictRow", "Record", "Row", "RowMapping"))
 _DRIVERS: Final = frozenset(("asyncpg", "psycopg2", "sqlite3", "sqlalchemy"))
 
 
-def _is_row(value: object) -> bool:
+def is_row(value: object) -> bool:
+    """Whether it is a row of a table: a tuple, a dict, or one of a database's."""
     kind = type(value)
     if issubclass(kind, (tuple, dict)):
         return True
     return kind.__name__ in _ROWS and str(kind.__module__).partition(".")[0] in _DRIVERS
 
 
-def _plain(row: Any) -> object:
-    """A row of sqlite3's, SQLAlchemy's, psycopg's, psycopg2's or asyncpg's."""
+def plain_row(row: Any) -> tuple[Any, ...] | dict[Any, Any]:
+    """A row, also of sqlite3's, SQLAlchemy's, psycopg's, psycopg2's or asyncpg's, as a tuple or a
+    dict."""
     kind = type(row)
     if issubclass(kind, tuple):
         return tuple(tuple.__iter__(row))

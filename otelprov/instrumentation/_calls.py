@@ -14,20 +14,29 @@ from otelprov.artifacts import classes, digest_value
 from otelprov.artifacts.deferred import Source, settled, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.names import names_of
-from otelprov.artifacts.registry import WHOLE, Identity, Step, Taken, derive, registry
+from otelprov.artifacts.registry import (
+    WHOLE,
+    Identity,
+    Step,
+    Taken,
+    derive,
+    is_own_number,
+    registry,
+)
 from otelprov.instrumentation._caller import is_in_place
 from otelprov.instrumentation._closed import runs_nothing_else
 from otelprov.instrumentation._lazy import plan_on
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Binder, Entry
 from otelprov.model import Names
-from otelprov.recording import faults, observation, places
+from otelprov.recording import faults, observation, places, plain_values
 from otelprov.recording.bounds import reading
 from otelprov.recording.column_sources import ColumnSources
 from otelprov.recording.in_place import prints
 from otelprov.recording.observation import PLAIN
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.plans import Execution, Explained, Plan, plans
+from otelprov.recording.policy import MAX_LISTED
 from otelprov.recording.recorder import Call, OpenOperation, current_operation, note_read
 from otelprov.recording.run import run
 
@@ -201,6 +210,8 @@ class Site:
     binder: Binder = field(init=False)
     call: Call = field(init=False)
     step: Step = field(init=False)
+    sums_up: bool = field(init=False)
+    """Whether it gives a number for all that it is given."""
     takes_arrays: bool = field(init=False)
     """Whether an array of a few values is data for it, and no parameter (``df.isin(array)``)."""
 
@@ -251,6 +262,12 @@ def _call(site: Site) -> Call:
     )
 
 
+_SUMMING_UP: Final = frozenset(
+    "autocorr corr cov dot item kurt kurtosis max mean median min percentile prod product ptp "
+    "quantile sem skew std sum trace var".split()
+)
+
+
 def _takes_arrays(site: Site) -> bool:
     return site.library in _OF_ARRAYS or site.entry.name.rpartition(".")[2] in _SETTING
 
@@ -260,6 +277,7 @@ _MADE: dict[str, Callable[[Site], Any]] = {
     "binder": lambda site: Binder(site.function, method=site.method),
     "call": _call,
     "step": lambda site: Step(site.call.library, site.call.name, site.call.version),
+    "sums_up": lambda site: site.entry.name.rpartition(".")[2].removeprefix("nan") in _SUMMING_UP,
     "takes_arrays": _takes_arrays,
 }
 """What a ``Site`` makes when it is asked for it."""
@@ -459,7 +477,8 @@ class Observed:
         elif isinstance(result, (str, bytes, bytearray, list, dict)) and not observation.holds_data(
             result
         ):
-            operation.generate_content("return", result)
+            made = operation.generate_content("return", result)
+            plain_values.numbers_from(result, made)
         else:
             observation.outputs(operation, result, by_content=False)
 
@@ -486,7 +505,8 @@ class Observed:
             result = entry.result(result)
         if entry.columns is not None:
             self._come_from(entry.columns)
-        observation.outputs(self.operation, result, by_content=entry.hands_over)
+        if not observation.outputs(self.operation, result, by_content=entry.hands_over):
+            plain_values.come_out(self.operation, result)
 
     def _come_from(self, columns: Callable[[Mapping[str, Any]], ColumnSources | None]) -> None:
         """Say where the columns of the result come from: of ``self`` alone, where that is all."""
@@ -570,7 +590,9 @@ def pass_on(
     note_read(*arguments)
     entry = site.entry
     if type(result) in _NUMBERS and entry.in_place == "never":
-        return  # what is taken out of a table is not followed
+        if site.sums_up or (site.attribute == "__getitem__" and _is_short_table(arguments[0])):
+            _number_comes_from(site, arguments, keywords, result)
+        return  # what is taken out of a longer table is not followed
     values = (*arguments, *keywords.values())
     changed: object = result
     if entry.in_place == "always":
@@ -586,6 +608,7 @@ def pass_on(
                 observation.come_out(result, holder.sources[0])
         elif changed is result and type(result).__module__ == "numpy":
             _NUMBERS.add(type(result))
+            pass_on(site, arguments, keywords, result)
         return  # as for a number
     own = arguments[1:] if site.method else arguments
     known = _known_directly(values)
@@ -629,10 +652,58 @@ def pass_on(
     identity = derive(site.step, known, detail, parameters, picked)
     if identity is not None:
         if again is not None:
-            if len(_taken) == MAX_TAKEN:
-                _taken.clear()
-            _taken[again] = first, identity, site
+            _keep(again, first, identity, site)
         put_on(site, known, changed, identity)
+
+
+def _is_short_table(value: Any) -> bool:
+    """Whether it has a few rows, as what sums up a table has; or an indexer of one."""
+    shape = getattr(getattr(value, "obj", value), "shape", None)
+    return type(shape) is tuple and len(shape) > 0 and shape[0] <= MAX_LISTED
+
+
+def _number_comes_from(
+    site: Site, arguments: tuple[Any, ...], keywords: Mapping[str, Any], number: object
+) -> None:
+    """``df["price"].mean()`` comes from ``df``, as would a column."""
+    if not is_own_number(number) or operation_around() is not None:
+        return
+    first, *rest = arguments
+    table = registry.lookup(first) or observation.behind(first)
+    simple = not keywords and all(map(_is_simple, rest))
+    again = (id(site), id(table), "", tuple(map(repr, rest)))
+    before = _taken.get(again) if simple and table is not None else None
+    if before is not None:
+        identity: Identity | None = before[1]
+    else:
+        known = observation.known_inputs(arguments)
+        if not known:
+            return
+        detail: bytes | None = None
+        if len(known) == 1:
+            named = dict(keywords)
+            detail = repr(rest).encode() if simple else _digest_of(rest, named)
+        identity = derive(site.step, known, detail)
+        if identity is not None and simple and table is not None and known == [table]:
+            _keep(again, table, identity, site)
+    if identity is not None:
+        registry.found(number, identity, by_step=True)
+
+
+_SIMPLE: Final = frozenset({str, int, bool, type(None)})
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether it is a short name or number, or several: then its text says what it is."""
+    if type(value) is tuple:
+        return len(value) < 4 and all(map(_is_simple, value))
+    return type(value) in _SIMPLE and (type(value) is not str or len(value) <= _SHORT)
+
+
+def _keep(again: _Again, known: Identity, made: Identity, site: Site) -> None:
+    if len(_taken) == MAX_TAKEN:
+        _taken.clear()
+    _taken[again] = known, made, site
 
 
 def _looked_at(
@@ -643,6 +714,8 @@ def _looked_at(
     contents = observation.digested_contents(values)
     known = observation.known_inputs(values)
     known += [Identity((source,)) for source, _ in contents.values()]
+    if site.attribute in _MADE_OF_VALUES:
+        known += plain_values.known_numbers(values)
     if not known:
         return None
     own = arguments[1:] if site.method else arguments
@@ -660,6 +733,10 @@ def _looked_at(
     return known, plain, named
 
 
+_MADE_OF_VALUES = frozenset(
+    "__init__ from_arrays from_dict from_dicts from_pydict from_pylist from_records table".split()
+)
+"""What makes tables of Python's own values."""
 _NUMBERS = set(PLAIN)
 """Classes of plain values, and those of NumPy's numbers that were met."""
 

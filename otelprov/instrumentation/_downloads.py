@@ -26,6 +26,7 @@ from otelprov.instrumentation._wrapping import followed
 from otelprov.model import Artifact
 from otelprov.recording import faults, observation, places
 from otelprov.recording.passing import Passing
+from otelprov.recording.plain_values import parsed
 from otelprov.recording.recorder import Call, OpenOperation, current_operation
 from otelprov.recording.run import run
 from otelprov.recording.streams import version_of
@@ -33,8 +34,6 @@ from otelprov.recording.streams import version_of
 DOWNLOAD: Final = "**read**: a download, by URL, `ETag` and the bytes that the program took of it"
 METHODS: Final = frozenset({"GET", "POST"})
 """Those whose answers are data."""
-MAX_HELD: Final = 1 << 20
-"""Bytes of bodies whose parsed JSON is kept alive, to be known again."""
 
 
 class Fetch:
@@ -206,17 +205,7 @@ def _parsed(_: types.FrameType, value: object, response: Any, **options: Any) ->
     source = identity.artifact if identity is not None else None
     if not isinstance(source, Artifact) or source.kind != "file":
         return
-    size = source.bytes or 0
-    if size > MAX_HELD:
-        return
-    parts = [value]
-    for part in parts[:1] + [one for one in _values(value) if isinstance(one, dict)]:
-        parts += [one for one in _values(part) if isinstance(one, (list, dict))]
-    registry.hold(parts, source, size, MAX_HELD)
-
-
-def _values(value: object) -> list[object]:
-    return list(value.values())[:100] if isinstance(value, dict) else []
+    parsed(value, source, source.bytes or 0)
 
 
 def _version(library: str) -> str | None:

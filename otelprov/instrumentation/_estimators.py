@@ -11,7 +11,7 @@ from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.instrumentation._calls import Observed, sending
 from otelprov.instrumentation._given_rows import use_rows
-from otelprov.recording import models, observation
+from otelprov.recording import models, observation, plain_values
 from otelprov.recording.figures import say
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import OpenOperation
@@ -117,7 +117,10 @@ class Fitted(Called):
         operation, model = self.operation, self.target
         models.made(operation, "self", model, given=self.parameters.values())
         held = models.attributes(model)
-        say(operation, _found_while_fitting(held))
+        found, known = _found_while_fitting(held), registry.lookup(model)
+        say(operation, found)
+        if known is not None:
+            plain_values.numbers_from(found, known.sources[0], operation.begun)
         results = held.get("cv_results_")
         if type(results) is dict:
             _generate_table(operation, "cv_results_", results)
@@ -167,7 +170,8 @@ class Measured(Observed):
 
     def _made(self, result: object) -> None:
         if isinstance(result, (str, dict)):
-            self.operation.generate_content("return", result)
+            made = self.operation.generate_content("return", result)
+            plain_values.numbers_from(result, made, self.operation.begun)
             return
         say(self.operation, {self.site.entry.name: result})
         super()._made(result)

@@ -18,6 +18,7 @@ from otelprov.instrumentation._iterators import drawn_from
 from otelprov.instrumentation._statement import NAMED, folded, name_of
 from otelprov.recording.observation import data_kind, identity_of
 from otelprov.recording.places import read_from
+from otelprov.recording.plain_values import known_numbers
 from otelprov.recording.recorder import OpenOperation
 from otelprov.statements import later
 
@@ -67,9 +68,18 @@ def use_unknown(operation: OpenOperation) -> None:
 def use_row(operation: OpenOperation, row: object, role: str = _ROLE) -> bool:
     """The operation takes this row; whether it is known where that is from."""
     identity = registry.lookup(type(row)) or registry.lookup(row)
-    if identity is not None:
+    if identity is None:
+        return use_numbers(operation, row, role)
+    operation.use(role, identity)
+    return True
+
+
+def use_numbers(operation: OpenOperation, row: object, role: str = _ROLE) -> bool:
+    """The operation takes the numbers in this row; whether of one it is known where it is from."""
+    found = known_numbers((row,))
+    for identity in found:
         operation.use(role, identity)
-    return identity is not None
+    return bool(found)
 
 
 def is_one_more(

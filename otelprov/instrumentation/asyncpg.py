@@ -14,7 +14,6 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from otelprov._record import record
-from otelprov.artifacts.registry import registry
 from otelprov.instrumentation._calls import add_library
 from otelprov.instrumentation._databases import Connection, Place, is_idle, parsed, server_place
 from otelprov.instrumentation._queries import (
@@ -30,6 +29,7 @@ from otelprov.instrumentation._queries import (
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults
+from otelprov.recording.plain_values import fetched
 from otelprov.recording.recorder import Call
 from otelprov.recording.run import run
 
@@ -362,7 +362,7 @@ def _returned(sent: Sent, asked: _Asked, result: Any) -> None:
     if identity is not None and identity.artifact is not None and type(result) is list and result:
         first: Any = result[0]
         names = list(first.keys()) if type(first).__module__.startswith("asyncpg.") else []
-        registry.fetched(result, named_rows(identity.artifact, names))
+        fetched(result, named_rows(identity.artifact, names))
 
 
 def _failed(sent: Sent, asked: _Asked, error: BaseException) -> None:

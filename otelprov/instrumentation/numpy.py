@@ -15,7 +15,7 @@ from typing import Any
 
 from otelprov.artifacts import classes
 from otelprov.artifacts.locations import unknown
-from otelprov.artifacts.registry import Identity, derive, registry
+from otelprov.artifacts.registry import NUMBERS, Identity, derive, is_own_number, registry
 from otelprov.instrumentation._calls import (
     Observed,
     Site,
@@ -29,6 +29,7 @@ from otelprov.instrumentation._origins import sort_out
 from otelprov.instrumentation._table import Entry, Packing, read, step, suffixed, write
 from otelprov.instrumentation._wrapping import site_of
 from otelprov.recording import faults, in_place, memory, observation
+from otelprov.recording.plain_values import known_numbers
 from otelprov.recording.recorder import note_read
 from otelprov.recording.run import run
 
@@ -38,7 +39,8 @@ ODDITIES = (
     "Functions and methods that make an array of others are small steps: `np.where`, `np.select`, "
     "`np.concatenate` and its kin, `np.c_`, `np.argmax`, `np.unique`, `np.mean` along an axis, "
     "`a.astype()`, `a.copy()`, `a.clip()`, `a.dot(b)` and the like. Of what is given to them the "
-    "rest is of unknown origin. A number that one of them gives is a plain number.",
+    "rest is of unknown origin. A number that sums an array up (`a.mean()`, `np.max(a)`) is known "
+    "as with pandas, one that is taken out of it (`a[0]`) is not.",
     "A view of a known array (`a[:, :3]`, `a.T`, `a.reshape(...)`) is known to come from it. What "
     "the program puts into a known array (`a[mask] = b`, `a += b`, `a.fill(0)`) is not seen. That "
     "it did is, when the array is next used: something of unknown origin is in it. Of an array of "
@@ -262,6 +264,7 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=False)
     made, array = _made(), numpy.ndarray
+    numbers = _scalars() if site.sums_up else frozenset()
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -276,6 +279,14 @@ def _computing(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]
                     _computed(site, args, kwargs, result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
+        elif type(result) in numbers and run.active:
+            try:
+                if (
+                    _may_be_known(args[:1], array) or _may_hold_numbers(args)
+                ) and not is_internal_call(2):
+                    _summed_up(site, args, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
         return result
 
     return wrapper
@@ -287,6 +298,7 @@ def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..
     numpy: Any = sys.modules["numpy"]
     site = site_of(entry, "numpy", numpy.__version__, original, original, method=True)
     array = numpy.ndarray
+    numbers = _scalars() if site.sums_up else frozenset()
 
     def wrapper(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         try:
@@ -310,6 +322,12 @@ def _computing_itself(entry: Entry, original: Callable[..., Any]) -> Callable[..
                     and not is_internal_call(2)
                 ):
                     _computed(site, (self, *args), kwargs, result)
+            except Exception as fault:
+                faults.tell(site.not_passed_on, fault)
+        elif type(result) in numbers and run.active:
+            try:
+                if memory.may_be_known(self) and not is_internal_call(2):
+                    _summed_up(site, (self, *args), result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
         return result
@@ -362,6 +380,8 @@ def _copying(entry: Entry, original: Callable[..., Any]) -> Callable[..., Any]:
                     and not is_internal_call(2)
                 ):
                     _computed(site, args[:1], {}, result)
+                elif _may_hold_numbers(args) and run.active and not is_internal_call(2):
+                    _made_of_numbers(site, args[0], result)
             except Exception as fault:
                 faults.tell(site.not_passed_on, fault)
         return result
@@ -473,6 +493,39 @@ def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) 
     identity = derive(site.step, known, None)  # anybody may have changed an array in between
     if identity is not None:
         put_on(site, known, result, identity)
+
+
+def _summed_up(site: Site, args: Any, number: object) -> None:
+    """``a.mean()`` comes from ``a``, if that is no table, whose method has said so."""
+    if id(number) in registry.numbers or not is_own_number(number):
+        return
+    if operation_around() is not None:
+        return
+    known: list[Identity] = []
+    sort_out(args, known)
+    identity = derive(site.step, known or known_numbers(args), None)
+    if identity is not None:
+        registry.found(number, identity, by_step=True)
+
+
+def _may_hold_numbers(args: tuple[Any, ...]) -> bool:
+    """Whether the first argument is a list that may hold known numbers."""
+    return bool(registry.numbers) and bool(args) and type(args[0]) in (list, tuple)
+
+
+def _made_of_numbers(site: Site, values: object, made: object) -> None:
+    """``np.array([first, second])`` comes from what these come from."""
+    known = known_numbers((values,))
+    identity = derive(site.step, known, None)
+    if identity is not None:
+        put_on(site, known, made, identity)
+
+
+@cache
+def _scalars() -> frozenset[type]:
+    """What is a number of NumPy's."""
+    numpy: Any = sys.modules["numpy"]
+    return frozenset({float, *(getattr(numpy, name) for name in NUMBERS if hasattr(numpy, name))})
 
 
 def _add_unknown(known: list[Identity]) -> None:

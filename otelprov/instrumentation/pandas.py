@@ -65,6 +65,9 @@ ODDITIES: tuple[str, ...] = (
     '`df.loc[…] = …` names no columns. `df.loc[mask, "a"] = …` is.',
     "A function that `apply` and its like call for each row or group is seen where it uses known "
     "tables by pandas; arrays and numbers that it uses are not.",
+    "A number for a whole column or table (`df['a'].mean()`, `corr`), or out of a table of up to "
+    "100 rows, is known as the very object: in a dict or list that a frame is made of, that is "
+    "dumped as JSON or given to a database. `round(x)`, `float(x)` and `x * 2` make others.",
     "An array of up to 64 values by which rows are chosen (`df[mask]`, `isin(values)`) is a "
     "parameter.",
 )
@@ -409,6 +412,7 @@ def _steps() -> Iterable[Entry]:
     for indexer in SCALAR_INDEXERS:
         yield step(f"{indexer}.__setitem__", in_place="always")
     yield from each(step("__getitem__"), "Series")
+    yield step("Series.item")
     for name in (
         "capitalize casefold cat center contains count decode encode endswith extract "
         "extractall find findall fullmatch get get_dummies index isalnum isalpha isdecimal "

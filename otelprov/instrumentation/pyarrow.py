@@ -541,8 +541,7 @@ ODDITIES: Final = (
     "of unknown origin, known by its content. `read_message`, `read_record_batch`, `read_tensor`, "
     "`write_tensor`, `serialize_pandas`, `deserialize_pandas` and `parquet.ParquetReader` are not "
     "recorded; `new_file` and `new_stream` only open a file, which is written when it is closed.",
-    "A scalar that is computed or taken out of a column (`pc.sum`, `column[0]`) is not followed, "
-    "as a number of pandas is not.",
+    "A scalar that is computed or taken out of a column (`pc.sum`, `column[0]`) is not followed.",
     "What reads or writes only schemas and metadata is no operation (`read_metadata`, "
     "`read_schema`, `write_metadata`).",
 )

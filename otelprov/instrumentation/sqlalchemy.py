@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
-from otelprov.artifacts.registry import registry, some_of
+from otelprov.artifacts.registry import is_own_number, registry, some_of
 from otelprov.instrumentation._databases import (
     Connection,
     can_answer,
@@ -31,6 +31,7 @@ from otelprov.instrumentation._queries import (
 from otelprov.instrumentation._table import Entry, step
 from otelprov.instrumentation._wrapping import followed
 from otelprov.recording import faults
+from otelprov.recording.plain_values import fetched
 from otelprov.recording.recorder import Call
 from otelprov.recording.run import run
 
@@ -96,9 +97,9 @@ def table() -> Iterable[Entry]:
         "engine.default.DefaultDialect.do_commit", around=listening.begin, undo=listening.end
     )
     for owner, names in (
-        ("Result", ("all", "fetchall", "fetchmany")),
+        ("Result", ("all", "fetchall", "fetchmany", "scalar", "scalar_one", "scalar_one_or_none")),
         ("MappingResult", ("all", "fetchall", "fetchmany")),
-        ("ScalarResult", ("all", "fetchall", "fetchmany")),
+        ("ScalarResult", ("all", "fetchall", "fetchmany", "one", "one_or_none", "first")),
     ):
         for name in names:
             yield step(f"engine.result.{owner}.{name}", around=_listing)
@@ -426,7 +427,11 @@ def _listing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
-    if type(rows) is not list or not rows or frame.f_globals.get("__name__") in INNER:
+    if frame.f_globals.get("__name__") in INNER:
+        return
+    if is_own_number(rows):
+        rows = [rows]  # of `scalar()`
+    if type(rows) is not list or not rows:
         return
     keys = getattr(result, "keys", None)  # values of `scalars()` have none
     names = list(keys()) if keys is not None else []
@@ -434,7 +439,7 @@ def _listed(frame: Any, rows: Any, result: Any, *__: Any, **___: Any) -> None:
         identity = registry.lookup(getattr(result, "context", None))
         if identity is not None and identity.artifact is not None:
             if not any(map(_holds_objects, some_of(rows))):
-                registry.fetched(rows, named_rows(identity.artifact, names))
+                fetched(rows, named_rows(identity.artifact, names))
             return
         result = getattr(result, "_real_result", None) or getattr(result, "raw", None)
 

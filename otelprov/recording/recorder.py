@@ -495,14 +495,16 @@ class OpenOperation:
             return artifact.maker == self.id
         return any(one in self.generated for one in artifact.needs)
 
-    def generate_content(self, role: str, value: object) -> None:
-        """The call made ``value``, which is known by its content: a text, a dict, a list."""
+    def generate_content(self, role: str, value: object) -> Artifact:
+        """The call made ``value``, which is known by its content: a text, a dict, a list. What that
+        is, with its maker."""
         artifact = identify(value)
         self.generate(role, artifact)
+        made = replace(artifact, maker=self.id)
         if artifact.coverage == "full":
-            made = replace(artifact, maker=self.id)
             registry.remember(made, value)
             written.give(made)
+        return made
 
     def assign(self, value: object, artifact: Source, columns: Columns = ()) -> bool:
         """From now on ``value`` is this artifact, unless the operation fails. ``columns`` names its

@@ -215,7 +215,7 @@ def test_metrics_say_their_figure_and_texts_and_tables_are_generated(
     found, matrix, table, told = spans.all()[1:]
     assert found.attributes["otelprov.metric.mean_squared_error"] == error
     assert found.used_ids == {identity(points)}
-    assert found.generated == []
+    assert [one["otelprov.artifact.kind"] for one in found.generated] == ["object"]
     assert matrix.generated[0]["otelprov.artifact.rows"] == 2
     assert table.generated_ids == {identity(report)}
     assert told.generated_ids == {identify(text).id}  # that of a file that holds it

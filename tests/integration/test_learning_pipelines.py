@@ -50,9 +50,9 @@ CLASSIFIED = """
     sklearn.cross_val_score: sklearn.train_test_split -> return
     sklearn.GridSearchCV.fit: sklearn.train_test_split -> self, cv_results_
     sklearn.GridSearchCV.predict: sklearn.GridSearchCV.fit, sklearn.train_test_split -> return
-    sklearn.accuracy_score: sklearn.train_test_split, sklearn.GridSearchCV.predict ->
+    sklearn.accuracy_score: sklearn.train_test_split, sklearn.GridSearchCV.predict -> return
     sklearn.GridSearchCV.predict_proba: sklearn.GridSearchCV.fit, sklearn.train_test_split -> return
-    sklearn.roc_auc_score: sklearn.train_test_split, sklearn.GridSearchCV.predict_proba ->
+    sklearn.roc_auc_score: sklearn.train_test_split, sklearn.GridSearchCV.predict_proba -> return
     sklearn.classification_report: sklearn.train_test_split, sklearn.GridSearchCV.predict -> return
     pandas.to_csv: sklearn.GridSearchCV.fit -> search.csv
     joblib.dump: sklearn.GridSearchCV.fit -> model.joblib
@@ -294,7 +294,7 @@ DATA_SETS_USED = """
     sklearn.RandomForestClassifier.fit: sklearn.load_iris -> self
     joblib.dump: sklearn.RandomForestClassifier.fit -> forest.joblib
     joblib.load: forest.joblib -> return['model']
-    sklearn.RandomForestClassifier.score: joblib.load, sklearn.load_iris ->
+    sklearn.RandomForestClassifier.score: joblib.load, sklearn.load_iris -> return
     sklearn.make_classification:  -> return[0], return[1]
     sklearn.cross_validate: sklearn.make_classification -> return['fit_time'], return['score_time'], return['test_score']
     pandas.read_csv: reviews.csv -> return

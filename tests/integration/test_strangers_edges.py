@@ -30,7 +30,7 @@ DRAWN = """
     pandas.to_numpy@a: pandas.read_csv@t -> return
     pandas.setitem@set: pandas.read_csv@t, ? -> self
     numpy.savez@few: sklearn.KMeans.fit_predict@labels, ? -> few.npz
-    sklearn.r2_score@score: ? ->
+    sklearn.r2_score@score: ? -> return
     pandas.getitem@ones: pandas.setitem@set -> return
     pandas.to_csv@ones: pandas.getitem@ones -> ones.csv
     pyarrow.csv.read_csv@one: t.csv -> return

@@ -268,7 +268,7 @@ TRAINED = """
     sklearn.GridSearchCV.predict@guess: \\
         sklearn.GridSearchCV.fit@search, sklearn.train_test_split@split -> return
     sklearn.mean_absolute_error@error: \\
-        sklearn.GridSearchCV.predict@guess, sklearn.train_test_split@split ->
+        sklearn.GridSearchCV.predict@guess, sklearn.train_test_split@split -> return
     joblib.dump@dump: sklearn.GridSearchCV.fit@search -> model.joblib
     pandas.assign@assign: \\
         sklearn.train_test_split@split, sklearn.GridSearchCV.predict@guess -> return

@@ -40,11 +40,11 @@ from otelprov.instrumentation.duckdb.names import (
     plans,
 )
 from otelprov.model import Artifact, Names, OperationKind
-from otelprov.recording import memory, observation, places
+from otelprov.recording import memory, observation, places, plain_values
 from otelprov.recording import plans as recording_plans
 from otelprov.recording.bounds import Reading
 from otelprov.recording.plans import Execution
-from otelprov.recording.policy import shorten
+from otelprov.recording.policy import MAX_LISTED, shorten
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import now
 from otelprov.recording.transactions import Outcome
@@ -571,7 +571,8 @@ def outputs(result: Any, operation: OpenOperation) -> None:
     """What was fetched: tables and arrays by their content, rows as a list."""
     if isinstance(result, list):
         if len(result) <= MAX_ROWS:
-            operation.generate_content("return", result)
+            made = operation.generate_content("return", result)
+            plain_values.numbers_from(result[:MAX_LISTED], made)
         else:
             operation.generate("return", operation.derived("object", rows=len(result)))
         return

@@ -41,7 +41,7 @@ from otelprov.instrumentation.duckdb.operations import (
     resolver_of,
     rows_of,
 )
-from otelprov.recording import faults
+from otelprov.recording import faults, plain_values
 from otelprov.recording.recorder import OpenOperation, current_operation
 from otelprov.recording.run import run
 
@@ -252,6 +252,8 @@ def _held(plan: Plan, result: Any, operation: OpenOperation) -> None:
     rows = rows_of(operation)
     if is_relation(result):
         plans.keep(result, plan.then((rows,)))
+    else:  # of `fetchone`
+        plain_values.numbers_from(result, rows.identity.sources[0], operation.begun)
 
 
 def _query_of(relation: Any) -> str:

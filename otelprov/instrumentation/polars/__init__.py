@@ -76,8 +76,7 @@ ODDITIES: tuple[str, ...] = (
     "file has an extended attribute.",
     "A LazyFrame that was unpickled or deserialised names the files that its plan names; tables in "
     "memory that are part of it are unknown.",
-    "Values taken out by item, row or iter_rows are not followed, nor are batches of "
-    "collect_batches.",
+    "Values taken out by row or iter_rows are not followed, nor are batches of collect_batches.",
     "Each plan of collect_all is an operation, up to a hundred of them; how long each took is not "
     "known. Where one holds functions of the program, or reads a Delta Lake or Iceberg table, they "
     "are one operation, and each of its results comes from all that it read, as with "
@@ -275,7 +274,7 @@ def _groups() -> Iterable[Entry]:
 
 def _steps() -> Iterable[Entry]:
     for name in (
-        "to_series get_column get_columns clone __copy__ __deepcopy__ "
+        "to_series get_column get_columns item clone __copy__ __deepcopy__ "
         "rechunk shrink_to_fit set_sorted to_struct null_count n_unique is_duplicated is_unique "
         "hash_rows sum mean median min max std var product quantile count approx_n_unique "
         "sum_horizontal mean_horizontal min_horizontal max_horizontal clear "
@@ -376,7 +375,7 @@ _NO_EXPRESSIONS_MADE = frozenset(
 )
 _NO_DATA = frozenset(
     "append extend describe hist value_counts to_dummies map_elements apply to_list to_pandas "
-    "to_arrow to_numpy to_torch to_jax to_init_repr lazy item len is_empty has_nulls has_validity "
+    "to_arrow to_numpy to_torch to_jax to_init_repr lazy len is_empty has_nulls has_validity "
     "equals estimated_size n_chunks chunk_lengths n_unique get_chunks set_at_idx index_of search "
     "null_count".split()
 )

@@ -509,7 +509,7 @@ BULK_DRAWN = """
     sqlalchemy.execute@plain: #items, ? -> #items
     pandas.assign@others: pandas.read_csv@df -> return
     pandas.to_dict@others: pandas.assign@others -> return
-    sqlalchemy.execute@values: #items, ? -> #items
+    sqlalchemy.execute@values: #items, pandas.to_dict@others -> #items
     sqlalchemy.execute@values: #logs, ? -> #logs
     sqlalchemy.execute@one: #items -> #items
 """

@@ -38,6 +38,9 @@ ODDITIES: Final = (
     "is moved: it is known by its footer, or by its size and time.",
     "What zipfile, tarfile, shutil.make_archive and shutil.unpack_archive pack and extract is an "
     "operation for each file; what the program itself writes into a member that it opens is not.",
+    "An open file that an operation has written to is looked at again when it is closed: where the "
+    "program has written more to it by then, `io.write` makes the file of what it was and of "
+    "something unknown (spaces and newlines at the end are nothing).",
     "With OTELPROV_RECORD_OPEN=on, a file that the program opens to write, with open() or through "
     "pathlib, gzip, bz2, lzma, zipfile or tarfile, is recorded when the file object is gone, and "
     "one that it opens to read when it is opened. What it makes of what it read is not seen: what "

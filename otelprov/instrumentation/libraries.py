@@ -24,6 +24,9 @@ class Library(NamedTuple):
     """Modules, where it is patched only in programs that import one of them as well."""
 
 
+_WITH_DATA: Final = ("duckdb", "numpy", "polars", "pyarrow")
+"""What programs import that have something to say in their JSON."""
+
 LIBRARIES: Final = (
     Library(
         "adbc_driver_manager",
@@ -63,6 +66,7 @@ LIBRARIES: Final = (
         ),
     ),
     Library("joblib", (1, 2), ("joblib.numpy_pickle", "joblib._store_backends")),
+    Library("json", (), ("json",), ("python",), _WITH_DATA),
     Library("lightgbm", (4,), ("lightgbm",)),
     Library(
         "matplotlib",
@@ -168,4 +172,5 @@ LIBRARIES: Final = (
     ),
     Library("urllib", (), ("urllib.request", "http.client"), ("python",)),
     Library("xgboost", (2, 1), ("xgboost",), ("xgboost", "xgboost-cpu")),
+    Library("yaml", (6,), ("yaml",), ("PyYAML",), _WITH_DATA),
 )

@@ -11,15 +11,17 @@ import atexit
 import io
 import os
 import stat
+import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from otelprov.artifacts.deferred import Source, with_
-from otelprov.artifacts.locations import name_and_uri, named
+from otelprov.artifacts.locations import name_and_uri, named, unknown
+from otelprov.artifacts.registry import Identity
 from otelprov.model import Artifact
 from otelprov.recording import faults
-from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.streams import (
     file_of_archive,
     is_archive,
@@ -29,6 +31,8 @@ from otelprov.recording.streams import (
     unwrapped,
 )
 
+MAX_SOURCES: Final = 1_000
+"""Sources of what is added to a file, value by value."""
 PACKERS: Final = ("gzip", "bz2", "lzma")
 """Modules of the standard library whose files pack what is written to them."""
 
@@ -53,13 +57,112 @@ def before(place: Any) -> Artifact | None:
     return _parts.get(file) if file is not None else None
 
 
-def after(place: Any, artifact: Source, operation: OpenOperation) -> None:
-    """What an open file is, now that an operation has written to it."""
+Finish = Callable[[str, Artifact, "Added | None"], object]
+
+
+def after(place: Any, artifact: Source, operation: OpenOperation, finish: Finish) -> None:
+    """What an open file is, now that an operation has written to it. When it is closed and has
+    changed since, ``finish`` is told its path, what it was, and what was added that is known."""
     file = plain(place)
     if file is not None and isinstance(artifact, Artifact):
         made = with_(artifact, maker=operation.id)
         assert isinstance(made, Artifact)
         _parts[file] = made
+        path = None if file.closed else local_path(file)
+        if path is not None:
+            found = _followed.get(file)
+            if found is None or id(found) not in _open:
+                found = _followed[file] = Followed(file, path)
+                _wait_for(found)
+            found.is_now(made, finish)
+
+
+def followed(place: Any) -> Followed | None:
+    """The open file behind ``place``, if an operation has written to it."""
+    if not _open:
+        return None
+    last = _last[0]
+    if last is not None and last.place() is place:
+        found: Followed | None = last
+    else:
+        file = plain(place)
+        found = _followed.get(file) if file is not None else None
+        if found is not None:
+            found.place = weakref.ref(place)
+            _last[0] = found
+    return found if id(found) in _open else None
+
+
+class Added:
+    """What calls of one kind have added to a file that was written to before."""
+
+    def __init__(self, call: Call, frame: types.FrameType) -> None:
+        self.operation = OpenOperation(call, frame, {}, ())
+        self.calls = 0
+        self._others = False
+
+    def more(self, role: str, known: Sequence[Identity], reason: str) -> None:
+        """Another call, and what it writes; ``reason`` says why nothing is known, where it is."""
+        self.calls += 1
+        if len(self.operation.used) > MAX_SOURCES:
+            known, reason = (), f"more than {MAX_SOURCES} sources"
+        for identity in known:
+            for source in identity.sources:
+                self.operation.use_artifact(role, source)
+        if not known and not self._others:
+            self._others = True
+            self.operation.use_content(role, unknown(reason))
+
+
+class Followed:
+    """A plain file that an operation has written to, until it is closed."""
+
+    def __init__(self, file: io.FileIO, path: str) -> None:
+        self.stream = weakref.ref(file)
+        self.path = path
+        self.process = os.getpid()
+        self.place: Callable[[], object] = lambda: None
+        """What the program writes to: the file, or what is around it."""
+        self.added: Added | None = None
+        self._stamp: tuple[int, int] | None = None
+        self._finish: Callable[[Added | None], object]
+        weakref.finalize(file, _gone, self).atexit = False
+
+    def is_now(self, part: Artifact, finish: Finish) -> None:
+        """It is ``part`` at this moment."""
+        self._stamp, self.added = stamp(self.path), None
+        self._finish = lambda added: finish(self.path, part, added)
+
+    def settle(self, *, closed: bool = True) -> None:
+        """It is closed; or it will be when nobody looks any more."""
+        _open.pop(id(self), None)
+        if self.process != os.getpid():
+            return  # of a forked child: the parent's to tell
+        with faults.contained(f"what was written to {os.path.basename(self.path)} is not known"):
+            if closed:
+                now = stamp(self.path)
+                if now is not None and now != self._stamp:
+                    self._finish(self.added)
+            elif self.added is not None:
+                name, uri = name_and_uri(self.path)
+                self.added.operation.generate("file", named(uri, "it was not closed", name))
+                self.added.operation.end()
+
+
+_followed: Final[weakref.WeakKeyDictionary[io.FileIO, Followed]] = weakref.WeakKeyDictionary()
+
+
+_last: Final[list[Followed | None]] = [None]
+"""The file that was asked for last: a loop writes line by line."""
+
+
+def stamp(path: str) -> tuple[int, int] | None:
+    """The size of a file and when it was written to last; None where it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 # --- streams that pack ----------------------------------------------------------------------------
@@ -161,7 +264,6 @@ class _Packed:
         self.operation.settled()
 
 
-_open: Final[dict[int, _Packed]] = {}
 _streams: Final[weakref.WeakKeyDictionary[Any, _Packed]] = weakref.WeakKeyDictionary()
 
 
@@ -192,33 +294,42 @@ def packs(
     found.operation, found.role = operation, role
     found.finish = lambda one: finish(one, path)
     operation.transaction = found
-    if not _open:
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
-    _open[id(found)] = found
+    _wait_for(found)
     return True
 
 
-def _gone(packed: _Packed) -> None:
-    if id(packed) in _open:
-        packed.settle()
+# --- until they are closed ------------------------------------------------------------------------
+
+_open: Final[dict[int, _Packed | Followed]] = {}
+
+
+def _wait_for(waiting: _Packed | Followed) -> None:
+    if not _open:
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
+    _open[id(waiting)] = waiting
+
+
+def _gone(waiting: _Packed | Followed) -> None:
+    if id(waiting) in _open:
+        waiting.settle()
 
 
 def settle() -> None:
-    """Say what the files of streams are that have been closed."""
-    for packed in list(_open.values()):
-        stream = packed.stream()
+    """Say what the files are that have been closed, and those of streams that have."""
+    for waiting in list(_open.values()):
+        stream = waiting.stream()
         if stream is None or _is_closed(stream):
-            packed.settle()
+            waiting.settle()
 
 
 def _at_exit() -> None:
     with faults.contained("what was written through a stream is not known"):
         settle()
-    for packed in list(_open.values()):
-        packed.settle(closed=False)
+    for waiting in list(_open.values()):
+        waiting.settle(closed=False)
 
 
 def left_open() -> bool:
-    """Whether operations wait for a stream to be closed."""
+    """Whether a stream or a file that was written to waits to be closed."""
     return bool(_open)

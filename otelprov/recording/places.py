@@ -8,13 +8,15 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
+from otelprov import semconv
 from otelprov.artifacts import carrier, deferred, identify
 from otelprov.artifacts.deferred import Source, with_
 from otelprov.artifacts.directories import OpenDirectory
 from otelprov.artifacts.files import OpenFile, opened
 from otelprov.artifacts.interruptions import is_of_the_program
-from otelprov.artifacts.locations import name_and_uri, named
+from otelprov.artifacts.locations import name_and_uri, named, unknown
 from otelprov.artifacts.registry import Identity, registry
 from otelprov.artifacts.snapshots import SMALL
 from otelprov.model import Artifact, Names
@@ -28,7 +30,7 @@ from otelprov.recording.bounds import (
     what_was_written,
 )
 from otelprov.recording.noted import with_content
-from otelprov.recording.recorder import OpenOperation
+from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
 from otelprov.recording.streams import (
     archive_of,
@@ -52,6 +54,8 @@ ADDED = Reading(succeeded=True, partial=APPENDED)
 TICK = 10_000_000
 """Nanoseconds by which the time of a file may lie behind the clock: a tick of the kernel's."""
 _MEMBER = "a member of it was read"
+MAX_SPACE = 16
+"""Bytes of spaces and newlines that are no data."""
 MAX_CARRIERS = 16
 """Files of a directory whose carried ids are read."""
 
@@ -112,9 +116,9 @@ def read_from(
             continue
         if is_data(item):
             if how.succeeded:
-                given = _given(item)
-                operation.use_content(role, given)
-                read.append(given)
+                data = given(item)
+                operation.use_content(role, data)
+                read.append(data)
             continue
         item, is_member = unchained(item)
         if is_member:
@@ -200,8 +204,39 @@ def written_to(
     if earlier is not None and _begins_with(found, earlier):
         operation.use_artifact(role, earlier)
     artifact, source = _put(operation, role, found, added)
-    handles.after(place, artifact, operation)
+    handles.after(place, artifact, operation, _written_more)
     return source
+
+
+_WRITTEN_MORE: Final = Call("io", "write", "write")
+
+
+def _written_more(path: str, part: Artifact, added: handles.Added | None) -> None:
+    """After operations had written ``part`` of a file, more was written to it: what was ``added``,
+    or something that only the program knows."""
+    if written.known(path) is not None:  # by another operation, since then
+        if added is not None:
+            added.operation.end()
+        return
+    if added is not None:
+        operation = added.operation
+        operation.state({semconv.REPEATED_COUNT: added.calls})
+    else:
+        operation = OpenOperation(_WRITTEN_MORE, None, {}, ())
+        if not _ends_in_space(path, part):
+            operation.use_content("data", unknown("it was not seen what else is written"))
+    operation.use_content("file", part)
+    _put(operation, "file", path, None)
+    operation.end()
+
+
+def _ends_in_space(path: str, part: Artifact) -> bool:
+    """Whether a file is ``part`` and a few spaces or newlines."""
+    size = part.bytes or 0
+    with open(path, "rb") as file:
+        file.seek(size)
+        more = file.read(MAX_SPACE)
+    return len(more) < MAX_SPACE and more.isspace() and _begins_with(path, part)
 
 
 def _put(
@@ -328,7 +363,7 @@ def _mode(path: str) -> int:
         return 0
 
 
-def _given(item: object) -> Artifact:
+def given(item: object) -> Artifact:
     """The data that a call was given as a text, or as bytes."""
     data = identify(item)
     known = registry.content(data.id, item) if isinstance(item, bytes) else None
@@ -340,6 +375,6 @@ def _gone(item: object, path: str) -> Artifact:
     if isinstance(item, bytes) or (
         isinstance(item, str) and ("\n" in item or item.lstrip()[:1] in ("{", "[", "<"))
     ):
-        return _given(item)
+        return given(item)
     name, uri = name_and_uri(path)
     return named(uri, "no such file any more", name)

@@ -35,8 +35,8 @@ def arrow(table):
 """
 
 _START = '''\
-import asyncio, copy, io, multiprocessing, os, pickle, shutil, sqlite3, subprocess, sys, threading
-import warnings
+import asyncio, copy, io, json, multiprocessing, os, pickle, shutil, sqlite3, subprocess, sys
+import threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +55,16 @@ def tidy(table, *made_of):
     if len(table) < 6:
         table = pd.concat([table, *made_of])
     return table[["k", "v", "s"]].astype({"v": "f8"}).reset_index(drop=True).iloc[:200]
+
+
+def dump(value, path):
+    with open(path, "w") as file:
+        json.dump(value, file)
+
+
+def load(path):
+    with open(path) as file:
+        return json.load(file)
 
 
 def cleaned(source, target, by):

@@ -60,6 +60,12 @@ OF_ONE = (
     "arrow({a}).sort_by('v').slice(2).to_pandas()",
     "(lambda table: table.filter(pc.greater(table['v'], {c})).to_pandas())(arrow({a}))",
     "pd.DataFrame(arrow({a}).to_pylist()).iloc[1:]",
+    # numbers
+    "pd.DataFrame({{'k': range(6), 'v': [{a}.v.sum(), {a}.v.to_numpy().max()] * 3, 's': 'x'}})",
+    "pl.DataFrame([{{'k': k, 'v': pl.from_pandas({a}).get_column('v').mean(), 's': 'x'}}"
+    " for k in range(6)]).to_pandas()",
+    "pd.DataFrame({{'k': range(6), 's': 'x',"
+    " 'v': [duckdb.sql('select avg(v) from {a}').fetchall()[0][0]] * 6}})",
 )
 
 OF_TWO = (
@@ -81,6 +87,11 @@ OF_TWO = (
     " for name in ('k', 'v', 's')}}).infer_objects()",
     "{a}.assign(v=LinearRegression().fit({b}[['k']], {b}.v).predict({a}[['k']])).iloc[1:]",
     "{a}.assign(v=MinMaxScaler().fit({b}[['v']]).transform({a}[['v']])[:, 0]).iloc[1:]",
+    # numbers
+    "pd.DataFrame([{{'k': k, 'v': v, 's': 'x'}}"
+    " for k, v in enumerate([{a}.v.min(), {b}.describe().loc['max', 'v'], {a}.v.mean()] * 2)])",
+    "pd.DataFrame({{'k': range(6), 's': 'x',"
+    " 'v': [LinearRegression().fit({a}[['k']], {a}.v).score({b}[['k']], {b}.v)] * 6}})",
     # Polars
     "pl.from_pandas({a}.astype({{'k': 'f8'}})).join("
     "pl.from_pandas({b}).select(pl.col('k').cast(pl.Float64), w='v'), on='k')"
@@ -113,6 +124,8 @@ THROUGH = (
         "duckdb.sql(\"copy (select * from {a}) to '{f}.csv' (header)\")",
         "pl.read_csv('{f}.csv').to_pandas()",
     ),
+    ("dump({a}.to_dict('records'), '{f}.json')", "pd.DataFrame(load('{f}.json'))"),
+    ("dump({{'rows': {a}.to_dict('list')}}, '{f}.json')", "pd.DataFrame(load('{f}.json')['rows'])"),
     ("{a}.to_pickle('{f}.pickle')", "pd.read_pickle('{f}.pickle')"),
     ("joblib.dump({a}, '{f}.joblib')", "joblib.load('{f}.joblib')"),
     ("pl.from_pandas({a}).write_ipc('{f}.arrow')", "pl.read_ipc('{f}.arrow').to_pandas()"),

@@ -658,7 +658,7 @@ def pass_on(
 
 def _is_short_table(value: Any) -> bool:
     """Whether it has a few rows, as what sums up a table has; or an indexer of one."""
-    shape = getattr(getattr(value, "obj", value), "shape", None)
+    shape = getattr(value.obj if observation.stands_in(value) else value, "shape", None)
     return type(shape) is tuple and len(shape) > 0 and shape[0] <= MAX_LISTED
 
 
@@ -670,9 +670,11 @@ def _number_comes_from(
         return
     first, *rest = arguments
     table = registry.lookup(first) or observation.behind(first)
-    simple = not keywords and all(map(_is_simple, rest))
-    again = (id(site), id(table), "", tuple(map(repr, rest)))
-    before = _taken.get(again) if simple and table is not None else None
+    said = repr(rest).encode() if not keywords and all(map(_is_simple, rest)) else None
+    again: _Again | None = None
+    if table is not None and said is not None:
+        again = (id(site), id(table), "", (said.decode(),))
+    before = _taken.get(again) if again is not None else None
     if before is not None:
         identity: Identity | None = before[1]
     else:
@@ -681,10 +683,9 @@ def _number_comes_from(
             return
         detail: bytes | None = None
         if len(known) == 1:
-            named = dict(keywords)
-            detail = repr(rest).encode() if simple else _digest_of(rest, named)
+            detail = said if said is not None else _digest_of(rest, dict(keywords))
         identity = derive(site.step, known, detail)
-        if identity is not None and simple and table is not None and known == [table]:
+        if identity and again is not None and table is not None and known == [table]:
             _keep(again, table, identity, site)
     if identity is not None:
         registry.found(number, identity, by_step=True)

@@ -5,7 +5,6 @@ Libraries keep their settings in them; so a call counts where the program itself
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any, Final
 from otelprov.artifacts.deferred import resolve, with_
 from otelprov.artifacts.locations import unknown
 from otelprov.artifacts.registry import Identity, registry
-from otelprov.instrumentation._calls import Observed, Site
+from otelprov.instrumentation._calls import Observed, Site, called_from
 from otelprov.instrumentation._programs import owner
 from otelprov.instrumentation._table import Entry, read, write
 from otelprov.instrumentation._wrapping import recorded, site_of
@@ -36,6 +35,7 @@ ODDITIES: Final = (
 )
 MAX_CALLS: Final = 1_000
 """Calls from one line of the program that make a text, and are recorded."""
+MAX_LINES: Final = 10_000
 
 _calls: Counter[tuple[CodeType, int]] = Counter()
 
@@ -43,40 +43,44 @@ _calls: Counter[tuple[CodeType, int]] = Counter()
 def loading(name: str, source: str, library: str, version: str) -> Entry:
     """A function whose first parameter is a file or a text."""
     entry = read(name, source=source, observed=_Loaded, shows=())
-    return entry._replace(around=partial(_around, entry, library, version, _load))
+    return entry._replace(around=partial(_loading, entry, library, version))
 
 
 def dumping(name: str, target: str | None, library: str, version: str, *shown: str) -> Entry:
     """A function whose first parameter is a value, and whose second a file, if it has one: else it
     returns a text."""
     entry = write(name, target=target, data="", observed=_Dumped, shows=shown)
-    return entry._replace(around=partial(_around, entry, library, version, _dump))
+    return entry._replace(around=partial(_dumping, entry, library, version))
 
 
-def _around(
-    entry: Entry,
-    library: str,
-    version: str,
-    record: Callable[..., Any],
-    original: Callable[..., Any],
+def _program() -> FrameType | None:
+    """The code of the program that calls what stands in; None where something else does."""
+    frame = called_from(2)
+    return frame if frame is not None and owner(frame) == "program" else None
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _loading(
+    entry: Entry, library: str, version: str, original: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """``record`` makes a call of the program's."""
     site = site_of(entry, library, version, original, original, method=False)
 
     def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        frame = None
         try:
-            frame: FrameType | None = None
             try:
                 if run.active:
-                    frame = sys._getframe().f_back
-                    if frame is not None and owner(frame) != "program":
+                    frame = _program()
+                    if frame is not None and not _is_read(site, args, kwargs):
                         frame = None
             except Exception as fault:
                 faults.tell(site.not_recorded, fault)
                 frame = None
             if frame is None:
                 return original(*args, **kwargs)
-            return record(site, frame, args, kwargs)
+            return recorded(site, frame, args, kwargs)
         except BaseException as error:
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
@@ -85,20 +89,12 @@ def _around(
     return wrapper
 
 
-# --- reading --------------------------------------------------------------------------------------
-
-
-def _load(site: Site, frame: FrameType, args: Any, kwargs: Any) -> Any:
-    worth_it = True
-    try:
-        place = args[0] if args else kwargs.get(site.entry.source)
-        if isinstance(place, (str, bytes)):
-            worth_it = len(place) > MAX_NAME or registry.may_hold(place)
-    except Exception as fault:
-        faults.tell(site.not_recorded, fault)
-    if worth_it:
-        return recorded(site, frame, args, kwargs)
-    return site.function(*args, **kwargs)
+def _is_read(site: Site, args: Any, kwargs: Any) -> bool:
+    """Whether it is a file, or a text that is worth an operation."""
+    place = args[0] if args else kwargs.get(site.entry.source)
+    if not isinstance(place, (str, bytes)):
+        return True
+    return len(place) > MAX_NAME or registry.may_hold(place)
 
 
 class _Loaded(Observed):
@@ -125,29 +121,51 @@ class _Loaded(Observed):
 # another, whose end is that of the file.
 
 
-def _dump(site: Site, frame: FrameType, args: Any, kwargs: Any) -> Any:
-    value = file = added_to = None
-    worth_it = True
-    try:
-        value = args[0] if args else kwargs.get(_VALUES[site.library])
-        target = site.entry.target
-        if target is not None:
-            file = args[1] if len(args) > 1 else kwargs.get(target)
-        if file is None:
-            worth_it = _is_worth_it(frame, value)
-        else:
-            added_to = followed(file)
-    except Exception as fault:
-        faults.tell(site.not_recorded, fault)
-    if worth_it and added_to is None:
-        return recorded(site, frame, args, kwargs)
-    result = site.function(*args, **kwargs)
-    if added_to is not None:
+def _dumping(
+    entry: Entry, library: str, version: str, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    site = site_of(entry, library, version, original, original, method=False)
+
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        frame = added_to = None
+        value: object = None
         try:
-            _add(site, added_to, frame, value)
-        except Exception as fault:
-            faults.tell(site.recorded_in_part, fault)
-    return result
+            try:
+                if run.active:
+                    frame = _program()
+                    if frame is not None:
+                        value, file = _given(site, args, kwargs)
+                        if file is not None:
+                            added_to = followed(file)
+                        elif not _is_worth_it(frame, value):
+                            frame = None
+            except Exception as fault:
+                faults.tell(site.not_recorded, fault)
+                frame = None
+            if frame is not None and added_to is None:
+                return recorded(site, frame, args, kwargs)
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+        if frame is not None and added_to is not None:
+            try:
+                _add(site, added_to, frame, value)
+            except Exception as fault:
+                faults.tell(site.recorded_in_part, fault)
+        return result
+
+    return wrapper
+
+
+def _given(site: Site, args: Any, kwargs: Any) -> tuple[object, object]:
+    """The value that is written, and the file."""
+    target = site.entry.target
+    value = args[0] if args else kwargs.get(_VALUES[site.library])
+    if target is None:
+        return value, None
+    return value, args[1] if len(args) > 1 else kwargs.get(target)
 
 
 def _is_worth_it(frame: FrameType, value: object) -> bool:
@@ -155,6 +173,8 @@ def _is_worth_it(frame: FrameType, value: object) -> bool:
     if not _sources(value):
         return False
     line = frame.f_code, frame.f_lineno
+    if len(_calls) > MAX_LINES:
+        _calls.clear()
     _calls[line] += 1
     return _calls[line] <= MAX_CALLS
 

@@ -139,13 +139,13 @@ class Followed:
         if self.process != os.getpid():
             return  # of a forked child: the parent's to tell
         with faults.contained(f"what was written to {os.path.basename(self.path)} is not known"):
-            if closed:
-                now = stamp(self.path)
-                if now is not None and now != self._stamp:
-                    self._finish(self.added)
+            now = stamp(self.path)
+            if closed and now is not None and now != self._stamp:
+                self._finish(self.added)
             elif self.added is not None:
                 name, uri = name_and_uri(self.path)
-                self.added.operation.generate("file", named(uri, "it was not closed", name))
+                reason = "it is gone" if closed else "it was not closed"
+                self.added.operation.generate("file", named(uri, reason, name))
                 self.added.operation.end()
 
 

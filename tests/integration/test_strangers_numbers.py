@@ -11,7 +11,7 @@ import strangers
 from support import Recorded
 
 WRITES = """
-    import gzip, io, json, os, sqlite3
+    import atexit, gzip, io, json, os, sqlite3, traceback
     from pathlib import Path
     import duckdb, numpy as np, pandas as pd, polars as pl, pyarrow as pa, pyarrow.csv
     import sqlalchemy, yaml
@@ -101,8 +101,14 @@ WRITES = """
             file.write(json.dumps(row) + "\\n")
     try:
         json.dumps({"mean": means["pandas"], "frame": train})
-    except TypeError as error:
-        print(error)
+    except TypeError:
+        traceback.print_exc()
+    for text, file in (("{", None), (None, "train.csv")):
+        try:
+            json.loads(text) if text else json.load(open(file))
+        except ValueError:
+            traceback.print_exc()
+    atexit.register(json.dumps, {"mean": means["pandas"]})
     pd.DataFrame(json.loads(Path("large.json").read_text())).to_csv("loaded.csv")
     pd.DataFrame(json.loads(test.to_json(orient="records"))).to_csv("from text.csv")
     pd.DataFrame(json.loads(Path("rows.json").read_text())).to_csv("small text.csv")

@@ -669,6 +669,9 @@ def _number_comes_from(
     if not is_own_number(number) or operation_around() is not None:
         return
     first, *rest = arguments
+    holds = getattr(first, "dtype", "object" if site.library == "pandas" else "")
+    if type(number) is float and str(holds).lower() == "object":
+        return  # of Python's objects it may be one that the program has put in
     table = registry.lookup(first) or observation.behind(first)
     said = repr(rest).encode() if not keywords and all(map(_is_simple, rest)) else None
     again: _Again | None = None

@@ -525,7 +525,7 @@ def _made_of_numbers(site: Site, values: object, made: object) -> None:
 def _scalars() -> frozenset[type]:
     """What is a number of NumPy's."""
     numpy: Any = sys.modules["numpy"]
-    return frozenset({float, *(getattr(numpy, name) for name in NUMBERS if hasattr(numpy, name))})
+    return frozenset(getattr(numpy, name) for name in NUMBERS)
 
 
 def _add_unknown(known: list[Identity]) -> None:

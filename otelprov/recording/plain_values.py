@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 from otelprov.artifacts.deferred import Source, with_
@@ -25,6 +25,8 @@ MAX_LOOKED_AT: Final = 500
 """Values in dicts and lists of which it is asked whether they are known numbers."""
 MAX_FOUND: Final = 2_000
 """Values of a dict or list among which are the numbers that are known from then on."""
+MAX_CODES: Final = 1_000
+"""Pieces of code of which it is kept which numbers are written out in them."""
 _HOLDING: Final = (dict, list, tuple)
 _NO_NUMBERS: Final = frozenset({str, int, bool, type(None)})
 """Whole numbers of Python's are not followed: one object is all 3s."""
@@ -36,7 +38,7 @@ def known_numbers(values: Iterable[object]) -> list[Identity]:
     numbers = registry.numbers
     if not numbers:
         return []
-    found: dict[int, Identity] = {}
+    found: list[tuple[object, Identity]] = []
     rest: list[object] = []
     cut_off = False
     leaves = chain.from_iterable(_leaves(value, all_=False) for value in values)
@@ -48,21 +50,43 @@ def known_numbers(values: Iterable[object]) -> list[Identity]:
             continue
         identity = registry.number(value) if id(value) in numbers else None
         if identity is not None:
-            found[id(identity)] = identity
+            found.append((value, identity))
         elif is_own_number(value):
             rest.append(value)
-    if found and (cut_off or (rest and not set(map(id, rest)) <= _literals())):
-        found[0] = Identity((unknown("some of the numbers are not followed"),))
-    return list(found.values())
+    if not found:
+        return []
+    literals = _literals()
+    known = {id(one): one for value, one in found if id(value) not in literals}
+    if known and (cut_off or (rest and not set(map(id, rest)) <= literals)):
+        known[0] = Identity((unknown("some of the numbers are not followed"),))
+    return list(known.values())
 
 
 def _literals() -> set[int]:
-    """The numbers that stand in the code of the functions that run, by their ``id``."""
+    """The numbers that are written out in the code of the functions that run, and of those inside
+    of it, by their ``id``: a table may have handed one of them back."""
     found: set[int] = set()
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        found.update(map(id, _leaves(frame.f_code.co_consts)))
+        found |= _written_out(frame.f_code)
         frame = frame.f_back
+    return found
+
+
+_codes: Final[dict[int, tuple[CodeType, frozenset[int]]]] = {}
+"""By ``id``: pieces of code are equal where their numbers are."""
+
+
+def _written_out(code: CodeType) -> frozenset[int]:
+    known = _codes.get(id(code))
+    if known is not None:
+        return known[1]
+    inner = [one for one in code.co_consts if type(one) is CodeType]
+    own = map(id, filter(is_own_number, _leaves(code.co_consts)))
+    found = frozenset(own).union(*map(_written_out, inner))
+    if len(_codes) >= MAX_CODES:
+        _codes.clear()
+    _codes[id(code)] = code, found
     return found
 
 
@@ -103,8 +127,11 @@ def numbers_from(value: object, source: Source, since: int | None = None) -> Non
     """The numbers that ``value`` is or holds come from ``source``; see ``Registry.found``. What may
     be many of them does not push out the scores of models."""
     identity, many = Identity((source,)), since is None
-    for number in filter(is_own_number, islice(_leaves((value,)), MAX_FOUND)):
-        registry.found(number, identity, since, by_step=many)
+    numbers = list(filter(is_own_number, islice(_leaves((value,)), MAX_FOUND)))
+    literals = _literals() if numbers else ()
+    for number in numbers:
+        if id(number) not in literals:
+            registry.found(number, identity, since, by_step=many)
 
 
 def _leaves(value: object, depth: int = 0, *, all_: bool = True) -> Iterator[object]:

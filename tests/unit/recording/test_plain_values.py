@@ -92,6 +92,16 @@ def test_numbers_that_are_written_out_are_not_unknown() -> None:
     assert len(called([known, 0.25, number(0.25)])) == 2
 
 
+def test_a_number_that_is_written_out_is_nobodys() -> None:
+    """A table of Python's objects gives the very one back that the program has put in."""
+    handed_back = 0.125
+    plain_values.numbers_from({"a": handed_back}, unknown("a table"))
+    assert registry.number(handed_back) is None
+    registry.found(handed_back, HERE)
+    assert plain_values.known_numbers(([0.125],)) == []
+    assert plain_values.known_numbers(([number(0.125)],)) == []
+
+
 def test_long_lists_are_looked_at_to_a_limit_and_it_is_said() -> None:
     known = number()
     registry.found(known, HERE)

@@ -34,6 +34,7 @@ TESTS = {
         "strangers_arrays",
         "strangers_learners",
         "strangers_models",
+        "strangers_numbers",
         "strangers_sparse",
     ),
     "tables": (

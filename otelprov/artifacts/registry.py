@@ -332,9 +332,12 @@ NUMBERS: Final = frozenset(
 def is_own_number(value: Any) -> bool:
     """Whether a number is an object of its own: Python has one 3 and one NaN for all."""
     kind = type(value)
-    if kind is not float and not (kind.__module__ == "numpy" and kind.__name__ in NUMBERS):
-        return False
-    return math.isfinite(value)
+    if kind is float:
+        return math.isfinite(value)
+    module = kind.__module__
+    if module == "numpy":
+        return kind.__name__ in NUMBERS and math.isfinite(value)
+    return bool(module == "decimal" and kind.__name__ == "Decimal" and value.is_finite())
 
 
 def some_of(rows: Any) -> list[Any]:

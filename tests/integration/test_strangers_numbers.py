@@ -77,6 +77,8 @@ WRITES = """
     pd.read_sql("SELECT * FROM others", database).to_csv("others.csv", index=False)
     dump("sqlite.json", database.execute("SELECT avg(a) FROM train").fetchall()[0][0])
     dump("duckdb.json", duckdb.sql("SELECT avg(a) FROM more").fetchall()[0][0])
+    total = duckdb.sql("SELECT sum(a::DECIMAL(10, 4)) FROM more").fetchall()[0][0]
+    pd.DataFrame({"total": [total]}).to_csv("decimal.csv")
     with sqlalchemy.create_engine("sqlite:///numbers.db").connect() as connection:
         asked = connection.execute(sqlalchemy.text("SELECT sum(b) FROM train"))
         dump("scalar.json", asked.scalar())
@@ -153,6 +155,7 @@ RAW = {
     "others.csv": {"train.csv", "test.csv", "?"},
     "sqlite.json": {"train.csv"},
     "duckdb.json": {"more.csv"},
+    "decimal.csv": {"more.csv"},
     "scalar.json": {"train.csv"},
     "lines.jsonl": {"test.csv", "more.csv"},
     "moved.json": {"test.csv"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -46,12 +47,15 @@ def test_no_other_number_gets_the_id_of_a_known_one() -> None:
     assert plain_values.known_numbers((others,)) == []
 
 
-@pytest.mark.parametrize("value", [3, True, None, "0.5", float("nan"), float("inf"), np.bool_(1)])
+@pytest.mark.parametrize(
+    "value",
+    [3, True, None, "0.5", float("nan"), float("inf"), np.bool_(1), Decimal("sNaN")],
+)
 def test_what_python_has_one_object_for_is_no_number_of_its_own(value: object) -> None:
     assert not is_own_number(value)
 
 
-@pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.float32(0.5), np.int64(3)])
+@pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.float32(0.5), np.int64(3), Decimal(3)])
 def test_other_numbers_are(value: object) -> None:
     assert is_own_number(value)
 

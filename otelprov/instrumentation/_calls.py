@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -283,6 +283,12 @@ _MADE: dict[str, Callable[[Site], Any]] = {
 """What a ``Site`` makes when it is asked for it."""
 
 
+_PUTTING: Final = frozenset(("__setitem__", "assign", "insert"))
+"""What puts values into a table."""
+_KEYS: Final = frozenset(("column", "key", "loc"))
+"""Its parameters that say where."""
+
+
 class Observed:
     """One call of a patched function that makes a span."""
 
@@ -303,6 +309,8 @@ class Observed:
         self.parameters, given = bound or _bound(site, arguments, keywords)
         passed = (self.target, *[self.parameters[name] for name in given])
         found, names = self._inputs()
+        if site.attribute in _PUTTING and registry.numbers:
+            found += self._numbers(given)
         lazy: list[tuple[str, Plan]] = []
         if entry.lazies is not None:
             lazy = entry.lazies({**self.parameters, "self": self.target})
@@ -395,6 +403,17 @@ class Observed:
     def _inputs(self) -> tuple[list[tuple[str, Identity]], set[str]]:
         """The data among the parameters, and the names of these."""
         return observation.inputs(self.parameters, few=self.site.takes_arrays)
+
+    def _numbers(self, given: list[str]) -> Iterator[tuple[str, Identity]]:
+        """The known numbers that are put into a table, alone or in a list."""
+        for name in given:
+            value = self.parameters[name]
+            number = plain_values.number_of(value)
+            if number is not None:
+                yield name, number
+            elif name not in _KEYS:
+                for one in plain_values.known_numbers((value,)):
+                    yield name, one
 
     def _own_inputs(self) -> list[tuple[str, Identity]]:
         """What ``self`` is as an input."""
@@ -619,8 +638,8 @@ def pass_on(
         if found is not None:
             _assign(changed, found[1])
             return
-        plain = [value for value in own if type(value) in _WITHOUT_DATA]
-        named = {name: value for name, value in keywords.items() if type(value) in _WITHOUT_DATA}
+        plain = [value for value in own if _is_without_data(value)]
+        named = {name: value for name, value in keywords.items() if _is_without_data(value)}
     else:
         looked_at = _looked_at(site, arguments, keywords, values)
         if looked_at is None:
@@ -720,6 +739,8 @@ def _looked_at(
     known += [Identity((source,)) for source, _ in contents.values()]
     if site.attribute in _MADE_OF_VALUES:
         known += plain_values.known_numbers(values)
+    if registry.numbers and (known or site.entry.in_place == "never"):
+        known += filter(None, map(plain_values.number_of, values))
     if not known:
         return None
     own = arguments[1:] if site.method else arguments
@@ -749,8 +770,14 @@ def _known_directly(values: Iterable[Any]) -> list[Identity] | None:
     """What is known of the arguments of a step, where each is known itself, or what it stands for
     is, or is a plain value, or some of these: nearly always."""
     known: list[Identity] = []
+    numbers: list[Identity] = []
     for value in values:
         kind = type(value)
+        if kind in _NUMBERS and id(value) in registry.numbers:
+            number = plain_values.number_of(value)
+            if number is not None:
+                numbers.append(number)
+                continue
         if kind in PLAIN or kind is types.BuiltinFunctionType:  # operator.gt
             continue
         if kind is tuple or kind is list:
@@ -761,11 +788,17 @@ def _known_directly(values: Iterable[Any]) -> list[Identity] | None:
         if identity is None or id(value) in prints:
             return None
         known.append(identity)
-    return known or None
+    return known + numbers if known else None
 
 
 _WITHOUT_DATA = PLAIN | {tuple, list, types.BuiltinFunctionType}
 """Classes of what is no data among arguments that are all known."""
+
+
+def _is_without_data(value: object) -> bool:
+    kind = type(value)
+    return kind in _WITHOUT_DATA or kind in _NUMBERS
+
 
 _Again: TypeAlias = "tuple[int, int, str, tuple[str, ...]]"
 _taken: dict[_Again, tuple[Identity, Identity, Site]] = {}

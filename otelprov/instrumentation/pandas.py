@@ -67,7 +67,8 @@ ODDITIES: tuple[str, ...] = (
     "tables by pandas; arrays and numbers that it uses are not.",
     "A number for a whole column or table (`df['a'].mean()`, `corr`), or out of a table of up to "
     "100 rows, is known as the very object: in a dict or list that a frame is made of, that is "
-    "dumped as JSON or given to a database. `round(x)`, `float(x)` and `x * 2` make others.",
+    "dumped as JSON or given to a database, as an operand (`test['a'] - mean`), and where it is "
+    "put into a frame. Other parameters are numbers. `round(x)`, `float(x)`, `x * 2` make others.",
     "An array of up to 64 values by which rows are chosen (`df[mask]`, `isin(values)`) is a "
     "parameter.",
 )

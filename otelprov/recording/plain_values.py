@@ -62,6 +62,17 @@ def known_numbers(values: Iterable[object]) -> list[Identity]:
     return list(known.values())
 
 
+def number_of(value: object) -> Identity | None:
+    """Where a number comes from that is a parameter."""
+    if id(value) not in registry.numbers:
+        return None
+    identity = registry.number(value)
+    # One of NumPy's is never written out.
+    if identity is not None and type(value) is float and id(value) in _literals():
+        return None
+    return identity
+
+
 def _literals() -> set[int]:
     """The numbers that are written out in the code of the functions that run, and of those inside
     of it, by their ``id``: a table may have handed one of them back."""

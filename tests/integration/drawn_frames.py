@@ -88,6 +88,9 @@ OF_TWO = (
     "{a}.assign(v=LinearRegression().fit({b}[['k']], {b}.v).predict({a}[['k']])).iloc[1:]",
     "{a}.assign(v=MinMaxScaler().fit({b}[['v']]).transform({a}[['v']])[:, 0]).iloc[1:]",
     # numbers
+    "{a}.assign(v=({a}.v - {b}.v.mean()) / 2)",
+    "{a}[{a}.v > {b}.v.min() - 9].assign(k=1)",
+    "{a}.assign(v=pl.from_pandas({b}).get_column('v').max()).assign(k=2)",
     "pd.DataFrame([{{'k': k, 'v': v, 's': 'x'}}"
     " for k, v in enumerate([{a}.v.min(), {b}.describe().loc['max', 'v'], {a}.v.mean()] * 2)])",
     "pd.DataFrame({{'k': range(6), 's': 'x',"

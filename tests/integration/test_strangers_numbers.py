@@ -64,6 +64,25 @@ WRITES = """
     dump("both.json", np.mean([means["pandas"], means["polars"]]))
     np.savetxt("array.txt", np.array([accuracy, means["polars"]]))
 
+    mean, deviation = train["a"].mean(), train["a"].std()
+    scaled = test.assign(k=1)
+    scaled["a"] = (scaled["a"] - mean) / deviation
+    scaled.to_csv("scaled.csv")
+    more[more["a"] > mean].to_csv("above.csv")
+    share = more.assign(share=more["a"] / more["a"].sum())
+    share.to_csv("share.csv")
+    half = more.assign(a=more["a"] * 0.5)
+    half.to_csv("half.csv")
+    for name, put in {
+        "item": lambda table: table.__setitem__("mean", mean),
+        "row": lambda table: table.loc.__setitem__(len(table), ["", mean]),
+        "cell": lambda table: table.at.__setitem__((0, "v"), mean),
+        "list": lambda table: table.insert(0, "both", [mean, means["polars"]]),
+    }.items():
+        table = more.head(2)[["y", "a"]].rename(columns={"y": "name", "a": "v"}).astype(object)
+        put(table)
+        table.to_csv(f"{name}.csv")
+
     database = sqlite3.connect("numbers.db")
     train.to_sql("train", database, index=False)
     database.execute("CREATE TABLE scores (name TEXT, value REAL)")
@@ -150,6 +169,14 @@ RAW = {
     "search.json": {"train.csv"},
     "folds.json": {"more.csv"},
     "both.json": {"train.csv", "more.csv"},
+    "scaled.csv": {"train.csv", "test.csv"},
+    "above.csv": {"train.csv", "more.csv"},
+    "share.csv": {"more.csv"},
+    "half.csv": {"more.csv"},
+    "item.csv": {"train.csv", "more.csv"},
+    "row.csv": {"train.csv", "more.csv"},
+    "cell.csv": {"train.csv", "more.csv"},
+    "list.csv": {"train.csv", "more.csv"},
     "array.txt": {"train.csv", "test.csv", "more.csv"},
     "scores.csv": {"train.csv", "more.csv"},
     "others.csv": {"train.csv", "test.csv", "?"},

@@ -76,6 +76,8 @@ ODDITIES: tuple[str, ...] = (
     "file has an extended attribute.",
     "A LazyFrame that was unpickled or deserialised names the files that its plan names; tables in "
     "memory that are part of it are unknown.",
+    "A number that an expression is made with (`pl.col('a') - mean`) is not followed; one that is "
+    "an operand of a Series is.",
     "Values taken out by row or iter_rows are not followed, nor are batches of collect_batches.",
     "Each plan of collect_all is an operation, up to a hundred of them; how long each took is not "
     "known. Where one holds functions of the program, or reads a Delta Lake or Iceberg table, they "

@@ -234,6 +234,24 @@ def test_a_file_of_numbers_goes_back_to_what_they_were_computed_of(
     assert recording.roots(name) == RAW[name]
 
 
+COLUMNS = {
+    "scaled.csv#a": {"train.csv#a", "test.csv#a"},
+    "scaled.csv#b": {"test.csv#b"},
+    "above.csv#b": {"more.csv#b"},
+    "share.csv#share": {"more.csv#a"},
+    "item.csv#mean": {"train.csv#a"},
+    "item.csv#v": {"more.csv#a"},
+    "means.csv#mean": {"train.csv#a", "more.csv#a"},
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_of_numbers_goes_back_to_the_columns_that_they_were_computed_of(
+    recording: strangers.Recording, column: str
+) -> None:
+    assert recording.columns(column) - {"opaque"} == COLUMNS[column]
+
+
 def named(recording: strangers.Recording, name: str, target: str = "") -> list[Recorded]:
     return [one for one in recording.spans if one.name == name and target in str(one.generated)]
 

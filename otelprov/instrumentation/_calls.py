@@ -692,10 +692,10 @@ def _number_comes_from(
     if type(number) is float and str(holds).lower() == "object":
         return  # of Python's objects it may be one that the program has put in
     table = registry.lookup(first) or observation.behind(first)
-    said = repr(rest).encode() if not keywords and all(map(_is_simple, rest)) else None
+    said = repr(rest) if not keywords and all(map(_is_simple, rest)) else None
     again: _Again | None = None
     if table is not None and said is not None:
-        again = (id(site), id(table), "", (said.decode(),))
+        again = (id(site), id(table), "", (said,))
     before = _taken.get(again) if again is not None else None
     if before is not None:
         identity: Identity | None = before[1]
@@ -705,7 +705,7 @@ def _number_comes_from(
             return
         detail: bytes | None = None
         if len(known) == 1:
-            detail = said if said is not None else _digest_of(rest, dict(keywords))
+            detail = said.encode() if said is not None else _digest_of(rest, dict(keywords))
         identity = derive(site.step, known, detail)
         if identity and again is not None and table is not None and known == [table]:
             _keep(again, table, identity, site)
@@ -713,14 +713,11 @@ def _number_comes_from(
         registry.found(number, identity, by_step=True)
 
 
-_SIMPLE: Final = frozenset({str, int, bool, type(None)})
-
-
 def _is_simple(value: Any) -> bool:
     """Whether it is a short name or number, or several: then its text says what it is."""
     if type(value) is tuple:
         return len(value) < 4 and all(map(_is_simple, value))
-    return type(value) in _SIMPLE and (type(value) is not str or len(value) <= _SHORT)
+    return type(value) in _ALIKE or _is_short(value)
 
 
 def _keep(again: _Again, known: Identity, made: Identity, site: Site) -> None:

@@ -66,19 +66,11 @@ def use_unknown(operation: OpenOperation) -> None:
 
 
 def use_row(operation: OpenOperation, row: object, role: str = _ROLE) -> bool:
-    """The operation takes this row; whether it is known where that is from."""
+    """The operation takes this row; whether it is known where that, or a number in it, is from."""
     identity = registry.lookup(type(row)) or registry.lookup(row)
-    if identity is None:
-        return use_numbers(operation, row, role)
-    operation.use(role, identity)
-    return True
-
-
-def use_numbers(operation: OpenOperation, row: object, role: str = _ROLE) -> bool:
-    """The operation takes the numbers in this row; whether of one it is known where it is from."""
-    found = known_numbers((row,))
-    for identity in found:
-        operation.use(role, identity)
+    found = known_numbers((row,)) if identity is None else [identity]
+    for one in found:
+        operation.use(role, one)
     return bool(found)
 
 

@@ -20,7 +20,6 @@ from otelprov.instrumentation._table import Entry, write
 from otelprov.instrumentation._wrapping import recorded, site_of
 from otelprov.model import Artifact
 from otelprov.recording import copies, faults, handles, places, written
-from otelprov.recording.handles import stamp
 from otelprov.recording.parameters import Defaults
 from otelprov.recording.recorder import Call, OpenOperation
 from otelprov.recording.run import run
@@ -204,7 +203,7 @@ def _opened(original: Any, frame: types.FrameType, args: Any, kwargs: Any) -> An
             operation = _operation(_OPEN_WRITE, frame, path, mode)
             if "a" in mode or "+" in mode:
                 places.read_from(operation, "file", path)
-            weakref.finalize(file, _closed, operation, path, stamp(path), "r" in mode)
+            weakref.finalize(file, _closed, operation, path, handles.stamp(path), "r" in mode)
     return file
 
 
@@ -217,9 +216,8 @@ def _closed(
 ) -> None:
     """The file object is gone, so the file is closed."""
     with faults.contained("a file that was closed is not recorded"):
-        if handles.left_open():
-            handles.settle()
-        after = stamp(path)
+        handles.settle()
+        after = handles.stamp(path)
         if after is not None and not (only_if_changed and after == before):
             before_it = written.known(path)
             made = places.written_to(operation, "file", path)

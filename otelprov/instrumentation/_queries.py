@@ -43,7 +43,7 @@ from otelprov.model import Names
 from otelprov.recording import faults, places
 from otelprov.recording.column_sources import ColumnSources, Origin
 from otelprov.recording.noted import with_content
-from otelprov.recording.plain_values import fetched
+from otelprov.recording.plain_values import HOLDING, fetched
 from otelprov.recording.recorder import Call, OpenOperation, current_operation
 from otelprov.recording.run import now, run
 from otelprov.recording.transactions import Outcome
@@ -122,8 +122,6 @@ class Inside:
 inside: Final[WeakKeyDictionary[OpenOperation, Inside]] = WeakKeyDictionary()
 
 
-_PLAIN_ROWS: Final = (dict, list, tuple)
-"""Classes of rows that are known by the numbers in them."""
 MAX_STEPS: Final = 100
 """Statements of one text that are operations of their own; more of them are one."""
 
@@ -338,7 +336,7 @@ class Executing:
         """The same was done once more."""
         if type(row) is not self._row:
             self.given_one(row)
-        elif registry.numbers and self._mine and self._writes and self._row in _PLAIN_ROWS:
+        elif registry.numbers and self._mine and self._writes and self._row in HOLDING:
             self._unseen = not use_row(self.operation, row)
         if self._unseen:
             self._unseen = False

@@ -497,9 +497,7 @@ def _computed(site: Site, args: Any, kwargs: Mapping[str, Any], result: object) 
 
 def _summed_up(site: Site, args: Any, number: object) -> None:
     """``a.mean()`` comes from ``a``, if that is no table, whose method has said so."""
-    if id(number) in registry.numbers or not is_own_number(number):
-        return
-    if operation_around() is not None:
+    if id(number) in registry.numbers or not is_own_number(number) or operation_around():
         return
     known: list[Identity] = []
     sort_out(args, known)

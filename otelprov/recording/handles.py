@@ -143,15 +143,12 @@ class Followed:
             if closed and now is not None and now != self._stamp:
                 self._finish(self.added)
             elif self.added is not None:
-                name, uri = name_and_uri(self.path)
                 reason = "it is gone" if closed else "it was not closed"
-                self.added.operation.generate("file", named(uri, reason, name))
+                _not_looked_at(self.added.operation, "file", self.path, reason)
                 self.added.operation.end()
 
 
 _followed: Final[weakref.WeakKeyDictionary[io.FileIO, Followed]] = weakref.WeakKeyDictionary()
-
-
 _last: Final[list[Followed | None]] = [None]
 """The file that was asked for last: a loop writes line by line."""
 
@@ -251,9 +248,8 @@ class _Packed:
         if self.process != os.getpid():
             return  # of a forked child: the parent's to tell
         if not closed:
-            name, uri = name_and_uri(self.path)
             reason = "the stream that it is written through was not closed"
-            self.operation.generate(self.role, named(uri, reason, name))
+            _not_looked_at(self.operation, self.role, self.path, reason)
             self.operation.settled()
             return
         below = self.below() if self.below is not None else None
@@ -308,6 +304,12 @@ def _wait_for(waiting: _Packed | Followed) -> None:
         atexit.unregister(_at_exit)
         atexit.register(_at_exit)
     _open[id(waiting)] = waiting
+
+
+def _not_looked_at(operation: OpenOperation, role: str, path: str, reason: str) -> None:
+    """The operation has written a file of which nothing but its name is known."""
+    name, uri = name_and_uri(path)
+    operation.generate(role, named(uri, reason, name))
 
 
 def _gone(waiting: _Packed | Followed) -> None:

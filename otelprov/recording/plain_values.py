@@ -27,7 +27,8 @@ MAX_FOUND: Final = 2_000
 """Values of a dict or list among which are the numbers that are known from then on."""
 MAX_CODES: Final = 1_000
 """Pieces of code of which it is kept which numbers are written out in them."""
-_HOLDING: Final = (dict, list, tuple)
+HOLDING: Final = (dict, list, tuple)
+"""Classes of what is looked into for numbers."""
 _NO_NUMBERS: Final = frozenset({str, int, bool, type(None)})
 """Whole numbers of Python's are not followed: one object is all 3s."""
 
@@ -112,7 +113,7 @@ def is_unknown_row(value: object) -> bool:
 
 def known_parts(value: object, depth: int = 0) -> Iterator[Identity]:
     """What is known of a dict or list, or of those that it holds."""
-    if type(value) not in _HOLDING:
+    if type(value) not in HOLDING:
         return
     source = registry.container(value)
     if source is not None:
@@ -148,11 +149,11 @@ def numbers_from(value: object, source: Source, since: int | None = None) -> Non
 def _leaves(value: object, depth: int = 0, *, all_: bool = True) -> Iterator[object]:
     """What dicts and lists hold that is none; not ``all_`` are looked into, but those that are not
     known themselves (rows in a list are not)."""
-    if type(value) not in _HOLDING or not (all_ or registry.container(value) is None):
+    if type(value) not in HOLDING or not (all_ or registry.container(value) is None):
         return
     all_ = all_ or type(value) is not dict
     for item in _items(value, depth):
-        if type(item) in _HOLDING:
+        if type(item) in HOLDING:
             yield from _leaves(item, depth + 1, all_=all_)
         else:
             yield item
